@@ -1,0 +1,5 @@
+"""`python -m face_app`."""
+
+from face_app.cli import main
+
+main()

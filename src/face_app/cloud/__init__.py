@@ -1,0 +1,1 @@
+"""The cloud: from the broker to the bucket, and the receipt back."""

@@ -1,0 +1,1 @@
+"""Where faces are kept: one file a kind of store."""

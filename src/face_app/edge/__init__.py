@@ -1,0 +1,1 @@
+"""The edge: from a camera to the outbox, and from the outbox to the broker."""

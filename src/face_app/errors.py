@@ -1,0 +1,67 @@
+"""Every error that face-app raises on purpose, and the exit code each one ends a program with."""
+
+
+class FaceAppError(Exception):
+    """Something went wrong that the operator can understand from one line."""
+
+    exit_code = 1
+
+
+class SettingsError(FaceAppError):
+    """A setting is missing, unknown or out of range."""
+
+    exit_code = 2
+
+
+class SourceError(FaceAppError):
+    """A source cannot be opened or gave nothing that can be decoded."""
+
+    exit_code = 3
+
+
+class DetectorError(FaceAppError):
+    """A detector or its model cannot be loaded."""
+
+    exit_code = 3
+
+
+class OutboxError(FaceAppError):
+    """The outbox cannot be opened or written."""
+
+    exit_code = 4
+
+
+class BrokerError(FaceAppError):
+    """A broker refuses us, for a reason that waiting does not cure."""
+
+    exit_code = 5
+
+
+class StoreError(FaceAppError):
+    """A store did not take an object. Trying again later may help."""
+
+    exit_code = 6
+
+
+class StillWaitingError(FaceAppError):
+    """The program ends while faces wait in the outbox. None of them is lost."""
+
+    exit_code = 7
+
+
+class NotVerifiedError(FaceAppError):
+    """A known face did not arrive, or arrived with other bytes."""
+
+    exit_code = 8
+
+
+class MessageError(FaceAppError):
+    """A message is not what it should be. It is refused, and its reason is counted.
+
+    Attributes:
+        reason: One word for metrics and quarantine prefixes, such as ``not-an-image``.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason

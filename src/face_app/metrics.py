@@ -1,0 +1,68 @@
+"""How a program tells how it is: /metrics for Prometheus, /ready for people and health checks."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+
+from face_app.errors import SettingsError
+from face_app.settings import Metrics
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether work is being done, and if not, why.
+
+    Attributes:
+        ready: The answer.
+        facts: What it rests on: ages in seconds, link states, counts.
+        problem: One line for the operator; empty when ready.
+    """
+
+    ready: bool
+    facts: dict[str, float | int | str | bool | None]
+    problem: str = ""
+
+
+def serve(settings: Metrics, readiness: Callable[[], Readiness]) -> ThreadingHTTPServer | None:
+    """Answer /metrics and /ready in a thread of its own.
+
+    Returns:
+        The server, or None where no port is set.
+
+    Raises:
+        SettingsError: The port is taken.
+    """
+    if settings.port is None:
+        return None
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
+            elif self.path == "/ready":
+                state = readiness()
+                body = json.dumps(asdict(state)).encode()
+                self._answer(200 if state.ready else 503, "application/json", body)
+            else:
+                self._answer(404, "text/plain", b"/metrics or /ready\n")
+
+        def _answer(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing: a health check every few seconds is no news."""
+
+    try:
+        server = ThreadingHTTPServer((settings.host, settings.port), Handler)
+    except OSError as error:
+        raise SettingsError(f"metrics.port = {settings.port}: {error}; choose another port") from error
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server

@@ -1,0 +1,197 @@
+"""The one place that sets paho up.
+
+What is not obvious, and measured (paho-mqtt 2.2): the default first connection wipes the session, so
+`clean_start` is always False and the session has an expiry of its own; without ReceiveMaximum the broker stops
+at 20 unacknowledged messages; an acknowledgement belongs to one connection, so each connection has an epoch.
+"""
+
+import logging
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from face_app.errors import BrokerError, SettingsError
+from face_app.settings import Broker
+
+log = logging.getLogger(__name__)
+
+SESSION_SECONDS = 86400
+# MQTT 5 CONNACK reasons that no waiting cures: bad client id, user or password, not authorised, banned.
+_FINAL = {0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C}
+
+Message = paho.MQTTMessage
+
+
+class Connection:
+    """One session with one broker: reconnects by itself, subscribes again after each connect.
+
+    Attributes:
+        epoch: Counts connections; a message is acknowledged only in the epoch it came in.
+        refusal: The broker's reason when it refuses us for good, else None.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        broker: Broker,
+        client_id: str,
+        *,
+        subscriptions: list[str],
+        on_message: Callable[[Message, int], None],
+        on_sent: Callable[[int, ReasonCode], None] | None = None,
+        on_state: Callable[[bool], None] | None = None,
+        receive_maximum: int = 200,
+    ) -> None:
+        """Prepare a connection; `start` makes it.
+
+        Args:
+            broker: Where, and as whom.
+            client_id: Stable name of the session at the broker.
+            subscriptions: Topic filters, all at QoS 1.
+            on_message: Called in the network thread with the message and its epoch. Must not block for long.
+            on_sent: Called with message id and reason when the broker has answered a publish. Runs under a
+                lock of paho's: it may not wait for a thread that publishes.
+            on_state: Called with True after a connect, with False after a loss.
+            receive_maximum: Most messages that the broker hands over unacknowledged.
+
+        Raises:
+            SettingsError: A file of the identity cannot be read.
+        """
+        self.epoch = 0
+        self.refusal: str | None = None
+        self._broker = broker
+        self._subscriptions = subscriptions
+        self._on_message = on_message
+        self._on_sent = on_sent
+        self._on_state = on_state
+        self._receive_maximum = receive_maximum
+        self._connected = threading.Event()
+        self._settled = threading.Event()
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5, manual_ack=True
+        )
+        self._client.max_inflight_messages_set(100)
+        self._client.reconnect_delay_set(min_delay=1, max_delay=30)
+        self._client.on_connect = self._connect_answered
+        self._client.on_disconnect = self._disconnected
+        self._client.on_message = self._message
+        self._client.on_publish = self._published
+        self._identify()
+
+    def _identify(self) -> None:
+        broker = self._broker
+        try:
+            if broker.username:
+                file = broker.password_file
+                password = file.read_text().splitlines()[0] if file else None
+                self._client.username_pw_set(broker.username, password)
+            if broker.ca_file:
+                self._client.tls_set(
+                    ca_certs=str(broker.ca_file),
+                    certfile=str(broker.cert_file) if broker.cert_file else None,
+                    keyfile=str(broker.key_file) if broker.key_file else None,
+                    tls_version=ssl.PROTOCOL_TLS_CLIENT,
+                )
+        except (OSError, IndexError, ValueError) as error:
+            files = (broker.password_file, broker.ca_file, broker.cert_file, broker.key_file)
+            names = ", ".join(str(file) for file in files if file)
+            raise SettingsError(f"broker identity ({names}) cannot be read: {error}") from error
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us and the link stands."""
+        return self._connected.is_set()
+
+    def start(self) -> None:
+        """Connect in the background and keep connected."""
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = SESSION_SECONDS
+        properties.ReceiveMaximum = self._receive_maximum
+        self._client.connect_async(
+            self._broker.host,
+            self._broker.port,
+            keepalive=self._broker.keepalive,
+            clean_start=False,
+            properties=properties,
+        )
+        self._client.loop_start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the first connection.
+
+        Returns:
+            False when `timeout` seconds passed without one.
+
+        Raises:
+            BrokerError: The broker refuses us for good.
+        """
+        self._settled.wait(timeout)
+        if self.refusal:
+            raise BrokerError(f"broker {self._broker.host}:{self._broker.port} refuses us: {self.refusal}")
+        return self.connected
+
+    def publish(self, topic: str, payload: bytes) -> int | None:
+        """Hand one message over at QoS 1.
+
+        Returns:
+            The message id that `on_sent` will name, or None when it was not taken (no link, queue full).
+        """
+        if not self.connected:
+            return None
+        info = self._client.publish(topic, payload, qos=1)
+        return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
+
+    def acknowledge(self, message: Message, epoch: int) -> None:
+        """Tell the broker that a message is done; a message of an older connection comes again instead."""
+        if epoch == self.epoch:
+            self._client.ack(message.mid, message.qos)
+
+    def stop(self) -> None:
+        """Disconnect cleanly; the session stays at the broker."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _connect_answered(
+        self, client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
+    ) -> None:
+        where = f"{self._broker.host}:{self._broker.port}"
+        if reason.is_failure:
+            log.warning("broker %s refuses us: %s", where, reason)
+            if reason.value in _FINAL:
+                self.refusal = str(reason)
+                self._settled.set()
+            return
+        self.refusal = None
+        self.epoch += 1
+        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions])
+        self._connected.set()
+        self._settled.set()
+        log.info("connected to broker %s", where)
+        if self._on_state:
+            self._on_state(True)
+
+    def _disconnected(
+        self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
+    ) -> None:
+        if self._connected.is_set():
+            log.warning("lost broker %s:%d: %s", self._broker.host, self._broker.port, reason)
+            self._connected.clear()
+            if self._on_state:
+                self._on_state(False)
+
+    def _message(self, _client: paho.Client, _userdata: Any, message: Message) -> None:
+        try:
+            self._on_message(message, self.epoch)
+        except Exception:  # an exception here would end paho's thread without a word
+            log.exception("message on %s could not be handled; the broker will send it again", message.topic)
+
+    def _published(self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
+        if self._on_sent:
+            self._on_sent(mid, reason)

@@ -1,0 +1,84 @@
+"""The metadata goes into the file, comes out again, and other tools can read it."""
+
+import io
+import shutil
+import subprocess
+from datetime import datetime, timezone
+
+import pytest
+from PIL import Image
+
+from face_app.errors import MessageError
+from face_app.metadata import FaceMetadata, read_image, write_metadata
+from face_app.wire import FaceId
+
+METADATA = FaceMetadata(
+    id=FaceId("0badcafe", 42),
+    edge="jetson",
+    camera="door",
+    captured_at=datetime(2026, 11, 22, 18, 30, 1, 123456, tzinfo=timezone.utc),
+    track=7,
+    frame_size=(1280, 720),
+    box=(10, 20, 110, 140),
+    landmarks=((30.0, 50.0), (70.5, 50.0), (50.0, 80.0), (35.0, 100.0), (65.0, 100.0)),
+    detector="yunet",
+    score=0.93,
+    shot_score=0.5,
+    shot_terms={"size": 0.5},
+    why="first",
+    clock_synchronised=None,
+)
+
+
+def encoded(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("JPEG", "jpg"), ("PNG", "png")])
+def test_round_trip_keeps_pixels_and_story(kind, suffix):
+    image = encoded(kind)
+    written = write_metadata(image, METADATA)
+    read = read_image(written, max_pixels=1_000_000)
+    assert read.suffix == suffix
+    assert read.metadata == METADATA
+    with Image.open(io.BytesIO(image)) as before, Image.open(io.BytesIO(written)) as after:
+        assert before.tobytes() == after.tobytes()
+
+
+def test_bare_image_has_no_metadata():
+    assert read_image(encoded("PNG"), max_pixels=1_000_000).metadata is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "empty"),
+        (b"hello", "not-an-image"),
+        (encoded("JPEG")[:900], "not-an-image"),
+        (encoded("GIF"), "not-an-image"),
+    ],
+)
+def test_garbage_is_refused_with_its_reason(payload, reason):
+    with pytest.raises(MessageError) as refused:
+        read_image(payload, max_pixels=1_000_000)
+    assert refused.value.reason == reason
+
+
+def test_large_images_are_refused_before_decoding():
+    with pytest.raises(MessageError) as refused:
+        read_image(encoded("PNG"), max_pixels=100)
+    assert refused.value.reason == "too-many-pixels"
+
+
+@pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_exiftool_reads_it(tmp_path, kind):
+    file = tmp_path / "face"
+    file.write_bytes(write_metadata(encoded(kind), METADATA))
+    told = subprocess.run(["exiftool", "-s", file], check=True, capture_output=True, text=True).stdout
+    for line in ("0badcafe00000000000000000000002a", "jetson", "door", "+00:00", '"sequence":42'):
+        assert line in told
+    assert "2026:11:22 18:30:01.123456+00:00" in told
+    assert "Warning" not in told
