@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ import typer
 
 from face_app import __version__
 from face_app.errors import FaceAppError
-from face_app.settings import CloudSettings, EdgeSettings, load
+from face_app.metrics import ask
+from face_app.settings import CloudSettings, EdgeSettings, HealthSettings, load
 
 # Programs are imported inside their commands: the cloud's image has no OpenCV, the edge's has no boto3.
 
@@ -29,6 +31,13 @@ app.add_typer(bucket_app, name="bucket")
 Config = Annotated[Path | None, typer.Option(help="TOML settings file; FACE_APP_CONFIG names it too.")]
 Host = Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="The broker.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
+
+
+class Program(str, Enum):
+    """Whose settings."""
+
+    EDGE = "edge"
+    CLOUD = "cloud"
 
 
 def _broker(host: str | None) -> dict[str, Any]:
@@ -128,6 +137,55 @@ def subscribe(
     program.run(settings)
 
 
+@app.command()
+def verify(  # noqa: PLR0913
+    *,
+    config: Config = None,
+    store_config: Annotated[Path | None, typer.Option(help="The subscriber's TOML file: fetch the object too.")] = None,
+    key: Annotated[str | None, typer.Option("--object", metavar="KEY", help="Only fetch and compare this one.")] = None,
+    sha256: Annotated[str | None, typer.Option(metavar="HEX", help="What the object must hash to.")] = None,
+    wait: Annotated[float, typer.Option(help="Seconds until it must have arrived.")] = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Put a known picture in at the edge and see it arrive.
+
+    At the edge: waits for the receipt. With --store-config, or in the cloud with --object and --sha256:
+    fetches the object, compares its SHA-256 and prints its URL.
+    """
+    report: dict[str, Any] = {}
+    if key and sha256:
+        store_config = store_config or config
+    else:
+        from face_app.edge import verify as edge  # noqa: PLC0415
+
+        settings = load(EdgeSettings, config, {})
+        _log(settings.log)
+        probe = edge.run(settings, wait=wait)
+        key, sha256, report = probe.key, probe.sha256, asdict(probe)
+    if store_config or not report:
+        from face_app.cloud import verify as cloud  # noqa: PLC0415
+
+        store = load(CloudSettings, store_config, {}).store
+        report |= {"key": key, "sha256": sha256, "url": cloud.run(store, key, sha256, wait=wait)}
+    typer.echo(json.dumps(report) if as_json else "\n".join(f"{name}: {value}" for name, value in report.items()))
+
+
+@app.command()
+def health(*, config: Config = None, as_json: AsJson = False) -> None:
+    """Ask the running program whether it gets its work done; exit 1 with the reason when it does not."""
+    state = ask(load(HealthSettings, config, {}).metrics)
+    if as_json:
+        typer.echo(json.dumps(asdict(state)))
+    if not state.ready:
+        raise FaceAppError(state.problem)
+
+
+@app.command()
+def check(*, program: Annotated[Program, typer.Argument()], config: Config = None) -> None:
+    """Read the settings of a program and stop; exit 2 names what is wrong in them."""
+    load(EdgeSettings if program is Program.EDGE else CloudSettings, config, {})
+
+
 @bucket_app.command("ensure")
 def bucket_ensure(
     *, config: Config = None, check: Annotated[bool, typer.Option("--check", help="Change nothing.")] = False
@@ -137,6 +195,32 @@ def bucket_ensure(
 
     settings = load(CloudSettings, config, {})
     typer.echo("changed" if program.ensure(settings.store, check=check) else "ok")
+
+
+@bucket_app.command("url")
+def bucket_url(
+    keys: Annotated[list[str], typer.Argument(help="Keys of objects.")],
+    *,
+    config: Config = None,
+    minutes: Annotated[int, typer.Option(min=1, max=60, help="How long the links open.")] = 60,
+) -> None:
+    """Print a link for each object that opens it for a while, whoever follows it."""
+    from face_app.cloud import bucket as program  # noqa: PLC0415
+
+    store = load(CloudSettings, config, {}).store
+    for url in program.urls(store, keys, seconds=minutes * 60):
+        typer.echo(url)
+
+
+@app.command("contact-sheet")
+def contact_sheet(
+    sheet: Annotated[Path, typer.Argument(help="The PNG to write.")],
+    faces: Annotated[list[Path], typer.Argument(help="Images of faces.")],
+) -> None:
+    """Draw many faces on one picture, with the time and camera of each."""
+    from face_app import contact_sheet as program  # noqa: PLC0415
+
+    program.draw(faces, sheet)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
@@ -66,3 +67,25 @@ def serve(settings: Metrics, readiness: Callable[[], Readiness]) -> ThreadingHTT
         raise SettingsError(f"metrics.port = {settings.port}: {error}; choose another port") from error
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
+
+
+def ask(settings: Metrics, *, timeout: float = 5) -> Readiness:
+    """Ask the program that runs with these settings how it is.
+
+    Args:
+        settings: Where it listens.
+        timeout: Seconds to wait for its answer.
+
+    Raises:
+        SettingsError: No port is set, so nothing can be asked.
+    """
+    if settings.port is None:
+        raise SettingsError("metrics.port: not set; without it the program cannot be asked how it is")
+    connection = HTTPConnection(settings.host, settings.port, timeout=timeout)
+    try:
+        connection.request("GET", "/ready")
+        return Readiness(**json.loads(connection.getresponse().read()))
+    except (OSError, HTTPException, ValueError, TypeError) as error:
+        return Readiness(False, {}, f"no answer on {settings.host}:{settings.port}: {error}")
+    finally:
+        connection.close()

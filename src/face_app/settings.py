@@ -196,6 +196,14 @@ class CloudSettings(_Program):
     metrics: Metrics = Metrics()
 
 
+class HealthSettings(_Program):
+    """The part of either program's settings that ``face-app health`` needs."""
+
+    model_config = SettingsConfigDict(env_prefix="FACE_APP_", env_nested_delimiter="__", extra="ignore", frozen=True)
+
+    metrics: Metrics = Metrics()
+
+
 def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) -> Model:
     """Read the settings of one program.
 
