@@ -49,7 +49,7 @@ def seaweedfs(*, folder: Path | None = None, ports: list[int] | None = None) -> 
 
     Args:
         folder: Where it keeps objects and log; None: a temporary one.
-        ports: Nine of them, the first is S3; None: free ones. The same folder and ports again is the same
+        ports: Ten of them, the first is S3; None: free ones. The same folder and ports again is the same
             server, started again.
     """
     program = weed()
@@ -57,7 +57,9 @@ def seaweedfs(*, folder: Path | None = None, ports: list[int] | None = None) -> 
         raise FileNotFoundError(MISSING)
     with tempfile.TemporaryDirectory(prefix="weed-") as temporary:
         home = folder or Path(temporary)
-        s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc, admin = ports or free_ports(9)
+        s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc, admin, admin_grpc = (
+            ports or free_ports(10)
+        )
         config, credentials = home / "s3.json", home / "credentials"
         keys = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
         actions = ["Admin", "Read", "List", "Tagging", "Write"]
@@ -73,7 +75,7 @@ def seaweedfs(*, folder: Path | None = None, ports: list[int] | None = None) -> 
             *(f"-master.port={master}", f"-master.port.grpc={master_grpc}"),
             *(f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}"),
             *(f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}"),
-            *(f"-admin.port={admin}", f"-admin.port.grpc={admin + 1}"),
+            *(f"-admin.port={admin}", f"-admin.port.grpc={admin_grpc}"),
         ]
         with process(command, home / "weed.log", cwd=home, env={**os.environ, "TMPDIR": str(home)}) as running:
             wait_for_port(s3, running)

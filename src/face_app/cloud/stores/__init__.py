@@ -1,1 +1,47 @@
 """Where faces are kept: one file a kind of store."""
+
+from pathlib import Path
+
+from face_app import settings
+from face_app.cloud.stores.store import Store
+from face_app.errors import SettingsError
+
+
+def open_store(store: settings.Store, *, connections: int = 16) -> Store:
+    """Make the store that the settings name.
+
+    Args:
+        store: Which, and where.
+        connections: Most puts at a time.
+
+    Raises:
+        SettingsError: The path is not set or the credentials file cannot be read.
+    """
+    # A plain folder must work where boto3 is not installed.
+    if store.kind == "directory":
+        from face_app.cloud.stores.directory import DirectoryStore  # noqa: PLC0415
+
+        return DirectoryStore(folder(store))
+
+    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+    bucket = S3Bucket(store, connections=connections)
+    if store.kind == "mount":
+        from face_app.cloud.stores.mount import MountStore  # noqa: PLC0415
+
+        return MountStore(folder(store), bucket)
+
+    from face_app.cloud.stores.s3 import S3Store  # noqa: PLC0415
+
+    return S3Store(bucket)
+
+
+def folder(store: settings.Store) -> Path:
+    """The absolute path of a store that has one.
+
+    Raises:
+        SettingsError: It has none.
+    """
+    if store.path is None:
+        raise SettingsError(f"store.path: not set; store.kind {store.kind!r} needs it")
+    return store.path.expanduser().absolute()

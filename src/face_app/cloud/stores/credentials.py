@@ -1,0 +1,34 @@
+"""The key pair of a bucket, in the file format of s3fs."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from face_app.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who we are for the store."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
+def read_credentials(file: Path, bucket: str) -> Credentials:
+    """Read ``ACCESS_KEY:SECRET_KEY``, or the line ``BUCKET:ACCESS_KEY:SECRET_KEY`` of our bucket.
+
+    Raises:
+        SettingsError: The file cannot be read, or holds no key pair for this bucket.
+    """
+    try:
+        lines = [line.strip() for line in file.read_text().splitlines()]
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"store.credentials_file {file} cannot be read: {error}") from error
+    entries = [line.split(":") for line in lines if line and not line.startswith("#")]
+    for entry in entries:
+        if len(entry) == 3 and entry[0] == bucket and all(entry):
+            return Credentials(entry[1], entry[2])
+    for entry in entries:
+        if len(entry) == 2 and all(entry):
+            return Credentials(entry[0], entry[1])
+    raise SettingsError(f"store.credentials_file {file} holds no line ACCESS_KEY:SECRET_KEY")

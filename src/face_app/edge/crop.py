@@ -1,0 +1,34 @@
+"""A face, cut out of its frame and encoded."""
+
+import cv2
+
+from face_app import settings
+from face_app.edge.image import Box, Image, clamp
+
+
+def cut(image: Image, box: Box, margin: float) -> Image:
+    """Cut a box with a margin out of a frame.
+
+    Args:
+        image: The whole frame, H x W x 3, BGR.
+        box: The face, pixels of the frame.
+        margin: Added on each side, as a part of the box's width and height; what lies outside is left out.
+
+    Returns:
+        A view into `image`, h x w x 3, at least one pixel wide and high.
+    """
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = box
+    across, down = (x2 - x1) * margin, (y2 - y1) * margin
+    left, top, right, bottom = clamp((x1 - across, y1 - down, x2 + across, y2 + down), width, height)
+    x, y = min(int(left), width - 1), min(int(top), height - 1)
+    return image[y : max(round(bottom), y + 1), x : max(round(right), x + 1)]
+
+
+def encode(image: Image, crop: settings.Crop) -> bytes:
+    """Encode a picture as the settings say, JPEG or PNG, in colour."""
+    if crop.format == "png":
+        _, encoded = cv2.imencode(".png", image)
+    else:
+        _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, crop.quality])
+    return encoded.tobytes()

@@ -1,0 +1,51 @@
+"""A frame, and what every source of frames has."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol
+
+from face_app.edge.image import Image
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a source.
+
+    Attributes:
+        image: H x W x 3, BGR.
+        index: Counts from 0 over the whole run; a gap is a frame that was not taken.
+        captured_at: Wall time of the read (aware).
+        elapsed: Seconds on the source's own clock. Whatever is timed by it gives the same result at any pace.
+    """
+
+    image: Image
+    index: int
+    captured_at: datetime
+    elapsed: float
+
+
+class Source(Protocol):
+    """Where frames come from. Ends when it has no more, or soon after the stop event that it was made with.
+
+    Attributes:
+        length: Frames that it will give, as far as its files tell; None where it has no end.
+        missed: Frames of a live source that came while the program was busy and were not taken.
+    """
+
+    length: int | None
+    missed: int
+
+    def __enter__(self) -> "Source":
+        """Open it.
+
+        Raises:
+            SourceError: A file that cannot be decoded. A live source is waited for instead.
+        """
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
