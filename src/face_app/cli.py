@@ -6,14 +6,17 @@ import sys
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from face_app import __version__
-from face_app.errors import FaceAppError
+from face_app.errors import FaceAppError, StillWaitingError
 from face_app.metrics import ask
 from face_app.settings import CloudSettings, EdgeSettings, HealthSettings, load
+
+if TYPE_CHECKING:
+    from face_app.edge.summary import CaptureSummary
 
 # Programs are imported inside their commands: the cloud's image has no OpenCV, the edge's has no boto3.
 
@@ -100,9 +103,23 @@ def capture(  # noqa: PLR0913
     if metrics_port == 0:
         settings = settings.model_copy(update={"metrics": settings.metrics.model_copy(update={"port": None})})
     _log(settings.log)
-    summary = program.run(settings, wait=wait)
+    try:
+        summary = program.run(settings, wait=wait)
+    except StillWaitingError as error:
+        _tell(error.summary, as_json=as_json)
+        raise
+    _tell(summary, as_json=as_json)
+
+
+def _tell(summary: "CaptureSummary", *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(summary)))
+        return
+    latency = summary.latency_ms
+    typer.echo(
+        f"{summary.frames} frames, {summary.captured} faces captured: {summary.stored} stored, {summary.waiting} waiting, "
+        f"{summary.refused} refused; frame to receipt p50 {latency.p50} ms, p99 {latency.p99} ms"
+    )
 
 
 @app.command()
@@ -195,6 +212,18 @@ def bucket_ensure(
 
     settings = load(CloudSettings, config, {})
     typer.echo("changed" if program.ensure(settings.store, check=check) else "ok")
+
+
+@bucket_app.command("list")
+def bucket_list(
+    prefix: Annotated[str, typer.Argument(help="Only keys that begin so.")] = "", *, config: Config = None
+) -> None:
+    """Print the keys in the bucket, one a line."""
+    from face_app.cloud import bucket as program  # noqa: PLC0415
+
+    store = load(CloudSettings, config, {}).store
+    for key in program.keys(store, prefix):
+        typer.echo(key)
 
 
 @bucket_app.command("url")

@@ -1,5 +1,7 @@
 """Every error that face-app raises on purpose, and the exit code each one ends a program with."""
 
+from typing import Any
+
 
 class FaceAppError(Exception):
     """Something went wrong that the operator can understand from one line."""
@@ -31,6 +33,10 @@ class OutboxError(FaceAppError):
     exit_code = 4
 
 
+class OutboxUnavailableError(OutboxError):
+    """The outbox cannot be written now. Waiting, or room on the disk, helps."""
+
+
 class BrokerError(FaceAppError):
     """A broker refuses us, for a reason that waiting does not cure."""
 
@@ -44,9 +50,17 @@ class StoreError(FaceAppError):
 
 
 class StillWaitingError(FaceAppError):
-    """The program ends while faces wait in the outbox. None of them is lost."""
+    """The program ends while faces wait in the outbox. None of them is lost.
+
+    Attributes:
+        summary: What the program would have returned.
+    """
 
     exit_code = 7
+
+    def __init__(self, line: str, summary: Any) -> None:
+        super().__init__(line)
+        self.summary = summary
 
 
 class NotVerifiedError(FaceAppError):

@@ -18,7 +18,7 @@ from face_app.errors import MessageError
 from face_app.wire import FaceId
 
 SCHEMA = 1
-Why = Literal["first", "better", "final", "verify"]
+Why = Literal["first", "again", "better", "final", "verify"]
 
 _COMMENT = b"ASCII\x00\x00\x00"
 _PNG = b"\x89PNG\r\n\x1a\n"

@@ -58,7 +58,7 @@ class Connection:
             on_message: Called in the network thread with the message and its epoch. Must not block for long.
             on_sent: Called with message id and reason when the broker has answered a publish. Runs under a
                 lock of paho's: it may not wait for a thread that publishes.
-            on_state: Called with True after a connect, with False after a loss.
+            on_state: Called with True after a connect, with False after a loss or a refusal for good.
             receive_maximum: Most messages that the broker hands over unacknowledged.
 
         Raises:
@@ -167,6 +167,8 @@ class Connection:
             if reason.value in _FINAL:
                 self.refusal = str(reason)
                 self._settled.set()
+                if self._on_state:
+                    self._on_state(False)
             return
         self.refusal = None
         self.epoch += 1
@@ -181,7 +183,8 @@ class Connection:
         self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
         if self._connected.is_set():
-            log.warning("lost broker %s:%d: %s", self._broker.host, self._broker.port, reason)
+            level = logging.WARNING if reason.is_failure else logging.DEBUG  # not a failure: we have stopped
+            log.log(level, "lost broker %s:%d: %s", self._broker.host, self._broker.port, reason)
             self._connected.clear()
             if self._on_state:
                 self._on_state(False)

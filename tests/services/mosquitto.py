@@ -1,12 +1,12 @@
 """A real Mosquitto."""
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 
 from services.ports import free_port, wait_for_port
 from services.processes import process
@@ -27,7 +27,7 @@ class Mosquitto:
 
     host: str
     port: int
-    process: "subprocess.Popen[bytes]"
+    process: Popen[bytes]
     log: Path
 
 

@@ -1,9 +1,10 @@
 """Ports nobody listens on, and waiting until somebody does."""
 
+import random
 import socket
-import subprocess
 import time
 from contextlib import ExitStack
+from subprocess import Popen
 
 
 def free_ports(count: int) -> list[int]:
@@ -25,16 +26,15 @@ def free_ports(count: int) -> list[int]:
     raise RuntimeError("no free ports on 127.0.0.1")
 
 
-def _candidates() -> range:
-    start = 20000 + (time.monotonic_ns() // 1000) % 10000
-    return range(start, start + 2000)
+def _candidates() -> list[int]:
+    return random.sample(range(20000, 32000), 1000)
 
 
 def free_port() -> int:
     return free_ports(1)[0]
 
 
-def wait_for_port(port: int, process: "subprocess.Popen[bytes]", *, seconds: float = 20) -> None:
+def wait_for_port(port: int, process: Popen[bytes], *, seconds: float = 20) -> None:
     """Wait until a process listens.
 
     Raises:

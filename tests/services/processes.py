@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @contextmanager
-def process(command: Sequence[str | Path], log: Path, **options: object) -> Iterator["subprocess.Popen[bytes]"]:
+def process(command: Sequence[str | Path], log: Path, **options: object) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command with its output in a file; end it, by force if need be, when the context ends."""
     with log.open("ab") as output:
         running = subprocess.Popen(

@@ -25,7 +25,7 @@ class S3fs:
     """
 
     path: Path
-    process: "subprocess.Popen[bytes]"
+    process: subprocess.Popen[bytes]
 
     def unmount(self) -> None:
         """Take the mount away, whether or not somebody uses it."""
@@ -34,7 +34,8 @@ class S3fs:
 
 def mounted(path: Path) -> bool:
     """Whether anything is mounted on exactly this path."""
-    return any(line.split()[4] == str(path) for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    point = str(path).replace("\\", "\\134").replace(" ", "\\040")
+    return any(line.split()[4] == point for line in Path("/proc/self/mountinfo").read_text().splitlines())
 
 
 @contextmanager

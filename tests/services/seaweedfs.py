@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -40,7 +40,7 @@ class SeaweedFS:
 
     endpoint: str
     credentials: Path
-    process: "subprocess.Popen[bytes]"
+    process: Popen[bytes]
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def seaweedfs(*, folder: Path | None = None, ports: list[int] | None = None) -> 
             *(program, "-logtostderr=true", "mini", f"-dir={home / 'objects'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
             *("-master.telemetry=false", "-webdav=false", "-admin.ui=false"),
             *(f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}", f"-s3.config={config}"),
-            *("-s3.port.iceberg=0", "-s3.port.lance=0"),
+            *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"),
             *(f"-master.port={master}", f"-master.port.grpc={master_grpc}"),
             *(f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}"),
             *(f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}"),

@@ -3,7 +3,7 @@
 import cv2
 
 from face_app import settings
-from face_app.edge.image import Box, Image, clamp
+from face_app.edge.image import Box, Encoded, Image, clamp
 
 
 def cut(image: Image, box: Box, margin: float) -> Image:
@@ -25,10 +25,8 @@ def cut(image: Image, box: Box, margin: float) -> Image:
     return image[y : max(round(bottom), y + 1), x : max(round(right), x + 1)]
 
 
-def encode(image: Image, crop: settings.Crop) -> bytes:
-    """Encode a picture as the settings say, JPEG or PNG, in colour."""
+def encode(image: Image, crop: settings.Crop) -> Encoded:
+    """Encode a picture as the settings say, in colour."""
     if crop.format == "png":
-        _, encoded = cv2.imencode(".png", image)
-    else:
-        _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, crop.quality])
-    return encoded.tobytes()
+        return Encoded(cv2.imencode(".png", image)[1].tobytes(), "png")
+    return Encoded(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, crop.quality])[1].tobytes(), "jpg")

@@ -95,7 +95,7 @@ class Haar:
         """
         self._min_face = detector.min_face
         try:
-            file = Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"
+            file = Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"  # type: ignore[attr-defined]
             self._cascade = cv2.CascadeClassifier(str(file))
         except (AttributeError, cv2.error) as error:
             raise DetectorError(

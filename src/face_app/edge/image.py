@@ -1,6 +1,7 @@
 """Pictures and boxes, as every stage of the edge passes them on."""
 
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,19 @@ Image: TypeAlias = npt.NDArray[np.uint8]
 
 Box: TypeAlias = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the frame."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A picture as a file.
+
+    Attributes:
+        data: JPEG or PNG.
+        suffix: Which of them.
+    """
+
+    data: bytes
+    suffix: Literal["jpg", "png"]
 
 
 def clamp(box: Box, width: int, height: int) -> Box:

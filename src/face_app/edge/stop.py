@@ -17,11 +17,11 @@ def stop_on_signals() -> Iterator[threading.Event]:
     """
     stop = threading.Event()
     told, tell = os.pipe()
-    os.set_blocking(tell, False)  # noqa: FBT003
+    os.set_blocking(tell, False)
 
     def watch() -> None:
-        os.read(told, 1)
-        stop.set()
+        if os.read(told, 1):  # nothing is read when the pipe is closed
+            stop.set()
 
     def handle(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)

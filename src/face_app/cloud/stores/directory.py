@@ -57,7 +57,7 @@ class DirectoryStore:
 
     def _explain(self, error: OSError) -> StoreError:
         return StoreError(
-            f"store.path {self._path} cannot be written: {error.strerror}; make room, or correct the folder or its owner"
+            f"store.path {self._path} cannot be written: {error.strerror}; make room, or correct the path or its owner"
         )
 
 

@@ -77,7 +77,8 @@ def write_file(name: str, data: bytes, flags: int, *, folder: int) -> None:
 
 def read_file(name: str, *, folder: int) -> bytes:
     """Read a whole file."""
-    with opened(name, os.O_RDONLY | os.O_NOFOLLOW, folder=folder) as descriptor, os.fdopen(
-        descriptor, "rb", closefd=False
-    ) as file:
+    with (
+        opened(name, os.O_RDONLY | os.O_NOFOLLOW, folder=folder) as descriptor,
+        os.fdopen(descriptor, "rb", closefd=False) as file,
+    ):
         return file.read()

@@ -1,43 +1,58 @@
 """The S3 API: one PUT an object."""
 
-import hashlib
 import logging
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from face_app.cloud.stores.s3_bucket import S3Bucket, error_status
+from face_app.cloud.stores.s3_bucket import S3Bucket
+from face_app.cloud.stores.s3_client import error_status
 from face_app.cloud.stores.store import Stored, safe_parts
 from face_app.errors import StoreError
 
 log = logging.getLogger(__name__)
 
 _TYPES = {"jpg": "image/jpeg", "png": "image/png"}
-# Answers to a condition that the object did not meet, or of a store that does not know conditions.
+# Answers of a store where the key is taken, and of one that does not know conditions.
 _TAKEN = {409, 412}
 _UNKNOWN = {400, 501}
 
 
 class S3Store:
-    """Objects are put with a condition, so that a copy is noticed; the key alone already makes copies harmless."""
+    """Puts carry a condition, so that a copy is noticed; that keys repeat makes copies harmless without it."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         """Keep objects in this bucket."""
         self._bucket = bucket
-        self._conditions = True
+        self._conditional = True
 
-    def put(self, key: str, data: bytes, sha256: str) -> Stored:  # noqa: ARG002
+    def put(self, key: str, data: bytes, sha256: str) -> Stored:
         """Keep bytes under a key; see `Store.put`."""
-        safe_parts(key)
-        try:
-            etag = self._upload(key, data)
-        except ClientError as error:
-            if error_status(error) in _TAKEN:
-                return self._settle(key, data)
-            with self._bucket.explained():
-                raise
-        except BotoCoreError:
-            # No answer does not mean not stored.
-            if self._bucket.holds(key, data):
+        content_type = _TYPES.get(safe_parts(key)[-1].rpartition(".")[2], "application/octet-stream")
+        with self._bucket.explained():
+            if self._put_new(key, data, sha256, content_type):
+                return Stored("created")
+            held = self._bucket.holds(key, data, sha256)
+            if held:
                 return Stored("already")
-            raise
-        ...
+            if held is None:
+                raise StoreError(f"{self._bucket.where} said that a key is taken, then that it is free; trying again")
+            self._bucket.put(key, data, sha256, content_type, only_new=False)
+            return Stored("repaired")
+
+    def check(self) -> None:
+        """See that the bucket is there and the key opens it."""
+        self._bucket.check()
+
+    def _put_new(self, key: str, data: bytes, sha256: str, content_type: str) -> bool:
+        conditional = self._conditional
+        try:
+            self._bucket.put(key, data, sha256, content_type, only_new=conditional)
+        except ClientError as error:
+            if conditional and error_status(error) in _TAKEN:
+                return False
+            if not (conditional and error_status(error) in _UNKNOWN):
+                raise
+            self._bucket.put(key, data, sha256, content_type, only_new=False)
+            self._conditional = False
+            log.info("%s does not know conditional puts; going on without", self._bucket.where)
+        return True

@@ -1,35 +1,20 @@
-"""One bucket through the S3 API, with its errors in the operator's words.
-
-The client's settings are measured ones: checksums only where required, because many stores refuse the CRC32 that
-boto3 adds since 1.36; no `Expect: 100-continue`, which costs a round trip for each small object.
-"""
+"""One bucket through the S3 API."""
 
 import hashlib
 import logging
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
-import boto3
-from botocore import UNSIGNED, handlers
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from face_app import settings
-from face_app.cloud.stores.credentials import read_credentials
+from face_app.cloud.stores.s3_client import connect, error_code, error_status, explained
 from face_app.errors import StoreError
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
 log = logging.getLogger(__name__)
-
-_REFUSED = {
-    *("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"),
-    *("AccountProblem", "AllAccessDisabled", "Forbidden", "Unauthorized", "401", "403"),
-}
 
 
 @dataclass(frozen=True)
@@ -38,7 +23,7 @@ class ObjectSummary:
 
     Attributes:
         size: Bytes.
-        etag: Without quotes; the MD5 for a plain upload, something else after multipart or with KMS.
+        etag: Without quotes: the MD5 of a plain upload; something else after multipart or with KMS.
     """
 
     size: int
@@ -49,7 +34,7 @@ class S3Bucket:
     """A bucket and the key pair that opens it. Safe to use from several threads."""
 
     def __init__(self, store: settings.Store, *, connections: int = 16) -> None:
-        """Prepare the client; nothing is sent yet.
+        """Prepare the one client; nothing is sent yet.
 
         Args:
             store: Which bucket, at which endpoint, with which credentials file.
@@ -58,65 +43,43 @@ class S3Bucket:
         Raises:
             SettingsError: The credentials file cannot be read.
         """
-        self.settings = store
-        self.name = store.bucket
         self.where = f"bucket {store.bucket} at {store.endpoint or f'AWS {store.region}'}"
-        self._connections = connections
-        self.client = self._connect(store.endpoint)
+        self._name = store.bucket
+        self._settings = store
+        self._client = connect(store, store.endpoint, connections=connections)
 
-    def _connect(self, endpoint: str | None, *, signed: bool = True) -> "S3Client":
-        store = self.settings
-        keys = read_credentials(store.credentials_file, store.bucket) if store.credentials_file and signed else None
-        client = boto3.session.Session().client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name=store.region,
-            aws_access_key_id=keys.access_key if keys else None,
-            aws_secret_access_key=keys.secret_key if keys else None,
-            config=Config(
-                signature_version="s3v4" if signed else UNSIGNED,
-                s3={"addressing_style": "path"},
-                retries={"mode": "standard", "max_attempts": 3},
-                connect_timeout=3,
-                read_timeout=10,
-                max_pool_connections=self._connections,
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
-        try:
-            client.meta.events.unregister("before-call.s3", handlers.add_expect_header)
-        except (AttributeError, ValueError):  # not botocore's public interface: slower without, not wrong
-            log.debug("this botocore keeps its Expect header", exc_info=True)
-        return client
+    def explained(self) -> AbstractContextManager[None]:
+        """Turn errors of boto3 into a `StoreError`."""
+        return explained(self.where, self._settings)
 
-    def put(self, key: str, data: bytes, content_type: str, *, only_new: bool) -> str:
-        """Upload an object.
+    def put(self, key: str, data: bytes, sha256: str, content_type: str, *, only_new: bool) -> None:
+        """Upload an object and see that the store has these very bytes.
 
         Args:
             key: Its key.
             data: All of it.
+            sha256: Hex digest of `data`; goes along as metadata ``sha256``.
             content_type: For browsers.
             only_new: Do not replace an object (``If-None-Match: *``).
 
-        Returns:
-            The ETag of the new object.
-
         Raises:
-            ClientError: The store answered with an error.
+            ClientError: The store answered with an error; 412 where the key is taken.
             BotoCoreError: It did not answer.
+            StoreError: It answered well and holds other bytes.
         """
-        md5 = b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
-        condition = {"IfNoneMatch": "*"} if only_new else {}
-        answer = self.client.put_object(
-            Bucket=self.name,
+        md5 = hashlib.md5(data, usedforsecurity=False)
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}
+        answer = self._client.put_object(
+            Bucket=self._name,
             Key=key,
             Body=data,
-            ContentMD5=md5,
+            ContentMD5=b64encode(md5.digest()).decode(),
             ContentType=content_type,
-            **condition,  # type: ignore[arg-type]
+            Metadata={"sha256": sha256},
+            **condition,
         )
-        return answer["ETag"].strip('"')
+        if _etag(answer) != md5.hexdigest() and not self.holds(key, data, sha256):
+            raise StoreError(f"{self.where} holds other bytes than it was given; do not trust this store")
 
     def head(self, key: str) -> ObjectSummary | None:
         """Ask about an object; None where there is none.
@@ -126,12 +89,12 @@ class S3Bucket:
         """
         with self.explained():
             try:
-                answer = self.client.head_object(Bucket=self.name, Key=key)
+                answer = self._client.head_object(Bucket=self._name, Key=key)
             except ClientError as error:
                 if error_status(error) == 404:
                     return None
                 raise
-        return ObjectSummary(answer["ContentLength"], answer["ETag"].strip('"'))
+        return ObjectSummary(answer["ContentLength"], _etag(answer))
 
     def get(self, key: str) -> bytes | None:
         """Fetch an object; None where there is none.
@@ -141,17 +104,17 @@ class S3Bucket:
         """
         with self.explained():
             try:
-                return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+                return self._client.get_object(Bucket=self._name, Key=key)["Body"].read()
             except ClientError as error:
-                if error.response["Error"].get("Code") in {"NoSuchKey", "404"}:
+                if error_code(error) == "NoSuchKey":
                     return None
                 raise
 
-    def holds(self, key: str, data: bytes) -> bool | None:
-        """Whether the store itself has these very bytes: True, other bytes: False, nothing: None.
+    def holds(self, key: str, data: bytes, sha256: str) -> bool | None:
+        """Whether the store has these very bytes: True; other bytes: False; nothing: None.
 
-        Size and MD5 of a HEAD decide. An ETag that is not the MD5 may still belong to the same bytes (multipart,
-        encryption with KMS), so then they are fetched and compared.
+        Size and MD5 of a HEAD decide. An ETag that is not the MD5 may still belong to the same bytes, so then they
+        are fetched and compared by SHA-256.
 
         Raises:
             StoreError: No answer, or a refusal.
@@ -161,50 +124,86 @@ class S3Bucket:
             return None
         if summary.size != len(data):
             return False
-        return summary.etag == hashlib.md5(data, usedforsecurity=False).hexdigest() or self.get(key) == data
+        if summary.etag == hashlib.md5(data, usedforsecurity=False).hexdigest():
+            return True
+        return hashlib.sha256(self.get(key) or b"").hexdigest() == sha256
 
     def check(self) -> None:
-        """See that the bucket is there and the key opens it. A listing names the cause; a HEAD would not.
+        """See that the bucket is there and the key opens it. A listing names what is wrong; a HEAD would not.
 
         Raises:
             StoreError: It is not, or it does not.
         """
         with self.explained():
-            self.client.list_objects_v2(Bucket=self.name, MaxKeys=1)
+            self._client.list_objects_v2(Bucket=self._name, MaxKeys=1)
+
+    def exists(self) -> bool:
+        """Whether the bucket is there.
+
+        Raises:
+            StoreError: No answer, or a refusal.
+        """
+        with self.explained():
+            try:
+                self._client.list_objects_v2(Bucket=self._name, MaxKeys=1)
+            except self._client.exceptions.NoSuchBucket:
+                return False
+        return True
+
+    def create(self) -> None:
+        """Make the bucket, for nobody but its owner. Not an error where we have it already.
+
+        Raises:
+            StoreError: No answer, a refusal, or the name is somebody else's.
+        """
+        # Only AWS wants its region repeated; IBM takes this place for a storage class.
+        region, elsewhere = self._settings.region, self._settings.endpoint
+        location: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        with self.explained():
+            try:
+                self._client.create_bucket(
+                    Bucket=self._name, **({} if elsewhere or region == "us-east-1" else location)
+                )
+            except self._client.exceptions.BucketAlreadyOwnedByYou:
+                return
+        self._shut()
+
+    def _shut(self) -> None:
+        locks = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+        configuration: Any = dict.fromkeys(locks, True)
+        try:
+            self._client.put_public_access_block(Bucket=self._name, PublicAccessBlockConfiguration=configuration)
+        except (ClientError, BotoCoreError) as error:
+            log.info("%s is private, but has no lock against being made public: %s", self.where, error)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """List the keys that begin so, in order, without the empty objects that stand for folders.
+
+        Raises:
+            StoreError: No answer, or a refusal.
+        """
+        with self.explained():
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix):
+                yield from (each["Key"] for each in page.get("Contents", []) if not each["Key"].endswith("/"))
 
     def listed_by_anybody(self) -> bool:
         """Whether the bucket shows its list to somebody without a key."""
+        stranger = connect(self._settings, self._settings.endpoint, connections=1, signed=False)
         try:
-            self._connect(self.settings.endpoint, signed=False).list_objects_v2(Bucket=self.name, MaxKeys=1)
+            stranger.list_objects_v2(Bucket=self._name, MaxKeys=1)
         except (ClientError, BotoCoreError):
             return False
         return True
 
-    def url(self, key: str, *, seconds: int) -> str:
-        """Make a link that opens one object for a while, through the address that people use."""
-        endpoint = self.settings.public_endpoint or self.settings.endpoint
-        client = self.client if endpoint == self.settings.endpoint else self._connect(endpoint)
-        return client.generate_presigned_url("get_object", {"Bucket": self.name, "Key": key}, ExpiresIn=seconds)
-
-    @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Turn errors of boto3 into a `StoreError` that says what to look at."""
-        try:
-            yield
-        except ClientError as error:
-            raise StoreError(self._explain_answer(error)) from error
-        except BotoCoreError as error:
-            raise StoreError(f"{self.where}: no answer ({type(error).__name__}); is store.endpoint right and up?") from error
-
-    def _explain_answer(self, error: ClientError) -> str:
-        code, status = error.response["Error"].get("Code", ""), error_status(error)
-        if code == "NoSuchBucket":
-            return f"{self.where} does not exist; `face-app bucket ensure` makes it, or change store.bucket"
-        if code in _REFUSED or status in {401, 403}:
-            return f"{self.where} refuses the key in {self.settings.credentials_file} ({code})"
-        return f"{self.where} answers {status} {code}: {error.response['Error'].get('Message', '')}"[:300]
+    def links(self, keys: Iterable[str], *, seconds: int) -> list[str]:
+        """Make links that open objects for a while, through the address that people use."""
+        endpoint = self._settings.public_endpoint or self._settings.endpoint
+        client = connect(self._settings, endpoint, connections=1)
+        return [
+            client.generate_presigned_url("get_object", {"Bucket": self._name, "Key": key}, ExpiresIn=seconds)
+            for key in keys
+        ]
 
 
-def error_status(error: ClientError) -> int:
-    """The HTTP status of an answer, 0 where there was none."""
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def _etag(answer: Any) -> str:
+    return str(answer["ETag"]).strip('"')

@@ -30,12 +30,12 @@ class Source(Protocol):
     """Where frames come from. Ends when it has no more, or soon after the stop event that it was made with.
 
     Attributes:
+        live: Whether it is a camera: it goes on while nobody looks, and never ends by itself.
         length: Frames that it will give, as far as its files tell; None where it has no end.
-        missed: Frames of a live source that came while the program was busy and were not taken.
     """
 
+    live: bool
     length: int | None
-    missed: int
 
     def __enter__(self) -> "Source":
         """Open it.

@@ -1,0 +1,198 @@
+#!/usr/bin/python
+"""Gather the files that an image is built from, and name them by what they contain."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: build_context
+short_description: Gather the files an image is built from and hash them
+description:
+  - Computes a hash of everything that goes into an image, so that the same input always has the same tag.
+  - With I(destination) it also lays the files out there as the build context. Runs on the controller.
+options:
+  root:
+    description: Folder that all other sources are relative to.
+    type: path
+    required: true
+  dockerfile:
+    description: The Dockerfile, relative to I(root). It becomes C(Dockerfile) in the context.
+    type: str
+    required: true
+  sources:
+    description: Files and folders that go into the context, under the same relative path.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - Shell patterns of names that stay out, and of paths relative to I(root).
+      - Hidden files and C(__pycache__) always stay out.
+    type: list
+    elements: str
+    default: []
+  identity:
+    description: What else decides the result, such as build arguments, the id of the base image, the platform.
+    type: dict
+    default: {}
+  extra_ca:
+    description:
+      - A bundle of CA certificates to trust during the build; becomes C(extra-ca.crt), which is empty without it.
+      - It does not change what is built, so it is not part of the hash.
+    type: path
+    default: ""
+  destination:
+    description: Lay the context out here and remove whatever else is there. Without it nothing is written.
+    type: path
+author:
+  - The face-app authors
+"""
+
+EXAMPLES = r"""
+- name: Name the image by its content
+  build_context:
+    root: "{{ playbook_dir }}"
+    dockerfile: files/Dockerfile.capture
+    sources: [requirements-edge.txt, src/face_app]
+    exclude: [src/face_app/cloud]
+    identity: {base: "sha256:..."}
+  delegate_to: localhost
+  register: context
+"""
+
+RETURN = r"""
+hash:
+  description: The first 12 hex digits of the SHA-256 over all paths, contents and the identity.
+  type: str
+  returned: always
+files:
+  description: Paths in the context, without I(extra_ca).
+  type: list
+  elements: str
+  returned: always
+"""
+
+ALWAYS_OUT = (".*", "__pycache__", "*.pyc", "*~")
+
+
+class ContextError(Exception):
+    """A source cannot be used; the message names it."""
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """One file of the context.
+
+    Attributes:
+        path: Where it goes, with forward slashes.
+        source: Where it comes from.
+        executable: Whether its owner may run it. The rest of its mode is the controller's umask, not content.
+    """
+
+    path: str
+    source: Path
+    executable: bool
+
+    @classmethod
+    def of(cls, path: str, source: Path) -> Entry:
+        if not source.is_file():
+            raise ContextError(f"{source}: not a file; correct the catalogue of images or restore it")
+        return cls(path, source, bool(source.stat().st_mode & stat.S_IXUSR))
+
+    def digest(self) -> str:
+        return hashlib.sha256(self.source.read_bytes()).hexdigest()
+
+
+def collect(root: Path, dockerfile: str, sources: list[str], exclude: list[str]) -> list[Entry]:
+    """Find the files of a context, sorted by path.
+
+    Raises:
+        ContextError: A source is missing.
+        OSError: A folder cannot be read.
+    """
+    entries = [Entry.of("Dockerfile", root / dockerfile)]
+    for source in sources:
+        if not (root / source).is_dir():
+            entries.append(Entry.of(source, root / source))
+            continue
+        for folder, folders, names in os.walk(root / source, onerror=_stop, followlinks=True):
+            here = Path(folder).relative_to(root)
+            folders[:] = [name for name in folders if not _stays_out(here / name, exclude)]
+            kept = [here / name for name in names if not _stays_out(here / name, exclude)]
+            entries += [Entry.of(path.as_posix(), root / path) for path in kept]
+    return sorted(entries)
+
+
+def _stop(error: OSError) -> None:
+    raise error
+
+
+def _stays_out(path: Path, exclude: list[str]) -> bool:
+    patterns = (*ALWAYS_OUT, *exclude)
+    return any(fnmatch.fnmatch(path.name, each) or fnmatch.fnmatch(path.as_posix(), each) for each in patterns)
+
+
+def content_hash(entries: list[Entry], identity: dict[str, object]) -> str:
+    """Name a context by what it contains: 12 hex digits."""
+    total = hashlib.sha256()
+    for entry in entries:
+        total.update(f"{entry.path}\0{entry.executable:d}\0{entry.digest()}\n".encode())
+    total.update(json.dumps(identity, sort_keys=True).encode())
+    return total.hexdigest()[:12]
+
+
+def lay_out(entries: list[Entry], extra_ca: Path | None, destination: Path) -> None:
+    """Write the context anew.
+
+    Raises:
+        ContextError: The CA bundle is missing.
+    """
+    if extra_ca and not extra_ca.is_file():
+        raise ContextError(f"{extra_ca}: no such CA bundle on the controller; correct extra_ca")
+    if destination.exists():
+        shutil.rmtree(destination)
+    for entry in entries:
+        target = destination / entry.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(entry.source, target)
+        target.chmod(0o755 if entry.executable else 0o644)
+    (destination / "extra-ca.crt").write_bytes(extra_ca.read_bytes() if extra_ca else b"")
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "required": True},
+            "dockerfile": {"type": "str", "required": True},
+            "sources": {"type": "list", "elements": "str", "default": []},
+            "exclude": {"type": "list", "elements": "str", "default": []},
+            "identity": {"type": "dict", "default": {}},
+            "extra_ca": {"type": "path", "default": ""},
+            "destination": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        entries = collect(Path(given["root"]), given["dockerfile"], given["sources"], given["exclude"])
+        name = content_hash(entries, given["identity"])
+        if given["destination"] and not module.check_mode:
+            lay_out(entries, Path(given["extra_ca"]) if given["extra_ca"] else None, Path(given["destination"]))
+    except (ContextError, OSError) as error:
+        module.fail_json(msg=str(error))
+    # The layout is a cache on the controller: it tells nothing about the target, so it is no change.
+    module.exit_json(changed=False, hash=name, files=[entry.path for entry in entries])
+
+
+if __name__ == "__main__":
+    main()

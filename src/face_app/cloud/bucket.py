@@ -1,0 +1,101 @@
+"""The bucket itself: made where it is missing, private; and links to what is in it."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from face_app import settings
+from face_app.cloud.stores import folder
+from face_app.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+# boto3 is imported with the stores that need it: a plain folder must work without.
+
+
+def ensure(store: settings.Store, *, check: bool) -> bool:
+    """Make the bucket, or the folder of a plain directory, where it is missing.
+
+    Args:
+        store: Which, and where.
+        check: Change nothing, only tell.
+
+    Returns:
+        Whether something was, or with `check` would be, changed.
+
+    Raises:
+        StoreError: No answer, a refused key, or a name that is taken; one line names endpoint, bucket and key file.
+        SettingsError: The credentials file cannot be read.
+    """
+    if store.kind == "directory":
+        return _ensure_folder(store, check=check)
+
+    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+    bucket = S3Bucket(store)
+    changed = not bucket.exists()
+    if changed and check:
+        return True
+    if changed:
+        bucket.create()
+    if bucket.listed_by_anybody():
+        log.warning("%s shows its list of faces to anybody; make it private", bucket.where)
+    return changed
+
+
+def _ensure_folder(store: settings.Store, *, check: bool) -> bool:
+    path = folder(store)
+    if path.is_dir():
+        return False
+    if not check:
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise StoreError(f"store.path {path} cannot be made: {error.strerror}") from error
+    return True
+
+
+def keys(store: settings.Store, prefix: str) -> Iterator[str]:
+    """List the keys of objects that begin so, in order.
+
+    Args:
+        store: Where.
+        prefix: Such as ``jetson/door/2026/``; empty for all.
+
+    Raises:
+        StoreError: No answer, a refused key, or a missing bucket or folder.
+        SettingsError: The credentials file cannot be read.
+    """
+    if store.kind == "directory":
+        return _files(folder(store), prefix)
+
+    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+    return S3Bucket(store).keys(prefix)
+
+
+def _files(path: Path, prefix: str) -> Iterator[str]:
+    if not path.is_dir():
+        raise StoreError(f"store.path {path} is not a folder; `face-app bucket ensure` makes it")
+    names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    # What begins with a dot is on its way and has no key yet.
+    return (name for name in names if name.startswith(prefix) and not name.startswith("."))
+
+
+def urls(store: settings.Store, keys: Iterable[str], *, seconds: int) -> list[str]:
+    """Make a link for each object that opens it for a while, whoever follows it.
+
+    Args:
+        store: Where the objects are; the links go through its `public_endpoint`.
+        keys: Which objects; whether they exist is not looked at.
+        seconds: How long a link opens. A plain folder's ``file:`` link has no end.
+
+    Raises:
+        SettingsError: The credentials file cannot be read.
+    """
+    if store.kind == "directory":
+        return [(folder(store) / key).as_uri() for key in keys]
+
+    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+    return S3Bucket(store).links(keys, seconds=seconds)

@@ -1,0 +1,197 @@
+"""From the broker to the store and back: judge, store, confirm, receipt, acknowledge."""
+
+import hashlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from face_app.cloud.figures import Figures, total
+from face_app.cloud.intake import Limits, Verdict, judge
+from face_app.cloud.ledger import Identity, Ledger, Settled, Turn
+from face_app.cloud.patient_store import PatientStore, StoppedError
+from face_app.cloud.receipt_post import ReceiptPost
+from face_app.cloud.stores.store import Store, Stored
+from face_app.metrics import Readiness
+from face_app.mqtt import Connection, Message
+from face_app.settings import CloudSettings
+from face_app.wire import FACES, Receipt
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+"""How long a stop waits for what is being stored; Docker kills after ten."""
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """One message as the broker handed it over.
+
+    Attributes:
+        message: Topic and payload, and what an acknowledgement needs.
+        epoch: The connection it came in.
+        at: When (aware).
+    """
+
+    message: Message
+    epoch: int
+    at: datetime
+
+
+class Consumer:
+    """Workers that take messages from one connection into one store.
+
+    A message is acknowledged only when its bytes are confirmed and the broker has the receipt, so whatever ends
+    this program, the message comes again. While the store is down the workers wait, the broker stops at
+    `receive_maximum` messages, and the rest stays with it and with the edges.
+    """
+
+    def __init__(
+        self, settings: CloudSettings, store: Store, figures: Figures, *, on_link: Callable[[], None] = lambda: None
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            settings: Of the subscriber.
+            store: Where to.
+            figures: What to count in.
+            on_link: Called in the network thread when the link to the broker changed.
+
+        Raises:
+            SettingsError: A file of the broker's identity cannot be read.
+        """
+        self._figures = figures
+        self._limits = Limits(settings.max_bytes, settings.max_pixels)
+        self._store = PatientStore(store, figures.store_seconds)
+        self._ledger: Ledger[Delivery] = Ledger()
+        self._post = ReceiptPost(settings.subscriber)
+        self._on_link = on_link
+        self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        # Daemons: a worker in a hanging mount must not keep the program from ending.
+        self._workers = [
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            for number in range(settings.workers)
+        ]
+        self.connection = Connection(
+            settings.broker,
+            f"subscriber-{settings.subscriber}",
+            subscriptions=[f"$share/{settings.group}/{FACES}"],
+            on_message=self._arrived,
+            on_sent=self._post.answered,
+            on_state=self._link_changed,
+            receive_maximum=settings.receive_maximum,
+        )
+
+    def start(self) -> None:
+        """Begin to connect, to check the store and to work."""
+        self._store.start()
+        for worker in self._workers:
+            worker.start()
+        self.connection.start()
+
+    def stop(self) -> None:
+        """End within a few seconds; what is not acknowledged by then comes again."""
+        self._stopping.set()
+        self._store.stop()
+        for _ in self._workers:
+            self._deliveries.put(None)
+        deadline = time.monotonic() + STOP_SECONDS
+        for worker in self._workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        busy = sum(worker.is_alive() for worker in self._workers)
+        if busy:
+            log.warning("%d faces were still being stored; the broker will send them again", busy)
+        self.connection.stop()
+
+    def readiness(self) -> Readiness:
+        """Whether faces get from the broker into the store now."""
+        connected = self.connection.connected
+        problem = "" if connected else "the broker is not connected"
+        problem = problem or self._store.problem or self._post.problem
+        age = self._figures.last_stored_age
+        facts: dict[str, float | int | str | bool | None] = {
+            "connected": connected,
+            "stored": total(self._figures.stored),
+            "copies": total(self._figures.copies),
+            "repaired": total(self._figures.repaired),
+            "refused": total(self._figures.refused),
+            "waiting": self._deliveries.qsize(),
+            "last_stored_age": None if age is None else round(age, 1),
+        }
+        return Readiness(not problem, facts, problem)
+
+    def _link_changed(self, _connected: bool) -> None:
+        self._post.link_changed()
+        self._on_link()
+
+    def _arrived(self, message: Message, epoch: int) -> None:
+        self._deliveries.put(Delivery(message, epoch, datetime.now(timezone.utc)))
+
+    def _work(self) -> None:
+        while (delivery := self._deliveries.get()) and not self._stopping.is_set():
+            self._handle(delivery)
+
+    def _handle(self, delivery: Delivery) -> None:
+        try:
+            self._take(delivery)
+        except StoppedError:
+            log.debug("stopped before a message on %s was stored", delivery.message.topic)
+        except Exception:
+            # Acknowledged, or a message that always fails would hold its place until the next connection; its edge
+            # gets no receipt, so it keeps the face and sends it again.
+            log.exception("message on %s failed in a way nobody foresaw", delivery.message.topic)
+            self._figures.unexpected.inc()
+            self.connection.acknowledge(delivery.message, delivery.epoch)
+
+    def _take(self, delivery: Delivery) -> None:
+        identity = Identity(delivery.message.topic, hashlib.sha256(delivery.message.payload).hexdigest())
+        turn = self._ledger.claim(identity, delivery)
+        if isinstance(turn, Settled):
+            self._figures.copies.inc()
+            self._answer(turn, delivery)
+        elif turn is Turn.YOURS:
+            try:
+                settled = self._settle(identity, delivery)
+            except BaseException:
+                for copy in self._ledger.give_up(identity):
+                    self._deliveries.put(copy)
+                raise
+            copies = self._ledger.settle(identity, settled)
+            self._figures.copies.inc(len(copies))
+            self._answer(settled, delivery, *copies)
+
+    def _settle(self, identity: Identity, delivery: Delivery) -> Settled:
+        payload = bytes(delivery.message.payload)
+        verdict = judge(identity.topic, payload, identity.sha256, delivery.at, self._limits)
+        stored = self._store.put(verdict.key, payload, identity.sha256)
+        self._count(verdict, stored)
+        receipt = Receipt(
+            id=verdict.face,
+            sha256=identity.sha256,
+            key=verdict.key,
+            at=datetime.now(timezone.utc),
+            result="refused" if verdict.refused else "stored",
+            reason=verdict.refused,
+        )
+        return Settled(verdict.edge, receipt)
+
+    def _answer(self, settled: Settled, *deliveries: Delivery) -> None:
+        for delivery in deliveries:
+            if settled.edge is None or self._post.send(self.connection, settled.edge, settled.receipt):
+                self.connection.acknowledge(delivery.message, delivery.epoch)
+
+    def _count(self, verdict: Verdict, stored: Stored) -> None:
+        if stored.outcome == "repaired":
+            self._figures.repaired.inc()
+            log.warning("%s held other bytes; replaced", verdict.key)
+        if verdict.refused:
+            self._figures.refused.labels(verdict.refused).inc()
+            log.warning("refused %s; a copy is in %s", verdict.detail, verdict.key)
+            return
+        self._figures.face_confirmed()
+        (self._figures.copies if stored.outcome == "already" else self._figures.stored).inc()
+        log.debug("%s %s", stored.outcome, verdict.key)

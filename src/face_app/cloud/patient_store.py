@@ -1,0 +1,96 @@
+"""A store that may be down for days, and callers that can wait."""
+
+import threading
+import time
+
+from prometheus_client import Histogram
+
+from face_app.cloud.store_state import StoreState
+from face_app.cloud.stores.store import Store, Stored
+from face_app.errors import StoreError
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+CHECK_EVERY = 30.0
+HANGS_AFTER = 60.0
+"""Seconds for one attempt; each kind of store gives up sooner by itself, unless its mount hangs."""
+
+
+class StoppedError(Exception):
+    """The program ends before the store took the object; the broker sends the message again."""
+
+
+class PatientStore:
+    """Tries each put until the store takes it. Safe to use from several threads."""
+
+    def __init__(self, store: Store, seconds: Histogram) -> None:
+        """Be patient with a store.
+
+        Args:
+            store: Which.
+            seconds: Observes how long each confirmed put took.
+        """
+        self._store = store
+        self._seconds = seconds
+        self._state = StoreState()
+        self._attempts: dict[int, float] = {}
+
+    def start(self) -> None:
+        """Check the store now and from time to time, in a thread of its own."""
+        threading.Thread(target=self._keep_checking, name="store-check", daemon=True).start()
+
+    def stop(self) -> None:
+        """Give up everything that waits."""
+        self._state.stop()
+
+    @property
+    def problem(self) -> str:
+        """Why the store does not work; empty when it does as far as we know."""
+        begun = min(self._attempts.copy().values(), default=time.monotonic())
+        hangs_for = time.monotonic() - begun
+        return self._state.problem or (
+            f"the store has not answered for {hangs_for:.0f} s" if hangs_for > HANGS_AFTER else ""
+        )
+
+    def put(self, key: str, data: bytes, sha256: str) -> Stored:
+        """Keep bytes under a key, however long that takes.
+
+        Raises:
+            StoppedError: `stop` was called before the store took them.
+            MessageError: The key is not one.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                stored = self._attempt(key, data, sha256)
+            except StoreError as error:
+                self._state.failed("put", str(error))
+            else:
+                self._state.succeeded("put")
+                return stored
+            if not self._state.pause(pause):
+                raise StoppedError
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _attempt(self, key: str, data: bytes, sha256: str) -> Stored:
+        me, begun = threading.get_ident(), time.monotonic()
+        self._attempts[me] = begun
+        try:
+            stored = self._store.put(key, data, sha256)
+        finally:
+            del self._attempts[me]
+        self._seconds.observe(time.monotonic() - begun)
+        return stored
+
+    def _keep_checking(self) -> None:
+        pause = FIRST_PAUSE
+        while self._state.pause(CHECK_EVERY if self._check() else pause):
+            pause = min(2 * pause, LONGEST_PAUSE) if self.problem else FIRST_PAUSE
+
+    def _check(self) -> bool:
+        try:
+            self._store.check()
+        except StoreError as error:
+            self._state.failed("check", str(error))
+            return False
+        self._state.succeeded("check")
+        return True

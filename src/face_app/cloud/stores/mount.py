@@ -1,0 +1,81 @@
+"""The write-up's way: a bucket mounted by s3fs, each object confirmed through the S3 API."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from face_app.cloud.stores.files import opened, subfolder, write_file
+from face_app.cloud.stores.mount_entry import mount_of
+from face_app.cloud.stores.probe import Probe
+from face_app.cloud.stores.s3_bucket import S3Bucket
+from face_app.cloud.stores.store import Stored, safe_parts
+from face_app.errors import StoreError
+
+KIND = "fuse.s3fs"
+
+
+class MountStore:
+    """Writes files through s3fs and believes only what the bucket itself says about them."""
+
+    def __init__(self, path: Path, bucket: S3Bucket) -> None:
+        """Use the mount at `path`, which must show the root of `bucket`."""
+        self._path = path
+        self._bucket = bucket
+        self._probe = Probe(path)
+
+    def put(self, key: str, data: bytes, sha256: str) -> Stored:
+        """Keep bytes under a key; see `Store.put`.
+
+        An error of s3fs does not tell whether the object was stored, so nothing is concluded from one: the next
+        attempt finds the key taken, and asks the bucket.
+        """
+        *folders, name = safe_parts(key)
+        with self._told(), self._mount() as root, subfolder(root, folders, durable=False) as folder:
+            try:
+                write_file(name, data, os.O_CREAT | os.O_EXCL, folder=folder)
+            except FileExistsError:
+                if self._bucket.holds(key, data, sha256):
+                    return Stored("already")
+                write_file(name, data, os.O_CREAT | os.O_TRUNC, folder=folder)
+                self._confirm(key, data, sha256)
+                return Stored("repaired")
+        self._confirm(key, data, sha256)
+        return Stored("created")
+
+    def check(self) -> None:
+        """See that the mount is there and answers, and that the bucket behind it does."""
+        with self._told(), self._mount():
+            self._bucket.check()
+
+    def _confirm(self, key: str, data: bytes, sha256: str) -> None:
+        if not self._bucket.holds(key, data, sha256):
+            raise StoreError(
+                f"mount {self._path} took an object that is not in {self._bucket.where}; "
+                "mount that bucket there, or change store.bucket"
+            )
+
+    @contextmanager
+    def _mount(self) -> Iterator[int]:
+        """Open the root of the mount, or raise.
+
+        All that is written below this descriptor goes to s3fs, even when the mount is taken away meanwhile.
+        """
+        with opened(self._path, os.O_PATH | os.O_DIRECTORY) as root:
+            entry = mount_of(root)
+            if entry is None or entry.kind != KIND or entry.point != str(self._path):
+                raise StoreError(f"mount {self._path}: no bucket is mounted there; mount it, or change store.path")
+            if entry.read_only:
+                raise StoreError(f"mount {self._path} is read-only; mount it without the option ro")
+            self._probe.ask()
+            yield root
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"mount {self._path}: {error.strerror}; see the log of s3fs, whose passwd_file and url must open "
+                f"{self._bucket.where}"
+            ) from error

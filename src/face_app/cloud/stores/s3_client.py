@@ -1,0 +1,103 @@
+"""How boto3 is set up, and what its errors mean to the operator.
+
+The figures behind the set-up are measured ones: checksums only where required, because many stores refuse the CRC32
+that boto3 adds since 1.36; no `Expect: 100-continue`, which costs each small object a round trip.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore import UNSIGNED, handlers
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from face_app.cloud.stores.credentials import read_credentials
+from face_app.errors import StoreError
+from face_app.settings import Store
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+_REFUSED = {
+    *("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"),
+    *("AccountProblem", "AllAccessDisabled", "Forbidden", "Unauthorized"),
+}
+
+
+def connect(store: Store, endpoint: str | None, *, connections: int, signed: bool = True) -> "S3Client":
+    """Prepare a client; nothing is sent yet.
+
+    Args:
+        store: Region and credentials file.
+        endpoint: S3 address; None: AWS.
+        connections: Most requests at a time.
+        signed: False: ask as somebody without a key would.
+
+    Raises:
+        SettingsError: The credentials file cannot be read.
+    """
+    keys = read_credentials(store.credentials_file, store.bucket) if store.credentials_file and signed else None
+    client = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=store.region,
+        aws_access_key_id=keys.access_key if keys else None,
+        aws_secret_access_key=keys.secret_key if keys else None,
+        config=Config(
+            signature_version="s3v4" if signed else UNSIGNED,
+            s3={"addressing_style": "path"},
+            retries={"mode": "standard", "max_attempts": 3},
+            connect_timeout=3,
+            read_timeout=10,
+            max_pool_connections=connections,
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+    try:
+        client.meta.events.unregister("before-call.s3", handlers.add_expect_header)
+    except (AttributeError, ValueError):  # not a public name of botocore: slower without, not wrong
+        log.debug("this botocore keeps its Expect header", exc_info=True)
+    return client
+
+
+@contextmanager
+def explained(where: str, store: Store) -> Iterator[None]:
+    """Turn errors of boto3 into a `StoreError` of one line that says what to look at.
+
+    Args:
+        where: Bucket and endpoint in words.
+        store: Names the credentials file.
+    """
+    try:
+        yield
+    except ClientError as error:
+        code, status = error_code(error), error_status(error)
+        if code == "NoSuchBucket":
+            problem = "does not exist; `face-app bucket ensure` makes it, or change store.bucket"
+        elif code == "BucketAlreadyExists":
+            problem = "belongs to somebody else; change store.bucket"
+        elif code in _REFUSED or status in {401, 403}:
+            problem = f"refuses the key in {store.credentials_file} ({code})"
+        else:
+            problem = f"answers {status} {code}: {error.response['Error'].get('Message', '')}"[:300]
+        raise StoreError(f"{where} {problem}") from error
+    except BotoCoreError as error:
+        raise StoreError(
+            f"{where} does not answer ({type(error).__name__}); is store.endpoint right and up?"
+        ) from error
+
+
+def error_code(error: ClientError) -> str:
+    """The S3 code of an answer, such as ``NoSuchBucket``."""
+    return str(error.response["Error"].get("Code", ""))
+
+
+def error_status(error: ClientError) -> int:
+    """The HTTP status of an answer."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

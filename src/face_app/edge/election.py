@@ -1,0 +1,35 @@
+"""One sender per outbox: whoever holds the lock on `<outbox>.sender`. The kernel lets go of it when a process dies."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from face_app.errors import OutboxError
+
+
+class Election:
+    """One candidate."""
+
+    def __init__(self, outbox: Path) -> None:
+        """Get ready to stand.
+
+        Raises:
+            OutboxError: The lock file cannot be made.
+        """
+        path = outbox.with_name(f"{outbox.name}.sender")
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise OutboxError(f"{path}: {error.strerror}; let the user {os.getuid()} write there") from error
+
+    def won(self) -> bool:
+        """Try for the lock; once won it is kept."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Leave the place to another."""
+        os.close(self._file)

@@ -1,0 +1,260 @@
+"""Sends what waits in the outbox, and notes the receipts. One thread; everything that happens is posted to it."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import TypeAlias
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from face_app.edge import figures
+from face_app.edge.backoff import pauses
+from face_app.edge.election import Election
+from face_app.edge.link import Link
+from face_app.edge.outbox import Outbox
+from face_app.edge.window import Window
+from face_app.errors import MessageError, OutboxError
+from face_app.mqtt import Connection, Message
+from face_app.settings import EdgeSettings
+from face_app.wire import Receipt, load_receipts, receipts_topic
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.2
+"""Between two looks at the outbox for faces of other processes, which cannot wake this thread."""
+STAND_SECONDS = 0.5
+"""Between two attempts to become the sender of this outbox."""
+BATCH = 50
+"""Most faces that are sent before receipts are looked at again."""
+PATIENCE_SECONDS = 3.0
+"""Without a broker until that is worth a warning."""
+REPEAT_SECONDS = 60.0
+"""Between two warnings about the same thing."""
+Post: TypeAlias = Callable[[], None]
+NO_SUBSCRIBER = 0x10  # MQTT 5, PUBACK: accepted, and given to nobody
+
+
+@dataclass(frozen=True)
+class SenderState:
+    """How sending goes.
+
+    Attributes:
+        broker: Host and port.
+        elected: Whether this process sends for the outbox; if not, another one does.
+        connected: Whether the broker has us.
+        up: Whether the whole way to the cloud is open.
+        quiet: Seconds without a receipt on an open way; 0 while it is closed.
+        refusal: Why the broker refuses us for good, or None.
+    """
+
+    broker: str
+    elected: bool
+    connected: bool
+    up: bool
+    quiet: float
+    refusal: str | None
+
+    @property
+    def obstacle(self) -> str:
+        """What a face that waits is most likely waiting for, in words for an operator."""
+        if not self.elected:
+            return "another process sends for this outbox, look at its log"
+        if self.refusal:
+            return f"broker {self.broker} refuses us: {self.refusal}"
+        if not self.connected:
+            return f"broker {self.broker} is not reached"
+        return "no receipt came, look at the subscriber" if self.up else "the forwarder does not reach the cloud"
+
+
+class Sender:
+    """The thread that owns window, link and receipts, in the one process per outbox that is elected."""
+
+    def __init__(self, settings: EdgeSettings, outbox: Outbox) -> None:
+        """Get ready; entering starts it.
+
+        Raises:
+            SettingsError: A file of the broker's identity cannot be read.
+            OutboxError: The lock file cannot be made.
+        """
+        self._outbox = outbox
+        self._election = Election(outbox.path)
+        self._elected = False
+        self._link = Link(settings.edge, bridged=settings.sender.link == "bridged")
+        self._window = Window(settings.sender)
+        self._last = 0
+        self._last_receipt = 0.0
+        self._receipts: list[tuple[Message, int, list[Receipt]]] = []
+        self._was_up = False
+        self._alone_since: float | None = None
+        self._warned: dict[str, float] = {}
+        self._broker = f"{settings.broker.host}:{settings.broker.port}"
+        self._posts: SimpleQueue[Post] = SimpleQueue()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+        self._connection = Connection(
+            settings.broker,
+            f"sender-{outbox.id}",
+            subscriptions=[receipts_topic(settings.edge, "+"), *self._link.topics],
+            on_message=lambda message, epoch: self._posts.put(partial(self._take, message, epoch)),
+            on_sent=lambda message, reason: self._posts.put(partial(self._answered, message, reason)),
+            on_state=lambda connected: self._posts.put(partial(self._changed, connected=connected)),
+        )
+
+    def __enter__(self) -> "Sender":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop sending; what waits is in the outbox."""
+        self._stop.set()
+        self.wake()
+        self._thread.join()
+
+    def wake(self) -> None:
+        """Tell that there are new faces."""
+        self._posts.put(lambda: None)
+
+    @property
+    def state(self) -> SenderState:
+        """How sending goes now."""
+        connected, up_since = self._link.connected, self._link.up_since
+        quiet = 0.0 if up_since is None else time.monotonic() - max(up_since, self._last_receipt)
+        refusal = self._connection.refusal
+        return SenderState(self._broker, self._elected, connected, up_since is not None, quiet, refusal)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set() and not self._election.won():
+                self._do_posts(STAND_SECONDS)
+            if self._stop.is_set():
+                return
+            self._elected = True
+            self._connection.start()
+            self._send_until_stopped()
+            self._connection.stop()
+        finally:
+            self._election.close()
+
+    def _send_until_stopped(self) -> None:
+        waits = pauses(30)
+        while not self._stop.is_set():
+            self._do_posts(LOOK_SECONDS)
+            try:
+                self._settle()
+                self._send_new()
+                self._send_overdue()
+                self._tell()
+                self._outbox.give_back()
+                waits = pauses(30)
+            except OutboxError as error:
+                pause = next(waits)
+                log.warning("%s; the sender tries again in %.0f s", error, pause)
+                self._stop.wait(pause)
+            except Exception:
+                log.exception("the sender met what it should not; it goes on in 5 s")
+                self._stop.wait(5)
+
+    def _do_posts(self, seconds: float) -> None:
+        """Do what was posted; wait for the first post."""
+        try:
+            self._posts.get(timeout=seconds)()
+            while True:
+                self._posts.get_nowait()()
+        except Empty:
+            return
+
+    def _changed(self, *, connected: bool) -> None:
+        self._link.connection(time.monotonic(), connected=connected)
+
+    def _answered(self, message: int, reason: ReasonCode) -> None:
+        self._window.answered(message)
+        if reason.is_failure:
+            figures.REJECTED.labels(str(reason)).inc()
+            self._warn("broker %s does not take a face: %s; it waits. Check its access list", self._broker, reason)
+        elif reason.value == NO_SUBSCRIBER:
+            self._warn("broker %s has nobody to give a face to; it waits. Start a subscriber", self._broker)
+
+    def _take(self, message: Message, epoch: int) -> None:
+        if message.topic in self._link.topics:
+            self._link.hop(message.topic, bytes(message.payload), time.monotonic())
+            self._connection.acknowledge(message, epoch)
+            return
+        try:
+            self._receipts.append((message, epoch, load_receipts(bytes(message.payload))))
+        except MessageError as error:
+            self._warn("receipts on %s cannot be read: %s", message.topic, error)
+            self._connection.acknowledge(message, epoch)
+
+    def _settle(self) -> None:
+        """Note receipts, many in one transaction, and acknowledge them after it."""
+        if not self._receipts:
+            return
+        settled = self._outbox.settle(receipt for *_, receipts in self._receipts for receipt in receipts)
+        for sequence, receipt in settled:
+            self._window.settled(sequence, time.monotonic())
+            if receipt.result == "stored":
+                figures.STORED.inc()
+            else:
+                figures.REFUSED.labels(receipt.reason).inc()
+                log.warning("face %d is refused: %s; its pixels stay in the outbox", sequence, receipt.reason)
+        for message, epoch, _ in self._receipts:
+            self._connection.acknowledge(message, epoch)
+        self._receipts.clear()
+        self._last_receipt = time.monotonic()
+
+    def _send_new(self) -> None:
+        if not self._link.connected:
+            return
+        for sequence in self._outbox.waiting(self._last, min(self._window.room, BATCH)):
+            if not self._send(sequence):
+                return
+            self._last = sequence
+
+    def _send_overdue(self) -> None:
+        up_since = self._link.up_since
+        if up_since is None:
+            return
+        for sequence in self._window.overdue(time.monotonic(), up_since)[:BATCH]:
+            if not self._send(sequence):
+                return
+            figures.RESENT.inc()
+
+    def _send(self, sequence: int) -> bool:
+        """Hand one face over; False where the connection does not take it."""
+        face = self._outbox.message(sequence)
+        if face is None:
+            self._window.forget(sequence)
+            return True
+        message = self._connection.publish(*face)
+        if message is None:
+            return False
+        self._window.sent(sequence, message, time.monotonic())
+        figures.SENT.inc()
+        return True
+
+    def _tell(self) -> None:
+        """Say when the way opens or closes, and say again that the broker is not there."""
+        up = self._link.up_since is not None
+        if up != self._was_up:
+            log.info("the way to the cloud is %s", "open" if up else "closed; faces wait")
+        self._was_up = up
+        if self._link.connected:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = time.monotonic()
+        elif time.monotonic() - self._alone_since > PATIENCE_SECONDS:
+            self._warn("broker %s is not reached; faces wait. Check broker.host, broker.port and it", self._broker)
+
+    def _warn(self, text: str, *values: object) -> None:
+        """Warn, but about one thing not more often than each `REPEAT_SECONDS`."""
+        now = time.monotonic()
+        if now - self._warned.get(text, -REPEAT_SECONDS) >= REPEAT_SECONDS:
+            self._warned[text] = now
+            log.warning(text, *values)

@@ -1,0 +1,42 @@
+"""A picture file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+from face_app.edge.image import Image
+from face_app.errors import SourceError
+
+
+class Picture:
+    """One picture, without a rate of its own: a `player.Reel` of one frame."""
+
+    length = 1
+    seconds = 2.0
+    """Longer than a track lives unseen: each picture stands by itself."""
+    pause = 0.0
+
+    def __init__(self, path: Path) -> None:
+        """Look at the head of the file.
+
+        Raises:
+            SourceError: It is no picture.
+        """
+        self._path = path
+        if not cv2.haveImageReader(str(path)):
+            raise SourceError(f"{path}: cannot be decoded as a picture; set camera.source to another file")
+
+    def images(self) -> Iterator[Image]:
+        """Give the picture, in colour and upright.
+
+        Raises:
+            SourceError: It is cut short.
+        """
+        image = cv2.imread(str(self._path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise SourceError(f"{self._path}: cannot be decoded to its end; set camera.source to another file")
+        yield image  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,66 @@
+"""A clip in, the exact set of objects out: three Mosquittos, SeaweedFS, s3fs and both programs as processes."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from face_app.cloud.stores.s3_bucket import S3Bucket
+from face_app.metadata import read_image
+from services.chain import EDGE, Chain, chain
+from services.new_faces import face_clip
+from services.seaweedfs import seaweedfs
+
+CLIPS = Path(__file__).parents[2] / ".cache/media"
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not Path("/dev/fuse").exists(), reason="mounts a bucket: needs root and /dev/fuse"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    with seaweedfs() as server, chain(tmp_path_factory.mktemp("chain"), server, "face-app") as both_ends:
+        yield both_ends
+
+
+def test_the_faces_of_real_clips_are_exactly_the_objects(running):
+    summary = running.capture(CLIPS / "clips")
+    assert summary["frames"] == 472 + 72 + 105
+    assert summary["captured"] > 20
+    assert (summary["stored"], summary["waiting"], summary["refused"]) == (summary["captured"], 0, 0)
+    assert running.keys() == {face["key"] for face in summary["faces"]}
+
+    objects = S3Bucket(running.store)
+    for face in summary["faces"]:
+        data = objects.get(face["key"])
+        assert data is not None
+        assert hashlib.sha256(data).hexdigest() == face["sha256"]
+        metadata = read_image(data, max_pixels=10_000_000).metadata
+        assert metadata is not None
+        assert (str(metadata.id), metadata.edge, metadata.detector) == (face["id"], EDGE, "yunet")
+
+
+def test_a_clip_without_a_face_adds_nothing(running):
+    before = running.keys()
+    summary = running.capture(CLIPS / "no-face.mp4")
+    assert (summary["frames"] > 90, summary["captured"]) == (True, 0)
+    assert running.keys() == before
+
+
+@pytest.mark.parametrize("broker", ["cloud", "forwarder", "edge"])
+def test_faces_of_an_outage_come_afterwards_each_once(running, broker, tmp_path):
+    clip = face_clip(tmp_path / "clip.avi", seconds=2)
+    before = running.keys()
+    running.brokers[broker].stop()
+    summary = running.capture(clip, "--loop", "--stop-after", "20", wait=0)
+    assert (summary["captured"], summary["stored"], summary["waiting"]) == (20, 0, 20)
+    assert running.keys() == before
+    running.brokers[broker].start()
+    running.send()
+    assert len(running.keys() - before) == 20

@@ -1,0 +1,76 @@
+"""Real stores for the cloud's tests."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from mypy_boto3_s3 import S3Client
+
+from face_app.settings import Store
+from services.moto_s3 import MotoS3, moto_s3
+from services.seaweedfs import ACCESS_KEY, MISSING, SECRET_KEY, SeaweedFS, seaweedfs, weed
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def weed_server() -> Iterator[SeaweedFS]:
+    if not weed():
+        pytest.skip(MISSING)
+    with seaweedfs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoS3]:
+    with moto_s3(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture(params=["moto", "weed"])
+def server(request: pytest.FixtureRequest) -> SeaweedFS | MotoS3:
+    return request.getfixturevalue(f"{request.param}_server")
+
+
+@pytest.fixture
+def bucket_name() -> str:
+    return f"faces-{next(_numbers)}"
+
+
+def client(endpoint: str) -> S3Client:
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        region_name="us-east-1",
+    )
+
+
+@pytest.fixture
+def s3(server: SeaweedFS | MotoS3) -> S3Client:
+    """Somebody else's eyes on the server."""
+    return client(server.endpoint)
+
+
+@pytest.fixture
+def s3_settings(server: SeaweedFS | MotoS3, bucket_name: str) -> Store:
+    """A bucket that does not exist yet."""
+    return Store(kind="s3", bucket=bucket_name, endpoint=server.endpoint, credentials_file=server.credentials)
+
+
+@pytest.fixture
+def made(s3: S3Client, s3_settings: Store) -> Store:
+    """A bucket that exists."""
+    s3.create_bucket(Bucket=s3_settings.bucket)
+    return s3_settings
+
+
+@pytest.fixture
+def wrong_credentials(tmp_path: Path) -> Path:
+    file = tmp_path / "wrong"
+    file.write_text("nobody:knows\n")
+    file.chmod(0o600)
+    return file

@@ -1,0 +1,19 @@
+"""The key file is the one that s3fs reads."""
+
+import pytest
+
+from face_app.cloud.stores.credentials import Credentials, read_credentials
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["key:secret\n", "# comment\n\n  key:secret  \n", "other:a:b\nkey:secret\n", "a:b\nface-app:key:secret\n"],
+)
+def test_the_line_of_our_bucket_wins_then_the_one_without_a_bucket(tmp_path, content):
+    file = tmp_path / "credentials"
+    file.write_text(content)
+    assert read_credentials(file, "face-app") == Credentials("key", "secret")
+
+
+def test_the_secret_is_not_shown():
+    assert "secret" not in repr(Credentials("key", "secret")).replace("secret_key", "")

@@ -1,0 +1,125 @@
+"""The S3 API, against moto and against a server that enforces keys."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from face_app.cloud.stores import open_store
+from face_app.errors import StoreError
+from face_app.settings import Store
+from services.faces import drawn_face
+from services.ports import free_port
+
+
+def test_the_object_is_the_message(made, s3):
+    face = drawn_face()
+    open_store(made).put(face.key, face.payload, face.sha256)
+    found = s3.get_object(Bucket=made.bucket, Key=face.key)
+    assert found["Body"].read() == face.payload
+    assert found["ContentType"] == "image/jpeg"
+    assert found["Metadata"] == {"sha256": face.sha256}
+
+
+@pytest.mark.parametrize("server", ["weed"], indirect=True)
+def test_many_threads_with_the_same_face_make_one_object(made, s3):
+    face, outcomes = drawn_face(), []
+    store = open_store(made, connections=8)
+
+    def put():
+        outcomes.append(store.put(face.key, face.payload, face.sha256).outcome)
+
+    threads = [threading.Thread(target=put) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["already"] * 7 + ["created"]
+
+
+def test_a_missing_bucket_says_how_to_make_it(s3_settings):
+    store, face = open_store(s3_settings), drawn_face()
+    for attempt in (store.check, lambda: store.put(face.key, face.payload, face.sha256)):
+        with pytest.raises(StoreError, match="does not exist; `face-app bucket ensure`") as error:
+            attempt()
+        assert s3_settings.bucket in str(error.value)
+        assert s3_settings.endpoint in str(error.value)
+
+
+@pytest.mark.parametrize("server", ["weed"], indirect=True)
+def test_a_wrong_key_names_the_file(made, wrong_credentials):
+    store = open_store(made.model_copy(update={"credentials_file": wrong_credentials}))
+    face = drawn_face()
+    for attempt in (store.check, lambda: store.put(face.key, face.payload, face.sha256)):
+        with pytest.raises(StoreError, match="refuses the key in") as error:
+            attempt()
+        assert str(wrong_credentials) in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_a_server_that_is_down_is_named(tmp_path):
+    credentials = tmp_path / "credentials"
+    credentials.write_text("key:secret\n")
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(StoreError, match="does not answer") as error:
+        open_store(Store(kind="s3", endpoint=endpoint, credentials_file=credentials)).check()
+    assert endpoint in str(error.value)
+
+
+class Awkward(BaseHTTPRequestHandler):
+    """A store that knows no conditions, and whose ETag is no MD5; `lies` makes it keep other bytes."""
+
+    protocol_version = "HTTP/1.1"
+    objects: dict[str, bytes]
+    lies: bool
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if "If-None-Match" in self.headers:
+            self.answer(501, b"<Error><Code>NotImplemented</Code></Error>")
+        else:
+            self.objects[self.path] = body[::-1] if self.lies else body
+            self.answer(200, b"")
+
+    def do_GET(self):
+        body = self.objects.get(self.path)
+        self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>") if body is None else self.answer(200, body)
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("ETag", '"not-an-md5"')
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(params=[False, True], ids=["honest", "lying"])
+def awkward(request, tmp_path):
+    handler = type("Handler", (Awkward,), {"objects": {}, "lies": request.param})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    credentials = tmp_path / "credentials"
+    credentials.write_text("key:secret\n")
+    yield Store(kind="s3", endpoint=f"http://127.0.0.1:{server.server_port}", credentials_file=credentials), handler
+    server.shutdown()
+    server.server_close()
+
+
+def test_without_conditions_and_md5_the_bytes_themselves_are_compared(awkward):
+    settings, handler = awkward
+    store, data = open_store(settings), b"face"
+    for _ in range(2):
+        if handler.lies:
+            with pytest.raises(StoreError, match="other bytes"):
+                store.put("a/b.jpg", data, hashlib.sha256(data).hexdigest())
+        else:
+            assert store.put("a/b.jpg", data, hashlib.sha256(data).hexdigest()).outcome == "created"
+            assert handler.objects == {f"/{settings.bucket}/a/b.jpg": data}

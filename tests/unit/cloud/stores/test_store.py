@@ -1,0 +1,82 @@
+"""Keys, the choice of a store, and what every store does alike."""
+
+import hashlib
+import subprocess
+import sys
+
+import pytest
+
+from face_app.cloud.stores import open_store
+from face_app.cloud.stores.store import safe_parts
+from face_app.errors import MessageError, SettingsError
+from face_app.settings import Store
+from services.faces import drawn_face
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/./b", "a/", ".hidden", "a/.incoming/b", "a\\b", "a\nb", "ä/b"],
+)
+def test_a_key_is_a_relative_path_of_plain_names(key):
+    with pytest.raises(MessageError, match="bad-key"):
+        safe_parts(key)
+
+
+def test_keys_of_faces_are_accepted():
+    face = drawn_face()
+    assert "/".join(safe_parts(face.key)) == face.key
+
+
+@pytest.fixture(params=["directory", "s3"])
+def store(request, tmp_path):
+    if request.param == "directory":
+        return open_store(Store(kind="directory", path=tmp_path))
+    return open_store(request.getfixturevalue("made"))
+
+
+@pytest.mark.parametrize("server", ["moto", "weed"], indirect=True)
+def test_every_store_creates_notices_copies_and_repairs(store, server):
+    store.check()
+    face, other = drawn_face(1), b"half an upload"
+    assert store.put(face.key, face.payload, face.sha256).outcome == "created"
+    assert store.put(face.key, face.payload, face.sha256).outcome == "already"
+    assert store.put(face.key, other, hashlib.sha256(other).hexdigest()).outcome == "repaired"
+    assert store.put(face.key, face.payload, face.sha256).outcome == "repaired"
+    assert store.put("quarantine/empty/none.bin", b"", hashlib.sha256(b"").hexdigest()).outcome == "created"
+
+
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
+def test_every_store_refuses_a_key_that_leads_out(store, server):
+    with pytest.raises(MessageError, match="bad-key"):
+        store.put("../escape", b"x", hashlib.sha256(b"x").hexdigest())
+
+
+def test_a_plain_folder_needs_no_boto3(tmp_path):
+    program = (
+        "import sys; sys.modules['boto3'] = sys.modules['botocore'] = None\n"
+        "import face_app.cloud.subscriber, face_app.cloud.verify\n"
+        "from face_app.cloud.bucket import ensure\n"
+        "from face_app.cloud.stores import open_store\n"
+        "from face_app.settings import Store\n"
+        f"store = Store(kind='directory', path={str(tmp_path)!r})\n"
+        "ensure(store, check=False); open_store(store).check()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "holds no line"),
+        ("no colon\n", "holds no line"),
+        ("other:key:secret\n", "holds no line"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_bad_credentials_file_is_named(tmp_path, content, problem):
+    file = tmp_path / "credentials"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SettingsError, match=problem) as error:
+        open_store(Store(kind="s3", credentials_file=file))
+    assert str(file) in str(error.value)

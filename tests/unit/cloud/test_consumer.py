@@ -1,0 +1,306 @@
+"""Messages through a real broker into real stores."""
+
+import hashlib
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from face_app.cloud import patient_store
+from face_app.cloud.consumer import Consumer
+from face_app.cloud.figures import Figures, total
+from face_app.cloud.stores import open_store
+from face_app.errors import StoreError
+from face_app.metadata import write_metadata
+from face_app.settings import Broker, CloudSettings, Store
+from services.edge import edge as connected_edge
+from services.faces import drawn_face, picture
+from services.mosquitto import OPEN, mosquitto
+from services.moto_s3 import moto_s3
+from services.ports import free_port
+from unit.cloud.conftest import client
+
+FACE = drawn_face()
+
+
+@pytest.fixture
+def broker():
+    with mosquitto() as broker:
+        yield broker
+
+
+@pytest.fixture
+def edge(broker):
+    with connected_edge(broker) as edge:
+        yield edge
+
+
+@contextmanager
+def consuming(broker, store, *, kept=None, **changes):
+    settings = CloudSettings(
+        subscriber=changes.pop("subscriber", "s1"),
+        store=store,
+        broker=Broker(host=broker.host, port=broker.port, keepalive=5),
+        **changes,
+    )
+    figures = Figures(CollectorRegistry())
+    consumer = Consumer(settings, kept or open_store(store), figures)
+    consumer.figures = figures
+    consumer.start()
+    try:
+        wait_until(lambda: f"Sending SUBACK to subscriber-{settings.subscriber}" in broker.log.read_text())
+        yield consumer
+    finally:
+        consumer.stop()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Store(kind="directory", path=tmp_path / "store")
+
+
+def kept(store):
+    return {
+        str(file.relative_to(store.path)): file.read_bytes()
+        for file in store.path.rglob("*")
+        if file.is_file() and ".incoming" not in file.parts
+    }
+
+
+def wait_until(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def check_good_face(broker, edge, store):
+    with consuming(broker, store) as consumer:
+        edge.send(FACE)
+        (receipt,) = edge.wait_for_receipts(1)
+        wait_until(lambda: consumer.readiness().ready)
+        assert consumer.readiness().facts["stored"] == 1
+    assert (receipt.id, receipt.sha256, receipt.key) == (FACE.metadata.id, FACE.sha256, FACE.key)
+    assert (receipt.result, receipt.reason) == ("stored", "")
+    assert edge.topics == ["receipts/jetson/s1"]
+
+
+def test_a_good_face_becomes_a_file_and_a_receipt(broker, edge, folder):
+    check_good_face(broker, edge, folder)
+    assert kept(folder) == {FACE.key: FACE.payload}
+
+
+def test_a_good_face_becomes_an_object_and_a_receipt(broker, edge, made, s3):
+    check_good_face(broker, edge, made)
+    assert s3.get_object(Bucket=made.bucket, Key=FACE.key)["Body"].read() == FACE.payload
+
+
+def test_a_copy_has_its_receipt_and_makes_no_second_object(broker, edge, folder):
+    face = drawn_face()
+    with consuming(broker, folder) as consumer:
+        edge.send(face)
+        edge.wait_for_receipts(1)
+        edge.send(face)
+        first, second = edge.wait_for_receipts(2)
+        assert first == second
+        assert (total(consumer.figures.stored), total(consumer.figures.copies)) == (1, 1)
+    with consuming(broker, folder) as consumer:  # without the memory of the first
+        edge.send(face)
+        edge.wait_for_receipts(3)
+        assert (total(consumer.figures.stored), total(consumer.figures.copies)) == (0, 1)
+    assert kept(folder) == {face.key: face.payload}
+
+
+class Slow:
+    """A folder that stores one object and then waits to be let go."""
+
+    def __init__(self, store):
+        self.store, self.puts, self.go = open_store(store), 0, threading.Event()
+
+    def check(self):
+        self.store.check()
+
+    def put(self, key, data, sha256):
+        self.puts += 1
+        stored = self.store.put(key, data, sha256)
+        assert self.go.wait(20)
+        return stored
+
+
+def test_copies_that_come_while_the_face_is_being_stored_are_answered_too(broker, edge, folder):
+    face, slow = drawn_face(), Slow(folder)
+    with consuming(broker, folder, kept=slow) as consumer:
+        edge.send(face, face, face)
+        wait_until(lambda: slow.puts == 1 and consumer.readiness().facts["waiting"] == 0)
+        time.sleep(0.2)
+        assert edge.receipts == []
+        slow.go.set()
+        assert len(edge.wait_for_receipts(3)) == 3
+        assert slow.puts == 1
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "reason", "face"),
+    [
+        (FACE.topic, b"", "empty", None),
+        (FACE.topic, b"garbage", "not-an-image", None),
+        (FACE.topic, b"x" * 300_000, "too-large", None),
+        (FACE.topic, picture(), "no-metadata", None),
+        ("face_app/jetson/door/deeper", FACE.payload, "foreign-topic", FACE.metadata.id),
+        (FACE.topic, write_metadata(picture(), replace(FACE.metadata, edge="other")), "wrong-edge", FACE.metadata.id),
+    ],
+)
+def test_a_bad_message_is_quarantined_and_refused_and_the_next_one_is_stored(  # noqa: PLR0917
+    broker, edge, folder, topic, payload, reason, face
+):
+    sha256 = hashlib.sha256(payload).hexdigest()
+    with consuming(broker, folder, max_bytes=200_000) as consumer:
+        edge.publish(topic, payload)
+        (receipt,) = edge.wait_for_receipts(1)
+        edge.send(FACE)
+        edge.wait_for_receipts(2)
+        wait_until(lambda: consumer.readiness().ready)
+        assert consumer.figures.refused.labels(reason)._value.get() == 1
+    assert (receipt.result, receipt.reason, receipt.id, receipt.sha256) == ("refused", reason, face, sha256)
+    assert edge.topics[0] == "receipts/jetson/s1"
+    assert kept(folder) == {f"quarantine/{reason}/{sha256}.bin": payload, FACE.key: FACE.payload}
+    assert receipt.key in kept(folder)
+
+
+def test_the_bare_image_of_the_write_up_is_kept_without_a_receipt(broker, edge, folder):
+    with consuming(broker, folder):
+        edge.publish("face_app/test", picture("PNG"))
+        edge.publish("face_app/test", b"garbage")
+        wait_until(lambda: folder.path.exists() and len(kept(folder)) == 2)
+        edge.send(FACE)
+        edge.wait_for_receipts(1)
+    assert edge.topics == ["receipts/jetson/s1"]
+    seed = next(key for key in kept(folder) if key.startswith("test/seed/"))
+    assert seed.endswith(f"/face-{hashlib.sha256(picture('PNG')).hexdigest()[:12]}.png")
+    assert kept(folder)[seed] == picture("PNG")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(patient_store, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(patient_store, "LONGEST_PAUSE", 0.3)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_store_that_fails_and_heals_loses_nothing_and_says_why(broker, edge, tmp_path, bucket_name):
+    port, faces = free_port(), [drawn_face(number) for number in range(1, 31)]
+    credentials = tmp_path / "credentials"
+    credentials.write_text("key:secret\n")
+    endpoint = f"http://127.0.0.1:{port}"
+    store = Store(kind="s3", bucket=bucket_name, endpoint=endpoint, credentials_file=credentials)
+    with consuming(broker, store, receive_maximum=5) as consumer:
+        edge.send(*faces)
+        wait_until(lambda: "does not answer" in consumer.readiness().problem)
+        assert not consumer.readiness().ready
+        assert consumer.readiness().facts["waiting"] <= 5
+        with moto_s3(tmp_path, port=port):
+            wait_until(lambda: "does not exist" in consumer.readiness().problem, 20)
+            s3 = client(endpoint)
+            s3.create_bucket(Bucket=bucket_name)
+            edge.wait_for_faces(len(faces))
+            wait_until(lambda: consumer.readiness().ready)
+            found = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket_name)["Contents"]]
+            assert sorted(found) == sorted(face.key for face in faces)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_broker_restarts_while_faces_wait_for_the_store(folder, tmp_path):
+    port, home = free_port(), tmp_path / "broker"
+    home.mkdir()
+    lines = [*OPEN, "persistence true", "max_queued_messages 0"]
+    faces = [drawn_face(number) for number in range(1, 41)]
+    slow = Slow(folder)
+    with ExitStack() as brokers:
+        broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
+        with consuming(broker, folder, kept=slow) as consumer, connected_edge(broker) as edge:
+            edge.send(*faces)
+            wait_until(lambda: slow.puts == 4)
+            brokers.close()
+            wait_until(lambda: not consumer.connection.connected)
+            slow.go.set()
+            brokers.enter_context(mosquitto(lines, port=port, folder=home))
+            edge.wait_for_faces(len(faces))
+            assert consumer.readiness().ready
+    assert kept(folder) == {face.key: face.payload for face in faces}
+
+
+def test_subscribers_of_a_group_share_the_faces(broker, edge, folder):
+    faces = [drawn_face(number) for number in range(1, 41)]
+    with consuming(broker, folder) as one, consuming(broker, folder, subscriber="s2") as two:
+        edge.send(*faces)
+        edge.wait_for_faces(len(faces))
+        parts = [total(consumer.figures.stored) for consumer in (one, two)]
+    assert sum(parts) == len(faces)
+    assert all(parts)
+    assert set(edge.topics) == {"receipts/jetson/s1", "receipts/jetson/s2"}
+    assert kept(folder) == {face.key: face.payload for face in faces}
+
+
+def test_receipts_that_the_broker_does_not_take_are_told(folder, tmp_path):
+    rules = tmp_path / "acl"
+    rules.write_text("topic readwrite face_app/#\ntopic read receipts/#\n")
+    with (
+        mosquitto([*OPEN, f"acl_file {rules}"]) as broker,
+        connected_edge(broker) as edge,
+        consuming(broker, folder) as consumer,
+    ):
+        edge.send(FACE)
+        wait_until(lambda: "does not take receipts on receipts/jetson/s1" in consumer.readiness().problem)
+        assert "ACL" in consumer.readiness().problem
+        assert kept(folder) == {FACE.key: FACE.payload}
+
+
+def test_an_error_nobody_foresaw_does_not_end_the_worker(broker, edge, folder, caplog):
+    class Broken(Slow):
+        def put(self, key, data, sha256):
+            if key == FACE.key:
+                raise ZeroDivisionError
+            return self.store.put(key, data, sha256)
+
+    with consuming(broker, folder, kept=Broken(folder), workers=1) as consumer:
+        edge.send(FACE, drawn_face(2))
+        (receipt,) = edge.wait_for_receipts(1)
+        assert receipt.id == drawn_face(2).metadata.id
+        assert total(consumer.figures.unexpected) == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_stop_does_not_wait_for_a_store_that_hangs(broker, edge, folder, monkeypatch):
+    monkeypatch.setattr("face_app.cloud.consumer.STOP_SECONDS", 0.3)
+    slow = Slow(folder)
+    with consuming(broker, folder, kept=slow):
+        edge.send(FACE)
+        wait_until(lambda: slow.puts == 1)
+        began = time.monotonic()
+    assert time.monotonic() - began < 3
+    assert edge.receipts == []
+    with consuming(broker, folder):
+        assert edge.wait_for_receipts(1)[0].id == FACE.metadata.id
+    slow.go.set()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_stop_does_not_wait_for_a_store_that_is_down(broker, edge, folder):
+    class Down(Slow):
+        def check(self):
+            raise StoreError("down")
+
+        def put(self, key, data, sha256):
+            raise StoreError("down")
+
+    with consuming(broker, folder, kept=Down(folder)) as consumer:
+        edge.send(FACE)
+        wait_until(lambda: consumer.readiness().problem == "down")
+        began = time.monotonic()
+    assert time.monotonic() - began < 3
+    with consuming(broker, folder):
+        edge.wait_for_receipts(1)
+    assert kept(folder) == {FACE.key: FACE.payload}

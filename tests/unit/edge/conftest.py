@@ -1,0 +1,78 @@
+"""What the programs' tests share: a broker, a cloud, a clip, and the program itself as a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.cloud import cloud as connected_cloud
+from services.mosquitto import mosquitto
+from services.new_faces import face_clip
+
+
+@pytest.fixture
+def broker():
+    with mosquitto() as running:
+        yield running
+
+
+@pytest.fixture
+def cloud(broker):
+    with connected_cloud(broker) as client:
+        yield client
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    """Of an outbox that does not exist yet."""
+    return tmp_path / "outbox.db"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """16 MiB of tmpfs."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", mount], check=False).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    yield mount
+    subprocess.run(["umount", "-l", mount], check=True)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory) -> Path:
+    """Three seconds of one face: three crops."""
+    return face_clip(tmp_path_factory.mktemp("clips") / "face.avi", 3)
+
+
+@pytest.fixture
+def face_app(tmp_path, path):
+    """Start `face-app ...` with the test's outbox; it is ended with the test."""
+    started = []
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("FACE_APP_")},
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "FACE_APP_OUTBOX__PATH": str(path),
+        "FACE_APP_EDGE": "jetson",
+    }
+
+    def start(*arguments, **settings):
+        program = subprocess.Popen(
+            [sys.executable, "-m", "face_app", *map(str, arguments)],
+            env={**environment, **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(program)
+        return program
+
+    yield start
+    for program in started:
+        if program.poll() is None:
+            program.kill()
+        program.communicate()

@@ -1,0 +1,40 @@
+"""What is named exists and is of a kind we know, or one line says what to change."""
+
+import threading
+
+import pytest
+
+from face_app import settings
+from face_app.edge.sources.choose import choose_source
+from face_app.errors import SettingsError, SourceError
+
+
+def choose(source):
+    return choose_source(settings.Camera(source=source), threading.Event())
+
+
+@pytest.mark.parametrize(
+    "source", ["/dev/video0", "rtsp://camera/1", "HTTP://camera/stream", "https://u:p@camera:8443/"]
+)
+def test_cameras_are_live_even_when_they_are_not_there(source):
+    assert choose(source).live
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("/no/such/clip.mp4", r"camera\.source = '/no/such/clip\.mp4': No such file or directory"),
+        ("~nobody-here/clip.mp4", "home directory"),
+        ("/etc/passwd/clip.mp4", "Not a directory"),
+        ("ftp://host/clip.mp4", "ftp is none of http, https, rtsp, rtsps"),
+    ],
+)
+def test_what_cannot_be_a_source(source, line):
+    with pytest.raises(SourceError, match=line):
+        choose(source)
+
+
+@pytest.mark.parametrize("source", [None, ""])
+def test_nothing_named(source):
+    with pytest.raises(SettingsError, match=r"camera\.source is not set"):
+        choose(source)

@@ -1,0 +1,144 @@
+"""Files are played whole, in order, at their pace, once or in a loop."""
+
+import threading
+import time
+from itertools import islice
+
+import cv2
+import numpy as np
+import pytest
+
+from face_app import settings
+from face_app.edge import opencv
+from face_app.edge.sources.choose import choose_source
+from face_app.errors import SourceError
+from services.new_faces import RATE, write_clip
+
+opencv.set_up()
+
+
+def shades(*values):
+    return [np.full((48, 64, 3), value, np.uint8) for value in values]
+
+
+def shade(frame):
+    return round(float(frame.image.mean()) / 10) * 10
+
+
+def frames(path, *, stop=None, **camera):
+    camera = {"pace": "fast", **camera}
+    with choose_source(settings.Camera(source=str(path), **camera), stop or threading.Event()) as source:
+        yield from source
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write_clip(tmp_path / "clip.avi", shades(*range(10, 110, 10)))
+
+
+def test_a_clip_gives_every_frame_on_its_own_clock(clip):
+    played = list(frames(clip))
+    assert [shade(frame) for frame in played] == list(range(10, 110, 10))
+    assert [frame.index for frame in played] == list(range(10))
+    assert [frame.elapsed for frame in played] == pytest.approx([index / RATE for index in range(10)])
+    assert all(frame.captured_at.tzinfo for frame in played)
+    assert played[0].image.dtype == np.uint8
+
+
+def test_the_length_is_known(clip):
+    with choose_source(settings.Camera(source=str(clip)), threading.Event()) as source:
+        assert source.length == 10
+        assert not source.live
+
+
+@pytest.mark.parametrize(("pace", "least", "most"), [("source", 0.45, 3), ("fast", 0, 0.3)])
+def test_pace(clip, pace, least, most):
+    started = time.monotonic()
+    assert len(list(frames(clip, pace=pace))) == 10
+    assert least <= time.monotonic() - started < most
+
+
+def test_a_slow_program_loses_no_frame_and_does_not_hurry_afterwards(clip):
+    times = []
+    for frame in frames(clip, pace="source"):
+        times.append(time.monotonic())
+        if frame.index == 2:
+            time.sleep(0.4)
+    assert len(times) == 10
+    assert np.diff(times[3:]).min() > 0.5 / RATE
+
+
+def test_a_loop_goes_on_with_count_and_clock(clip):
+    played = list(islice(frames(clip, loop=True), 25))
+    assert [frame.index for frame in played] == list(range(25))
+    assert [frame.elapsed for frame in played] == pytest.approx([index / RATE for index in range(25)])
+    assert shade(played[10]) == 10
+
+
+def test_stop_ends_a_loop_between_two_frames(clip):
+    stop = threading.Event()
+    count = 0
+    for _ in frames(clip, loop=True, pace="source", stop=stop):
+        count += 1
+        if count == 12:
+            stop.set()
+    assert count == 12
+
+
+def test_a_folder_is_played_in_order_of_names_and_spoilt_files_are_left_out(tmp_path, caplog):
+    write_clip(tmp_path / "b.avi", shades(100, 110))
+    for name, value in (("a.png", 50), ("c.JPG", 150)):
+        cv2.imwrite(str(tmp_path / name), shades(value)[0])
+    (tmp_path / "d.mp4").write_bytes(b"no video" * 100)
+    (tmp_path / "e.jpg").write_bytes(b"no picture")
+    (tmp_path / "f.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    (tmp_path / "notes.txt").write_text("not looked at")
+    played = list(frames(tmp_path, pace="source"))
+    assert [shade(frame) for frame in played] == [50, 100, 110, 150]
+    assert [frame.index for frame in played] == [0, 1, 2, 3]
+    for name in ("d.mp4", "e.jpg", "f.png"):
+        assert any(name in record.message for record in caplog.records)
+    assert "notes.txt" not in caplog.text
+
+
+def test_pictures_are_further_apart_than_a_track_lives(tmp_path):
+    for name in "ab":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), shades(50)[0])
+    first, second = frames(tmp_path)
+    assert second.elapsed - first.elapsed > 1.0
+
+
+def test_one_picture(tmp_path):
+    cv2.imwrite(str(tmp_path / "one.png"), shades(70)[0])
+    (frame,) = frames(tmp_path / "one.png")
+    assert shade(frame) == 70
+
+
+@pytest.mark.parametrize("name", ["broken.mp4", "broken.jpg", "broken"])
+def test_a_file_that_cannot_be_decoded_is_one_line(tmp_path, name, capfd):
+    (tmp_path / name).write_bytes(b"\0\1\2" * 1000)
+    with pytest.raises(SourceError, match=f"{name}: cannot be decoded") as failed:
+        list(frames(tmp_path / name))
+    assert "\n" not in str(failed.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_video_without_a_frame(tmp_path, clip):
+    (tmp_path / "cut.avi").write_bytes(clip.read_bytes()[:5000])
+    with pytest.raises(SourceError, match=r"cut\.avi"):
+        list(frames(tmp_path / "cut.avi"))
+
+
+def test_a_clip_that_is_cut_short_gives_what_is_there(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (10, 240, 320, 3), np.uint8)
+    whole = write_clip(tmp_path / "whole.avi", list(noise)).read_bytes()
+    (tmp_path / "cut.avi").write_bytes(whole[: len(whole) * 2 // 3])
+    assert 0 < len(list(frames(tmp_path / "cut.avi"))) < 10
+
+
+@pytest.mark.parametrize("content", [{}, {"a.txt": b"text"}])
+def test_a_folder_with_nothing_to_play(tmp_path, content):
+    for name, data in content.items():
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(SourceError, match="holds no video and no picture"):
+        list(frames(tmp_path))

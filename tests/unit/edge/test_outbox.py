@@ -1,0 +1,375 @@
+"""What is committed stays, whatever dies; what is stored goes; nothing else changes a face."""
+
+import hashlib
+import os
+import random
+import signal
+import sqlite3
+import stat
+import sys
+import threading
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import pytest
+
+from face_app.edge.outbox import NewFace, Outbox
+from face_app.edge.outbox_file import FORMAT
+from face_app.errors import OutboxError, OutboxUnavailableError
+from face_app.metadata import read_image
+from face_app.wire import FaceId, FaceTopic, Receipt, face_of_key, object_key
+from services.new_faces import new_face
+from services.processes import process
+
+INSERTING = """
+import sys
+from pathlib import Path
+from face_app.edge.outbox import Outbox
+from services.new_faces import new_face
+with Outbox(Path(sys.argv[1])) as outbox:
+    for _ in range(int(sys.argv[2])):
+        for face in outbox.add([new_face("door", size=120) for _ in range(3)]):
+            print(face.id, face.sha256, flush=True)
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "outbox.db"
+
+
+@pytest.fixture
+def outbox(path):
+    with Outbox(path) as opened:
+        yield opened
+
+
+def receipt(face, result="stored", **changes):
+    made = Receipt(
+        face.id, face.sha256, face.key, datetime.now(timezone.utc), result, "" if result == "stored" else "bad"
+    )
+    return replace(made, **changes)
+
+
+def inserting(path, times, log):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return process([sys.executable, "-c", INSERTING, path, str(times)], log, env=environment)
+
+
+def rows(path, query):
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def check(path):
+    """Every row whole: number, id, key, hash and the metadata inside the pixels agree; no number is missing."""
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+    ((own_id, last),) = rows(path, "SELECT id, sequence FROM outbox")
+    faces = rows(
+        path, "SELECT sequence, id, topic, key, sha256, file FROM faces JOIN pixels USING (sequence) ORDER BY sequence"
+    )
+    assert [face[0] for face in faces] == list(range(1, last + 1))
+    for sequence, face_id, topic, key, sha256, pixels in faces:
+        metadata = read_image(pixels, max_pixels=10**6).metadata
+        assert hashlib.sha256(pixels).hexdigest() == sha256
+        assert metadata.id == FaceId(own_id, sequence) == FaceId.parse(face_id) == face_of_key(key)
+        assert topic == str(FaceTopic(metadata.edge, metadata.camera))
+        assert key == object_key(FaceTopic.parse(topic), metadata.id, metadata.captured_at, sha256, "jpg")
+    return faces
+
+
+def test_several_faces_a_commit(outbox, path):
+    faces = outbox.add([new_face("door"), new_face("yard")])
+    faces += outbox.add([new_face("door")])
+    assert [face.id.sequence for face in faces] == [1, 2, 3]
+    assert [row[2] for row in check(path)] == ["face_app/jetson/door", "face_app/jetson/yard", "face_app/jetson/door"]
+    assert [row[4] for row in check(path)] == [face.sha256 for face in faces]
+    topic, pixels = outbox.message(2)
+    assert topic == "face_app/jetson/yard"
+    assert hashlib.sha256(pixels).hexdigest() == faces[1].sha256
+
+
+def test_nothing_of_a_commit_that_fails(outbox, path):
+    def spoilt(_):
+        raise ValueError("no metadata")
+
+    outbox.add([new_face()])
+    with pytest.raises(ValueError, match="no metadata"):
+        outbox.add([new_face(), NewFace(new_face().image, spoilt)])
+    assert outbox.add([new_face()])[0].id.sequence == 2
+    assert len(check(path)) == 2
+
+
+def test_the_file_is_for_its_user_alone_and_synchronous(outbox, path):
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert outbox._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert outbox._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_the_id_is_made_with_the_file(path, tmp_path):
+    with Outbox(path) as one, Outbox(path) as same, Outbox(tmp_path / "other.db") as other:
+        assert one.id == same.id != other.id
+        assert len(bytes.fromhex(one.id)) == 4
+
+
+def test_processes_that_make_the_file_at_once_make_one(path, tmp_path):
+    logs = [tmp_path / f"{number}.log" for number in range(3)]
+    runs = [inserting(path, 5, log) for log in logs]
+    for run in runs:
+        run.__enter__().wait(30)
+        run.__exit__(None, None, None)
+    committed = [line.split() for log in logs for line in log.read_text().splitlines()]
+    assert len(committed) == 45, [log.read_text()[-300:] for log in logs]
+    assert sorted(face_id for face_id, _ in committed) == [row[1] for row in check(path)]
+
+
+def test_two_processes_insert_while_threads_read_and_settle(path, tmp_path):
+    logs = [tmp_path / "one.log", tmp_path / "other.log"]
+    settled = []
+    with Outbox(path) as outbox, inserting(path, 40, logs[0]) as one, inserting(path, 40, logs[1]) as other:
+
+        def settle():
+            while len(settled) < 100:
+                for sequence in outbox.waiting(0, 5):
+                    _, pixels = outbox.message(sequence)
+                    sha256 = hashlib.sha256(pixels).hexdigest()
+                    taken = Receipt(FaceId(outbox.id, sequence), sha256, "", datetime.now(timezone.utc), "stored")
+                    settled.extend(outbox.settle([taken]))
+
+        reader = threading.Thread(target=settle)
+        reader.start()
+        mine = [face for _ in range(20) for face in outbox.add([new_face("mine")])]
+        assert one.wait(60) == other.wait(60) == 0
+        reader.join(60)
+        assert outbox.tally().waiting + outbox.tally().stored == len(mine) == 20
+    states = rows(path, "SELECT sequence, state, file IS NULL FROM faces LEFT JOIN pixels USING (sequence) ORDER BY 1")
+    assert [sequence for sequence, *_ in states] == list(range(1, 261))
+    assert sum(state == "stored" for _, state, _ in states) == len(settled) >= 100
+    assert all((state == "stored") == bool(gone) for _, state, gone in states)
+
+
+def test_kill_in_the_middle_of_inserting(path, tmp_path):
+    """What was told to be committed is there; the rest is there whole or not at all; and it goes on."""
+    chance = random.Random(7)
+    told = []
+    for round_ in range(4):
+        log = tmp_path / f"{round_}.log"
+        with inserting(path, 100_000, log) as running:
+            deadline = time.monotonic() + 20
+            while not log.stat().st_size and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(chance.random() * 0.1)
+            running.send_signal(signal.SIGKILL)
+            assert running.wait() == -signal.SIGKILL
+        told += [line.split() for line in log.read_text().splitlines() if len(line) == 32 + 1 + 64]
+    assert len(told) > 20
+    with Outbox(path) as outbox:
+        outbox.add([new_face()])
+    kept = {(row[1], row[4]) for row in check(path)}
+    assert {tuple(each) for each in told} <= kept
+
+
+def test_stored_drops_the_pixels_and_keeps_the_row(outbox, path):
+    face, other = outbox.add([new_face(), new_face()])
+    assert [(sequence, each.result) for sequence, each in outbox.settle([receipt(face)])] == [(1, "stored")]
+    assert outbox.settle([receipt(face)]) == []
+    assert outbox.message(1) is None
+    assert outbox.waiting(0, 10) == [2]
+    assert rows(path, "SELECT state, key FROM faces WHERE sequence = 1") == [("stored", face.key)]
+    assert rows(path, "SELECT sequence FROM pixels") == [(2,)]
+    assert (outbox.tally().waiting, outbox.tally().stored, outbox.tally().refused) == (1, 1, 0)
+    mine = outbox.faces()
+    assert [each.id for each in mine] == [face.id, other.id]
+    assert mine[0].stored_at >= mine[0].captured_at
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sha256": "0" * 64},
+        {"id": None},
+        {"id": FaceId("0badcafe", 1)},
+        {"id": FaceId("ID", 2)},
+        {"id": FaceId("ID", 10**25)},
+    ],
+    ids=["other hash", "no id", "other outbox", "other face", "huge number"],
+)
+def test_a_receipt_that_does_not_fit_changes_nothing(outbox, path, changes):
+    face, _ = outbox.add([new_face(), new_face("other")])
+    if "id" in changes and changes["id"] and changes["id"].outbox == "ID":
+        changes = {"id": replace(changes["id"], outbox=outbox.id)}
+    assert outbox.settle([receipt(face, **changes)]) == []
+    assert outbox.waiting(0, 10) == [1, 2]
+    check(path)
+
+
+@pytest.mark.parametrize("with_id", [True, False])
+def test_refused_keeps_the_pixels_and_is_not_sent(outbox, path, with_id):
+    face, _ = outbox.add([new_face(), new_face("other")])
+    changes = {} if with_id else {"id": None}
+    assert [sequence for sequence, _ in outbox.settle([receipt(face, "refused", **changes)])] == [1]
+    assert outbox.waiting(0, 10) == [2]
+    assert outbox.message(1) is None
+    assert outbox.faces()[0].state == "refused"
+    assert outbox.faces()[0].reason == "bad"
+    assert outbox.tally().refused == 1
+    check(path)
+
+
+def test_a_store_that_has_a_refused_face_after_all_wins(outbox):
+    (face,) = outbox.add([new_face()])
+    outbox.settle([receipt(face, "refused")])
+    assert len(outbox.settle([receipt(face)])) == 1
+    assert outbox.settle([receipt(face, "refused")]) == []
+    assert outbox.tally().stored == 1
+
+
+def test_backlog(outbox):
+    assert outbox.backlog() == (0, 0.0)
+    outbox.add([new_face(), new_face()])
+    time.sleep(0.05)
+    waiting, oldest = outbox.backlog()
+    assert waiting == 2
+    assert 0.05 <= oldest < 5
+
+
+def test_another_run_is_not_counted(path):
+    with Outbox(path) as before:
+        before.add([new_face()])
+    with Outbox(path) as outbox:
+        assert outbox.tally().waiting == 0
+        assert outbox.faces() == []
+        assert outbox.waiting(0, 10) == [1]
+
+
+def test_a_later_format_is_refused_and_left_alone(path):
+    with Outbox(path):
+        pass
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(OutboxError, match=f"format {FORMAT + 1}, this program knows {FORMAT}"):
+        Outbox(path)
+    assert path.read_bytes() == before
+
+
+def test_another_sqlite_file_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE photographs (a)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(OutboxError, match="is no outbox but another SQLite file"):
+        Outbox(path)
+    assert path.read_bytes() == before
+
+
+def test_damage_is_told_and_the_file_kept(path):
+    with Outbox(path) as outbox:
+        outbox.add([new_face()])
+    path.write_bytes(b"\x5a" * 100 + path.read_bytes()[100:])
+    before = path.read_bytes()
+    with pytest.raises(OutboxError, match="it is damaged: keep it for rescue") as failed:
+        Outbox(path)
+    assert "\n" not in str(failed.value)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_the_file(tmp_path):
+    with pytest.raises(OutboxError, match=r"Is a directory; set outbox\.path"):
+        Outbox(tmp_path)
+
+
+def test_a_file_in_the_place_of_a_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutboxError, match=r"outbox\.path"):
+        Outbox(tmp_path / "file" / "outbox.db")
+
+
+def test_a_writer_that_never_ends_is_told(outbox, path, monkeypatch):
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    outbox._connection.execute("PRAGMA busy_timeout = 100")
+    with pytest.raises(OutboxUnavailableError, match="is locked; another program holds it"):
+        outbox.add([new_face()])
+    other.execute("ROLLBACK")
+    assert outbox.add([new_face()])[0].id.sequence == 1
+
+
+def test_the_file_shrinks_after_a_backlog(path, monkeypatch):
+    monkeypatch.setattr("face_app.edge.outbox.SPARE", 16)
+    with Outbox(path) as outbox:
+        faces = [face for _ in range(30) for face in outbox.add([new_face(size=900) for _ in range(10)])]
+        ((full,),) = rows(path, "PRAGMA page_count")
+        for start in range(0, len(faces), 10):
+            outbox.settle([receipt(face) for face in faces[start : start + 10]])
+            outbox.give_back()
+        ((empty,),) = rows(path, "PRAGMA page_count")
+        assert empty < full / 10
+        assert outbox.add([new_face()])[0].id.sequence == 301
+        assert outbox.message(301)
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_file_of_another_user(outbox, path):
+    path.chmod(0o400)
+    with pytest.raises(OutboxError, match=r"set outbox\.path"):
+        Outbox(path)
+
+
+def fill(outbox):
+    faces = []
+
+    def add_for_ever():
+        while True:
+            faces.extend(outbox.add([new_face(size=900) for _ in range(10)]))
+
+    with pytest.raises(OutboxUnavailableError, match="make room on its disk"):
+        add_for_ever()
+    return faces
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("reserve", [True, False], ids=["the reserve is kept", "not a byte is left"])
+def test_a_full_disk_keeps_what_it_has_and_takes_more_when_there_is_room(small_disk, monkeypatch, reserve):
+    if not reserve:
+        monkeypatch.setattr("face_app.edge.outbox.RESERVE", 0)
+    other = small_disk / "other"
+    other.write_bytes(bytes(1 << 20))
+    path = small_disk / "outbox.db"
+    with Outbox(path) as outbox:
+        faces = fill(outbox)
+        assert len(faces) > 20
+        assert outbox.tally().waiting == len(faces) == len(check(path))
+        other.unlink()
+        if reserve:
+            outbox.settle([receipt(face) for face in faces[:100]])
+        more = outbox.add([new_face()])
+        assert more[0].id.sequence == len(faces) + 1
+
+
+@pytest.mark.root
+def test_a_full_disk_empties_itself(small_disk):
+    with Outbox(small_disk / "outbox.db") as outbox:
+        faces = fill(outbox)
+        for start in range(0, len(faces), 100):
+            assert outbox.settle([receipt(face) for face in faces[start : start + 100]])
+            outbox.give_back()
+        assert outbox.tally().stored == len(faces)
+        assert len(fill(outbox)) > len(faces) / 2
+
+
+@pytest.mark.root
+def test_without_the_reserve_it_could_not(small_disk, monkeypatch):
+    monkeypatch.setattr("face_app.edge.outbox.RESERVE", 0)
+    with Outbox(small_disk / "outbox.db") as outbox:
+        faces = fill(outbox)
+        with pytest.raises(OutboxUnavailableError, match="make room"):
+            outbox.settle([receipt(face) for face in faces])
+        assert outbox.tally().waiting == len(faces)
