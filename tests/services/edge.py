@@ -1,5 +1,6 @@
 """The other end of the subscriber: publishes messages, collects receipts."""
 
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,8 @@ from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from face_app.wire import Receipt, load_receipts
 from services.faces import DrawnFace
@@ -14,20 +17,24 @@ from services.mosquitto import Mosquitto
 
 
 class Edge:
-    """A plain MQTT client that reads every receipt."""
+    """An MQTT client that reads every receipt; its session outlives a lost link, as an edge's does."""
 
     def __init__(self) -> None:
         self.receipts: list[Receipt] = []
         self.topics: list[str] = []
         self._changed = threading.Condition()
         self._subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=f"edge-{secrets.token_hex(4)}", protocol=paho.MQTTv5
+        )
         self._client.on_connect = lambda client, *_: client.subscribe("receipts/#", qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._received
 
     def connect(self, broker: Mosquitto) -> None:
-        self._client.connect_async(broker.host, broker.port, keepalive=5)
+        session = Properties(PacketTypes.CONNECT)
+        session.SessionExpiryInterval = 600
+        self._client.connect_async(broker.host, broker.port, keepalive=5, clean_start=False, properties=session)
         self._client.reconnect_delay_set(1, 1)
         self._client.loop_start()
         if not self._subscribed.wait(10):

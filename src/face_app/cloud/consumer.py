@@ -67,7 +67,7 @@ class Consumer:
         self._limits = Limits(settings.max_bytes, settings.max_pixels)
         self._store = PatientStore(store, figures.store_seconds)
         self._ledger: Ledger[Delivery] = Ledger()
-        self._post = ReceiptPost(settings.subscriber)
+        self._post = ReceiptPost(settings.subscriber, figures.receipts_refused)
         self._on_link = on_link
         self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
@@ -168,7 +168,7 @@ class Consumer:
         payload = bytes(delivery.message.payload)
         verdict = judge(identity.topic, payload, identity.sha256, delivery.at, self._limits)
         stored = self._store.put(verdict.key, payload, identity.sha256)
-        self._count(verdict, stored)
+        self._count(identity.topic, verdict, stored)
         receipt = Receipt(
             id=verdict.face,
             sha256=identity.sha256,
@@ -184,13 +184,13 @@ class Consumer:
             if settled.edge is None or self._post.send(self.connection, settled.edge, settled.receipt):
                 self.connection.acknowledge(delivery.message, delivery.epoch)
 
-    def _count(self, verdict: Verdict, stored: Stored) -> None:
+    def _count(self, topic: str, verdict: Verdict, stored: Stored) -> None:
         if stored.outcome == "repaired":
             self._figures.repaired.inc()
             log.warning("%s held other bytes; replaced", verdict.key)
         if verdict.refused:
             self._figures.refused.labels(verdict.refused).inc()
-            log.warning("refused %s; a copy is in %s", verdict.detail, verdict.key)
+            log.warning("refused a message on %r: %s; its copy: %s", topic, verdict.detail, verdict.key)
             return
         self._figures.face_confirmed()
         (self._figures.copies if stored.outcome == "already" else self._figures.stored).inc()

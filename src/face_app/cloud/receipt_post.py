@@ -4,6 +4,7 @@ import logging
 import threading
 
 from paho.mqtt.reasoncodes import ReasonCode
+from prometheus_client import Counter
 
 from face_app.mqtt import Connection
 from face_app.wire import Receipt, dump_receipts, receipts_topic
@@ -20,9 +21,10 @@ class ReceiptPost:
     no lock of ours is held around a publish.
     """
 
-    def __init__(self, subscriber: str) -> None:
-        """Send under the name of this subscriber."""
+    def __init__(self, subscriber: str, refused: Counter) -> None:
+        """Send under the name of this subscriber; count what the broker does not take."""
         self._subscriber = subscriber
+        self._refused = refused
         self._changed = threading.Condition()
         self._answers: dict[int, ReasonCode] = {}
         self._abandoned: set[int] = set()
@@ -71,6 +73,8 @@ class ReceiptPost:
 
     def _judge(self, topic: str, answer: ReasonCode) -> None:
         problem = f"the broker does not take receipts on {topic} ({answer}); check its ACL" if answer.is_failure else ""
+        if problem:
+            self._refused.inc()
         if problem and not self.problem:
             log.error(problem)
         self.problem = problem

@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -17,6 +16,7 @@ from face_app.edge.backoff import pauses
 from face_app.edge.election import Election
 from face_app.edge.link import Link
 from face_app.edge.outbox import Outbox
+from face_app.edge.sender_state import SenderState
 from face_app.edge.window import Window
 from face_app.errors import MessageError, OutboxError
 from face_app.mqtt import Connection, Message
@@ -39,38 +39,6 @@ Post: TypeAlias = Callable[[], None]
 NO_SUBSCRIBER = 0x10  # MQTT 5, PUBACK: accepted, and given to nobody
 
 
-@dataclass(frozen=True)
-class SenderState:
-    """How sending goes.
-
-    Attributes:
-        broker: Host and port.
-        elected: Whether this process sends for the outbox; if not, another one does.
-        connected: Whether the broker has us.
-        up: Whether the whole way to the cloud is open.
-        quiet: Seconds without a receipt on an open way; 0 while it is closed.
-        refusal: Why the broker refuses us for good, or None.
-    """
-
-    broker: str
-    elected: bool
-    connected: bool
-    up: bool
-    quiet: float
-    refusal: str | None
-
-    @property
-    def obstacle(self) -> str:
-        """What a face that waits is most likely waiting for, in words for an operator."""
-        if not self.elected:
-            return "another process sends for this outbox, look at its log"
-        if self.refusal:
-            return f"broker {self.broker} refuses us: {self.refusal}"
-        if not self.connected:
-            return f"broker {self.broker} is not reached"
-        return "no receipt came, look at the subscriber" if self.up else "the forwarder does not reach the cloud"
-
-
 class Sender:
     """The thread that owns window, link and receipts, in the one process per outbox that is elected."""
 
@@ -87,7 +55,7 @@ class Sender:
         self._link = Link(settings.edge, bridged=settings.sender.link == "bridged")
         self._window = Window(settings.sender)
         self._last = 0
-        self._last_receipt = 0.0
+        self._quiet_since = 0.0
         self._receipts: list[tuple[Message, int, list[Receipt]]] = []
         self._was_up = False
         self._alone_since: float | None = None
@@ -125,7 +93,7 @@ class Sender:
     def state(self) -> SenderState:
         """How sending goes now."""
         connected, up_since = self._link.connected, self._link.up_since
-        quiet = 0.0 if up_since is None else time.monotonic() - max(up_since, self._last_receipt)
+        quiet = 0.0 if up_since is None else time.monotonic() - max(up_since, self._quiet_since)
         refusal = self._connection.refusal
         return SenderState(self._broker, self._elected, connected, up_since is not None, quiet, refusal)
 
@@ -145,15 +113,15 @@ class Sender:
     def _send_until_stopped(self) -> None:
         waits = pauses(30)
         while not self._stop.is_set():
-            self._do_posts(LOOK_SECONDS)
             try:
+                self._do_posts(LOOK_SECONDS)
                 self._settle()
                 self._send_new()
                 self._send_overdue()
                 self._tell()
                 self._outbox.give_back()
                 waits = pauses(30)
-            except OutboxError as error:
+            except OutboxError as error:  # noqa: PERF203 - each round stands by itself
                 pause = next(waits)
                 log.warning("%s; the sender tries again in %.0f s", error, pause)
                 self._stop.wait(pause)
@@ -207,7 +175,7 @@ class Sender:
         for message, epoch, _ in self._receipts:
             self._connection.acknowledge(message, epoch)
         self._receipts.clear()
-        self._last_receipt = time.monotonic()
+        self._quiet_since = time.monotonic()
 
     def _send_new(self) -> None:
         if not self._link.connected:
@@ -235,6 +203,8 @@ class Sender:
         message = self._connection.publish(*face)
         if message is None:
             return False
+        if self._window.empty:
+            self._quiet_since = time.monotonic()
         self._window.sent(sequence, message, time.monotonic())
         figures.SENT.inc()
         return True
@@ -250,7 +220,7 @@ class Sender:
         elif self._alone_since is None:
             self._alone_since = time.monotonic()
         elif time.monotonic() - self._alone_since > PATIENCE_SECONDS:
-            self._warn("broker %s is not reached; faces wait. Check broker.host, broker.port and it", self._broker)
+            self._warn("faces wait: %s", self.state.obstacle)
 
     def _warn(self, text: str, *values: object) -> None:
         """Warn, but about one thing not more often than each `REPEAT_SECONDS`."""

@@ -37,6 +37,11 @@ class Window:
         """How many more faces may be on their way."""
         return max(0, self._settings.window - len(self._flights))
 
+    @property
+    def empty(self) -> bool:
+        """Whether no face is on its way."""
+        return not self._flights
+
     def sent(self, sequence: int, message: int, now: float) -> None:
         """A face was handed over as `message`, for the first time or again."""
         flight = self._flights.setdefault(sequence, _Flight(now))

@@ -4,13 +4,13 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 from mypy_boto3_s3 import S3Client
 
 from face_app.settings import Store
 from services.moto_s3 import MotoS3, moto_s3
-from services.seaweedfs import ACCESS_KEY, MISSING, SECRET_KEY, SeaweedFS, seaweedfs, weed
+from services.s3 import client
+from services.seaweedfs import MISSING, SeaweedFS, seaweedfs, weed
 
 _numbers = itertools.count(1)
 
@@ -39,19 +39,8 @@ def bucket_name() -> str:
     return f"faces-{next(_numbers)}"
 
 
-def client(endpoint: str) -> S3Client:
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-        region_name="us-east-1",
-    )
-
-
 @pytest.fixture
 def s3(server: SeaweedFS | MotoS3) -> S3Client:
-    """Somebody else's eyes on the server."""
     return client(server.endpoint)
 
 

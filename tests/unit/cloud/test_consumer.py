@@ -21,7 +21,7 @@ from services.faces import drawn_face, picture
 from services.mosquitto import OPEN, mosquitto
 from services.moto_s3 import moto_s3
 from services.ports import free_port
-from unit.cloud.conftest import client
+from services.s3 import client
 
 FACE = drawn_face()
 
@@ -255,6 +255,7 @@ def test_receipts_that_the_broker_does_not_take_are_told(folder, tmp_path):
         edge.send(FACE)
         wait_until(lambda: "does not take receipts on receipts/jetson/s1" in consumer.readiness().problem)
         assert "ACL" in consumer.readiness().problem
+        assert total(consumer.figures.receipts_refused) >= 1
         assert kept(folder) == {FACE.key: FACE.payload}
 
 

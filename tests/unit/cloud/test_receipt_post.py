@@ -6,6 +6,8 @@ import time
 from contextlib import ExitStack
 from datetime import datetime, timezone
 
+from prometheus_client import Counter
+
 from face_app.cloud.receipt_post import ReceiptPost
 from face_app.mqtt import Connection
 from face_app.settings import Broker
@@ -24,7 +26,7 @@ def wait_until(condition, seconds=15):
 
 
 def test_a_link_lost_before_the_answer_is_no_answer(tmp_path):
-    port, post, results = free_port(), ReceiptPost("s1"), []
+    port, post, results = free_port(), ReceiptPost("s1", Counter("refused", "Refused.", registry=None)), []
     connection = Connection(
         Broker(host="127.0.0.1", port=port, keepalive=5),
         "subscriber-s1",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from services.clips import face_clip
 from services.cloud import cloud as connected_cloud
 from services.mosquitto import mosquitto
-from services.new_faces import face_clip
 
 
 @pytest.fixture

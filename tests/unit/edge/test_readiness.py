@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from face_app.edge.readiness import STUCK_SECONDS, Pulse, readiness
-from face_app.edge.sender import SenderState
+from face_app.edge.sender_state import SenderState
 
 
 @dataclass
@@ -43,8 +43,12 @@ STUCK = STUCK_SECONDS + 1
         (Waiting(3, 10**6), Sending(up=False), ""),
         (Waiting(3, 10**6), Sending(elected=False, connected=False, up=False), ""),
         (Waiting(), Sending(quiet=STUCK), ""),
-        (Waiting(3, STUCK), Sending(quiet=STUCK), "3 faces wait: no receipt came, look at the subscriber"),
-        (Waiting(3, 1), Sending(connected=False, up=False), "3 faces wait: broker broker:1883 is not reached"),
+        (Waiting(3, STUCK), Sending(quiet=STUCK), "3 faces wait: no receipt came for 301 s, look at the subscriber"),
+        (
+            Waiting(3, 1),
+            Sending(connected=False, up=False),
+            "3 faces wait: broker broker:1883 is not reached, check broker.host and broker.port",
+        ),
         (
             Waiting(3, 1),
             Sending(connected=False, up=False, refusal="Banned"),

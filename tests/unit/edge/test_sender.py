@@ -154,8 +154,8 @@ def test_a_broker_that_comes_late_is_waited_for_and_asked_about(path, tmp_path, 
     port = free_port()
     with sending(path, port) as (outbox, sender):
         add(outbox, sender, 3)
-        until(lambda: "is not reached; faces wait" in caplog.text)
-        assert sender.state.obstacle == f"broker 127.0.0.1:{port} is not reached"
+        until(lambda: "faces wait: broker 127.0.0.1" in caplog.text)
+        assert sender.state.obstacle == f"broker 127.0.0.1:{port} is not reached, check broker.host and broker.port"
         with mosquitto(port=port) as broker, connected_cloud(broker) as cloud:
             until(all_stored(outbox))
             assert set(copies(cloud)) == {1, 2, 3}

@@ -1,6 +1,7 @@
 """Files: one video, one picture, or a folder of both in the order of their names."""
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,7 +94,11 @@ class Files:
     def _candidates(self) -> list[Path]:
         if self._path.is_file():
             return [self._path]
-        return [file for file in sorted(self._path.iterdir()) if file.suffix.lower() in PICTURES | VIDEOS]
+        try:
+            files = sorted(self._path.iterdir())
+        except OSError as error:
+            raise SourceError(f"{self._path}: {error.strerror}; let the user {os.getuid()} read it") from error
+        return [file for file in files if file.suffix.lower() in PICTURES | VIDEOS]
 
     def _leave_out(self, file: Path, error: SourceError) -> None:
         """A bad file spoils only itself in a folder; alone it is an error."""

@@ -1,5 +1,6 @@
 """Files are played whole, in order, at their pace, once or in a loop."""
 
+import os
 import threading
 import time
 from itertools import islice
@@ -12,7 +13,7 @@ from face_app import settings
 from face_app.edge import opencv
 from face_app.edge.sources.choose import choose_source
 from face_app.errors import SourceError
-from services.new_faces import RATE, write_clip
+from services.clips import RATE, write_clip
 
 opencv.set_up()
 
@@ -141,4 +142,11 @@ def test_a_folder_with_nothing_to_play(tmp_path, content):
     for name, data in content.items():
         (tmp_path / name).write_bytes(data)
     with pytest.raises(SourceError, match="holds no video and no picture"):
+        list(frames(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+def test_a_folder_that_may_not_be_read(tmp_path):
+    tmp_path.chmod(0o300)
+    with pytest.raises(SourceError, match="Permission denied; let the user"):
         list(frames(tmp_path))

@@ -1,0 +1,42 @@
+"""How sending goes, for whoever asks."""
+
+from dataclasses import dataclass
+
+QUIET_SECONDS = 10.0
+"""Without a receipt until that is worth a word."""
+
+
+@dataclass(frozen=True)
+class SenderState:
+    """How sending goes.
+
+    Attributes:
+        broker: Host and port.
+        elected: Whether this process sends for the outbox; if not, another one does.
+        connected: Whether the broker has us.
+        up: Whether the whole way to the cloud is open.
+        quiet: Seconds that faces have been on an open way without a receipt; 0 while it is closed.
+        refusal: Why the broker refuses us for good, or None.
+    """
+
+    broker: str
+    elected: bool
+    connected: bool
+    up: bool
+    quiet: float
+    refusal: str | None
+
+    @property
+    def obstacle(self) -> str:
+        """What a face that waits is most likely waiting for, in words for an operator."""
+        if not self.elected:
+            return "another process sends for this outbox, look at its log"
+        if self.refusal:
+            return f"broker {self.broker} refuses us: {self.refusal}"
+        if not self.connected:
+            return f"broker {self.broker} is not reached, check broker.host and broker.port"
+        if not self.up:
+            return "the forwarder does not reach the cloud"
+        if self.quiet < QUIET_SECONDS:
+            return "they are on their way"
+        return f"no receipt came for {self.quiet:.0f} s, look at the subscriber"
