@@ -117,8 +117,9 @@ def _tell(summary: "CaptureSummary", *, as_json: bool) -> None:
         return
     latency = summary.latency_ms
     typer.echo(
-        f"{summary.frames} frames, {summary.captured} faces captured: {summary.stored} stored, {summary.waiting} waiting, "
-        f"{summary.refused} refused; frame to receipt p50 {latency.p50} ms, p99 {latency.p99} ms"
+        f"{summary.frames} frames, {summary.captured} faces captured: {summary.stored} stored, "
+        f"{summary.waiting} waiting, {summary.refused} refused; "
+        f"frame to receipt p50 {latency.p50} ms, p99 {latency.p99} ms"
     )
 
 

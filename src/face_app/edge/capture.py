@@ -25,6 +25,9 @@ from face_app.settings import EdgeSettings
 
 log = logging.getLogger(__name__)
 
+STOP_SECONDS = 5.0
+"""How long a signal leaves for the last faces to be stored; Docker kills after ten."""
+
 LOOK_SECONDS = 0.1
 """Between two looks whether the last faces are stored; another process may be the one that sends."""
 
@@ -131,10 +134,12 @@ def _commit(outbox: Outbox, faces: list[NewFace], stop: threading.Event) -> None
 
 
 def _wait(outbox: Outbox, progress: Progress, stop: threading.Event, seconds: float) -> None:
-    """Wait until no face of this run waits, and tell how it ended."""
-    deadline = time.monotonic() + seconds
-    if outbox.tally().waiting and not stop.is_set():
-        log.info("the source has ended; waiting up to %.0f s until its faces are stored", seconds)
-    while outbox.tally().waiting and time.monotonic() < deadline and not stop.wait(LOOK_SECONDS):
+    """Wait until no face of this run waits; once a signal has come, not for long."""
+    stopped = stop.is_set()
+    deadline = time.monotonic() + (min(seconds, STOP_SECONDS) if stopped else seconds)
+    while outbox.tally().waiting and time.monotonic() < deadline:
+        if stopped:
+            time.sleep(LOOK_SECONDS)
+        elif stop.wait(LOOK_SECONDS):
+            return
         progress.tell()
-    progress.say()
