@@ -165,7 +165,7 @@ def test_verify_follows_a_known_picture(demo):
 
 def test_containers_have_no_more_rights_than_they_need(demo):
     names = run("docker", "ps", "--format", "{{.Names}}").split()
-    for name in (EDGE, SUBSCRIBER, CLOUD_BROKER, "mosquitto", "forwarder", "object_store"):
+    for name in (EDGE, SUBSCRIBER, CLOUD_BROKER, "mosquitto", "forwarder", "object-store"):
         assert name in names
         inspected = json.loads(run("docker", "inspect", name))[0]
         host = inspected["HostConfig"]
