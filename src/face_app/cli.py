@@ -115,12 +115,11 @@ def _tell(summary: "CaptureSummary", *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(summary)))
         return
-    latency = summary.latency_ms
-    typer.echo(
-        f"{summary.frames} frames, {summary.captured} faces captured: {summary.stored} stored, "
-        f"{summary.waiting} waiting, {summary.refused} refused; "
-        f"frame to receipt p50 {latency.p50} ms, p99 {latency.p99} ms"
-    )
+    line = f"{summary.frames} frames, {summary.captured} faces captured: {summary.stored} stored, "
+    line += f"{summary.waiting} waiting, {summary.refused} refused"
+    if summary.stored:
+        line += f"; frame to receipt p50 {summary.latency_ms.p50} ms, p99 {summary.latency_ms.p99} ms"
+    typer.echo(line)
 
 
 @app.command()
