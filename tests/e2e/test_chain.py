@@ -10,7 +10,7 @@ import pytest
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.metadata import read_image
 from services.chain import EDGE, Chain, chain
-from services.new_faces import face_clip
+from services.clips import face_clip
 from services.seaweedfs import seaweedfs
 
 CLIPS = Path(__file__).parents[2] / ".cache/media"
