@@ -140,11 +140,11 @@ def test_a_lost_mount_takes_no_face_and_hides_none(demo, tmp_path):
     flow = subprocess.Popen(
         capture("unmounted", "--loop", "--stop-after=40", "--wait=180"), stdout=subprocess.PIPE, text=True
     )
-    time.sleep(6)
-    run("umount", "-l", MOUNT)
-    # A bind that is not recursive shows the folder underneath, whatever is mounted on it.
-    run("mount", "--bind", MOUNT.parent, below)
+    # A bind that is not recursive shows the folder underneath, whatever is mounted on it; a private one goes on so.
+    run("mount", "--bind", "--make-private", MOUNT.parent, below)
     try:
+        time.sleep(6)
+        run("umount", "-l", MOUNT)
         for _ in range(20):
             assert list((below / MOUNT.name).iterdir()) == []
             time.sleep(0.5)

@@ -1,0 +1,178 @@
+"""The module is run as Ansible runs it: arguments on standard input, one JSON object on standard output."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE = Path(__file__).parents[3] / "plugins/modules/build_context.py"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    root = tmp_path / "checkout"
+    for name, content in {
+        "files/Dockerfile.capture": "FROM scratch\n",
+        "requirements.txt": "pillow\n",
+        "start.sh": "#!/bin/sh\n",
+        "src/app/main.py": "print()\n",
+        "src/app/cloud/store.py": "STORE = 1\n",
+        "src/app/edge/eye.py": "EYE = 1\n",
+        "src/app/__pycache__/main.pyc": "",
+        "src/app/.main.py.swp": "",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    (root / "start.sh").chmod(0o700)
+    return root
+
+
+def run(root: Path, *, check: bool = False, **changes: Any) -> dict[str, Any]:
+    arguments = {
+        "root": str(root),
+        "dockerfile": "files/Dockerfile.capture",
+        "sources": ["requirements.txt", "start.sh", "src/app"],
+        "exclude": ["src/app/cloud"],
+        "identity": {"base": "sha256:1", "platform": "x86_64"},
+        "_ansible_check_mode": check,
+        **changes,
+    }
+    done = subprocess.run(
+        [sys.executable, MODULE],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_collects_sources_without_what_stays_out(checkout: Path) -> None:
+    assert run(checkout)["files"] == [
+        "Dockerfile",
+        "requirements.txt",
+        "src/app/edge/eye.py",
+        "src/app/main.py",
+        "start.sh",
+    ]
+
+
+def test_same_content_has_the_same_hash_wherever_it_is(checkout: Path, tmp_path: Path) -> None:
+    moved = checkout.rename(tmp_path / "elsewhere")
+    first = run(moved)["hash"]
+    (moved / "src/app/main.py").touch()
+    assert run(moved)["hash"] == first
+    assert len(first) == 12
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "src/app/main.py").write_text("print(1)\n"),
+        lambda root: (root / "src/app/new.py").write_text(""),
+        lambda root: (root / "src/app/edge/eye.py").rename(root / "src/app/edge/ear.py"),
+        lambda root: (root / "files/Dockerfile.capture").write_text("FROM debian\n"),
+        lambda root: (root / "start.sh").chmod(0o600),
+    ],
+    ids=["content", "new file", "renamed", "Dockerfile", "no longer executable"],
+)
+def test_a_change_that_matters_changes_the_hash(checkout: Path, change: Any) -> None:
+    before = run(checkout)["hash"]
+    change(checkout)
+    assert run(checkout)["hash"] != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "src/app/cloud/store.py").write_text("STORE = 2\n"),
+        lambda root: (root / "src/app/__pycache__/eye.pyc").write_text("x"),
+        lambda root: (root / "src/app/main.py~").write_text("backup"),
+        lambda root: (root / "requirements.txt").chmod(0o600),
+    ],
+    ids=["excluded", "bytecode", "editor's backup", "umask"],
+)
+def test_a_change_that_does_not_matter_keeps_it(checkout: Path, change: Any) -> None:
+    before = run(checkout)["hash"]
+    change(checkout)
+    assert run(checkout)["hash"] == before
+
+
+@pytest.mark.parametrize("identity", [{"base": "sha256:2", "platform": "x86_64"}, {"base": "sha256:1"}, {}])
+def test_identity_is_part_of_the_hash(checkout: Path, identity: dict[str, str]) -> None:
+    assert run(checkout, identity=identity)["hash"] != run(checkout)["hash"]
+
+
+def test_order_of_identity_and_sources_is_not(checkout: Path) -> None:
+    turned = run(
+        checkout,
+        identity={"platform": "x86_64", "base": "sha256:1"},
+        sources=["src/app", "start.sh", "requirements.txt"],
+    )
+    assert turned["hash"] == run(checkout)["hash"]
+
+
+def test_lays_the_context_out_with_modes_of_its_own(checkout: Path, tmp_path: Path) -> None:
+    destination = tmp_path / "contexts/capture"
+    (checkout / "requirements.txt").chmod(0o600)
+    answer = run(checkout, destination=str(destination))
+    laid = {path.relative_to(destination).as_posix() for path in destination.rglob("*") if path.is_file()}
+    assert laid == {*answer["files"], "extra-ca.crt"}
+    assert (destination / "Dockerfile").read_text() == "FROM scratch\n"
+    assert (destination / "start.sh").stat().st_mode & 0o777 == 0o755
+    assert (destination / "requirements.txt").stat().st_mode & 0o777 == 0o644
+    assert (destination / "extra-ca.crt").read_bytes() == b""
+
+
+def test_lays_out_anew(checkout: Path, tmp_path: Path) -> None:
+    run(checkout, destination=str(tmp_path / "out"))
+    (checkout / "src/app/edge/eye.py").unlink()
+    run(checkout, destination=str(tmp_path / "out"))
+    assert not (tmp_path / "out/src/app/edge/eye.py").exists()
+
+
+def test_extra_ca_is_laid_out_and_not_hashed(checkout: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "company.crt"
+    bundle.write_text("CERTIFICATE")
+    answer = run(checkout, extra_ca=str(bundle), destination=str(tmp_path / "out"))
+    assert (tmp_path / "out/extra-ca.crt").read_text() == "CERTIFICATE"
+    assert answer["hash"] == run(checkout)["hash"]
+
+
+def test_check_mode_hashes_and_writes_nothing(checkout: Path, tmp_path: Path) -> None:
+    answer = run(checkout, check=True, destination=str(tmp_path / "out"))
+    assert answer["hash"] == run(checkout)["hash"]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"dockerfile": "files/Dockerfile.none"}, "files/Dockerfile.none: not a file"),
+        ({"sources": ["requirements-none.txt"]}, "requirements-none.txt: not a file"),
+        ({"extra_ca": "/nowhere/ca.crt"}, "/nowhere/ca.crt: no such CA bundle"),
+    ],
+)
+def test_names_what_is_missing(checkout: Path, tmp_path: Path, changes: dict[str, Any], named: str) -> None:
+    answer = run(checkout, destination=str(tmp_path / "out"), **changes)
+    assert answer["failed"]
+    assert named in answer["msg"]
+
+
+def test_a_dangling_link_is_not_left_out_silently(checkout: Path) -> None:
+    (checkout / "src/app/lost.py").symlink_to("nowhere.py")
+    assert "lost.py: not a file" in run(checkout)["msg"]
+
+
+def test_every_source_in_the_catalogue_exists() -> None:
+    yaml = pytest.importorskip("yaml")
+    root = MODULE.parents[2]
+    catalogue = yaml.safe_load((root / "roles/images/vars/main.yml").read_text())["__images_catalogue"]
+    for name, image in catalogue.items():
+        assert run(root, dockerfile=f"files/Dockerfile.{name}", sources=image["sources"], exclude=image["exclude"])[
+            "hash"
+        ]
