@@ -74,7 +74,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
             progress.frame()
             if captured == camera.stop_after:
                 break
-        _wait(outbox, progress, stop, wait)
+        _wait(outbox, sender, progress, stop, wait)
         summary = summarise(outbox, progress.frames, time.monotonic() - started)
         obstacle = sender.state.obstacle
     if summary.waiting and not stop.is_set():
@@ -133,13 +133,16 @@ def _commit(outbox: Outbox, faces: list[NewFace], stop: threading.Event) -> None
             return
 
 
-def _wait(outbox: Outbox, progress: Progress, stop: threading.Event, seconds: float) -> None:
-    """Wait until no face of this run waits; once a signal has come, not for long."""
+def _wait(outbox: Outbox, sender: Sender, progress: Progress, stop: threading.Event, seconds: float) -> None:
+    """Wait until no face of this run waits; once a signal has come, not for long, and not without a broker."""
     stopped = stop.is_set()
     deadline = time.monotonic() + (min(seconds, STOP_SECONDS) if stopped else seconds)
     while outbox.tally().waiting and time.monotonic() < deadline:
-        if stopped:
-            time.sleep(LOOK_SECONDS)
-        elif stop.wait(LOOK_SECONDS):
+        if not stopped:
+            if stop.wait(LOOK_SECONDS):
+                return
+        elif sender.state.elected and not sender.state.connected:
             return
+        else:
+            time.sleep(LOOK_SECONDS)
         progress.tell()
