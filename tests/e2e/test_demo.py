@@ -76,9 +76,11 @@ def wait_until_empty(seconds: float = 180) -> None:
 @pytest.fixture(scope="module")
 def demo() -> Iterator[dict[str, Any]]:
     """The summary of the first `bin/demo`. Everything is removed at the end, the engine stays."""
-    present = run("docker", "ps", "-aq", "--filter", f"name=^{EDGE}$", check=False) if _engine() else ""
-    if present.strip():
-        pytest.fail("a demo is deployed on this machine: bin/demo down --purge, then test again")
+    if _engine():
+        present = run("docker", "ps", "-aq", "--filter", f"name=^{EDGE}$")
+        kept = run("docker", "volume", "ls", "-q", "--filter", "name=^object_store_data$")
+        if present.strip() or kept.strip():
+            pytest.fail("a demo or its data is on this machine: bin/demo down --purge, then test again")
     yield json.loads(run("bin/demo", "--json").splitlines()[-1])
     run("bin/demo", "down", "--purge")
 
