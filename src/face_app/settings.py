@@ -109,6 +109,16 @@ class OutboxFile(_Section):
     path: Path = Field(
         Path("~/.local/state/face-app/outbox.db"), description="SQLite file on a disk that keeps its promises."
     )
+    max_bytes: int = Field(10_000_000_000, ge=1_000_000, description="Most bytes that faces may take while they wait.")
+    when_full: Literal["stop", "drop-oldest", "drop-lowest-score"] = Field(
+        "stop", description="stop: take no frame until there is room; or give up faces, each counted."
+    )
+    late_after: Seconds = Field(
+        300, description="Not ready when a face has waited so long, seconds, and none was stored meanwhile."
+    )
+    ledger_days: float = Field(
+        30, gt=0, description="Days that the row of a stored face, without its pixels, is kept for the audit."
+    )
 
 
 class Sender(_Section):
@@ -117,7 +127,10 @@ class Sender(_Section):
     link: Literal["direct", "bridged"] = Field(
         "direct", description="bridged: a forwarder tells whether the cloud is reachable; direct: no forwarder."
     )
-    window: int = Field(200, ge=1, le=10000, description="Most messages on their way without a receipt.")
+    window: int = Field(500, ge=2, le=10000, description="Most messages on their way without a receipt.")
+    live_share: float = Field(
+        0.5, gt=0, lt=1, description="Part of the window for the newest faces while a backlog drains beside them."
+    )
     resend_after: Seconds = Field(5, description="Least seconds without a receipt until a face is sent again.")
     resend_cap: Seconds = Field(300, description="Most seconds between two attempts for one face.")
 

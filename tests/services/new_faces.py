@@ -3,19 +3,19 @@
 from datetime import datetime, timezone
 from functools import partial
 
+from face_app.edge.face import NewFace
 from face_app.edge.image import Encoded
-from face_app.edge.outbox import NewFace
 from face_app.metadata import FaceMetadata
 from services.faces import picture
 
 
-def new_face(camera: str = "door", *, size: int = 40) -> NewFace:
+def new_face(camera: str = "door", *, size: int = 40, score: float = 0.5, edge: str = "jetson") -> NewFace:
     """A face that is not committed yet."""
     return NewFace(
         Encoded(picture("JPEG", size), "jpg"),
         partial(
             FaceMetadata,
-            edge="jetson",
+            edge=edge,
             camera=camera,
             captured_at=datetime.now(timezone.utc),
             track=1,
@@ -24,7 +24,7 @@ def new_face(camera: str = "door", *, size: int = 40) -> NewFace:
             landmarks=(),
             detector="drawn",
             score=1.0,
-            shot_score=0.5,
+            shot_score=score,
             shot_terms={"size": 0.5},
             why="first",
             clock_synchronised=None,

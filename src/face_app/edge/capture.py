@@ -10,7 +10,8 @@ from face_app.edge.backoff import pauses
 from face_app.edge.clock import clock_synchronised
 from face_app.edge.crop import cut, encode
 from face_app.edge.detect import load_detector
-from face_app.edge.outbox import NewFace, Outbox
+from face_app.edge.face import NewFace
+from face_app.edge.outbox import Outbox
 from face_app.edge.progress import Progress
 from face_app.edge.readiness import Pulse, told
 from face_app.edge.sender import Sender
@@ -54,7 +55,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
     with (
         stop_on_signals() as stop,
         choose_source(camera, stop) as source,
-        Outbox(settings.outbox.path) as outbox,
+        Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
         told(settings.metrics, outbox, sender, pulse),
     ):
@@ -62,13 +63,14 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
         captured = 0
         for frame in source:
             pulse.beat()
+            sender.check()
             figures.FRAMES.inc()
             sightings = tracker.update(detector.detect(frame.image), frame.elapsed)
             faces = [_photograph(frame, each, detector.name, settings) for each in sightings if each.due]
             if camera.stop_after:
                 faces = faces[: camera.stop_after - captured]
             if faces:
-                _commit(outbox, faces, stop)
+                _commit(outbox, faces, stop, pulse)
                 sender.wake()
                 captured += len(faces)
             progress.frame()
@@ -113,7 +115,7 @@ def _photograph(frame: Frame, sighting: Sighting, detector: str, settings: EdgeS
     )
 
 
-def _commit(outbox: Outbox, faces: list[NewFace], stop: threading.Event) -> None:
+def _commit(outbox: Outbox, faces: list[NewFace], stop: threading.Event, pulse: Pulse) -> None:
     """Commit faces, and hold them, and the source, for as long as the outbox cannot take them.
 
     Raises:
@@ -125,11 +127,13 @@ def _commit(outbox: Outbox, faces: list[NewFace], stop: threading.Event) -> None
         try:
             outbox.add(faces)
         except OutboxUnavailableError as error:
+            pulse.hold(str(error))
             log.warning("%s. %d faces are held, no frame is taken; trying again in %.0f s", error, len(faces), pause)
             if stop.wait(pause):
                 raise
         else:
             figures.CAPTURED.inc(len(faces))
+            pulse.beat()
             return
 
 

@@ -16,18 +16,26 @@ class Election:
         Raises:
             OutboxError: The lock file cannot be made.
         """
-        path = outbox.with_name(f"{outbox.name}.sender")
+        self._path = outbox.with_name(f"{outbox.name}.sender")
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise OutboxError(f"{path}: {error.strerror}; let the user {os.getuid()} write there") from error
+            raise OutboxError(f"{self._path}: {error.strerror}; let the user {os.getuid()} write there") from error
 
     def won(self) -> bool:
-        """Try for the lock; once won it is kept."""
+        """Try for the lock; once won it is kept.
+
+        Raises:
+            OutboxError: The file system has no locks.
+        """
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            raise OutboxError(
+                f"{self._path} cannot be locked: {error.strerror}; set outbox.path to a disk of this machine"
+            ) from error
         return True
 
     def close(self) -> None:

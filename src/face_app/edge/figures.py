@@ -1,6 +1,6 @@
 """What the edge counts, for Prometheus."""
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 FRAMES = Counter("face_app_capture_frames", "Frames that were looked at.")
 MISSED = Counter("face_app_capture_missed_frames", "Frames of a live source that came while the program was busy.")
@@ -10,3 +10,14 @@ RESENT = Counter("face_app_sender_resent", "Faces handed to the broker again, be
 STORED = Counter("face_app_sender_stored", "Faces whose receipt says that they are stored.")
 REFUSED = Counter("face_app_sender_refused", "Faces whose receipt says that they are refused.", ["reason"])
 REJECTED = Counter("face_app_sender_rejected", "Publishes that the broker answered with a failure.", ["reason"])
+EXPIRED = Counter("face_app_outbox_expired", "Faces given up because the outbox was full.", ["reason"])
+RESCUED = Counter("face_app_outbox_rescued", "Faces saved from a damaged outbox.", ["state"])
+WAITING = Gauge("face_app_outbox_waiting", "Faces that wait in the outbox.")
+OLDEST = Gauge("face_app_outbox_oldest_seconds", "Age of the oldest waiting face; 0 where none waits.")
+FULLNESS = Gauge("face_app_outbox_fullness", "Part of outbox.max_bytes that is used.")
+HELD = Gauge("face_app_outbox_refused", "Refused faces whose pixels the outbox keeps.")
+FRAME_AGE = Gauge("face_app_capture_frame_age_seconds", "Since the last frame.")
+ELECTED = Gauge("face_app_sender_elected", "1 where this process sends for its outbox.")
+HOP = Gauge("face_app_sender_hop", "1 while a hop of the way up is open.", ["hop"])
+QUIET = Gauge("face_app_sender_quiet_seconds", "That faces have been on an open way without a receipt.")
+WINDOW = Gauge("face_app_sender_window", "Faces that may be on their way at a time, as the way allows now.")

@@ -30,6 +30,11 @@ class Link:
         self._hops[topic] = payload == b"1"
         self._update(now)
 
+    @property
+    def hops(self) -> dict[str, bool]:
+        """Which hop is open; empty where no forwarder tells."""
+        return {topic.rpartition("/")[2]: up for topic, up in self._hops.copy().items()}
+
     def _update(self, now: float) -> None:
         up = self.connected and all(self._hops.values())
         if not up:

@@ -44,7 +44,7 @@ class Progress:
             "frames %d%s, faces %d: stored %d, waiting %d, refused %d",
             self.frames,
             share,
-            tally.waiting + tally.stored + tally.refused,
+            tally.waiting + tally.stored + tally.refused + tally.expired,
             tally.stored,
             tally.waiting,
             tally.refused,

@@ -1,31 +1,40 @@
 """Whether the edge gets its work done: frames come, and faces leave."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from face_app import metrics, settings
+from face_app.edge import figures
 from face_app.edge.outbox import Outbox
 from face_app.edge.sender import Sender
 from face_app.metrics import Readiness
-
-STUCK_SECONDS = 300.0
-"""Without a receipt, though the way is open and a face waits for as long: something is wrong beyond the broker."""
 
 
 class Pulse:
     """When the last frame came.
 
     A source counts as alive for `most` seconds after its last frame, and as long after the start.
+
+    Attributes:
+        held: Why no frame is taken; empty while frames are.
     """
 
     def __init__(self, most: float) -> None:
         self.most = most
+        self.held = ""
         self._last = time.monotonic()
 
     def beat(self) -> None:
-        """A frame came."""
+        """A frame came, and nothing holds its faces."""
+        self.held = ""
         self._last = time.monotonic()
+
+    def hold(self, reason: str) -> None:
+        """No frame is taken, for the outbox does not take faces."""
+        self.held = reason
 
     @property
     def age(self) -> float:
@@ -43,20 +52,27 @@ def readiness(outbox: Outbox, sender: Sender, pulse: Pulse | None = None) -> Rea
     """
     state = sender.state
     waiting, oldest = outbox.backlog()
+    stored_age = outbox.stored_age
+    late = min(oldest, math.inf if stored_age is None else stored_age) > outbox.late_after
     problem = ""
-    if pulse and pulse.age > pulse.most:
+    if pulse and pulse.held:
+        problem = pulse.held
+    elif pulse and pulse.age > pulse.most:
         problem = f"no frame for {pulse.age:.0f} s: look at the camera"
-    elif state.elected and (not state.connected or min(state.quiet, oldest) > STUCK_SECONDS):
-        problem = f"{waiting} faces wait: {state.obstacle}"
+    elif late or state.failure or (state.elected and not state.connected):
+        problem = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}"
     return Readiness(
         ready=not problem,
         facts={
             "frame_age": round(pulse.age, 1) if pulse else None,
             "waiting": waiting,
             "oldest_waiting": round(oldest, 1),
+            "last_stored_age": None if stored_age is None else round(stored_age, 1),
+            "outbox_fullness": round(outbox.fullness, 3),
             "sender": state.elected,
             "connected": state.connected,
             "link_up": state.up,
+            **{f"hop_{name}": up for name, up in state.hops.items()},
         },
         problem=problem,
     )
@@ -69,6 +85,7 @@ def told(listener: settings.Metrics, outbox: Outbox, sender: Sender, pulse: Puls
     Raises:
         SettingsError: The port is taken.
     """
+    _expose(outbox, sender, pulse)
     server = metrics.serve(listener, lambda: readiness(outbox, sender, pulse))
     try:
         yield
@@ -76,3 +93,22 @@ def told(listener: settings.Metrics, outbox: Outbox, sender: Sender, pulse: Puls
         if server:
             server.shutdown()
             server.server_close()
+
+
+def _expose(outbox: Outbox, sender: Sender, pulse: Pulse | None) -> None:
+    """Let each gauge ask when it is read."""
+    figures.WAITING.set_function(lambda: outbox.backlog()[0])
+    figures.OLDEST.set_function(lambda: outbox.backlog()[1])
+    figures.FULLNESS.set_function(lambda: outbox.fullness)
+    figures.HELD.set_function(lambda: sum(outbox.refused().values()))
+    figures.ELECTED.set_function(lambda: sender.state.elected)
+    figures.QUIET.set_function(lambda: sender.state.quiet)
+    figures.WINDOW.set_function(lambda: sender.state.window)
+    for hop in sender.state.hops:
+        figures.HOP.labels(hop).set_function(partial(_hop, sender, hop))
+    if pulse:
+        figures.FRAME_AGE.set_function(lambda: pulse.age)
+
+
+def _hop(sender: Sender, name: str) -> float:
+    return float(sender.state.hops[name])

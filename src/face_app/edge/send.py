@@ -31,11 +31,12 @@ def run(settings: EdgeSettings, *, until_empty: bool) -> None:
     reported = time.monotonic()
     with (
         stop_on_signals() as stop,
-        Outbox(settings.outbox.path) as outbox,
+        Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
         told(settings.metrics, outbox, sender),
     ):
         while not stop.wait(LOOK_SECONDS):
+            sender.check()
             state = sender.state
             if state.refusal:
                 raise BrokerError(f"{state.obstacle}; the faces wait in {outbox.path}")

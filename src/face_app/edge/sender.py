@@ -17,8 +17,8 @@ from face_app.edge.election import Election
 from face_app.edge.link import Link
 from face_app.edge.outbox import Outbox
 from face_app.edge.sender_state import SenderState
-from face_app.edge.window import Window
-from face_app.errors import MessageError, OutboxError
+from face_app.edge.window import Lane, Window
+from face_app.errors import MessageError, OutboxDamagedError, OutboxError
 from face_app.mqtt import Connection, Message
 from face_app.settings import EdgeSettings
 from face_app.wire import Receipt, load_receipts, receipts_topic
@@ -54,7 +54,7 @@ class Sender:
         self._elected = False
         self._link = Link(settings.edge, bridged=settings.sender.link == "bridged")
         self._window = Window(settings.sender)
-        self._last = 0
+        self._failure: OutboxError | None = None
         self._quiet_since = 0.0
         self._receipts: list[tuple[Message, int, list[Receipt]]] = []
         self._was_up = False
@@ -67,7 +67,7 @@ class Sender:
         self._connection = Connection(
             settings.broker,
             f"sender-{outbox.id}",
-            subscriptions=[receipts_topic(settings.edge, "+"), *self._link.topics],
+            subscriptions=[*(receipts_topic(edge, "+") for edge in self._edges(settings.edge)), *self._link.topics],
             on_message=lambda message, epoch: self._posts.put(partial(self._take, message, epoch)),
             on_sent=lambda message, reason: self._posts.put(partial(self._answered, message, reason)),
             on_state=lambda connected: self._posts.put(partial(self._changed, connected=connected)),
@@ -85,17 +85,46 @@ class Sender:
         self.wake()
         self._thread.join()
 
+    def _edges(self, own: str) -> set[str]:
+        """Name the edges whose receipts we need: our own, and those that faces wait as since a change of name."""
+        before = self._outbox.edges() - {own}
+        if before and self._link.topics:
+            log.error(
+                "faces wait as edge %s, and the forwarder carries those of %s alone: set edge back until they are gone",
+                *(", ".join(sorted(before)), own),
+            )
+        return {own} | before
+
     def wake(self) -> None:
         """Tell that there are new faces."""
         self._posts.put(lambda: None)
+
+    def check(self) -> None:
+        """See that sending can go on.
+
+        Raises:
+            OutboxDamagedError: The outbox is not whole; the program has to start again to save what can be read.
+            OutboxError: It cannot be locked.
+        """
+        if self._failure:
+            raise self._failure
 
     @property
     def state(self) -> SenderState:
         """How sending goes now."""
         connected, up_since = self._link.connected, self._link.up_since
         quiet = 0.0 if up_since is None else time.monotonic() - max(up_since, self._quiet_since)
-        refusal = self._connection.refusal
-        return SenderState(self._broker, self._elected, connected, up_since is not None, quiet, refusal)
+        return SenderState(
+            broker=self._broker,
+            elected=self._elected,
+            connected=connected,
+            hops=self._link.hops,
+            up=up_since is not None,
+            quiet=quiet,
+            window=self._window.limit,
+            refusal=self._connection.refusal,
+            failure=str(self._failure or ""),
+        )
 
     def _run(self) -> None:
         try:
@@ -107,6 +136,8 @@ class Sender:
             self._connection.start()
             self._send_until_stopped()
             self._connection.stop()
+        except OutboxError as error:
+            self._failure = error
         finally:
             self._election.close()
 
@@ -119,9 +150,12 @@ class Sender:
                 self._send_new()
                 self._send_overdue()
                 self._tell()
-                self._outbox.give_back()
+                self._outbox.tidy()
                 waits = pauses(30)
-            except OutboxError as error:  # noqa: PERF203 - each round stands by itself
+            except OutboxDamagedError as error:  # noqa: PERF203 - each round stands by itself
+                self._failure = error
+                return
+            except OutboxError as error:
                 pause = next(waits)
                 log.warning("%s; the sender tries again in %.0f s", error, pause)
                 self._stop.wait(pause)
@@ -165,47 +199,53 @@ class Sender:
         if not self._receipts:
             return
         settled = self._outbox.settle(receipt for *_, receipts in self._receipts for receipt in receipts)
-        for sequence, receipt in settled:
-            self._window.settled(sequence, time.monotonic())
+        for row, receipt in settled:
+            self._window.settled(row, time.monotonic(), self._link.up_since)
             if receipt.result == "stored":
                 figures.STORED.inc()
             else:
                 figures.REFUSED.labels(receipt.reason).inc()
-                log.warning("face %d is refused: %s; its pixels stay in the outbox", sequence, receipt.reason)
+                log.warning(
+                    "face %s is refused: %s; its pixels stay in the outbox", receipt.sha256[:12], receipt.reason
+                )
         for message, epoch, _ in self._receipts:
             self._connection.acknowledge(message, epoch)
         self._receipts.clear()
         self._quiet_since = time.monotonic()
 
     def _send_new(self) -> None:
+        """Send the newest and the oldest, each as many as its share of the window allows."""
         if not self._link.connected:
             return
-        for sequence in self._outbox.waiting(self._last, min(self._window.room, BATCH)):
-            if not self._send(sequence):
-                return
-            self._last = sequence
+        for lane, ask in ((Lane.LIVE, self._outbox.newest), (Lane.BACKLOG, self._outbox.oldest)):
+            room = min(self._window.room(lane), BATCH)
+            rows = [row for row in ask(len(self._window) + room) if row not in self._window] if room else []
+            # Newest first is a choice of whom, not of the order among those who were chosen.
+            for row in sorted(rows[:room]):
+                if not self._send(row, lane):
+                    return
 
     def _send_overdue(self) -> None:
         up_since = self._link.up_since
         if up_since is None:
             return
-        for sequence in self._window.overdue(time.monotonic(), up_since)[:BATCH]:
-            if not self._send(sequence):
+        for row in self._window.overdue(time.monotonic(), up_since)[:BATCH]:
+            if not self._send(row, Lane.BACKLOG):
                 return
             figures.RESENT.inc()
 
-    def _send(self, sequence: int) -> bool:
+    def _send(self, row: int, lane: Lane) -> bool:
         """Hand one face over; False where the connection does not take it."""
-        face = self._outbox.message(sequence)
+        face = self._outbox.message(row)
         if face is None:
-            self._window.forget(sequence)
+            self._window.forget(row)
             return True
         message = self._connection.publish(*face)
         if message is None:
             return False
-        if self._window.empty:
+        if not len(self._window):
             self._quiet_since = time.monotonic()
-        self._window.sent(sequence, message, time.monotonic())
+        self._window.sent(row, message, time.monotonic(), lane)
         figures.SENT.inc()
         return True
 

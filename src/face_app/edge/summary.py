@@ -30,10 +30,11 @@ class CaptureSummary:
 
     Attributes:
         frames: Frames looked at.
-        captured: Faces committed; the sum of stored, waiting and refused.
+        captured: Faces committed; the sum of stored, waiting, refused and expired.
         stored: Of them, those the cloud has.
         waiting: Of them, those that wait in the outbox.
         refused: Of them, those the cloud refused.
+        expired: Of them, those given up because the outbox was full.
         latency_ms: Of the stored ones.
         seconds: How long the run took.
         faces: The stored ones, the oldest first.
@@ -44,6 +45,7 @@ class CaptureSummary:
     stored: int
     waiting: int
     refused: int
+    expired: int
     latency_ms: Latency
     seconds: float
     faces: list[StoredFace]
@@ -54,13 +56,16 @@ def summarise(outbox: Outbox, frames: int, seconds: float) -> CaptureSummary:
     faces = outbox.faces()
     states = [face.state for face in faces]
     stored = [StoredFace(str(face.id), face.key, face.sha256, face.score) for face in faces if face.state == "stored"]
-    latencies = sorted((face.stored_at - face.captured_at) * 1000 for face in faces if face.stored_at is not None)
+    latencies = sorted(
+        (face.settled_at - face.captured_at) * 1000 for face in faces if face.state == "stored" and face.settled_at
+    )
     return CaptureSummary(
         frames=frames,
         captured=len(faces),
         stored=len(stored),
         waiting=states.count("waiting"),
         refused=states.count("refused"),
+        expired=states.count("expired"),
         latency_ms=Latency(_percentile(latencies, 50), _percentile(latencies, 99)),
         seconds=round(seconds, 3),
         faces=stored,

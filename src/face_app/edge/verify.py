@@ -9,8 +9,9 @@ from functools import partial
 from PIL import Image, ImageDraw, ImageFont
 
 from face_app.edge.clock import clock_synchronised
+from face_app.edge.face import NewFace
 from face_app.edge.image import Encoded
-from face_app.edge.outbox import NewFace, Outbox
+from face_app.edge.outbox import Outbox
 from face_app.edge.sender import Sender
 from face_app.edge.stop import stop_on_signals
 from face_app.errors import NotVerifiedError
@@ -54,7 +55,7 @@ def run(settings: EdgeSettings, *, wait: float) -> Probe:
     now = datetime.now(timezone.utc)
     with (
         stop_on_signals() as stop,
-        Outbox(settings.outbox.path) as outbox,
+        Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
     ):
         outbox.add([_card(settings, now)])
@@ -66,9 +67,9 @@ def run(settings: EdgeSettings, *, wait: float) -> Probe:
         obstacle = sender.state.obstacle
     if face.state == "refused":
         raise NotVerifiedError(f"the cloud refused the test card {face.id}: {face.reason}")
-    if face.stored_at is None:
+    if face.state != "stored" or face.settled_at is None:
         raise NotVerifiedError(f"the test card {face.id} did not arrive within {wait:.0f} s, and waits: {obstacle}")
-    return Probe(str(face.id), face.key, face.sha256, round((face.stored_at - face.captured_at) * 1000, 1))
+    return Probe(str(face.id), face.key, face.sha256, round((face.settled_at - face.captured_at) * 1000, 1))
 
 
 def _card(settings: EdgeSettings, now: datetime) -> NewFace:

@@ -6,16 +6,26 @@ times its variation) and doubles with every attempt at one face.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 from face_app import settings
+from face_app.edge.pace import Pace
 
 GAIN = 1 / 8  # of the smoothed round trip; RFC 6298, section 2
 VARIATION_GAIN = 1 / 4  # of its variation
 MOST_DOUBLINGS = 30  # any cap is reached by then
 
 
+class Lane(Enum):
+    """Why a face was chosen: each lane has a share of the window."""
+
+    LIVE = "the newest first"
+    BACKLOG = "the oldest first"
+
+
 @dataclass
 class _Flight:
+    lane: Lane
     sent: float
     tries: int = 0
     answered: bool = False
@@ -26,27 +36,45 @@ class Window:
 
     def __init__(self, sender: settings.Sender) -> None:
         self._settings = sender
+        self._pace = Pace(sender.window)
         self._flights: dict[int, _Flight] = {}
+        self._in_lane = dict.fromkeys(Lane, 0)
         self._unanswered: dict[int, int] = {}
         self._round_trip = 0.0
         self._variation = 0.0
         self._measured = False
+        self._doublings = 0
+
+    def __contains__(self, row: int) -> bool:
+        return row in self._flights
+
+    def __len__(self) -> int:
+        return len(self._flights)
 
     @property
-    def room(self) -> int:
-        """How many more faces may be on their way."""
-        return max(0, self._settings.window - len(self._flights))
+    def limit(self) -> int:
+        """How many faces may be on their way now."""
+        return self._pace.limit
 
-    @property
-    def empty(self) -> bool:
-        """Whether no face is on its way."""
-        return not self._flights
+    def room(self, lane: Lane) -> int:
+        """How many more faces this lane may send."""
+        live = max(1, round(self.limit * self._settings.live_share))
+        share = live if lane is Lane.LIVE else self.limit - live
+        return max(0, share - self._in_lane[lane])
 
-    def sent(self, sequence: int, message: int, now: float) -> None:
-        """A face was handed over as `message`, for the first time or again."""
-        flight = self._flights.setdefault(sequence, _Flight(now))
+    def sent(self, row: int, message: int, now: float, lane: Lane = Lane.BACKLOG) -> None:
+        """A face was handed over as `message`, for the first time or again; a lane is kept."""
+        if row not in self._flights:
+            self._flights[row] = _Flight(lane, now)
+            self._in_lane[lane] += 1
+        flight = self._flights[row]
         flight.sent, flight.tries, flight.answered = now, flight.tries + 1, False
-        self._unanswered[message] = sequence
+        self._unanswered[message] = row
+        if flight.tries > 1:
+            # New faces start with the doubled time-out too, or a way slower than it would never be measured
+            # (RFC 6298, 5.5 to 5.7).
+            self._doublings = max(self._doublings, flight.tries - 1)
+            self._pace.lost(now, self._round_trip)
 
     def answered(self, message: int) -> None:
         """The broker has answered. Until then the client holds the message, and delivers it after a reconnect."""
@@ -54,15 +82,27 @@ class Window:
         if flight:
             flight.answered = True
 
-    def settled(self, sequence: int, now: float) -> None:
-        """A receipt came. Only a face that was sent once tells a round trip (Karn's rule)."""
-        flight = self._flights.pop(sequence, None)
-        if flight and flight.tries == 1:
-            self._measure(now - flight.sent)
+    def settled(self, row: int, now: float, up_since: float | None) -> None:
+        """A receipt came.
 
-    def forget(self, sequence: int) -> None:
+        Only a face that was sent once (Karn's rule), and over the way as it stands, tells a round trip.
+        """
+        in_flight = len(self._flights)
+        flight = self._land(row)
+        if flight and flight.tries == 1 and up_since is not None and flight.sent >= up_since:
+            self._doublings = 0
+            self._measure(now - flight.sent)
+            self._pace.measured(now - flight.sent, now, in_flight=in_flight)
+
+    def forget(self, row: int) -> None:
         """The face waits no longer, for another reason than a receipt of ours."""
-        self._flights.pop(sequence, None)
+        self._land(row)
+
+    def _land(self, row: int) -> _Flight | None:
+        flight = self._flights.pop(row, None)
+        if flight:
+            self._in_lane[flight.lane] -= 1
+        return flight
 
     def _measure(self, seconds: float) -> None:
         if not self._measured:
@@ -74,12 +114,13 @@ class Window:
     def timeout(self, tries: int) -> float:
         """Seconds without a receipt until a face that was sent `tries` times is sent again."""
         once = max(self._settings.resend_after, self._round_trip + 4 * self._variation)
-        return min(once * 2.0 ** min(tries - 1, MOST_DOUBLINGS), self._settings.resend_cap)
+        doublings = min(max(tries - 1, self._doublings), MOST_DOUBLINGS)
+        return min(once * 2.0**doublings, self._settings.resend_cap)
 
     def overdue(self, now: float, up_since: float) -> list[int]:
         """Give the faces to send again, the oldest first, over a link that has been up since `up_since`."""
         return sorted(
-            sequence
-            for sequence, flight in self._flights.items()
+            row
+            for row, flight in self._flights.items()
             if flight.answered and now - max(flight.sent, up_since) > self.timeout(flight.tries)
         )

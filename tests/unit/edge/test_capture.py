@@ -14,7 +14,7 @@ from face_app.edge import capture
 from face_app.edge.outbox import Outbox
 from face_app.errors import DetectorError, OutboxError, SettingsError, SourceError
 from face_app.metadata import read_image
-from face_app.settings import EdgeSettings
+from face_app.settings import EdgeSettings, OutboxFile
 from services.clips import empty_frame, write_clip
 from services.cloud import cloud as connected_cloud
 from services.cloud import stored
@@ -113,7 +113,7 @@ def test_a_signal_ends_it_cleanly(face_app, path, clip, number):
 def _committed(path):
     if not path.exists() or not path.stat().st_size:
         return 0
-    with Outbox(path) as outbox:
+    with Outbox(OutboxFile(path=path)) as outbox:
         return outbox.backlog()[0]
 
 

@@ -14,24 +14,30 @@ from datetime import datetime, timezone
 
 import pytest
 
-from face_app.edge.outbox import NewFace, Outbox
+from face_app.edge.face import NewFace
+from face_app.edge.outbox import Outbox
 from face_app.edge.outbox_file import FORMAT
 from face_app.errors import OutboxError, OutboxUnavailableError
 from face_app.metadata import read_image
+from face_app.settings import OutboxFile
 from face_app.wire import FaceId, FaceTopic, Receipt, face_of_key, object_key
 from services.new_faces import new_face
 from services.processes import process
 
 INSERTING = """
 import sys
-from pathlib import Path
 from face_app.edge.outbox import Outbox
+from face_app.settings import OutboxFile
 from services.new_faces import new_face
-with Outbox(Path(sys.argv[1])) as outbox:
+with Outbox(OutboxFile(path=sys.argv[1])) as outbox:
     for _ in range(int(sys.argv[2])):
         for face in outbox.add([new_face("door", size=120) for _ in range(3)]):
             print(face.id, face.sha256, flush=True)
 """
+
+
+def opened(path, **settings):
+    return Outbox(OutboxFile(path=path, **settings))
 
 
 @pytest.fixture
@@ -41,8 +47,8 @@ def path(tmp_path):
 
 @pytest.fixture
 def outbox(path):
-    with Outbox(path) as opened:
-        yield opened
+    with opened(path) as outbox:
+        yield outbox
 
 
 def receipt(face, result="stored", **changes):
@@ -69,9 +75,7 @@ def check(path):
     """Every row whole: number, id, key, hash and the metadata inside the pixels agree; no number is missing."""
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
     ((own_id, last),) = rows(path, "SELECT id, sequence FROM outbox")
-    faces = rows(
-        path, "SELECT sequence, id, topic, key, sha256, file FROM faces JOIN pixels USING (sequence) ORDER BY sequence"
-    )
+    faces = rows(path, "SELECT row, id, topic, key, sha256, file FROM faces JOIN pixels USING (row) ORDER BY row")
     assert [face[0] for face in faces] == list(range(1, last + 1))
     for sequence, face_id, topic, key, sha256, pixels in faces:
         metadata = read_image(pixels, max_pixels=10**6).metadata
@@ -111,7 +115,7 @@ def test_the_file_is_for_its_user_alone_and_synchronous(outbox, path):
 
 
 def test_the_id_is_made_with_the_file(path, tmp_path):
-    with Outbox(path) as one, Outbox(path) as same, Outbox(tmp_path / "other.db") as other:
+    with opened(path) as one, opened(path) as same, opened(tmp_path / "other.db") as other:
         assert one.id == same.id != other.id
         assert len(bytes.fromhex(one.id)) == 4
 
@@ -130,11 +134,11 @@ def test_processes_that_make_the_file_at_once_make_one(path, tmp_path):
 def test_two_processes_insert_while_threads_read_and_settle(path, tmp_path):
     logs = [tmp_path / "one.log", tmp_path / "other.log"]
     settled = []
-    with Outbox(path) as outbox, inserting(path, 20, logs[0]) as one, inserting(path, 20, logs[1]) as other:
+    with opened(path) as outbox, inserting(path, 20, logs[0]) as one, inserting(path, 20, logs[1]) as other:
 
         def settle():
             while len(settled) < 60:
-                for sequence in outbox.waiting(0, 5):
+                for sequence in outbox.oldest(5):
                     _, pixels = outbox.message(sequence)
                     sha256 = hashlib.sha256(pixels).hexdigest()
                     taken = Receipt(FaceId(outbox.id, sequence), sha256, "", datetime.now(timezone.utc), "stored")
@@ -146,7 +150,7 @@ def test_two_processes_insert_while_threads_read_and_settle(path, tmp_path):
         assert one.wait(60) == other.wait(60) == 0
         reader.join(60)
         assert outbox.tally().waiting + outbox.tally().stored == len(mine) == 20
-    states = rows(path, "SELECT sequence, state, file IS NULL FROM faces LEFT JOIN pixels USING (sequence) ORDER BY 1")
+    states = rows(path, "SELECT row, state, file IS NULL FROM faces LEFT JOIN pixels USING (row) ORDER BY 1")
     assert [sequence for sequence, *_ in states] == list(range(1, 141))
     assert sum(state == "stored" for _, state, _ in states) == len(settled) >= 60
     assert all((state == "stored") == bool(gone) for _, state, gone in states)
@@ -167,7 +171,7 @@ def test_kill_in_the_middle_of_inserting(path, tmp_path):
             assert running.wait() == -signal.SIGKILL
         told += [line.split() for line in log.read_text().splitlines() if len(line) == 32 + 1 + 64]
     assert len(told) > 20
-    with Outbox(path) as outbox:
+    with opened(path) as outbox:
         outbox.add([new_face()])
     kept = {(row[1], row[4]) for row in check(path)}
     assert {tuple(each) for each in told} <= kept
@@ -178,13 +182,13 @@ def test_stored_drops_the_pixels_and_keeps_the_row(outbox, path):
     assert [(sequence, each.result) for sequence, each in outbox.settle([receipt(face)])] == [(1, "stored")]
     assert outbox.settle([receipt(face)]) == []
     assert outbox.message(1) is None
-    assert outbox.waiting(0, 10) == [2]
-    assert rows(path, "SELECT state, key FROM faces WHERE sequence = 1") == [("stored", face.key)]
-    assert rows(path, "SELECT sequence FROM pixels") == [(2,)]
+    assert outbox.oldest(10) == [2]
+    assert rows(path, "SELECT state, key FROM faces WHERE row = 1") == [("stored", face.key)]
+    assert rows(path, "SELECT row FROM pixels") == [(2,)]
     assert (outbox.tally().waiting, outbox.tally().stored, outbox.tally().refused) == (1, 1, 0)
     mine = outbox.faces()
     assert [each.id for each in mine] == [face.id, other.id]
-    assert mine[0].stored_at >= mine[0].captured_at
+    assert mine[0].settled_at >= mine[0].captured_at
 
 
 @pytest.mark.parametrize(
@@ -203,7 +207,7 @@ def test_a_receipt_that_does_not_fit_changes_nothing(outbox, path, changes):
     if "id" in changes and changes["id"] and changes["id"].outbox == "ID":
         changes = {"id": replace(changes["id"], outbox=outbox.id)}
     assert outbox.settle([receipt(face, **changes)]) == []
-    assert outbox.waiting(0, 10) == [1, 2]
+    assert outbox.oldest(10) == [1, 2]
     check(path)
 
 
@@ -212,7 +216,7 @@ def test_refused_keeps_the_pixels_and_is_not_sent(outbox, path, with_id):
     face, _ = outbox.add([new_face(), new_face("other")])
     changes = {} if with_id else {"id": None}
     assert [sequence for sequence, _ in outbox.settle([receipt(face, "refused", **changes)])] == [1]
-    assert outbox.waiting(0, 10) == [2]
+    assert outbox.oldest(10) == [2]
     assert outbox.message(1) is None
     assert outbox.faces()[0].state == "refused"
     assert outbox.faces()[0].reason == "bad"
@@ -238,23 +242,23 @@ def test_backlog(outbox):
 
 
 def test_another_run_is_not_counted(path):
-    with Outbox(path) as before:
+    with opened(path) as before:
         before.add([new_face()])
-    with Outbox(path) as outbox:
+    with opened(path) as outbox:
         assert outbox.tally().waiting == 0
         assert outbox.faces() == []
-        assert outbox.waiting(0, 10) == [1]
+        assert outbox.oldest(10) == [1]
 
 
 def test_a_later_format_is_refused_and_left_alone(path):
-    with Outbox(path):
+    with opened(path):
         pass
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
     connection.close()
     before = path.read_bytes()
     with pytest.raises(OutboxError, match=f"format {FORMAT + 1}, this program knows {FORMAT}"):
-        Outbox(path)
+        opened(path)
     assert path.read_bytes() == before
 
 
@@ -265,30 +269,19 @@ def test_another_sqlite_file_is_refused_and_left_alone(tmp_path):
     connection.close()
     before = path.read_bytes()
     with pytest.raises(OutboxError, match="is no outbox but another SQLite file"):
-        Outbox(path)
-    assert path.read_bytes() == before
-
-
-def test_damage_is_told_and_the_file_kept(path):
-    with Outbox(path) as outbox:
-        outbox.add([new_face()])
-    path.write_bytes(b"\x5a" * 100 + path.read_bytes()[100:])
-    before = path.read_bytes()
-    with pytest.raises(OutboxError, match="it is damaged: keep it for rescue") as failed:
-        Outbox(path)
-    assert "\n" not in str(failed.value)
+        opened(path)
     assert path.read_bytes() == before
 
 
 def test_a_folder_in_the_place_of_the_file(tmp_path):
     with pytest.raises(OutboxError, match=r"Is a directory; set outbox\.path"):
-        Outbox(tmp_path)
+        opened(tmp_path)
 
 
 def test_a_file_in_the_place_of_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutboxError, match=r"outbox\.path"):
-        Outbox(tmp_path / "file" / "outbox.db")
+        opened(tmp_path / "file" / "outbox.db")
 
 
 def test_a_writer_that_never_ends_is_told(outbox, path, monkeypatch):
@@ -303,12 +296,12 @@ def test_a_writer_that_never_ends_is_told(outbox, path, monkeypatch):
 
 def test_the_file_shrinks_after_a_backlog(path, monkeypatch):
     monkeypatch.setattr("face_app.edge.outbox.SPARE", 16)
-    with Outbox(path) as outbox:
+    with opened(path) as outbox:
         faces = [face for _ in range(30) for face in outbox.add([new_face(size=900) for _ in range(10)])]
         ((full,),) = rows(path, "PRAGMA page_count")
         for start in range(0, len(faces), 10):
             outbox.settle([receipt(face) for face in faces[start : start + 10]])
-            outbox.give_back()
+            outbox.tidy()
         ((empty,),) = rows(path, "PRAGMA page_count")
         assert empty < full / 10
         assert outbox.add([new_face()])[0].id.sequence == 301
@@ -320,7 +313,7 @@ def test_the_file_shrinks_after_a_backlog(path, monkeypatch):
 def test_a_file_of_another_user(outbox, path):
     path.chmod(0o400)
     with pytest.raises(OutboxError, match=r"set outbox\.path"):
-        Outbox(path)
+        opened(path)
 
 
 def fill(outbox):
@@ -339,11 +332,11 @@ def fill(outbox):
 @pytest.mark.parametrize("reserve", [True, False], ids=["the reserve is kept", "not a byte is left"])
 def test_a_full_disk_keeps_what_it_has_and_takes_more_when_there_is_room(small_disk, monkeypatch, reserve):
     if not reserve:
-        monkeypatch.setattr("face_app.edge.outbox.RESERVE", 0)
+        monkeypatch.setattr("face_app.edge.budget.RESERVE", 0)
     other = small_disk / "other"
     other.write_bytes(bytes(1 << 20))
     path = small_disk / "outbox.db"
-    with Outbox(path) as outbox:
+    with opened(path) as outbox:
         faces = fill(outbox)
         assert len(faces) > 20
         assert outbox.tally().waiting == len(faces) == len(check(path))
@@ -356,19 +349,19 @@ def test_a_full_disk_keeps_what_it_has_and_takes_more_when_there_is_room(small_d
 
 @pytest.mark.root
 def test_a_full_disk_empties_itself(small_disk):
-    with Outbox(small_disk / "outbox.db") as outbox:
+    with opened(small_disk / "outbox.db") as outbox:
         faces = fill(outbox)
         for start in range(0, len(faces), 100):
             assert outbox.settle([receipt(face) for face in faces[start : start + 100]])
-            outbox.give_back()
+            outbox.tidy()
         assert outbox.tally().stored == len(faces)
         assert len(fill(outbox)) > len(faces) / 2
 
 
 @pytest.mark.root
 def test_without_the_reserve_it_could_not(small_disk, monkeypatch):
-    monkeypatch.setattr("face_app.edge.outbox.RESERVE", 0)
-    with Outbox(small_disk / "outbox.db") as outbox:
+    monkeypatch.setattr("face_app.edge.budget.RESERVE", 0)
+    with opened(small_disk / "outbox.db") as outbox:
         faces = fill(outbox)
         with pytest.raises(OutboxUnavailableError, match="make room"):
             outbox.settle([receipt(face) for face in faces])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from face_app.edge.readiness import STUCK_SECONDS, Pulse, readiness
+from face_app.edge.readiness import Pulse, readiness
 from face_app.edge.sender_state import SenderState
 
 
@@ -13,6 +13,9 @@ from face_app.edge.sender_state import SenderState
 class Waiting:
     waiting: int = 0
     oldest: float = 0.0
+    stored_age: float | None = None
+    fullness: float = 0.0
+    late_after: float = 300
 
     def backlog(self):
         return self.waiting, self.oldest
@@ -25,35 +28,47 @@ class Sending:
     up: bool = True
     quiet: float = 0.0
     refusal: str | None = None
+    failure: str = ""
     state: SenderState = field(init=False)
 
     def __post_init__(self):
-        self.state = SenderState("broker:1883", self.elected, self.connected, self.up, self.quiet, self.refusal)
-
-
-STUCK = STUCK_SECONDS + 1
+        way = (self.elected, self.connected, {}, self.up)
+        self.state = SenderState("broker:1883", *way, self.quiet, 16, self.refusal, self.failure)
 
 
 @pytest.mark.parametrize(
     ("waiting", "sending", "problem"),
     [
         (Waiting(), Sending(), ""),
-        (Waiting(3, 10), Sending(quiet=STUCK), ""),
-        (Waiting(3, 10**6), Sending(quiet=5), ""),
-        (Waiting(3, 10**6), Sending(up=False), ""),
-        (Waiting(3, 10**6), Sending(elected=False, connected=False, up=False), ""),
-        (Waiting(), Sending(quiet=STUCK), ""),
-        (Waiting(3, STUCK), Sending(quiet=STUCK), "3 faces wait: no receipt came for 301 s, look at the subscriber"),
+        (Waiting(3, 10), Sending(up=False), ""),
+        (Waiting(3, 10**6, stored_age=5), Sending(), ""),
+        (Waiting(stored_age=10**6), Sending(), ""),
+        (
+            Waiting(3, 301, stored_age=400),
+            Sending(quiet=301),
+            "3 faces wait, the oldest for 301 s: no receipt came for 301 s, look at the subscriber",
+        ),
+        (
+            Waiting(3, 301),
+            Sending(up=False),
+            "3 faces wait, the oldest for 301 s: the forwarder does not reach the cloud",
+        ),
+        (
+            Waiting(3, 301),
+            Sending(elected=False, connected=False, up=False),
+            "3 faces wait, the oldest for 301 s: another process sends for this outbox, look at its log",
+        ),
         (
             Waiting(3, 1),
             Sending(connected=False, up=False),
-            "3 faces wait: broker broker:1883 is not reached, check broker.host and broker.port",
+            "3 faces wait, the oldest for 1 s: broker broker:1883 is not reached, check broker.host and broker.port",
         ),
         (
             Waiting(3, 1),
             Sending(connected=False, up=False, refusal="Banned"),
-            "3 faces wait: broker broker:1883 refuses us: Banned",
+            "3 faces wait, the oldest for 1 s: broker broker:1883 refuses us: Banned",
         ),
+        (Waiting(1, 1), Sending(failure="no locks"), "1 faces wait, the oldest for 1 s: no locks"),
     ],
 )
 def test_faces_must_leave(waiting, sending, problem):
@@ -68,5 +83,14 @@ def test_frames_must_come():
     assert readiness(Waiting(), Sending(), pulse).ready
     time.sleep(0.1)
     assert readiness(Waiting(), Sending(), pulse).problem.startswith("no frame for")
+    pulse.beat()
+    assert readiness(Waiting(), Sending(), pulse).ready
+
+
+def test_a_full_outbox_is_not_blamed_on_the_camera():
+    pulse = Pulse(most=0.05)
+    pulse.hold("outbox: full")
+    time.sleep(0.1)
+    assert readiness(Waiting(), Sending(), pulse).problem == "outbox: full"
     pulse.beat()
     assert readiness(Waiting(), Sending(), pulse).ready

@@ -1,12 +1,13 @@
 """`face-app send`: empties an outbox, or says why it cannot."""
 
 from face_app.edge.outbox import Outbox
+from face_app.settings import OutboxFile
 from services.mosquitto import mosquitto
 from services.new_faces import new_face
 
 
 def add(path, count):
-    with Outbox(path) as outbox:
+    with Outbox(OutboxFile(path=path)) as outbox:
         outbox.add([new_face() for _ in range(count)])
 
 

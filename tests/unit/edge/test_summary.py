@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from face_app.edge.outbox import Face
+from face_app.edge.face import Face
 from face_app.edge.summary import Latency, summarise
 from face_app.wire import FaceId
 
@@ -18,8 +18,8 @@ class Kept:
 
 
 def face(sequence, state, milliseconds=None):
-    stored_at = None if milliseconds is None else 1000 + milliseconds / 1000
-    return Face(FaceId("0badcafe", sequence), f"key-{sequence}", "0" * 64, 0.9, 1000.0, state, "", stored_at)
+    settled_at = None if milliseconds is None else 1000 + milliseconds / 1000
+    return Face(FaceId("0badcafe", sequence), f"key-{sequence}", "0" * 64, 0.9, 1000.0, state, "", settled_at)
 
 
 def test_states_are_counted_and_only_stored_faces_listed():
