@@ -12,7 +12,7 @@ import typer
 
 from face_app import __version__
 from face_app.errors import AuditError, FaceAppError, StillWaitingError
-from face_app.ledger import opened_ledgers
+from face_app.ledger import opened_ledgers, write_ledger
 from face_app.metrics import ask
 from face_app.settings import CloudSettings, EdgeSettings, HealthSettings, load
 
@@ -117,7 +117,7 @@ def _tell(summary: "CaptureSummary", *, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(summary)))
         return
     line = f"{summary.frames} frames, {summary.captured} faces captured: {summary.stored} stored, "
-    line += f"{summary.waiting} waiting, {summary.refused} refused"
+    line += f"{summary.waiting} waiting, {summary.refused} refused, {summary.expired} expired"
     if summary.stored:
         line += f"; frame to receipt p50 {summary.latency_ms.p50} ms, p99 {summary.latency_ms.p99} ms"
     typer.echo(line)
@@ -137,6 +137,39 @@ def send(
     settings = load(EdgeSettings, config, {"outbox.path": outbox, **_broker(broker)})
     _log(settings.log)
     program.run(settings, until_empty=until_empty)
+
+
+@app.command()
+def ledger(
+    *,
+    config: Config = None,
+    outbox: Annotated[Path | None, typer.Option(help="Whose faces.")] = None,
+    edge: Annotated[str | None, typer.Option(help="Name of this box.")] = None,
+) -> None:
+    """Print what the outbox knows of each face, without pixels, for `face-app audit`."""
+    from face_app.edge.outbox import Outbox  # noqa: PLC0415
+    from face_app.edge.outbox_ledger import outbox_ledger  # noqa: PLC0415
+
+    settings = load(EdgeSettings, config, {"outbox.path": outbox, "edge": edge})
+    _log(settings.log)
+    with Outbox(settings.outbox) as opened:
+        write_ledger(outbox_ledger(opened, settings.edge), sys.stdout.buffer)
+
+
+@app.command()
+def retry(
+    *,
+    config: Config = None,
+    outbox: Annotated[Path | None, typer.Option(help="Whose faces.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only those refused for this reason.")] = None,
+) -> None:
+    """Let refused faces wait again, after what they were refused for was changed in the cloud."""
+    from face_app.edge.outbox import Outbox  # noqa: PLC0415
+
+    settings = load(EdgeSettings, config, {"outbox.path": outbox})
+    _log(settings.log)
+    with Outbox(settings.outbox) as opened:
+        typer.echo(f"{opened.retry(reason)} faces wait again")
 
 
 @app.command()

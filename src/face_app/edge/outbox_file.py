@@ -20,7 +20,7 @@ BUSY_SECONDS = 30.0
 
 # Every face keeps its row in `faces`, the ledger: 350 bytes. Its pixels stand apart, or each row would go on taking
 # up a page of 4 KiB after they are gone. `run` tells the faces of one program run from another's. An outbox may hold
-# faces of another one that was damaged, so the id, not the row, is a face's name.
+# faces of damaged ones before it, the `former`, so the id, not the row, is a face's name.
 _FACES = """(
     row INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -36,6 +36,7 @@ _FACES = """(
 )"""
 _SCHEMA = f"""
 CREATE TABLE outbox (id TEXT NOT NULL, sequence INTEGER NOT NULL, pruned_to REAL);
+CREATE TABLE former (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
 CREATE TABLE faces {_FACES};
 CREATE TABLE pixels (row INTEGER PRIMARY KEY REFERENCES faces, file BLOB NOT NULL);
 """
@@ -48,6 +49,7 @@ CREATE INDEX stored ON faces (settled_at) WHERE state = 'stored';
 # Format 1 named a face's row `sequence`, and knew no reason to lose one.
 _FROM_1 = f"""
 ALTER TABLE outbox ADD COLUMN pruned_to REAL;
+CREATE TABLE former (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
 ALTER TABLE pixels RENAME COLUMN sequence TO row;
 CREATE TABLE faces_2 {_FACES};
 INSERT INTO faces_2 SELECT sequence, id, run, topic, key, sha256, state, reason, captured_at, stored_at, score

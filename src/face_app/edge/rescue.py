@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -73,6 +73,8 @@ def _save(damaged: Path, new: Path) -> None:
     faces = _faces(damaged)
     saved = 0
     with closing(connect(part)[0]) as target:
+        with transaction(target):
+            target.executemany("INSERT INTO former VALUES (?, ?)", _former(damaged))
         while batch := list(islice(faces, BATCH)):
             with transaction(target):
                 for row, pixels in batch:
@@ -91,10 +93,20 @@ def _insert(target: sqlite3.Connection, row: _Row, pixels: bytes | None) -> None
     figures.RESCUED.labels(row.state).inc(len(inserted))
 
 
+def _former(damaged: Path) -> list[tuple[Any, ...]]:
+    with _opened(damaged) as source:
+        return _ask(source, "SELECT id, sequence FROM outbox") + _ask(source, "SELECT id, sequence FROM former")
+
+
+def _opened(damaged: Path) -> AbstractContextManager[sqlite3.Connection]:
+    # Read-only, or closing it would write its log into it.
+    uri = f"{damaged.absolute().as_uri()}?mode=ro"
+    return closing(sqlite3.connect(uri, uri=True, isolation_level=None))
+
+
 def _faces(damaged: Path) -> Iterator[tuple[_Row, bytes | None]]:
     """Read row by row, for one bad page must not cost the rows behind it."""
-    # Read-only, or closing it would write its log into it.
-    with closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as source:
+    with _opened(damaged) as source:
         # Format 1 had other names.
         old = _ask(source, "PRAGMA user_version") == [(1,)]
         number, settled_at = ("sequence", "stored_at") if old else ("row", "settled_at")

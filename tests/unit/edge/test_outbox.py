@@ -16,8 +16,9 @@ import pytest
 
 from face_app.edge.face import NewFace
 from face_app.edge.outbox import Outbox
-from face_app.edge.outbox_file import FORMAT
+from face_app.edge.outbox_ledger import outbox_ledger
 from face_app.errors import OutboxError, OutboxUnavailableError
+from face_app.ledger import opened_ledgers, write_ledger
 from face_app.metadata import read_image
 from face_app.settings import OutboxFile
 from face_app.wire import FaceId, FaceTopic, Receipt, face_of_key, object_key
@@ -250,18 +251,6 @@ def test_another_run_is_not_counted(path):
         assert outbox.oldest(10) == [1]
 
 
-def test_a_later_format_is_refused_and_left_alone(path):
-    with opened(path):
-        pass
-    connection = sqlite3.connect(path)
-    connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
-    connection.close()
-    before = path.read_bytes()
-    with pytest.raises(OutboxError, match=f"format {FORMAT + 1}, this program knows {FORMAT}"):
-        opened(path)
-    assert path.read_bytes() == before
-
-
 def test_another_sqlite_file_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "other.db"
     connection = sqlite3.connect(path)
@@ -366,3 +355,43 @@ def test_without_the_reserve_it_could_not(small_disk, monkeypatch):
         with pytest.raises(OutboxUnavailableError, match="make room"):
             outbox.settle([receipt(face) for face in faces])
         assert outbox.tally().waiting == len(faces)
+
+
+def test_old_rows_of_stored_faces_leave_the_ledger_and_the_ledger_says_so(path):
+    with opened(path, ledger_days=1e-6) as outbox:
+        faces = outbox.add([new_face() for _ in range(5)])
+        outbox.settle([receipt(faces[0]), receipt(faces[1]), receipt(faces[2], "refused")])
+        time.sleep(0.2)
+        outbox.tidy()
+        ledger = outbox_ledger(outbox, "jetson")
+        assert ledger.outboxes == {outbox.id: 5}
+        assert [(entry.id.sequence, entry.state) for entry in ledger.entries] == [
+            (3, "refused"),
+            (4, "waiting"),
+            (5, "waiting"),
+        ]
+        assert ledger.complete_since.timestamp() == pytest.approx(faces[1].captured_at, abs=1e-3)
+
+
+def test_the_ledger_travels_whole(outbox, tmp_path):
+    for _ in range(3):
+        outbox.add([new_face() for _ in range(700)])
+    with (tmp_path / "ledger").open("wb") as file:
+        write_ledger(outbox_ledger(outbox, "jetson"), file)
+    with opened_ledgers([str(tmp_path / "ledger")]) as (ledger,):
+        assert ledger.complete_since is None
+        entries = list(ledger.entries)
+    assert [(entry.id, entry.sha256, entry.key) for entry in entries] == [
+        (face.id, face.sha256, face.key) for face in outbox.faces()
+    ]
+
+
+def test_refused_faces_wait_again_when_told_to(outbox):
+    faces = outbox.add([new_face(f"camera-{number}") for number in range(3)])
+    outbox.settle([receipt(faces[0], "refused", reason="too-large"), receipt(faces[1], "refused", reason="empty")])
+    assert outbox.retry("too-large") == 1
+    assert outbox.oldest(9) == [1, 3]
+    assert outbox.message(1)
+    assert outbox.retry(None) == 1
+    assert outbox.retry(None) == 0
+    assert outbox.oldest(9) == [1, 2, 3]

@@ -11,6 +11,7 @@ import pytest
 
 from face_app.edge.outbox import Outbox
 from face_app.edge.outbox_file import damage_mark
+from face_app.edge.outbox_ledger import outbox_ledger
 from face_app.errors import OutboxDamagedError, OutboxUnavailableError
 from face_app.settings import OutboxFile
 from face_app.wire import Receipt
@@ -76,6 +77,7 @@ def test_faces_on_whole_pages_are_saved_and_can_be_stored(path, faces, seed):
         outbox.settle([Receipt(face.id, face.sha256, face.key, now, "stored") for face in sent])
         assert outbox.backlog()[0] == 0
         assert outbox.add([new_face()])[0].id.sequence == 1
+        assert outbox_ledger(outbox, "jetson").outboxes == {faces[0].id.outbox: 200, outbox.id: 1}
     (aside,) = damaged_files(path)
     assert aside.read_bytes() == before
     assert not damage_mark(path).exists()
