@@ -6,69 +6,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import jinja2
-import yaml
 
 from face_app.cloud import bucket
 from face_app.settings import Store
 from services.authority import Authority
-from services.ports import free_ports, wait_for_port
+from services.brokers import Broker, configure_cloud_broker, configure_edge_broker, configure_forwarder
+from services.ports import free_ports
 from services.processes import process
 from services.s3fs import S3fs, s3fs_mount
 from services.seaweedfs import SeaweedFS
 
-ROLES = Path(__file__).parents[2] / "roles"
-PLUGINS = Path(__file__).parents[2] / "plugins/filter"
 EDGE, PASSWORD = "jetson", "only-for-tests"
-
-
-def rendered(role: str, template: str, variables: dict[str, Any]) -> str:
-    """Render a role's template with its defaults, as Ansible would."""
-    sys.path.insert(0, str(PLUGINS))
-    try:
-        from mosquitto import mosquitto_password
-    finally:
-        sys.path.remove(str(PLUGINS))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ROLES / role / "templates"), trim_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {"comment": lambda text: f"# {text}", "mosquitto_password": mosquitto_password}
-    files = [ROLES / role / "defaults/main.yml", ROLES / role / "vars/main.yml"]
-    values = {key: value for file in files for key, value in (yaml.safe_load(file.read_text()) or {}).items()}
-    return environment.get_template(template).render(
-        values | {"ansible_managed": "test", "inventory_hostname": EDGE} | variables
-    )
-
-
-@dataclass
-class Broker:
-    """One Mosquitto that can be stopped and started again on the same port."""
-
-    name: str
-    folder: Path
-    port: int
-    _running: ExitStack = field(default_factory=ExitStack)
-
-    def write(self, role: str, template: str, variables: dict[str, Any], changes: dict[str, str]) -> None:
-        text = rendered(role, template, variables | {f"__{role}_config": str(self.folder)})
-        for before, after in changes.items():
-            assert before in text, f"{template} has no {before!r}"
-            text = text.replace(before, after)
-        # Started by root it would become the user mosquitto, who cannot read the test's folder.
-        name = "mosquitto.conf" if "conf" in template else Path(template).stem
-        (self.folder / name).write_text(("user root\n" if "conf" in template else "") + text)
-
-    def start(self) -> None:
-        log = self.folder / "log"
-        running = self._running.enter_context(process(["mosquitto", "-c", self.folder / "mosquitto.conf"], log))
-        wait_for_port(self.port, running)
-
-    def stop(self) -> None:
-        self._running.close()
 
 
 @dataclass
@@ -140,39 +91,15 @@ def chain(home: Path, server: SeaweedFS, bucket_name: str) -> Iterator[Chain]:
 def _configure(brokers: dict[str, Broker]) -> None:
     edge, forwarder, cloud = brokers["edge"], brokers["forwarder"], brokers["cloud"]
     authority = Authority(cloud.folder)
-    for name in ("cloud-broker", "health", "subscriber-1", EDGE):
+    authority.issue("cloud-broker", usage="server")
+    for name in ("health", "subscriber-1", EDGE):
         authority.issue(name)
+    authority.revoke()
     for name in ("ca.crt", f"{EDGE}.crt", f"{EDGE}.key"):
         (forwarder.folder / name).write_bytes((cloud.folder / name).read_bytes())
-    bridge = yaml.safe_load((ROLES / "edge_broker/vars/main.yml").read_text())["__edge_broker_bridge"]
-    values = {
-        "edge_broker_edge": EDGE,
-        "edge_broker_password": PASSWORD,
-        "edge_broker_forwarder_password": PASSWORD,
-        "edge_broker_container": "127.0.0.1",
-        "edge_broker_cloud_address": "127.0.0.1",
-        "edge_broker_cloud_port": cloud.port,
-        "__edge_broker_machine_name": "0badcafe",
-        # Quicker than on a real link, so that tests need not wait for a reconnect.
-        "__edge_broker_bridge": bridge.replace("restart_timeout 1 30", "restart_timeout 1 2"),
-    }
-    edge.write("edge_broker", "broker/mosquitto.conf.j2", values, {"listener 1883": f"listener {edge.port} 127.0.0.1"})
-    edge.write("edge_broker", "broker/acl.j2", values, {})
-    edge.write("edge_broker", "broker/passwd.j2", values, {})
-    forwarder.write(
-        "edge_broker",
-        "forwarder/mosquitto.conf.j2",
-        values,
-        {"listener 1883": f"listener {forwarder.port}", "127.0.0.1:1883": f"127.0.0.1:{edge.port}"},
-    )
-    values = {"cloud_broker_subscribers": ["subscriber-1"]}
-    cloud.write(
-        "cloud_broker",
-        "mosquitto.conf.j2",
-        values,
-        {"listener 8883": f"listener {cloud.port} 127.0.0.1", "/mosquitto/data/": f"{cloud.folder}/"},
-    )
-    cloud.write("cloud_broker", "acl.j2", values, {})
+    configure_edge_broker(edge, EDGE, PASSWORD)
+    configure_forwarder(forwarder, EDGE, PASSWORD, edge_port=edge.port, cloud_port=cloud.port)
+    configure_cloud_broker(cloud)
 
 
 def _settings(home: Path, brokers: dict[str, Broker], server: SeaweedFS, bucket_name: str) -> None:
