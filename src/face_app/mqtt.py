@@ -2,7 +2,8 @@
 
 What is not obvious, and measured (paho-mqtt 2.2): the default first connection wipes the session, so
 `clean_start` is always False and the session has an expiry of its own; without ReceiveMaximum the broker stops
-at 20 unacknowledged messages; an acknowledgement belongs to one connection, so each connection has an epoch.
+at 20 unacknowledged messages; an acknowledgement belongs to one connection, so each connection has an epoch; a
+subscription may be refused, or never answered, on a connection that stands, so its answer is waited for.
 """
 
 import logging
@@ -20,6 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from face_app.errors import BrokerError, SettingsError
 from face_app.settings import Broker
+from face_app.subscription import Subscription
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +69,12 @@ class Connection:
         self.epoch = 0
         self.refusal: str | None = None
         self._broker = broker
-        self._subscriptions = subscriptions
         self._on_message = on_message
         self._on_sent = on_sent
         self._on_state = on_state
         self._receive_maximum = receive_maximum
+        self._turn = threading.Lock()
+        self._subscription = Subscription(subscriptions, f"{broker.host}:{broker.port}", self._subscribe)
         self._connected = threading.Event()
         self._settled = threading.Event()
         self._client = paho.Client(
@@ -81,6 +84,7 @@ class Connection:
         self._client.reconnect_delay_set(min_delay=1, max_delay=30)
         self._client.on_connect = self._connect_answered
         self._client.on_disconnect = self._disconnected
+        self._client.on_subscribe = self._subscribe_answered
         self._client.on_message = self._message
         self._client.on_publish = self._published
         self._identify()
@@ -108,6 +112,18 @@ class Connection:
     def connected(self) -> bool:
         """Whether the broker has accepted us and the link stands."""
         return self._connected.is_set()
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether the broker has granted every subscription on the present link."""
+        return self.connected and self._subscription.granted
+
+    @property
+    def problem(self) -> str:
+        """Why no message can come now; empty when the link stands and every subscription is granted."""
+        if self.refusal:
+            return f"the broker refuses us: {self.refusal}"
+        return self._subscription.problem if self.connected else "the broker is not connected"
 
     def start(self) -> None:
         """Connect in the background and keep connected."""
@@ -150,8 +166,10 @@ class Connection:
 
     def acknowledge(self, message: Message, epoch: int) -> None:
         """Tell the broker that a message is done; a message of an older connection comes again instead."""
-        if epoch == self.epoch:
-            self._client.ack(message.mid, message.qos)
+        # Between two connections paho would send it first thing on the new one, where its number is another message's.
+        with self._turn:
+            if epoch == self.epoch and self.connected:
+                self._client.ack(message.mid, message.qos)
 
     def stop(self) -> None:
         """Disconnect cleanly; the session stays at the broker."""
@@ -159,7 +177,7 @@ class Connection:
         self._client.loop_stop()
 
     def _connect_answered(
-        self, client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
+        self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
         where = f"{self._broker.host}:{self._broker.port}"
         if reason.is_failure:
@@ -170,10 +188,11 @@ class Connection:
                 if self._on_state:
                     self._on_state(False)
             return
-        self.refusal = None
-        self.epoch += 1
-        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions])
-        self._connected.set()
+        with self._turn:
+            self.refusal = None
+            self.epoch += 1
+            self._connected.set()
+        self._subscription.begin()
         self._settled.set()
         log.info("connected to broker %s", where)
         if self._on_state:
@@ -185,9 +204,19 @@ class Connection:
         if self._connected.is_set():
             level = logging.WARNING if reason.is_failure else logging.DEBUG  # not a failure: we have stopped
             log.log(level, "lost broker %s:%d: %s", self._broker.host, self._broker.port, reason)
-            self._connected.clear()
+            with self._turn:
+                self._connected.clear()
+            self._subscription.end()
             if self._on_state:
                 self._on_state(False)
+
+    def _subscribe(self, topics: list[str]) -> None:
+        self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
+
+    def _subscribe_answered(
+        self, _client: paho.Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
+    ) -> None:
+        self._subscription.answered(reasons)
 
     def _message(self, _client: paho.Client, _userdata: Any, message: Message) -> None:
         try:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import jinja2
@@ -53,10 +54,11 @@ class Broker:
         name = "mosquitto.conf" if "conf" in template else Path(template).stem
         (self.folder / name).write_text(("user root\n" if "conf" in template else "") + text)
 
-    def start(self) -> None:
+    def start(self) -> Popen[bytes]:
         log = self.folder / "log"
         running = self._running.enter_context(process(["mosquitto", "-c", self.folder / "mosquitto.conf"], log))
         wait_for_port(self.port, running)
+        return running
 
     def stop(self) -> None:
         self._running.close()

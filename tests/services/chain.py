@@ -66,16 +66,10 @@ def chain(home: Path, server: SeaweedFS, bucket_name: str) -> Iterator[Chain]:
         server: Where the bucket will be.
         bucket_name: Not there yet.
     """
-    edge_port, forwarder_port, cloud_port = free_ports(3)
-    brokers = {
-        name: Broker(name, home / name, port)
-        for name, port in [("edge", edge_port), ("forwarder", forwarder_port), ("cloud", cloud_port)]
-    }
-    for broker in brokers.values():
-        broker.folder.mkdir()
-    _configure(brokers)
-    _settings(home, brokers, server, bucket_name)
+    brokers = make_brokers(home)
     store = Store(kind="s3", bucket=bucket_name, endpoint=server.endpoint, credentials_file=server.credentials)
+    mounted = store.model_copy(update={"kind": "mount", "path": home / "mount"})
+    write_settings(home, brokers, mounted)
     bucket.ensure(store, check=False)
     (home / "mount").mkdir()
     with ExitStack() as stack:
@@ -86,6 +80,16 @@ def chain(home: Path, server: SeaweedFS, bucket_name: str) -> Iterator[Chain]:
         subscribe = [sys.executable, "-m", "face_app", "subscribe", "--config", home / "cloud.toml"]
         stack.enter_context(process(subscribe, home / "subscribe.log", env=dict(os.environ)))
         yield Chain(brokers, store, mount, home)
+
+
+def make_brokers(home: Path) -> dict[str, Broker]:
+    """Configure the three brokers as the roles do; none is started."""
+    names = ("edge", "forwarder", "cloud")
+    brokers = {name: Broker(name, home / name, port) for name, port in zip(names, free_ports(3), strict=True)}
+    for broker in brokers.values():
+        broker.folder.mkdir()
+    _configure(brokers)
+    return brokers
 
 
 def _configure(brokers: dict[str, Broker]) -> None:
@@ -102,7 +106,15 @@ def _configure(brokers: dict[str, Broker]) -> None:
     configure_cloud_broker(cloud)
 
 
-def _settings(home: Path, brokers: dict[str, Broker], server: SeaweedFS, bucket_name: str) -> None:
+def write_settings(home: Path, brokers: dict[str, Broker], store: Store, *, metrics: int | None = None) -> None:
+    """Write ``edge.toml`` and ``cloud.toml``.
+
+    Args:
+        home: Where.
+        brokers: Of the chain.
+        store: What the subscriber writes to.
+        metrics: Port of the subscriber's metrics.
+    """
     (home / "password").write_text(PASSWORD)
     (home / "edge.toml").write_text(
         f'edge = "{EDGE}"\n'
@@ -111,9 +123,11 @@ def _settings(home: Path, brokers: dict[str, Broker], server: SeaweedFS, bucket_
         f'[broker]\nport = {brokers["edge"].port}\nusername = "face_app"\npassword_file = "{home}/password"\n'
     )
     cloud = brokers["cloud"]
+    path = f'path = "{store.path}"\n' if store.path else ""
     (home / "cloud.toml").write_text(
-        f'[store]\nkind = "mount"\npath = "{home}/mount"\nbucket = "{bucket_name}"\nendpoint = "{server.endpoint}"\n'
-        f'credentials_file = "{server.credentials}"\n'
+        f'[store]\nkind = "{store.kind}"\n{path}bucket = "{store.bucket}"\nendpoint = "{store.endpoint}"\n'
+        f'credentials_file = "{store.credentials_file}"\n'
         f'[broker]\nhost = "127.0.0.1"\nport = {cloud.port}\nca_file = "{cloud.folder}/ca.crt"\n'
         f'cert_file = "{cloud.folder}/subscriber-1.crt"\nkey_file = "{cloud.folder}/subscriber-1.key"\n'
+        + (f"[metrics]\nport = {metrics}\n" if metrics else "")
     )

@@ -12,6 +12,8 @@ from services.ports import free_port, wait_for_port
 from services.processes import process
 
 OPEN = ("allow_anonymous true",)
+PLUGIN = next(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"), None)
+"""Refuses subscriptions; an ACL file of Mosquitto 2 grants them and delivers nothing."""
 
 
 @dataclass(frozen=True)

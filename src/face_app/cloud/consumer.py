@@ -6,14 +6,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from face_app.cloud.delivery import Delivery
 from face_app.cloud.figures import Figures, total
 from face_app.cloud.intake import Limits, Verdict, judge
 from face_app.cloud.ledger import Identity, Ledger, Settled, Turn
 from face_app.cloud.patient_store import PatientStore, StoppedError
-from face_app.cloud.receipt_post import ReceiptPost
+from face_app.cloud.receipt_post import Letter, ReceiptPost
 from face_app.cloud.stores.store import Store, Stored
 from face_app.metrics import Readiness
 from face_app.mqtt import Connection, Message
@@ -24,21 +24,8 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
 """How long a stop waits for what is being stored; Docker kills after ten."""
-
-
-@dataclass(frozen=True, eq=False)
-class Delivery:
-    """One message as the broker handed it over.
-
-    Attributes:
-        message: Topic and payload, and what an acknowledgement needs.
-        epoch: The connection it came in.
-        at: When (aware).
-    """
-
-    message: Message
-    epoch: int
-    at: datetime
+RECEIPT_SECONDS = 1.0
+"""How long it waits for receipts after that."""
 
 
 class Consumer:
@@ -67,7 +54,7 @@ class Consumer:
         self._limits = Limits(settings.max_bytes, settings.max_pixels)
         self._store = PatientStore(store, figures.store_seconds)
         self._ledger: Ledger[Delivery] = Ledger()
-        self._post = ReceiptPost(settings.subscriber, figures.receipts_refused)
+        self._post = ReceiptPost(settings.subscriber, figures)
         self._on_link = on_link
         self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
@@ -85,12 +72,14 @@ class Consumer:
             on_state=self._link_changed,
             receive_maximum=settings.receive_maximum,
         )
+        figures.watch(self.connection)
 
     def start(self) -> None:
         """Begin to connect, to check the store and to work."""
         self._store.start()
         for worker in self._workers:
             worker.start()
+        self._post.start(self.connection)
         self.connection.start()
 
     def stop(self) -> None:
@@ -105,16 +94,16 @@ class Consumer:
         busy = sum(worker.is_alive() for worker in self._workers)
         if busy:
             log.warning("%d faces were still being stored; the broker will send them again", busy)
+        self._post.stop(RECEIPT_SECONDS)
         self.connection.stop()
 
     def readiness(self) -> Readiness:
         """Whether faces get from the broker into the store now."""
-        connected = self.connection.connected
-        problem = "" if connected else "the broker is not connected"
-        problem = problem or self._store.problem or self._post.problem
+        problem = self.connection.problem or self._store.problem or self._post.problem
         age = self._figures.last_stored_age
         facts: dict[str, float | int | str | bool | None] = {
-            "connected": connected,
+            "connected": self.connection.connected,
+            "subscribed": self.connection.subscribed,
             "stored": total(self._figures.stored),
             "copies": total(self._figures.copies),
             "repaired": total(self._figures.repaired),
@@ -181,8 +170,10 @@ class Consumer:
 
     def _answer(self, settled: Settled, *deliveries: Delivery) -> None:
         for delivery in deliveries:
-            if settled.edge is None or self._post.send(self.connection, settled.edge, settled.receipt):
+            if settled.edge is None:
                 self.connection.acknowledge(delivery.message, delivery.epoch)
+            else:
+                self._post.hand_over(Letter(settled.edge, settled.receipt, delivery))
 
     def _count(self, topic: str, verdict: Verdict, stored: Stored) -> None:
         if stored.outcome == "repaired":

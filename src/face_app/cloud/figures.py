@@ -5,6 +5,8 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from face_app.mqtt import Connection
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -30,12 +32,20 @@ class Figures:
             buckets=_SECONDS,
             registry=registry,
         )
-        age = Gauge(
-            "face_app_subscriber_last_stored_age_seconds",
-            "Age of the last confirmed face; NaN before the first.",
-            registry=registry,
-        )
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"face_app_subscriber_{name}", text, registry=registry)
+
+        self.receipts_open = gauge("receipts_in_flight", "Receipts that the broker has not confirmed.")
+        self._connected = gauge("connected", "1 while the broker has us.")
+        self._subscribed = gauge("subscribed", "1 while the broker has granted the subscription.")
+        age = gauge("last_stored_age_seconds", "Age of the last confirmed face; NaN before the first.")
         age.set_function(lambda: math.nan if self.last_stored_age is None else self.last_stored_age)
+
+    def watch(self, connection: Connection) -> None:
+        """Show how this connection is."""
+        self._connected.set_function(lambda: connection.connected)
+        self._subscribed.set_function(lambda: connection.subscribed)
 
     def face_confirmed(self) -> None:
         """Note that the store has confirmed a face now."""

@@ -1,80 +1,181 @@
-"""How receipts go out: published, and waited for until the broker has them."""
+"""How receipts go out: many in one message, and each face's message acknowledged when the broker has its receipt."""
 
 import logging
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
 
 from paho.mqtt.reasoncodes import ReasonCode
-from prometheus_client import Counter
 
+from face_app.cloud.delivery import Delivery
+from face_app.cloud.figures import Figures
 from face_app.mqtt import Connection
 from face_app.wire import Receipt, dump_receipts, receipts_topic
 
 log = logging.getLogger(__name__)
 
-RETRY_PAUSE = 1.0
+GATHER_SECONDS = 0.02
+"""Least time between two rounds of receipts. The first one after a quiet time does not wait."""
+MOST = 100
+"""Receipts in one message, about 300 bytes each."""
+RETRY_SECONDS = 1.0
+"""Until a receipt that the connection did not take is tried again, unless the link changes sooner."""
+SILENT_SECONDS = 30.0
+"""Without an answer to a receipt until that is a problem; a dead link is noticed sooner, by its keepalive."""
+
+Event: TypeAlias = Callable[[], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Letter:
+    """A receipt, and the message that is acknowledged once the broker has it.
+
+    Attributes:
+        edge: Whom it is for.
+        receipt: The word on the message.
+        delivery: The message.
+    """
+
+    edge: str
+    receipt: Receipt
+    delivery: Delivery
+
+
+@dataclass(frozen=True, eq=False)
+class _Sent:
+    letters: list[Letter]
+    at: float
 
 
 class ReceiptPost:
-    """Matches the broker's answers to the receipts that were sent. Safe to use from several threads.
+    """One thread that sends the receipts of all workers; everything that happens is posted to it.
 
-    The answer may come before `publish` has even returned the message id, and it comes under a lock of paho's, so
-    no lock of ours is held around a publish.
+    So nobody waits for the broker's answer, and an answer that comes before `publish` has even returned waits in
+    the queue until the message's number is known.
     """
 
-    def __init__(self, subscriber: str, refused: Counter) -> None:
-        """Send under the name of this subscriber; count what the broker does not take."""
+    def __init__(self, subscriber: str, figures: Figures) -> None:
+        """Send under the name of this subscriber; count in these figures."""
         self._subscriber = subscriber
-        self._refused = refused
-        self._changed = threading.Condition()
-        self._answers: dict[int, ReasonCode] = {}
-        self._abandoned: set[int] = set()
-        self.problem = ""
+        self._figures = figures
+        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._ready: dict[str, list[Letter]] = {}
+        self._sent: dict[int, _Sent] = {}
+        self._next_round = 0.0
+        self._stopping = False
+        self._refused = ""
+        self._oldest: float | None = None
+        self._thread: threading.Thread | None = None
 
-    def send(self, connection: Connection, edge: str, receipt: Receipt) -> bool:
-        """Send one receipt and wait for the broker's answer.
+    @property
+    def problem(self) -> str:
+        """Why receipts do not get out; empty when they do as far as we know."""
+        silent = 0.0 if self._oldest is None else time.monotonic() - self._oldest
+        return self._refused or (
+            f"the broker has not answered a receipt for {silent:.0f} s" if silent > SILENT_SECONDS else ""
+        )
 
-        Returns:
-            False when the link was lost before an answer: the message is not to be acknowledged, so that it comes
-            again. A receipt that the broker does not want counts as answered, for no waiting would change that
-            and the edge asks again by sending the face again.
-        """
-        topic = receipts_topic(edge, self._subscriber)
-        epoch = connection.epoch
+    def start(self, connection: Connection) -> None:
+        """Begin to send over this connection."""
+        self._thread = threading.Thread(target=self._run, args=(connection,), name="receipts", daemon=True)
+        self._thread.start()
 
-        def lost() -> bool:
-            return connection.epoch != epoch or not connection.connected
+    def stop(self, seconds: float) -> None:
+        """Send what is ready and take the answers, for at most so long; what has none by then comes again."""
+        self._events.put(self._begin_to_stop)
+        if self._thread:
+            self._thread.join(seconds)
 
-        while (mid := connection.publish(topic, dump_receipts([receipt]))) is None:
-            with self._changed:
-                if self._changed.wait_for(lost, RETRY_PAUSE):
-                    return False
-        with self._changed:
-            self._changed.wait_for(lambda: mid in self._answers or lost())
-            answer = self._answers.pop(mid, None)
-            if answer is None:
-                self._abandoned.add(mid)
-                return False
-        self._judge(topic, answer)
-        return True
+    def hand_over(self, letter: Letter) -> None:
+        """Send a receipt and then acknowledge its message. Returns at once; the store has confirmed the object."""
+        self._events.put(lambda: self._ready.setdefault(letter.edge, []).append(letter))
 
     def answered(self, mid: int, answer: ReasonCode) -> None:
         """Take the broker's answer; for `Connection.on_sent`."""
-        with self._changed:
-            if mid in self._abandoned:
-                self._abandoned.discard(mid)
-            else:
-                self._answers[mid] = answer
-                self._changed.notify_all()
+        self._events.put(partial(self._answered, mid, answer))
 
     def link_changed(self) -> None:
-        """Let those who wait look at the link; for `Connection.on_state`."""
-        with self._changed:
-            self._changed.notify_all()
+        """Look at the link again; for `Connection.on_state`."""
+        self._events.put(self._changed)
 
-    def _judge(self, topic: str, answer: ReasonCode) -> None:
-        problem = f"the broker does not take receipts on {topic} ({answer}); check its ACL" if answer.is_failure else ""
-        if problem:
-            self._refused.inc()
-        if problem and not self.problem:
+    def _run(self, connection: Connection) -> None:
+        self._connection = connection
+        while not (self._stopping and (not connection.connected or not (self._ready or self._sent))):
+            try:
+                self._do_events()
+                self._send()
+            except Exception:
+                log.exception("receipts met what they should not; going on in %.0f s", RETRY_SECONDS)
+                self._next_round = time.monotonic() + RETRY_SECONDS
+            self._note()
+
+    def _do_events(self) -> None:
+        """Do what was posted; wait for the first of it, or for the next round where receipts are ready."""
+        try:
+            self._events.get(timeout=max(0.0, self._next_round - time.monotonic()) if self._ready else None)()
+            while True:
+                self._events.get_nowait()()
+        except Empty:
+            return
+
+    def _send(self) -> None:
+        now = time.monotonic()
+        if now < self._next_round:
+            return
+        self._next_round = now + GATHER_SECONDS
+        for edge, letters in list(self._ready.items()):
+            while letters:
+                batch = letters[:MOST]
+                receipts = dump_receipts(letter.receipt for letter in batch)
+                mid = self._connection.publish(receipts_topic(edge, self._subscriber), receipts)
+                if mid is None:
+                    self._next_round = now + RETRY_SECONDS
+                    return
+                self._sent[mid] = _Sent(batch, now)
+                del letters[:MOST]
+            del self._ready[edge]
+
+    def _answered(self, mid: int, answer: ReasonCode) -> None:
+        sent = self._sent.pop(mid, None)
+        if sent is None:
+            return
+        self._judge(sent.letters, answer)
+        for letter in sent.letters:
+            self._connection.acknowledge(letter.delivery.message, letter.delivery.epoch)
+
+    def _judge(self, letters: list[Letter], answer: ReasonCode) -> None:
+        """Note what the broker says.
+
+        A receipt that it does not want counts as answered: no waiting would change that, and the edge asks again by
+        sending the face again.
+        """
+        problem = ""
+        if answer.is_failure:
+            topic = receipts_topic(letters[0].edge, self._subscriber)
+            problem = f"the broker does not take receipts on {topic} ({answer}); check its ACL"
+            self._figures.receipts_refused.inc(len(letters))
+        if problem and not self._refused:
             log.error(problem)
-        self.problem = problem
+        self._refused = problem
+
+    def _changed(self) -> None:
+        """Forget answers that nobody needs: messages of an older connection come again, whatever is answered."""
+        self._next_round = 0.0
+        epoch = self._connection.epoch
+        self._sent = {
+            mid: sent
+            for mid, sent in self._sent.items()
+            if any(letter.delivery.epoch == epoch for letter in sent.letters)
+        }
+
+    def _begin_to_stop(self) -> None:
+        self._stopping = True
+
+    def _note(self) -> None:
+        self._oldest = next((sent.at for sent in self._sent.values()), None)
+        waiting = sum(map(len, self._ready.values())) + sum(len(sent.letters) for sent in self._sent.values())
+        self._figures.receipts_open.set(waiting)

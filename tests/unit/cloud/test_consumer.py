@@ -1,6 +1,8 @@
 """Messages through a real broker into real stores."""
 
 import hashlib
+import json
+import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -18,7 +20,7 @@ from face_app.metadata import write_metadata
 from face_app.settings import Broker, CloudSettings, Store
 from services.edge import edge as connected_edge
 from services.faces import drawn_face, picture
-from services.mosquitto import OPEN, mosquitto
+from services.mosquitto import OPEN, PLUGIN, mosquitto
 from services.moto_s3 import moto_s3
 from services.ports import free_port
 from services.s3 import client
@@ -220,7 +222,7 @@ def test_the_broker_restarts_while_faces_wait_for_the_store(folder, tmp_path):
     slow = Slow(folder)
     with ExitStack() as brokers:
         broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
-        with consuming(broker, folder, kept=slow) as consumer, connected_edge(broker) as edge:
+        with consuming(broker, folder, kept=slow, workers=4) as consumer, connected_edge(broker) as edge:
             edge.send(*faces)
             wait_until(lambda: slow.puts == 4)
             brokers.close()
@@ -230,6 +232,66 @@ def test_the_broker_restarts_while_faces_wait_for_the_store(folder, tmp_path):
             edge.wait_for_faces(len(faces))
             assert consumer.readiness().ready
     assert kept(folder) == {face.key: face.payload for face in faces}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder, tmp_path):
+    port, home, acknowledged = free_port(), tmp_path / "broker", []
+    home.mkdir()
+    lines = [*OPEN, "persistence true", "max_queued_messages 0"]
+    slow = Slow(folder)
+    with ExitStack() as brokers:
+        broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
+        with consuming(broker, folder, kept=slow) as consumer, connected_edge(broker) as edge:
+            acknowledge = consumer.connection.acknowledge
+            consumer.connection.acknowledge = lambda *which: (acknowledged.append(which), acknowledge(*which))
+            edge.send(FACE)
+            wait_until(lambda: slow.puts == 1)
+            broker.process.send_signal(signal.SIGUSR1)
+            wait_until(lambda: "Saving in-memory database" in broker.log.read_text())
+            time.sleep(0.2)
+            broker.process.send_signal(signal.SIGSTOP)
+            slow.go.set()
+            wait_until(lambda: consumer.figures.receipts_open._value.get() == 1)
+            time.sleep(0.3)
+            assert acknowledged == []
+            broker.process.kill()
+            wait_until(lambda: not consumer.connection.connected)
+            brokers.close()
+            broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
+            edge.wait_for_receipts(1)
+            wait_until(lambda: total(consumer.figures.copies) == 1)
+            wait_until(lambda: [epoch for _, epoch in acknowledged][-1:] == [consumer.connection.epoch])
+            assert (slow.puts, total(consumer.figures.stored)) == (1, 1)
+            wait_until(lambda: consumer.readiness().ready)
+    assert kept(folder) == {FACE.key: FACE.payload}
+
+
+def test_receipts_of_many_faces_come_in_few_messages(broker, edge, folder):
+    edges = ("jetson", "nano", "orin")
+    faces = [drawn_face(number, edge=name) for name in edges for number in range(1, 31)]
+    slow = Slow(folder)
+    with consuming(broker, folder, kept=slow, workers=64) as consumer:
+        edge.send(*faces)
+        wait_until(lambda: slow.puts == 64)
+        slow.go.set()
+        receipts = edge.wait_for_receipts(len(faces))
+        wait_until(lambda: consumer.figures.receipts_open._value.get() == 0)
+    assert {receipt.key for receipt in receipts} == set(kept(folder)) == {face.key for face in faces}
+    assert set(edge.topics) == {f"receipts/{name}/s1" for name in edges}
+    assert len(edge.topics) <= len(faces) / 3
+
+
+@pytest.mark.skipif(PLUGIN is None, reason="Mosquitto's dynamic security plugin is not installed")
+def test_a_connected_subscriber_without_its_subscription_is_not_ready(folder, tmp_path):
+    rules = tmp_path / "rules.json"
+    access = {"publishClientSend": True, "publishClientReceive": True, "subscribe": False}
+    rules.write_text(json.dumps({"defaultACLAccess": access}))
+    lines = [*OPEN, f"plugin {PLUGIN}", f"plugin_opt_config_file {rules}"]
+    with mosquitto(lines) as broker, consuming(broker, folder) as consumer:
+        wait_until(lambda: "refuses the subscription to $share/face-app/face_app/#" in consumer.readiness().problem)
+        state = consumer.readiness()
+        assert (state.ready, state.facts["connected"], state.facts["subscribed"]) == (False, True, False)
 
 
 def test_subscribers_of_a_group_share_the_faces(broker, edge, folder):

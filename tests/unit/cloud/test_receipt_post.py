@@ -1,21 +1,26 @@
-"""A receipt is sent when the broker says so, and not before."""
+"""Receipts go out together, and a message is acknowledged when the broker has its receipt, not before."""
 
 import signal
-import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 
-from prometheus_client import Counter
+import paho.mqtt.client as paho
+import pytest
+from prometheus_client import CollectorRegistry
 
-from face_app.cloud.receipt_post import ReceiptPost
+from face_app.cloud import receipt_post
+from face_app.cloud.delivery import Delivery
+from face_app.cloud.figures import Figures
+from face_app.cloud.receipt_post import Letter, ReceiptPost
 from face_app.mqtt import Connection
 from face_app.settings import Broker
 from face_app.wire import FaceId, Receipt
+from services.edge import edge as connected_edge
 from services.mosquitto import mosquitto
 from services.ports import free_port
 
-RECEIPT = Receipt(FaceId("0badcafe", 1), "0" * 64, "key", datetime.now(timezone.utc), "stored")
+NOW = datetime.now(timezone.utc)
 
 
 def wait_until(condition, seconds=15):
@@ -25,34 +30,106 @@ def wait_until(condition, seconds=15):
         time.sleep(0.02)
 
 
+class Posting:
+    """A post on a connection of its own; `acknowledged` holds the numbers of the messages."""
+
+    def __init__(self, port):
+        self.figures, self.acknowledged = Figures(CollectorRegistry()), []
+        self.post = ReceiptPost("s1", self.figures)
+        self.connection = Connection(
+            Broker(host="127.0.0.1", port=port, keepalive=5),
+            "subscriber-s1",
+            subscriptions=["nothing"],
+            on_message=lambda *_: None,
+            on_sent=self.post.answered,
+            on_state=lambda _: self.post.link_changed(),
+        )
+        self.connection._client.ack = lambda mid, _qos: self.acknowledged.append(mid)
+
+    @property
+    def open(self):
+        return self.figures.receipts_open._value.get()
+
+    def hand_over(self, *numbers, edge="jetson"):
+        for number in numbers:
+            receipt = Receipt(FaceId("0badcafe", number), "0" * 64, "key", NOW, "stored")
+            delivery = Delivery(paho.MQTTMessage(mid=number), self.connection.epoch, NOW)
+            self.post.hand_over(Letter(edge, receipt, delivery))
+
+
+@contextmanager
+def posting(port):
+    it = Posting(port)
+    it.connection.start()
+    assert it.connection.wait(10)
+    it.post.start(it.connection)
+    try:
+        yield it
+    finally:
+        it.post.stop(1)
+        it.connection.stop()
+
+
+def test_the_receipts_of_one_edge_share_messages():
+    with mosquitto() as broker, connected_edge(broker) as edge, posting(broker.port) as it:
+        it.hand_over(1)
+        edge.wait_for_receipts(1)
+        it.hand_over(*range(2, 251), edge="jetson")
+        it.hand_over(*range(251, 301), edge="nano")
+        receipts = edge.wait_for_receipts(300)
+        wait_until(lambda: len(it.acknowledged) == 300)
+        assert sorted(it.acknowledged) == sorted(receipt.id.sequence for receipt in receipts) == list(range(1, 301))
+        assert len(edge.topics) <= 7
+        assert edge.topics.count("receipts/nano/s1") <= 2
+        wait_until(lambda: it.open == 0)
+
+
 def test_a_link_lost_before_the_answer_is_no_answer(tmp_path):
-    port, post, results = free_port(), ReceiptPost("s1", Counter("refused", "Refused.", registry=None)), []
-    connection = Connection(
-        Broker(host="127.0.0.1", port=port, keepalive=5),
-        "subscriber-s1",
-        subscriptions=["nothing"],
-        on_message=lambda *_: None,
-        on_sent=post.answered,
-        on_state=lambda _: post.link_changed(),
-    )
+    port = free_port()
     with ExitStack() as brokers:
         broker = brokers.enter_context(mosquitto(port=port, folder=tmp_path))
-        connection.start()
-        assert connection.wait(10)
-        assert post.send(connection, "jetson", RECEIPT)
+        with posting(port) as it:
+            it.hand_over(1)
+            wait_until(lambda: it.acknowledged == [1])
+            broker.process.send_signal(signal.SIGSTOP)
+            it.hand_over(2)
+            wait_until(lambda: it.open == 1)
+            time.sleep(0.5)
+            assert it.acknowledged == [1]
+            broker.process.kill()
+            wait_until(lambda: not it.connection.connected)
+            it.hand_over(3)
+            brokers.close()
+            broker = brokers.enter_context(mosquitto(port=port, folder=tmp_path))
+            wait_until(lambda: it.connection.connected)
+            with connected_edge(broker):
+                it.hand_over(4)
+                wait_until(lambda: 4 in it.acknowledged)
+            wait_until(lambda: it.open == 0)  # paho sends the lost one again, and nobody waits for its answer
+            assert it.acknowledged == [1, 4]
+
+
+def test_a_broker_that_does_not_answer_is_told(monkeypatch):
+    monkeypatch.setattr(receipt_post, "SILENT_SECONDS", 0.2)
+    with mosquitto() as broker, posting(broker.port) as it:
         broker.process.send_signal(signal.SIGSTOP)
-        sender = threading.Thread(target=lambda: results.append(post.send(connection, "jetson", RECEIPT)))
-        sender.start()
-        sender.join(0.5)
-        assert sender.is_alive()
-        broker.process.kill()
-        sender.join(5)
-        assert results == [False]
-        assert not post.send(connection, "jetson", RECEIPT)
-        brokers.close()
-        brokers.enter_context(mosquitto(port=port, folder=tmp_path))
-        wait_until(lambda: connection.connected)
-        assert post.send(connection, "jetson", RECEIPT)
-        wait_until(lambda: not post._abandoned)  # paho sends the lost one again, and nobody waits for its answer
-        assert post._answers == {}
-        connection.stop()
+        it.hand_over(1)
+        wait_until(lambda: "has not answered a receipt" in it.post.problem)
+        broker.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: not it.post.problem)
+        assert it.acknowledged == [1]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_stop_sends_what_is_ready_and_does_not_wait_for_a_frozen_broker(frozen):
+    with mosquitto() as broker, connected_edge(broker) as edge:
+        with posting(broker.port) as it:
+            if frozen:
+                broker.process.send_signal(signal.SIGSTOP)
+            it.hand_over(*range(1, 51))
+            began = time.monotonic()
+            it.post.stop(1)
+            assert time.monotonic() - began < 3
+            assert len(it.acknowledged) == (0 if frozen else 50)
+            broker.process.send_signal(signal.SIGCONT)
+        edge.wait_for_receipts(50)

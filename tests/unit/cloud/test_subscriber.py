@@ -125,6 +125,10 @@ def test_tells_how_it_is_and_why_not(broker, program):
         page = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
     assert "face_app_subscriber_stored_total 1.0" in page
     assert "face_app_subscriber_store_seconds_count 1.0" in page
+    for name, value in {"connected": 1, "subscribed": 1, "receipts_in_flight": 0, "receipts_refused_total": 0}.items():
+        assert f"face_app_subscriber_{name} {value:.1f}" in page
+    for name in ("copies_total", "repaired_total", "refused_total", "last_stored_age_seconds"):
+        assert f"face_app_subscriber_{name}" in page
 
 
 def test_a_broker_that_is_not_up_yet_is_waited_for(program):

@@ -1,0 +1,1 @@
+"""How fast, beside what: scripts for `bin/bench`."""

@@ -1,0 +1,45 @@
+"""Faces of the size that a camera gives; no person is in any."""
+
+import functools
+import io
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from face_app.edge.image import Encoded
+from face_app.edge.outbox import NewFace, Outbox
+from face_app.metadata import write_metadata
+from face_app.wire import FaceId
+from services.new_faces import new_face
+
+CAMERA = "bench"
+
+
+@functools.cache
+def picture() -> bytes:
+    """A JPEG of quality 90 with the noise of a sensor: 17 kB, as a crop of 180 to 220 pixels has."""
+    noise = [Image.effect_noise((184, 224), 22) for _ in range(3)]
+    canvas, file = Image.merge("RGB", noise).resize((196, 240), Image.Resampling.BICUBIC), io.BytesIO()
+    canvas.save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def face() -> NewFace:
+    """A face that is not committed yet."""
+    return replace(new_face(CAMERA), image=Encoded(picture(), "jpg"))
+
+
+def payload(number: int) -> bytes:
+    """The message of a face; each number its own."""
+    new = face()
+    return write_metadata(new.image.data, new.describe(FaceId("0badcafe", number)))
+
+
+def fill(outbox: Path, count: int) -> None:
+    """Commit so many faces to a new outbox."""
+    for file in outbox.parent.glob(f"{outbox.name}*"):
+        file.unlink()
+    with Outbox(outbox) as waiting:
+        for first in range(0, count, 100):
+            waiting.add([face() for _ in range(min(100, count - first))])
