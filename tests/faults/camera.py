@@ -1,0 +1,114 @@
+"""A camera of drawn faces, as a process of its own that can be killed: what it commits, it writes down.
+
+The log, not the outbox, is the word on what was committed: `meant` before a commit, `committed` right after it, each
+line forced to disk. With ``--forget`` a face is dropped at the broker's answer, as a program without receipts would.
+"""
+
+import argparse
+import os
+import random
+import sys
+import time
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from face_app.edge import figures
+from face_app.edge.face import NewFace
+from face_app.edge.image import Encoded
+from face_app.edge.outbox import Outbox
+from face_app.edge.sender import Sender
+from face_app.edge.stop import stop_on_signals
+from face_app.errors import OutboxUnavailableError
+from face_app.metadata import FaceMetadata
+from face_app.settings import EdgeSettings, load
+from face_app.wire import FaceId, Receipt
+from services.faces import picture
+
+
+class Log:
+    """Lines that a kill or a power cut cannot take back."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a")
+
+    def write(self, *lines: str) -> None:
+        self._file.writelines(f"{line}\n" for line in lines)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+class ForgetfulSender(Sender):
+    """Takes the broker's answer for the cloud's word. It exists to show that this loses faces."""
+
+    def _answered(self, message: int, reason: Any) -> None:
+        row = self._window._unanswered.get(message)
+        super()._answered(message, reason)
+        if row is None or reason.is_failure:
+            return
+        ((face, sha256),) = self._outbox._read("SELECT id, sha256 FROM faces WHERE row = ?", (row,))
+        self._outbox.settle([Receipt(FaceId.parse(face), sha256, "", datetime.now(timezone.utc), "stored")])
+        self._window.forget(row)
+
+
+def faces(settings: EdgeSettings, chance: random.Random, log: Log) -> list[NewFace]:
+    def describe(score: float, face: FaceId) -> FaceMetadata:
+        log.write(f"meant {face}")
+        return FaceMetadata(
+            id=face,
+            edge=settings.edge,
+            camera=settings.camera.name,
+            captured_at=datetime.now(timezone.utc),
+            track=1,
+            frame_size=(1280, 720),
+            box=(10, 20, 110, 140),
+            landmarks=(),
+            detector="drawn",
+            score=1.0,
+            shot_score=score,
+            shot_terms={"drawn": score},
+            why="first",
+            clock_synchronised=None,
+        )
+
+    def one() -> NewFace:
+        image = Encoded(picture("JPEG", chance.choice([150, 200, 300, 500])), "jpg")
+        return NewFace(image, partial(describe, round(chance.random(), 3)))
+
+    return [one() for _ in range(chance.choice([1, 1, 2, 3]))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("log", type=Path)
+    parser.add_argument("--rate", type=float, default=20, help="faces a second")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--forget", action="store_true")
+    options = parser.parse_args()
+    settings = load(EdgeSettings, options.config, {})
+    chance, log = random.Random(options.seed), Log(options.log)
+    kind = ForgetfulSender if options.forget else Sender
+    with stop_on_signals() as stop, Outbox(settings.outbox) as outbox, kind(settings, outbox) as sender:
+        due = time.monotonic()
+        while not stop.is_set():
+            new = faces(settings, chance, log)
+            while not stop.is_set():
+                try:
+                    committed = outbox.add(new)
+                except OutboxUnavailableError as error:
+                    sys.stderr.write(f"{error}\n")
+                    stop.wait(0.5)
+                    continue
+                log.write(*(f"committed {face.id} {face.sha256}" for face in committed))
+                sender.wake()
+                break
+            sender.check()
+            log.write(f"resent {os.getpid()} {int(figures.RESENT._value.get())}")
+            due = max(due + len(new) / options.rate, time.monotonic() - 1)
+            stop.wait(max(0.0, due - time.monotonic()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""A process that is killed and started again."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.ports import wait_for_port
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+@dataclass
+class Program:
+    """One part of the chain.
+
+    Attributes:
+        name: What to call it.
+        command: What to run.
+        log: Where its output goes, of all its lives.
+        port: Where it listens; None where it does not.
+        environment: Added to ours, at each start.
+        kills: How often it was killed.
+    """
+
+    name: str
+    command: list[str | Path]
+    log: Path
+    port: int | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    kills: int = 0
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        assert not self.alive, f"{self.name} runs already"
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(part) for part in self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self.full_environment,
+            )
+        if self.port:
+            wait_for_port(self.port, self._process)
+
+    @property
+    def full_environment(self) -> dict[str, str]:
+        return ENVIRONMENT | self.environment
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that it holds; 0 where it does not run."""
+        if not self._process or not self.alive:
+            return 0
+        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS")), 0)
+
+    def kill(self) -> None:
+        """End it without a word to it."""
+        assert self._process, f"{self.name} never ran"
+        assert self.alive, f"{self.name} had ended by itself, with {self._process.returncode}: see {self.log}"
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        self.kills += 1
+
+    def stop(self, seconds: float = 15) -> None:
+        """Ask it to end, as a redeploy does."""
+        if self._process and self.alive:
+            self._process.terminate()
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()

@@ -1,0 +1,123 @@
+"""A way to the store that fails, dawdles or refuses, as told: HTTP in front of a real S3 server."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+REFUSAL = b"<Error><Code>AccessDenied</Code><Message>read-only</Message></Error>"
+FAILURE = b"<Error><Code>InternalError</Code><Message>told to fail</Message></Error>"
+_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "expect"}
+
+
+class StoreProxy:
+    """What happens to requests.
+
+    Attributes:
+        errors: Part of them that is answered with 500; half of those have reached the store first.
+        seconds: Waited before each PUT goes on.
+        read_only: PUT, POST and DELETE are answered with 403.
+        failed: How many were answered so.
+    """
+
+    def __init__(self, endpoint: str, seed: int) -> None:
+        self.errors = 0.0
+        self.seconds = 0.0
+        self.read_only = False
+        self.failed = 0
+        self.target = urlsplit(endpoint)
+        self.chance = random.Random(seed)
+        self.lock = threading.Lock()
+
+    def heal(self) -> None:
+        self.errors, self.seconds, self.read_only = 0.0, 0.0, False
+
+    def draw(self) -> tuple[bool, bool]:
+        """Whether this request fails, and whether it reaches the store first."""
+        with self.lock:
+            fails = self.chance.random() < self.errors
+            self.failed += fails
+            return fails, self.chance.random() < 0.5
+
+
+@contextmanager
+def store_proxy(endpoint: str, port: int, seed: int) -> Iterator[StoreProxy]:
+    """Stand in front of a store on the loopback."""
+    proxy = StoreProxy(endpoint, seed)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _forward(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if proxy.read_only and self.command != "GET" and self.command != "HEAD":
+                proxy.failed += 1
+                self._answer(403, [], REFUSAL)
+                return
+            fails, reaches = proxy.draw()
+            if self.command == "PUT" and proxy.seconds:
+                time.sleep(proxy.seconds)
+            if fails and not reaches:
+                self._answer(500, [], FAILURE)
+                return
+            try:
+                status, headers, answer = self._ask(body)
+            except (OSError, HTTPException):
+                self._answer(502, [], FAILURE)
+                return
+            if fails:
+                self._answer(500, [], FAILURE)
+            else:
+                self._answer(status, headers, answer)
+
+        def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+            store = HTTPConnection(str(proxy.target.hostname), proxy.target.port or 80, timeout=60)
+            try:
+                # The signature covers the address that the client knows, so it is passed on as it is.
+                store.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                for name, value in self.headers.items():
+                    if name.lower() not in _HOP:
+                        store.putheader(name, value)
+                store.endheaders(body)
+                answer = store.getresponse()
+                return answer.status, answer.getheaders(), answer.read()
+            finally:
+                store.close()
+
+        def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            self.send_response_only(status)
+            length = None
+            for name, value in headers:
+                if name.lower() == "content-length":
+                    length = value
+                elif name.lower() not in _HOP:
+                    self.send_header(name, value)
+            # The answer to a HEAD tells the length of what it leaves out.
+            self.send_header("Content-Length", length if self.command == "HEAD" and length else str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing; the chain's own logs tell."""
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except OSError:
+                """A client that was killed."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,237 @@
+"""Both ends as processes that can be killed, cut off and filled up, with a store that can be made to fail."""
+
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from face_app.cloud import bucket
+from face_app.cloud.stores.s3_bucket import S3Bucket
+from face_app.settings import Store
+from faults.program import Program
+from faults.store_proxy import StoreProxy, store_proxy
+from services.authority import Authority
+from services.brokers import Broker, configure_cloud_broker, configure_edge_broker, configure_forwarder
+from services.ports import free_ports
+from services.s3fs import OPTIONS, QUICK, mounted
+from services.seaweedfs import SeaweedFS, seaweedfs
+
+EDGE, PASSWORD, BUCKET = "jetson", "only-for-tests", "face-app"
+Kind = Literal["s3", "mount"]
+
+
+@dataclass
+class World:
+    """A running chain.
+
+    Attributes:
+        home: Where settings, logs, outboxes and objects are.
+        kind: Of the store.
+        programs: Every process that may be killed, by name.
+        proxy: Between the subscribers and the store.
+        store: The bucket, past the proxy.
+        cloud_port: Of the cloud's broker.
+        outboxes: Where the cameras commit.
+    """
+
+    home: Path
+    kind: Kind
+    programs: dict[str, Program]
+    proxy: StoreProxy
+    store: Store
+    cloud_port: int
+    outboxes: list[Path]
+    _cut: bool = field(default=False)
+
+    def __getitem__(self, name: str) -> Program:
+        return self.programs[name]
+
+    @property
+    def cameras(self) -> list[Program]:
+        return [program for name, program in self.programs.items() if name.startswith("camera")]
+
+    @property
+    def subscribers(self) -> list[Program]:
+        return [program for name, program in self.programs.items() if name.startswith("subscriber")]
+
+    @property
+    def kills(self) -> int:
+        return sum(program.kills for program in self.programs.values())
+
+    def cut(self) -> None:
+        """Drop every packet to the cloud's broker."""
+        if not self._cut:
+            self._rule("-I")
+            self._cut = True
+
+    def mend(self) -> None:
+        if self._cut:
+            self._rule("-D")
+            self._cut = False
+
+    def _rule(self, verb: str) -> None:
+        match = ["-i", "lo", "-p", "tcp", "--dport", str(self.cloud_port), "-j", "DROP"]
+        subprocess.run(["iptables", "-w", verb, "INPUT", *match], check=True)
+
+    def mount(self) -> None:
+        """Mount the bucket, over whatever a killed s3fs has left."""
+        path = self.home / "mount"
+        while mounted(path):
+            subprocess.run(["umount", "-l", path], check=True)
+        self["s3fs"].start()
+        deadline = time.monotonic() + 15
+        while not mounted(path):
+            assert time.monotonic() < deadline, "s3fs does not mount"
+            time.sleep(0.05)
+
+    def heal(self) -> None:
+        """Let everything run and nothing fail."""
+        self.mend()
+        self.proxy.heal()
+        if self.kind == "mount" and not (self["s3fs"].alive and mounted(self.home / "mount")):
+            if self["s3fs"].alive:
+                self["s3fs"].stop()
+            self.mount()
+        for name, program in self.programs.items():
+            if not program.alive and name != "s3fs":
+                program.start()
+
+    def drain(self, seconds: float) -> float:
+        """Stop the cameras, then send until no outbox holds a waiting face.
+
+        Returns:
+            Seconds that took.
+        """
+        started = time.monotonic()
+        for camera in self.cameras:
+            camera.stop()
+        for number, _ in enumerate(self.outboxes):
+            command = [sys.executable, "-m", "face_app", "send", "--until-empty", "--config", self.home / f"edge-{number}.toml"]
+            left = max(1.0, seconds - (time.monotonic() - started))
+            done = subprocess.run(
+                [str(part) for part in command],
+                check=False, capture_output=True, text=True, timeout=left, env=self.cameras[0].full_environment,
+            )
+            assert done.returncode == 0, done.stderr[-2000:]
+        return time.monotonic() - started
+
+    def objects(self) -> dict[str, str]:
+        """Every object in the bucket: its key, and the SHA-256 of its bytes as they are read back."""
+        reader = S3Bucket(self.store, connections=8)
+        return {key: hashlib.sha256(reader.get(key) or b"").hexdigest() for key in bucket.keys(self.store, "")}
+
+
+@contextmanager
+def world(
+    home: Path, *, kind: Kind = "s3", seed: int = 0, rate: float = 20, cameras: int = 1, subscribers: int = 2,
+    forget: bool = False, objects: Path | None = None,
+) -> Iterator[World]:
+    """Start everything; end it with the context.
+
+    Args:
+        home: An empty folder.
+        kind: Of the store.
+        seed: Of everything that is left to chance.
+        rate: Faces a second and camera.
+        cameras: How many, each with an outbox of its own, all of the same edge name.
+        subscribers: How many share the faces.
+        forget: Drop faces at the broker's answer, without receipts.
+        objects: Where the store keeps objects; None: in `home`.
+    """
+    with ExitStack() as stack:
+        server = stack.enter_context(seaweedfs(folder=_folder(objects or home / "store")))
+        edge_port, forwarder_port, cloud_port, proxy_port = free_ports(4)
+        proxy = stack.enter_context(store_proxy(server.endpoint, proxy_port, seed))
+        store = Store(kind="s3", bucket=BUCKET, endpoint=server.endpoint, credentials_file=server.credentials)
+        bucket.ensure(store, check=False)
+        names = [f"subscriber-{number}" for number in range(1, subscribers + 1)]
+        programs = _brokers(home, edge_port, forwarder_port, cloud_port, names)
+        failing = store.model_copy(update={"endpoint": f"http://127.0.0.1:{proxy_port}"})
+        if kind == "mount":
+            programs["s3fs"] = _s3fs(home, server, failing)
+        for name in names:
+            programs[name] = _subscriber(home, name, kind, failing, cloud_port)
+        for number in range(cameras):
+            programs[f"camera-{number}"] = _camera(home, number, edge_port, rate, seed, forget=forget)
+        outboxes = [home / f"edge-{number}" / "outbox.db" for number in range(cameras)]
+        running = World(home, kind, programs, proxy, store, cloud_port, outboxes)
+        stack.callback(_end, running)
+        running.heal()
+        yield running
+
+
+def _end(running: World) -> None:
+    running.mend()
+    for program in reversed(running.programs.values()):
+        program.stop(3)
+    while mounted(running.home / "mount"):
+        subprocess.run(["umount", "-l", running.home / "mount"], check=False)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _brokers(home: Path, edge_port: int, forwarder_port: int, cloud_port: int, subscribers: list[str]) -> dict[str, Program]:
+    edge, forwarder, cloud = (
+        Broker(name, _folder(home / name), port)
+        for name, port in [("edge", edge_port), ("forwarder", forwarder_port), ("cloud", cloud_port)]
+    )
+    authority = Authority(cloud.folder)
+    authority.issue("cloud-broker", usage="server")
+    for name in ("health", EDGE, *subscribers):
+        authority.issue(name)
+    authority.revoke()
+    for name in ("ca.crt", f"{EDGE}.crt", f"{EDGE}.key"):
+        (forwarder.folder / name).write_bytes((cloud.folder / name).read_bytes())
+    configure_edge_broker(edge, EDGE, PASSWORD)
+    configure_forwarder(forwarder, EDGE, PASSWORD, edge_port=edge.port, cloud_port=cloud.port)
+    configure_cloud_broker(cloud, subscribers=subscribers)
+    (home / "password").write_text(PASSWORD)
+    return {
+        broker.name: Program(
+            broker.name, ["mosquitto", "-c", broker.folder / "mosquitto.conf"], home / f"{broker.name}.log", broker.port
+        )
+        for broker in (edge, forwarder, cloud)
+    }
+
+
+def _s3fs(home: Path, server: SeaweedFS, store: Store) -> Program:
+    options = (f"url={store.endpoint}", f"passwd_file={server.credentials}", "dbglevel=warn", *OPTIONS, *QUICK)
+    command: list[str | Path] = ["s3fs", BUCKET, _folder(home / "mount"), "-f", "-o", ",".join(options)]
+    return Program("s3fs", command, home / "s3fs.log")
+
+
+def _subscriber(home: Path, name: str, kind: Kind, store: Store, cloud_port: int) -> Program:
+    cloud = home / "cloud"
+    path = f'path = "{home}/mount"\n' if kind == "mount" else ""
+    (home / f"{name}.toml").write_text(
+        f'subscriber = "{name}"\n'
+        f'[store]\nkind = "{kind}"\n{path}bucket = "{BUCKET}"\nendpoint = "{store.endpoint}"\n'
+        f'credentials_file = "{store.credentials_file}"\n'
+        f'[broker]\nhost = "127.0.0.1"\nport = {cloud_port}\nca_file = "{cloud}/ca.crt"\n'
+        f'cert_file = "{cloud}/{name}.crt"\nkey_file = "{cloud}/{name}.key"\nkeepalive = 5\n'
+    )
+    command: list[str | Path] = [sys.executable, "-m", "face_app", "subscribe", "--config", home / f"{name}.toml"]
+    return Program(name, command, home / f"{name}.log")
+
+
+def _camera(home: Path, number: int, edge_port: int, rate: float, seed: int, *, forget: bool) -> Program:
+    folder = _folder(home / f"edge-{number}")
+    config = home / f"edge-{number}.toml"
+    config.write_text(
+        f'edge = "{EDGE}"\n'
+        f'[outbox]\npath = "{folder}/outbox.db"\n'
+        '[sender]\nlink = "bridged"\nresend_after = 2\nresend_cap = 20\n'
+        f'[broker]\nhost = "127.0.0.1"\nport = {edge_port}\nusername = "face_app"\n'
+        f'password_file = "{home}/password"\nkeepalive = 5\n'
+    )
+    command: list[str | Path] = [sys.executable, "-m", "faults.camera", config, home / f"committed-{number}.log"]
+    command += ["--rate", str(rate), "--seed", str(seed * 100 + number), *(["--forget"] if forget else [])]
+    return Program(f"camera-{number}", command, home / f"camera-{number}.log")
