@@ -69,6 +69,18 @@ class NotVerifiedError(FaceAppError):
     exit_code = 8
 
 
+class AuditError(FaceAppError):
+    """The books do not balance: a face is missing, changed, or there twice."""
+
+    exit_code = 9
+
+
+class LedgerError(FaceAppError):
+    """A ledger file cannot be read."""
+
+    exit_code = 2
+
+
 class MessageError(FaceAppError):
     """A message is not what it should be. It is refused, and its reason is counted.
 

@@ -1,7 +1,7 @@
-"""The bucket itself: made where it is missing, private; and links to what is in it."""
+"""The bucket itself: made where it is missing, private; what is in it, and links to that."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from face_app import settings
@@ -80,6 +80,36 @@ def _files(path: Path, prefix: str) -> Iterator[str]:
     names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
     # What begins with a dot is on its way and has no key yet.
     return (name for name in names if name.startswith(prefix) and not name.startswith("."))
+
+
+def reader(store: settings.Store, *, connections: int = 1) -> Callable[[str], bytes | None]:
+    """Give a function that fetches an object by its key, None where there is none.
+
+    It is safe to use from several threads, and raises a `StoreError` where the store does not answer or refuses.
+
+    Args:
+        store: Where the objects are; a mount is read through the S3 API.
+        connections: Most fetches at a time.
+
+    Raises:
+        SettingsError: The credentials file cannot be read.
+    """
+    if store.kind != "directory":
+        from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+        return S3Bucket(store, connections=connections).get
+
+    path = folder(store)
+
+    def read(key: str) -> bytes | None:
+        try:
+            return (path / key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"store.path {path} cannot be read: {error.strerror}") from error
+
+    return read
 
 
 def urls(store: settings.Store, keys: Iterable[str], *, seconds: int) -> list[str]:

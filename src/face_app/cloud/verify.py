@@ -2,11 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Callable
 
 from face_app import settings
-from face_app.cloud.bucket import urls
-from face_app.cloud.stores import folder
+from face_app.cloud.bucket import reader, urls
 from face_app.errors import NotVerifiedError, StoreError
 
 LINK_SECONDS = 3600
@@ -29,7 +27,7 @@ def run(store: settings.Store, key: str, sha256: str, *, wait: float) -> str:
         NotVerifiedError: It is not there in time, or holds other bytes.
         SettingsError: The credentials file cannot be read.
     """
-    get = _getter(store)
+    get = reader(store)
     deadline = time.monotonic() + wait
     while True:
         data, reason = None, "it is not there"
@@ -46,22 +44,3 @@ def run(store: settings.Store, key: str, sha256: str, *, wait: float) -> str:
     if found != sha256:
         raise NotVerifiedError(f"object {key} has SHA-256 {found}, expected {sha256}")
     return urls(store, [key], seconds=LINK_SECONDS)[0]
-
-
-def _getter(store: settings.Store) -> Callable[[str], bytes | None]:
-    if store.kind == "directory":
-        path = folder(store)
-
-        def read(key: str) -> bytes | None:
-            try:
-                return (path / key).read_bytes()
-            except FileNotFoundError:
-                return None
-            except OSError as error:
-                raise StoreError(f"store.path {path} cannot be read: {error.strerror}") from error
-
-        return read
-
-    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
-
-    return S3Bucket(store).get

@@ -1,0 +1,93 @@
+"""An audit for people: plain text."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from face_app.cloud.audit_report import AuditReport, OutboxReport
+
+EXAMPLES = 20
+
+
+def table(report: AuditReport) -> str:
+    """Draw the whole report; of each fault at most `EXAMPLES`."""
+    return "\n".join([*_columns(list(_rows(report))), *_reasons(report), *_faults(report), *_rest(report)])
+
+
+def _rows(report: AuditReport) -> Iterator[list[str]]:
+    names = ("captured", "stored", "under_way", "waiting", "refused", "expired", "erased", "missing", "newer")
+    yield ["edge", "outbox", *(name.replace("_", " ") for name in names)]
+    for edge in report.edges:
+        for outbox in edge.outboxes:
+            yield [edge.edge, outbox.outbox, *_known(outbox)]
+        if len(edge.outboxes) > 1:
+            counts = edge.counts()
+            yield [edge.edge, "all", *(str(counts[name]) for name in names)]
+
+
+def _known(outbox: OutboxReport) -> Iterator[str]:
+    """The numbers of a row; what nobody can know without a ledger is a question mark."""
+    for name, count in outbox.counts().items():
+        if outbox.ledger or name in {"stored", "erased"}:
+            yield str(count)
+        else:
+            yield f">={count}" if name == "captured" else "?"
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if place < 2 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _reasons(report: AuditReport) -> Iterator[str]:
+    for name in ("refused", "expired"):
+        total: Counter[str] = Counter()
+        for outbox in report.outboxes:
+            total.update(getattr(outbox, name))
+        if total:
+            yield f"{name}: {_counted(total)}"
+    if report.quarantine:
+        yield f"in quarantine: {_counted(report.quarantine)}"
+    if report.bare_images:
+        yield f"bare images (test/seed/): {report.bare_images}"
+    if report.read is not None:
+        yield f"objects read and compared: {report.read}"
+
+
+def _counted(reasons: Counter[str]) -> str:
+    return ", ".join(f"{reason or 'no reason given'} {count}" for reason, count in sorted(reasons.items()))
+
+
+def _faults(report: AuditReport) -> Iterator[str]:
+    for outbox in report.outboxes:
+        where = f"{outbox.edge}, outbox {outbox.outbox}"
+        yield from _listed(f"missing ({where}), by number", outbox.missing)
+        title = "gaps, which the ledger explains or calls missing" if outbox.ledger else "gaps that no ledger explains"
+        yield from _listed(f"{title} ({where}), by number", outbox.gaps)
+        yield from _listed(f"wrong ({where})", (f"{each.key}: {each.why}" for each in outbox.wrong))
+        yield from _listed(f"several objects for one face ({where})", map(", ".join, outbox.duplicates))
+        yield from _listed(f"unknown to the ledger ({where})", outbox.unknown)
+        yield from _listed(f"erased but there ({where})", outbox.revenants)
+    yield from _listed("foreign objects", report.foreign)
+
+
+def _listed(title: str, examples: Iterable[object]) -> Iterator[str]:
+    rest = iter(examples)
+    shown = list(islice(rest, EXAMPLES))
+    if shown:
+        yield f"{title}:"
+        yield from (f"  {example}" for example in shown)
+        if more := sum(1 for _ in rest):
+            yield f"  … and {more} more"
+
+
+def _rest(report: AuditReport) -> Iterator[str]:
+    if report.not_judged:
+        yield "not judged:"
+        yield from (f"  {sentence}" for sentence in report.not_judged)
+    yield report.verdict
