@@ -2,11 +2,8 @@
 
 import json
 import logging
-import re
 import sys
-from contextlib import ExitStack
 from dataclasses import asdict
-from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from face_app import __version__
-from face_app.errors import AuditError, FaceAppError, LedgerError, SettingsError, StillWaitingError
-from face_app.ledger import EdgeLedger, read_ledger
+from face_app.errors import AuditError, FaceAppError, StillWaitingError
+from face_app.ledger import opened_ledgers
 from face_app.metrics import ask
 from face_app.settings import CloudSettings, EdgeSettings, HealthSettings, load
-from face_app.wire import NAME
 
 if TYPE_CHECKING:
     from face_app.edge.summary import CaptureSummary
@@ -211,42 +207,16 @@ def audit(  # noqa: PLR0913
     such as 2026-11-22 or 2026-11-22T18:30:00+01:00, and UTC where they have no zone. Nothing is changed.
     """
     from face_app.cloud import audit as program  # noqa: PLC0415
-    from face_app.cloud.audit_scope import Scope  # noqa: PLC0415
+    from face_app.cloud.audit_scope import scope_between  # noqa: PLC0415
     from face_app.cloud.audit_table import table  # noqa: PLC0415
 
-    settings = load(CloudSettings, config, {})
-    if edge and not re.fullmatch(NAME, edge):
-        raise SettingsError(f"--edge = {edge!r}: is not a name of an edge")
-    scope = Scope(edge, _time("--from", since), _time("--to", until))
-    if scope.since and scope.until and scope.since >= scope.until:
-        raise SettingsError(f"--from {since} is not before --to {until}")
+    settings, scope = load(CloudSettings, config, {}), scope_between(edge, since, until)
     _log(settings.log)
-    with ExitStack() as files:
-        ledgers = [_ledger(name, files) for name in ledger or []]
+    with opened_ledgers(ledger or []) as ledgers:
         report = program.run(settings.store, ledgers, scope, content=content)
     typer.echo(json.dumps(report.document()) if as_json else table(report))
     if not report.holds:
         raise AuditError(report.verdict)
-
-
-def _time(option: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        # Python 3.10 does not know the Z.
-        at = datetime.fromisoformat(text.removesuffix("Z") + ("+00:00" if text.endswith("Z") else ""))
-    except ValueError as error:
-        raise SettingsError(f"{option} = {text!r}: give a time such as 2026-11-22T18:30:00+00:00") from error
-    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
-
-
-def _ledger(name: str, files: ExitStack) -> EdgeLedger:
-    if name == "-":
-        return read_ledger(sys.stdin.buffer, "standard input")
-    try:
-        return read_ledger(files.enter_context(Path(name).open("rb")), name)
-    except OSError as error:
-        raise LedgerError(f"{name}: {error.strerror}") from error
 
 
 @app.command()

@@ -6,10 +6,12 @@ than a line of it.
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from sys import intern
+from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
 from face_app.errors import LedgerError, MessageError
@@ -111,6 +113,26 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
     return header
 
 
+@contextmanager
+def opened_ledgers(names: Iterable[str]) -> Iterator[list[EdgeLedger]]:
+    """Open ledgers by the names of their files, ``-`` for standard input, for as long as the context lasts.
+
+    Raises:
+        LedgerError: A file cannot be opened, or its first line is not a ledger's.
+    """
+    with ExitStack() as files:
+        yield [_opened(name, files) for name in names]
+
+
+def _opened(name: str, files: ExitStack) -> EdgeLedger:
+    if name == "-":
+        return read_ledger(sys.stdin.buffer, "standard input")
+    try:
+        return read_ledger(files.enter_context(Path(name).open("rb")), name)
+    except OSError as error:
+        raise LedgerError(f"{name}: {error.strerror}") from error
+
+
 def _entries(file: BinaryIO, name: str) -> Iterator[LedgerEntry]:
     for number, line in enumerate(file, 2):
         try:
@@ -128,8 +150,8 @@ def _entry(document: dict[str, Any]) -> LedgerEntry:
         FaceId.parse(document["id"]),
         _matched("[^\n]+", document["key"]),
         _matched("[0-9a-f]{64}", document["sha256"]),
-        intern(state),  # type: ignore[arg-type]
-        intern(str(document["reason"])),
+        sys.intern(state),  # type: ignore[arg-type]
+        sys.intern(str(document["reason"])),
         _time(document["captured_at"]),
     )
 

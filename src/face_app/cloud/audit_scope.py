@@ -1,9 +1,12 @@
 """Which faces an audit is about."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from face_app.errors import SettingsError
 from face_app.ledger import LedgerEntry
+from face_app.wire import NAME
 
 HOUR = timedelta(hours=1)
 
@@ -58,3 +61,33 @@ def hour_of(key: str) -> datetime:
     """
     year, month, day, hour = map(int, key.split("/")[2:6])
     return datetime(year, month, day, hour, tzinfo=timezone.utc)
+
+
+def scope_between(edge: str | None, since: str | None, until: str | None) -> Scope:
+    """Read a scope as people write it.
+
+    Args:
+        edge: A name, or None.
+        since: ISO 8601, in UTC where it has no zone, or None.
+        until: The same.
+
+    Raises:
+        SettingsError: The name is none, a time is none, or `until` is not after `since`.
+    """
+    if edge is not None and not re.fullmatch(NAME, edge):
+        raise SettingsError(f"--edge = {edge!r}: no edge can have this name")
+    scope = Scope(edge, _time("--from", since), _time("--to", until))
+    if scope.since and scope.until and scope.since >= scope.until:
+        raise SettingsError(f"--from {since} is not before --to {until}")
+    return scope
+
+
+def _time(option: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        # Python 3.10 does not know the Z.
+        at = datetime.fromisoformat(re.sub("Z$", "+00:00", text))
+    except ValueError as error:
+        raise SettingsError(f"{option} = {text!r}: give a time such as 2026-11-22T18:30:00+00:00") from error
+    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
