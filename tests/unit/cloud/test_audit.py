@@ -468,8 +468,10 @@ def command(tmp_path):
 def test_the_command(command, tmp_path):
     assert command().returncode == 6
     faces, place = [Face(1), Face(2)], Folder(tmp_path / "faces")
+    store = open_store(place.settings)
+    store.check()
     for face in faces:
-        open_store(place.settings).put(face.key, face.data, face.sha256)
+        store.put(face.key, face.data, face.sha256)
     file = io.BytesIO()
     write_ledger(ledger_of([face.entry() for face in faces], 2), file)
     good = command("--ledger", "-", "--json", ledger=file.getvalue())
