@@ -17,15 +17,15 @@ class Book:
 
     Attributes:
         edge: Whose it is.
-        last: The last sequence it had given when its ledger was written.
-        complete_since: As in `EdgeLedger`.
+        last: The last sequence it is known to have given.
+        promises: For each ledger that names it the last sequence, and since when no entry may lack.
         entries: By sequence.
         contradicted: Keys of faces that two ledgers know under one id.
     """
 
     edge: str
-    last: int
-    complete_since: datetime | None
+    last: int = 0
+    promises: list[tuple[int, datetime | None]] = field(default_factory=list)
     entries: dict[int, LedgerEntry] = field(default_factory=dict)
     contradicted: dict[int, set[str]] = field(default_factory=dict)
 
@@ -39,9 +39,9 @@ class Book:
             self.entries[sequence] = entry
         self.last = max(self.last, sequence)
 
-    def may_lack(self, key: str) -> bool:
-        """Whether a stored face may have left the ledger, by the hour in its key."""
-        return self.complete_since is not None and hour_of(key) < self.complete_since
+    def must_know(self, sequence: int, key: str) -> bool:
+        """Whether some ledger should have an entry for an object, by its number and the hour in its key."""
+        return any(sequence <= last and (since is None or hour_of(key) >= since) for last, since in self.promises)
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,10 @@ def open_books(ledgers: Iterable[EdgeLedger], scope: Scope) -> Books:
             left_out.append(ledger.edge)
             continue
         for outbox, last in ledger.outboxes.items():
-            book = outboxes.setdefault(outbox, Book(ledger.edge, last, ledger.complete_since))
+            book = outboxes.setdefault(outbox, Book(ledger.edge))
             book.last = max(book.last, last)
-            book.complete_since = _earlier(book.complete_since, ledger.complete_since)
+            book.promises.append((last, ledger.complete_since))
         for entry in ledger.entries:
-            book = outboxes.get(entry.id.outbox) or outboxes.setdefault(
-                entry.id.outbox, Book(ledger.edge, 0, ledger.complete_since)
-            )
+            book = outboxes.get(entry.id.outbox) or outboxes.setdefault(entry.id.outbox, Book(ledger.edge))
             book.add(entry)
     return Books(outboxes, tuple(left_out))
-
-
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min(one, other) if one and other else None

@@ -57,7 +57,7 @@ class OutboxAudit:
             elif keys:
                 counts["stored"] += 1
                 counts["under_way"] += entry is not None and entry.state != "stored"
-                if entry is None and self._book and not self._book.may_lack(keys[0]):
+                if entry is None and self._book and self._book.must_know(number, keys[0]):
                     faults["unknown"] += keys
             elif entry and entry.state == "stored":
                 missing.append(Span(number, number))

@@ -1,7 +1,7 @@
 """What an audit found."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -81,7 +81,7 @@ class OutboxReport:
         return {
             "outbox": self.outbox,
             "ledger": self.ledger,
-            **self.counts(),
+            "counts": self.counts(),
             "refused": dict(self.refused),
             "expired": dict(self.expired),
             "gaps": [[span.first, span.last] for span in self.gaps],
@@ -115,12 +115,9 @@ class EdgeReport:
     edge: str
     outboxes: tuple[OutboxReport, ...]
 
-    def counts(self) -> Counter[str]:
+    def counts(self) -> dict[str, int]:
         """The sums of `OutboxReport.counts`."""
-        total: Counter[str] = Counter()
-        for outbox in self.outboxes:
-            total.update(outbox.counts())
-        return total
+        return _summed(outbox.counts() for outbox in self.outboxes)
 
 
 @dataclass(frozen=True)
@@ -152,13 +149,15 @@ class AuditReport:
         """Every outbox of every edge."""
         return (outbox for edge in self.edges for outbox in edge.outboxes)
 
+    def counts(self) -> dict[str, int]:
+        """The sums of `OutboxReport.counts`."""
+        return _summed(outbox.counts() for outbox in self.outboxes)
+
     @property
-    def faults(self) -> Counter[str]:
+    def faults(self) -> dict[str, int]:
         """How many of each kind there are; a kind without any is left out."""
-        total: Counter[str] = Counter()
-        for outbox in self.outboxes:
-            total.update(outbox.faults)
-        return +total
+        summed = _summed(outbox.faults for outbox in self.outboxes)
+        return {kind: count for kind, count in summed.items() if count}
 
     @property
     def holds(self) -> bool:
@@ -168,7 +167,7 @@ class AuditReport:
     @property
     def verdict(self) -> str:
         """The result in one line."""
-        captured = sum(outbox.captured for outbox in self.outboxes)
+        captured = self.counts().get("captured", 0)
         if self.holds:
             return f"the equation holds: {captured} captured, none lost"
         faults = ", ".join(f"{count} {kind}" for kind, count in self.faults.items())
@@ -182,11 +181,12 @@ class AuditReport:
             "from": self.since.isoformat() if self.since else None,
             "to": self.until.isoformat() if self.until else None,
             "objects_read": self.read,
-            "faults": dict(self.faults),
+            "faults": self.faults,
+            "counts": self.counts(),
             "edges": [
                 {
                     "edge": edge.edge,
-                    **edge.counts(),
+                    "counts": edge.counts(),
                     "outboxes": [outbox.document() for outbox in edge.outboxes],
                 }
                 for edge in self.edges
@@ -196,3 +196,10 @@ class AuditReport:
             "foreign": list(self.foreign),
             "not_judged": list(self.not_judged),
         }
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)

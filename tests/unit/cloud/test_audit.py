@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from face_app.cloud import audit
+from face_app.cloud import audit, bucket
+from face_app.cloud.audit_content import wrong_contents
 from face_app.cloud.audit_report import Wrong
 from face_app.cloud.audit_scope import Scope, scope_between
 from face_app.cloud.audit_spans import Span
@@ -256,6 +257,20 @@ def test_one_byte_changed_is_that_object_wrong(kept):
     assert any("--no-content" in sentence for sentence in unread.not_judged)
 
 
+def test_faces_that_are_lost_side_by_side_are_one_run(folder):
+    folder.put(Face(5).key, Face(5).data)
+    entries = [Face(number).entry() for number in (1, 2, 4, 5)]
+    assert judged(folder, [ledger_of(entries, 7)])[1].missing == (Span(1, 4), Span(6, 7))
+
+
+def test_an_object_that_goes_between_the_list_and_the_reading(kept):
+    place, faces, _ = kept
+    place.remove(faces[0].key)
+    claims = [(face.key, face.sha256) for face in faces[:2]]
+    read = wrong_contents(bucket.reader(place.settings), claims)
+    assert list(read) == [(faces[0].key, "gone since it was listed"), (faces[1].key, "")]
+
+
 def test_a_store_that_is_gone(s3_settings, tmp_path):
     for settings_ in (s3_settings, Store(kind="directory", path=tmp_path / "none")):
         with pytest.raises(StoreError):
@@ -321,6 +336,18 @@ def test_a_rescued_outbox_tells_of_the_old_one(folder):
     assert report.edges[0].counts()["captured"] == 4
 
 
+def test_a_number_that_only_one_of_two_ledgers_has_given(folder):
+    for order in (1, -1):
+        _, outbox = judged(folder, [ledger_of([], 2), ledger_of([], 3)][::order])
+        assert (outbox.captured, outbox.missing) == (3, (Span(1, 3),))
+
+
+def test_an_old_outbox_that_the_first_line_does_not_name(folder):
+    ledger = EdgeLedger("jetson", {"0badcafe": 0}, None, [Face(3, outbox="00000001").entry("waiting")])
+    _, outbox = judged(folder, [ledger])
+    assert (outbox.outbox, outbox.captured, outbox.waiting, outbox.missing) == ("00000001", 3, 1, (Span(1, 2),))
+
+
 def test_faces_newer_than_the_ledger_are_no_fault(folder):
     for number in (1, 2, 4):
         folder.put(Face(number).key, Face(number).data)
@@ -334,10 +361,24 @@ def test_an_object_that_the_ledger_must_know(folder):
     for number in range(1, 31):
         folder.put(Face(number).key, Face(number).data)
     since = Face(15).captured_at
-    entries = [Face(number).entry() for number in range(15, 31) if number != 25]
+    entries = [Face(number).entry() for number in range(15, 31) if number not in {16, 25}]
     report, outbox = judged(folder, [ledger_of(entries, 30, complete_since=since)])
-    assert outbox.unknown == (Face(25).key,)
-    assert report.faults == {"unknown to the ledger": 1}
+    assert outbox.unknown == (Face(16).key, Face(25).key)
+    assert report.faults == {"unknown to the ledger": 2}
+
+
+def test_a_face_that_came_and_went_between_two_ledgers(folder):
+    faces = [Face(number) for number in (1, 2, 3)]
+    for face in faces:
+        folder.put(face.key, face.data)
+    later = faces[2].captured_at + timedelta(hours=1)
+    for order in (1, -1):
+        early, late = ledger_of([faces[0].entry("waiting")], 1), ledger_of([], 3, complete_since=later)
+        report, outbox = judged(folder, [early, late][::order])
+        assert (outbox.captured, outbox.stored, outbox.unknown) == (3, 3, ())
+        assert report.holds
+    late = ledger_of([faces[1].entry()], 3, complete_since=BEGAN - timedelta(hours=1))
+    assert judged(folder, [ledger_of([faces[0].entry("waiting")], 1), late])[1].unknown == (faces[2].key,)
 
 
 def test_only_one_edge(folder):
@@ -352,6 +393,15 @@ def test_only_one_edge(folder):
     assert any("ledgers of other" in sentence for sentence in report.not_judged)
     report, _ = judged(folder, [], Scope(edge="jet"))
     assert report.edges == ()
+
+
+def test_an_edge_that_was_renamed(folder):
+    before, after = Face(1, edge="jetson-1"), Face(2, edge="jetson")
+    folder.put(f"erased/{after.key}", b"")
+    ledger = ledger_of([before.entry("waiting"), after.entry()], 2)
+    report, outbox = judged(folder, [ledger], Scope(edge="jetson"))
+    assert (outbox.captured, outbox.waiting, outbox.erased) == (1, 0, 1)
+    assert report.holds
 
 
 def test_a_range_of_time(folder):
@@ -383,6 +433,8 @@ def test_a_number_that_no_range_hides(folder):
 
     around = Scope(until=Face(5).captured_at + timedelta(seconds=1))
     assert judged(folder, [ledger()], around)[1].missing == (Span(3, 3),)
+    early = ledger_of([Face(1).entry(), Face(2).entry()], 2)
+    assert judged(folder, [early], around)[0].holds
     beside = Scope(since=Face(4).captured_at, until=Face(5).captured_at + timedelta(seconds=1))
     assert judged(folder, [ledger()], beside)[0].holds
 
@@ -393,6 +445,7 @@ def test_what_is_no_face_is_counted_apart(folder):
         "quarantine/empty/01.bin",
         "quarantine/too-large/02.bin",
         "test/seed/2026/11/22/18/face-0123456789ab.jpg",
+        "quarantine/holiday.jpg",
         "holiday.jpg",
         "erased/holiday.jpg",
         "jetson/door/2026/13/22/18/face-0badcafe-000000001-0123456789ab.jpg",
@@ -401,7 +454,7 @@ def test_what_is_no_face_is_counted_apart(folder):
     report = audit.run(folder.settings, [], EVERYTHING, content=True)
     assert report.quarantine == {"empty": 2, "too-large": 1}
     assert report.bare_images == 1
-    assert [key[:12] for key in report.foreign] == ["erased/holid", "holiday.jpg", "jetson/door/"]
+    assert [key[:12] for key in report.foreign] == ["erased/holid", "holiday.jpg", "jetson/door/", "quarantine/h"]
     assert (report.edges, report.read, report.holds) == ((), 0, True)
 
 
@@ -476,7 +529,7 @@ def test_the_command(command, tmp_path):
     write_ledger(ledger_of([face.entry() for face in faces], 2), file)
     good = command("--ledger", "-", "--json", ledger=file.getvalue())
     assert (good.returncode, good.stderr) == (0, b"")
-    assert json.loads(good.stdout.splitlines()[-1])["edges"][0]["stored"] == 2
+    assert json.loads(good.stdout.splitlines()[-1])["edges"][0]["counts"]["stored"] == 2
 
     place.remove(faces[0].key)
     (tmp_path / "edge.ledger").write_bytes(file.getvalue())
