@@ -152,8 +152,8 @@ def ledger(
 
     settings = load(EdgeSettings, config, {"outbox.path": outbox, "edge": edge})
     _log(settings.log)
-    with Outbox(settings.outbox) as opened:
-        write_ledger(outbox_ledger(opened, settings.edge), sys.stdout.buffer)
+    with Outbox(settings.outbox) as opened, outbox_ledger(opened, settings.edge) as faces:
+        write_ledger(faces, sys.stdout.buffer)
 
 
 @app.command()

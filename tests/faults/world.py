@@ -111,11 +111,23 @@ class World:
         for camera in self.cameras:
             camera.stop()
         for number, _ in enumerate(self.outboxes):
-            command = [sys.executable, "-m", "face_app", "send", "--until-empty", "--config", self.home / f"edge-{number}.toml"]
+            command = [
+                sys.executable,
+                "-m",
+                "face_app",
+                "send",
+                "--until-empty",
+                "--config",
+                self.home / f"edge-{number}.toml",
+            ]
             left = max(1.0, seconds - (time.monotonic() - started))
             done = subprocess.run(
                 [str(part) for part in command],
-                check=False, capture_output=True, text=True, timeout=left, env=self.cameras[0].full_environment,
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=left,
+                env=self.cameras[0].full_environment,
             )
             assert done.returncode == 0, done.stderr[-2000:]
         return time.monotonic() - started
@@ -128,8 +140,15 @@ class World:
 
 @contextmanager
 def world(
-    home: Path, *, kind: Kind = "s3", seed: int = 0, rate: float = 20, cameras: int = 1, subscribers: int = 2,
-    forget: bool = False, objects: Path | None = None,
+    home: Path,
+    *,
+    kind: Kind = "s3",
+    seed: int = 0,
+    rate: float = 20,
+    cameras: int = 1,
+    subscribers: int = 2,
+    forget: bool = False,
+    objects: Path | None = None,
 ) -> Iterator[World]:
     """Start everything; end it with the context.
 
@@ -178,7 +197,9 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _brokers(home: Path, edge_port: int, forwarder_port: int, cloud_port: int, subscribers: list[str]) -> dict[str, Program]:
+def _brokers(
+    home: Path, edge_port: int, forwarder_port: int, cloud_port: int, subscribers: list[str]
+) -> dict[str, Program]:
     edge, forwarder, cloud = (
         Broker(name, _folder(home / name), port)
         for name, port in [("edge", edge_port), ("forwarder", forwarder_port), ("cloud", cloud_port)]

@@ -85,6 +85,8 @@ def _by_edge(reports: list[OutboxReport]) -> Iterator[EdgeReport]:
 def _not_judged(
     reports: list[OutboxReport], books: Books, listing: Listing, scope: Scope, *, content: bool
 ) -> Iterator[str]:
+    if not reports:
+        yield "any face: there is none; are bucket, edge and times right?"
     alone = [report.outbox for report in reports if not report.ledger]
     if alone:
         yield (

@@ -161,13 +161,20 @@ class AuditReport:
 
     @property
     def holds(self) -> bool:
-        """Whether every captured face is accounted for, and every object is what it should be."""
+        """Whether every face that is known of is accounted for, and every object is what it should be."""
         return not self.faults
+
+    @property
+    def proven(self) -> bool:
+        """Whether a ledger stands behind that for each outbox: the bucket alone does not know its newest faces."""
+        return self.holds and all(outbox.ledger for outbox in self.outboxes)
 
     @property
     def verdict(self) -> str:
         """The result in one line."""
         captured = self.counts().get("captured", 0)
+        if self.holds and not self.proven:
+            return f"no fault: {captured} captured or more; without a ledger of each outbox the equation is not proven"
         if self.holds:
             return f"the equation holds: {captured} captured, none lost"
         faults = ", ".join(f"{count} {kind}" for kind, count in self.faults.items())
@@ -177,6 +184,7 @@ class AuditReport:
         """All of it as plain JSON values."""
         return {
             "holds": self.holds,
+            "proven": self.proven,
             "verdict": self.verdict,
             "from": self.since.isoformat() if self.since else None,
             "to": self.until.isoformat() if self.until else None,

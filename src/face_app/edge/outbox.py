@@ -7,9 +7,11 @@ use one file at once.
 
 import hashlib
 import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -27,8 +29,8 @@ SPARE = 2048
 """Free pages that the file keeps for the next faces. Those beyond them, and beyond half the file, go to the disk."""
 GIVE_BACK = 1000
 """Pages that go back at a time: some 50 ms during which no face is committed."""
-PAGE_OF_ROWS = 1000
-"""Rows of the ledger that are read or dropped at a time."""
+PRUNE = 1000
+"""Rows of the ledger that are dropped at a time."""
 DAY = 86400
 
 
@@ -186,7 +188,7 @@ class Outbox:
     def _prune(self) -> None:
         before = time.time() - self._ledger_days * DAY
         old = "SELECT row FROM faces WHERE state = 'stored' AND settled_at < :before LIMIT :limit"
-        values = {"before": before, "limit": PAGE_OF_ROWS}
+        values = {"before": before, "limit": PRUNE}
         if not self._connection.execute(old, values).fetchone():
             return
         with transaction(self._connection):
@@ -264,20 +266,16 @@ class Outbox:
         )
         return [Face(FaceId.parse(face_id), *rest) for face_id, *rest in rows]
 
-    def entries(self) -> Iterator[Sequence[Any]]:
-        """Read id, key, hash, state, reason and time of every face, a page at a time, while others go on writing."""
-        after = 0
-        while page := self._read(
-            "SELECT row, id, key, sha256, state, reason, captured_at FROM faces WHERE row > ? ORDER BY row LIMIT ?",
-            (after, PAGE_OF_ROWS),
-        ):
-            after = page[-1][0]
-            yield from (rest for _, *rest in page)
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read the file as it is at one moment, while others go on writing.
 
-    def numbers(self) -> tuple[dict[str, int], float | None]:
-        """Tell the last sequence given, by outbox, and up to which time of capture ledger rows may be gone."""
-        ((own, last, pruned_to),) = self._read("SELECT id, sequence, pruned_to FROM outbox")
-        return {**dict(self._read("SELECT id, sequence FROM former")), own: last}, pruned_to
+        Raises:
+            OutboxError: It cannot be read.
+        """
+        with explained(self.path), closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            connection.execute("BEGIN")
+            yield connection
 
     def _read(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
         with self._lock, explained(self.path):

@@ -1,30 +1,36 @@
 """What an outbox knows of its faces, for the audit."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
+from sqlite3 import Connection
 
 from face_app.edge.outbox import Outbox
 from face_app.ledger import EdgeLedger, LedgerEntry
 from face_app.wire import FaceId
 
 
-def outbox_ledger(outbox: Outbox, edge: str) -> EdgeLedger:
-    """Give the ledger of one outbox; its faces are read as they are asked for.
+@contextmanager
+def outbox_ledger(outbox: Outbox, edge: str) -> Iterator[EdgeLedger]:
+    """Give the ledger of one outbox as it is at one moment; its faces are read as they are asked for.
 
     Args:
-        outbox: Stays open until then.
-        edge: Whose it is.
+        outbox: Whose faces.
+        edge: Whose outbox.
 
     Raises:
         OutboxError: It cannot be read.
     """
-    last, pruned_to = outbox.numbers()
-    # The latest face that was dropped may share its moment with one that was not.
-    since = None if pruned_to is None else datetime.fromtimestamp(pruned_to + 1e-6, timezone.utc)
-    return EdgeLedger(edge, last, since, _entries(outbox))
+    with outbox.snapshot() as snapshot:
+        ((own, last, pruned_to),) = snapshot.execute("SELECT id, sequence, pruned_to FROM outbox").fetchall()
+        former = dict(snapshot.execute("SELECT id, sequence FROM former").fetchall())
+        # The latest face that was dropped may share its moment with one that was not.
+        since = None if pruned_to is None else datetime.fromtimestamp(pruned_to + 1e-6, timezone.utc)
+        yield EdgeLedger(edge, {**former, own: last}, since, _entries(snapshot))
 
 
-def _entries(outbox: Outbox) -> Iterator[LedgerEntry]:
-    for face_id, key, sha256, state, reason, captured_at in outbox.entries():
+def _entries(snapshot: Connection) -> Iterator[LedgerEntry]:
+    query = "SELECT id, key, sha256, state, reason, captured_at FROM faces ORDER BY row"
+    for face_id, key, sha256, state, reason, captured_at in snapshot.execute(query):
         at = datetime.fromtimestamp(captured_at, timezone.utc)
         yield LedgerEntry(FaceId.parse(face_id), key, sha256, state, reason, at)

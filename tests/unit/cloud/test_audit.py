@@ -209,6 +209,8 @@ def test_the_bucket_alone_tells_gaps(numbers, erased):
     assert all(before.last + 1 < after.first for before, after in zip(outbox.gaps, outbox.gaps[1:], strict=False))
     assert (outbox.stored, outbox.captured) == (len(numbers), max(listed))
     assert report.holds == (not gaps)
+    assert not report.proven
+    assert ("not hold" in report.verdict) == bool(gaps)
     assert "no ledger was given for 0badcafe" in report.not_judged[0]
 
 
@@ -228,6 +230,7 @@ def test_nothing_is_wrong_with_good_faces(kept):
     place, _, ledgers = kept
     report, outbox = judged(place, ledgers)
     assert report.holds
+    assert report.proven
     assert (outbox.captured, outbox.stored, report.read) == (20, 20, 20)
     assert "the equation holds: 20 captured" in table(report)
 
@@ -393,6 +396,7 @@ def test_only_one_edge(folder):
     assert any("ledgers of other" in sentence for sentence in report.not_judged)
     report, _ = judged(folder, [], Scope(edge="jet"))
     assert report.edges == ()
+    assert "there is none" in report.not_judged[0]
 
 
 def test_an_edge_that_was_renamed(folder):
@@ -456,6 +460,14 @@ def test_what_is_no_face_is_counted_apart(folder):
     assert report.bare_images == 1
     assert [key[:12] for key in report.foreign] == ["erased/holid", "holiday.jpg", "jetson/door/", "quarantine/h"]
     assert (report.edges, report.read, report.holds) == ((), 0, True)
+
+
+def test_long_work_tells_how_far_it_is(folder, monkeypatch, caplog):
+    monkeypatch.setattr(audit, "TELL_EVERY", -1)
+    folder.put(Face(1).key, Face(1).data)
+    with caplog.at_level("INFO", "face_app.cloud.audit"):
+        audit.run(folder.settings, [], EVERYTHING, content=True)
+    assert caplog.messages == ["1 keys listed", "1 objects read"]
 
 
 def test_a_huge_number_costs_no_time(folder):

@@ -77,7 +77,8 @@ def test_faces_on_whole_pages_are_saved_and_can_be_stored(path, faces, seed):
         outbox.settle([Receipt(face.id, face.sha256, face.key, now, "stored") for face in sent])
         assert outbox.backlog()[0] == 0
         assert outbox.add([new_face()])[0].id.sequence == 1
-        assert outbox_ledger(outbox, "jetson").outboxes == {faces[0].id.outbox: 200, outbox.id: 1}
+        with outbox_ledger(outbox, "jetson") as ledger:
+            assert ledger.outboxes == {faces[0].id.outbox: 200, outbox.id: 1}
     (aside,) = damaged_files(path)
     assert aside.read_bytes() == before
     assert not damage_mark(path).exists()
