@@ -54,7 +54,7 @@ def store_proxy(endpoint: str, port: int, seed: int) -> Iterator[StoreProxy]:
 
         def _forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if proxy.read_only and self.command != "GET" and self.command != "HEAD":
+            if proxy.read_only and self.command not in {"GET", "HEAD"}:
                 proxy.failed += 1
                 self._answer(403, [], REFUSAL)
                 return
@@ -102,7 +102,7 @@ def store_proxy(endpoint: str, port: int, seed: int) -> Iterator[StoreProxy]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward  # noqa: N815 - names of http.server
 
         def log_message(self, *_: object) -> None:
             """Say nothing; the chain's own logs tell."""

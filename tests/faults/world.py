@@ -111,26 +111,28 @@ class World:
         for camera in self.cameras:
             camera.stop()
         for number, _ in enumerate(self.outboxes):
-            command = [
-                sys.executable,
-                "-m",
-                "face_app",
-                "send",
-                "--until-empty",
-                "--config",
-                self.home / f"edge-{number}.toml",
-            ]
             left = max(1.0, seconds - (time.monotonic() - started))
-            done = subprocess.run(
-                [str(part) for part in command],
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=left,
-                env=self.cameras[0].full_environment,
-            )
-            assert done.returncode == 0, done.stderr[-2000:]
+            self._face_app("send", "--until-empty", "--config", self.home / f"edge-{number}.toml", seconds=left)
         return time.monotonic() - started
+
+    def audit(self) -> None:
+        """Let `face-app audit` judge, with the ledger of each outbox."""
+        ledgers: list[str | Path] = []
+        for number, _ in enumerate(self.outboxes):
+            file = self.home / f"ledger-{number}"
+            file.write_text(self._face_app("ledger", "--config", self.home / f"edge-{number}.toml"))
+            ledgers += ["--ledger", file]
+        self._face_app("audit", "--config", self.home / "audit.toml", *ledgers)
+
+    def _face_app(self, *arguments: str | Path, seconds: float = 120) -> str:
+        command = [sys.executable, "-m", "face_app", *map(str, arguments)]
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=seconds, env=self.cameras[0].full_environment
+        )
+        assert done.returncode == 0, (
+            f"{arguments[0]} ended with {done.returncode}: {(done.stdout + done.stderr)[-3000:]}"
+        )
+        return done.stdout
 
     def objects(self) -> dict[str, str]:
         """Every object in the bucket: its key, and the SHA-256 of its bytes as they are read back."""
@@ -173,6 +175,10 @@ def world(
         failing = store.model_copy(update={"endpoint": f"http://127.0.0.1:{proxy_port}"})
         if kind == "mount":
             programs["s3fs"] = _s3fs(home, server, failing)
+        (home / "audit.toml").write_text(
+            f'[store]\nkind = "s3"\nbucket = "{BUCKET}"\nendpoint = "{store.endpoint}"\n'
+            f'credentials_file = "{store.credentials_file}"\n'
+        )
         for name in names:
             programs[name] = _subscriber(home, name, kind, failing, cloud_port)
         for number in range(cameras):
@@ -205,9 +211,9 @@ def _brokers(
         for name, port in [("edge", edge_port), ("forwarder", forwarder_port), ("cloud", cloud_port)]
     )
     authority = Authority(cloud.folder)
-    authority.issue("cloud-broker", usage="server")
+    authority.issue("cloud-broker", usage="server", days=3)
     for name in ("health", EDGE, *subscribers):
-        authority.issue(name)
+        authority.issue(name, days=3)
     authority.revoke()
     for name in ("ca.crt", f"{EDGE}.crt", f"{EDGE}.key"):
         (forwarder.folder / name).write_bytes((cloud.folder / name).read_bytes())

@@ -20,7 +20,7 @@ class Authority:
         self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._builder(self._name, self._key, days=1).add_extension(
+        certificate = self._builder(self._name, self._key, days=3).add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
         self._write("ca.crt", certificate.sign(self._key, hashes.SHA256()))

@@ -1,0 +1,33 @@
+"""Clocks that can be set for one process alone."""
+
+import subprocess
+from pathlib import Path
+
+from faults.program import Program
+
+SOURCE = Path(__file__).with_name("clock.c")
+
+
+def own_clock(program: Program, home: Path) -> None:
+    """Start a program again, in a time of its own; `set_clock` sets it."""
+    library = home / "clock.so"
+    if not library.exists():
+        subprocess.run(["cc", "-shared", "-fPIC", "-nostdlib", "-w", "-O1", "-o", library, SOURCE], check=True)
+    file = home / f"{program.name}.clock"
+    file.write_text("0")
+    program.environment |= {"LD_PRELOAD": str(library), "CLOCK_SHIFT_FILE": str(file)}
+    program.stop()
+    program.start()
+
+
+def has_own_clock(program: Program) -> bool:
+    return "CLOCK_SHIFT_FILE" in program.environment
+
+
+def set_clock(program: Program, seconds: int) -> None:
+    """Set it so many seconds ahead of the true time, or behind."""
+    file = Path(program.environment["CLOCK_SHIFT_FILE"])
+    # A reader sees the old text or the new one, never half of it.
+    new = file.with_suffix(".new")
+    new.write_text(str(seconds))
+    new.rename(file)

@@ -1,0 +1,175 @@
+"""What is done to a running chain. A fault acts now and then, by chance; `World.heal` ends what it began."""
+
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from faults.clocks import set_clock
+from faults.program import Program
+from faults.world import Kind, World
+
+Act = Callable[[World, random.Random], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to break things.
+
+    Attributes:
+        name: In the table.
+        act: Breaks; may mend again what it broke.
+        pause: Least and most seconds between two acts.
+        kind: Of the store.
+        cameras: How many.
+        rate: Faces a second and camera.
+        edge_disk: MiB of the disk under the outbox; 0: no disk of its own.
+        cloud_disk: MiB of the disk under the store; 0: no disk of its own.
+        own_clocks: Whether cameras and subscribers live in times of their own.
+        copies: Whether somebody sends copies of earlier faces, in any order.
+    """
+
+    name: str
+    act: Act
+    pause: tuple[float, float] = (0.5, 2.0)
+    kind: Kind = "s3"
+    cameras: int = 1
+    rate: float = 30
+    edge_disk: int = 0
+    cloud_disk: int = 0
+    own_clocks: bool = False
+    copies: bool = False
+
+
+def _kill(chance: random.Random, *programs: Program) -> None:
+    for program in programs:
+        program.kill()
+    time.sleep(chance.uniform(0, 0.5))
+    for program in programs:
+        program.start()
+
+
+def kill(name: str) -> Act:
+    """Kill every program whose name begins so, and start it again."""
+
+    def act(world: World, chance: random.Random) -> None:
+        _kill(chance, *(program for each, program in world.programs.items() if each.startswith(name)))
+
+    return act
+
+
+def kill_committing(world: World, chance: random.Random) -> None:
+    """Kill each camera within a fifth of a second after its first commit."""
+    for number, camera in enumerate(world.cameras):
+        log = world.home / f"committed-{number}.log"
+        size, deadline = log.stat().st_size if log.exists() else 0, time.monotonic() + 20
+        while time.monotonic() < deadline and not (log.exists() and log.stat().st_size > size):
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0, 0.2))
+        _kill(chance, camera)
+
+
+def kill_any(world: World, chance: random.Random) -> None:
+    """Kill one to three of all, at the same moment."""
+    names = [name for name in world.programs if name != "s3fs"]
+    _kill(chance, *(world[name] for name in chance.sample(names, chance.choice([1, 1, 2, 3]))))
+
+
+def redeploy(world: World, chance: random.Random) -> None:
+    """End one as a redeploy does, and start it again."""
+    program = world[chance.choice([name for name in world.programs if name != "s3fs"])]
+    program.stop()
+    program.start()
+
+
+def cut(least: float, most: float) -> Act:
+    """Drop all packets between forwarder and cloud for a while."""
+
+    def act(world: World, chance: random.Random) -> None:
+        world.cut()
+        time.sleep(chance.uniform(least, most))
+        world.mend()
+
+    return act
+
+
+def store_errors(world: World, chance: random.Random) -> None:
+    """Let a part of the requests fail, up to all of them."""
+    world.proxy.errors = chance.choice([0.05, 0.2, 0.5, 1.0])
+
+
+def store_slow(world: World, chance: random.Random) -> None:
+    world.proxy.seconds = chance.choice([0.0, 0.5, 2.0, 4.0])
+
+
+def store_read_only(world: World, chance: random.Random) -> None:
+    world.proxy.read_only = not world.proxy.read_only
+
+
+def kill_mount(world: World, chance: random.Random) -> None:
+    """Kill s3fs in the middle of whatever it writes; mount again after a while."""
+    world["s3fs"].kill()
+    time.sleep(chance.uniform(0, 2))
+    world.mount()
+
+
+def unmount(world: World, chance: random.Random) -> None:
+    """Take the mount away under the subscribers; mount again after a while."""
+    subprocess.run(["umount", "-l", world.home / "mount"], check=True)
+    world["s3fs"].stop()
+    time.sleep(chance.uniform(0, 2))
+    world.mount()
+
+
+def clocks(world: World, chance: random.Random) -> None:
+    """Let the clocks of cameras and subscribers jump by up to a day, each for itself."""
+    for program in (*world.cameras, *world.subscribers):
+        set_clock(program, chance.choice([-86400, -3600, 0, 3600, 86400]))
+
+
+def fill(folder: str) -> Act:
+    """Fill the disk of a folder to its last bytes; the next act makes room again."""
+
+    def act(world: World, chance: random.Random) -> None:
+        ballast = world.home / folder / "ballast"
+        if ballast.exists():
+            ballast.unlink()
+            return
+        with ballast.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 16))
+            except OSError:
+                file.truncate(max(0, file.tell() - chance.choice([0, 0, 10_000, 1_000_000])))
+
+    return act
+
+
+def nothing(world: World, chance: random.Random) -> None:
+    """The fault is in how the chain is set up."""
+
+
+CATALOGUE = (
+    Fault("kill capture", kill("camera"), rate=60),
+    Fault("kill capture while it commits", kill_committing, pause=(0, 0.1), rate=1000),
+    Fault("kill edge broker", kill("edge")),
+    Fault("kill forwarder", kill("forwarder")),
+    Fault("kill cloud broker", kill("cloud")),
+    Fault("kill subscribers", kill("subscriber")),
+    Fault("kill any, together", kill_any),
+    Fault("redeploy any", redeploy),
+    Fault("link cut for seconds", cut(1, 6)),
+    Fault("link cut for long", cut(30, 30), pause=(2, 4), rate=100),
+    Fault("store errors 5-100 %", store_errors),
+    Fault("store slow, up to 4 s", store_slow),
+    Fault("store read-only", store_read_only, pause=(2, 5)),
+    Fault("kill s3fs", kill_mount, pause=(1, 3), kind="mount", rate=15),
+    Fault("unmount", unmount, pause=(1, 3), kind="mount", rate=15),
+    Fault("mount, kill any", kill_any, kind="mount", rate=15),
+    Fault("edge disk full", fill("edge-0"), pause=(2, 4), edge_disk=24),
+    Fault("cloud disk full", fill("store"), pause=(3, 6), cloud_disk=400),
+    Fault("clocks jump by a day", clocks, own_clocks=True),
+    Fault("copies, in any order", nothing, copies=True),
+    Fault("two edges of one name", kill_any, cameras=2, rate=15),
+)

@@ -1,0 +1,73 @@
+"""One run: a chain, a fault, and what both ends say afterwards."""
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from faults.clocks import has_own_clock, own_clock, set_clock
+from faults.copies import copies
+from faults.disks import small_disk
+from faults.faults import Fault
+from faults.outcome import Outcome, outcome
+from faults.world import EDGE, PASSWORD, World, world
+
+DRAIN_SECONDS = 240
+
+
+def run(
+    fault: Fault,
+    home: Path,
+    *,
+    seed: int,
+    seconds: float,
+    forget: bool = False,
+    told: Callable[[World], None] = lambda _: None,
+) -> Outcome:
+    """Let faces flow for a while, break things meanwhile, heal, wait until nothing waits, and compare both ends.
+
+    Args:
+        fault: What to break.
+        home: An empty folder.
+        seed: Of everything that is left to chance.
+        seconds: How long faces are committed.
+        forget: Drop faces at the broker's answer, without receipts.
+        told: Called between two acts.
+
+    Raises:
+        AssertionError: The outbox did not empty, or the audit found a fault.
+    """
+    chance = random.Random(seed)
+    with ExitStack() as stack:
+        if fault.edge_disk:
+            stack.enter_context(small_disk(home / "edge-0", fault.edge_disk))
+        if fault.cloud_disk:
+            stack.enter_context(small_disk(home / "store", fault.cloud_disk))
+        chain = world(home, kind=fault.kind, seed=seed, rate=fault.rate, cameras=fault.cameras, forget=forget)
+        running = stack.enter_context(chain)
+        if fault.own_clocks:
+            for program in (*running.cameras, *running.subscribers):
+                own_clock(program, home)
+        if fault.copies:
+            stack.enter_context(copies(running["edge"].port or 0, EDGE, PASSWORD, seed))
+        started = time.monotonic()
+        while time.monotonic() - started < seconds:
+            time.sleep(chance.uniform(*fault.pause))
+            fault.act(running, chance)
+            told(running)
+        _heal(running, home)
+        running.drain(DRAIN_SECONDS)
+        result = outcome(running, time.monotonic() - started)
+        if not forget:
+            running.audit()
+        return result
+
+
+def _heal(running: World, home: Path) -> None:
+    for ballast in home.glob("*/ballast"):
+        ballast.unlink()
+    for program in running.programs.values():
+        if has_own_clock(program):
+            set_clock(program, 0)  # a store refuses who is off by more than minutes
+    running.heal()
