@@ -200,7 +200,7 @@ class CloudSettings(_Program):
 
     subscriber: Name = Field("subscriber-1", description="Name of this subscriber; the CN of its certificate.")
     group: Name = Field("face-app", description="Subscribers of one group share the messages.")
-    workers: int = Field(16, ge=1, le=64, description="Faces stored side by side.")
+    workers: int = Field(32, ge=1, le=64, description="Faces stored side by side.")
     receive_maximum: int = Field(200, ge=1, le=65535, description="Most messages the broker hands over unacked.")
     max_bytes: int = Field(20_000_000, ge=1, description="Refuse larger messages.")
     max_pixels: int = Field(50_000_000, ge=1, description="Refuse larger images before they are decoded.")

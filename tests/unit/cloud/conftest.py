@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from mypy_boto3_s3 import S3Client
 
+from face_app.cloud.stores import fast_client, s3_bucket
 from face_app.settings import Store
 from services.moto_s3 import MotoS3, moto_s3
 from services.s3 import client
@@ -63,3 +64,12 @@ def wrong_credentials(tmp_path: Path) -> Path:
     file.write_text("nobody:knows\n")
     file.chmod(0o600)
     return file
+
+
+@pytest.fixture(params=["obstore", "boto3"])
+def each_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test runs with obstore, and without it."""
+    if request.param == "obstore" and not fast_client.INSTALLED:
+        pytest.skip("obstore is not installed")
+    monkeypatch.setattr(s3_bucket, "INSTALLED", request.param == "obstore")
+    return str(request.param)

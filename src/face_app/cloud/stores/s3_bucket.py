@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from face_app import settings
+from face_app.cloud.stores.fast_client import INSTALLED, FastClient
 from face_app.cloud.stores.s3_client import connect, error_code, error_status, explained
 from face_app.errors import StoreError
 
@@ -47,6 +48,7 @@ class S3Bucket:
         self._name = store.bucket
         self._settings = store
         self._client = connect(store, store.endpoint, connections=connections)
+        self._fast = FastClient(store, connections=connections) if INSTALLED else None
 
     def explained(self) -> AbstractContextManager[None]:
         """Turn errors of boto3 into a `StoreError`."""
@@ -68,17 +70,20 @@ class S3Bucket:
             StoreError: It answered well and holds other bytes.
         """
         md5 = hashlib.md5(data, usedforsecurity=False)
-        condition: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}
-        answer = self._client.put_object(
-            Bucket=self._name,
-            Key=key,
-            Body=data,
-            ContentMD5=b64encode(md5.digest()).decode(),
-            ContentType=content_type,
-            Metadata={"sha256": sha256},
-            **condition,
-        )
-        if _etag(answer) != md5.hexdigest() and not self.holds(key, data, sha256):
+        etag = self._fast.put(key, data, sha256, content_type, only_new=only_new) if self._fast else None
+        if etag is None:
+            condition: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}
+            answer = self._client.put_object(
+                Bucket=self._name,
+                Key=key,
+                Body=data,
+                ContentMD5=b64encode(md5.digest()).decode(),
+                ContentType=content_type,
+                Metadata={"sha256": sha256},
+                **condition,
+            )
+            etag = _etag(answer)
+        if etag != md5.hexdigest() and not self.holds(key, data, sha256):
             raise StoreError(f"{self.where} holds other bytes than it was given; do not trust this store")
 
     def head(self, key: str) -> ObjectSummary | None:
@@ -87,6 +92,8 @@ class S3Bucket:
         Raises:
             StoreError: No answer, or a refusal.
         """
+        if self._fast and (known := self._fast.head(key)):
+            return ObjectSummary(*known)
         with self.explained():
             try:
                 answer = self._client.head_object(Bucket=self._name, Key=key)

@@ -6,11 +6,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from face_app.cloud.stores import open_store
+from face_app.cloud.stores import fast_client, open_store
 from face_app.errors import StoreError
 from face_app.settings import Store
 from services.faces import drawn_face
 from services.ports import free_port
+
+pytestmark = pytest.mark.usefixtures("each_client")
 
 
 def test_the_object_is_the_message(made, s3):
@@ -113,7 +115,8 @@ def awkward(request, tmp_path):
     server.server_close()
 
 
-def test_without_conditions_and_md5_the_bytes_themselves_are_compared(awkward):
+def test_without_conditions_and_md5_the_bytes_themselves_are_compared(awkward, monkeypatch):
+    monkeypatch.setattr(fast_client, "AFTER_A_FAILURE", 0)
     settings, handler = awkward
     store, data = open_store(settings), b"face"
     for _ in range(2):
@@ -123,3 +126,33 @@ def test_without_conditions_and_md5_the_bytes_themselves_are_compared(awkward):
         else:
             assert store.put("a/b.jpg", data, hashlib.sha256(data).hexdigest()).outcome == "created"
             assert handler.objects == {f"/{settings.bucket}/a/b.jpg": data}
+
+
+def test_what_obstore_cannot_do_boto3_does_and_is_asked_alone_for_a_while(made, each_client, monkeypatch):
+    store, first, second = open_store(made), drawn_face(1), drawn_face(2)
+    fast, asked = store._bucket._fast, []
+    assert (fast is not None) == (each_client == "obstore")
+    if not fast:
+        return
+
+    def fail(*_, **__):
+        asked.append("obstore")
+        raise OSError("no answer")
+
+    monkeypatch.setattr(fast_client.obstore, "put", fail)
+    for face in (first, second):
+        assert store.put(face.key, face.payload, face.sha256).outcome == "created"
+    assert asked == ["obstore"]
+    assert store.put(first.key, first.payload, first.sha256).outcome == "already"
+
+
+@pytest.mark.parametrize("server", ["weed"], indirect=True)
+def test_obstore_alone_stores_a_face_and_confirms_one(made, each_client, monkeypatch):
+    store, face = open_store(made), drawn_face()
+    if each_client == "obstore":
+        client = store._bucket._client
+        monkeypatch.setattr(client, "put_object", None)
+        monkeypatch.setattr(client, "head_object", None)
+    assert store.put(face.key, face.payload, face.sha256).outcome == "created"
+    assert store._bucket.holds(face.key, face.payload, face.sha256)
+    assert store._bucket.holds(face.key, face.payload[::-1], "0" * 64) is False

@@ -34,6 +34,7 @@ def store(request, tmp_path):
     return open_store(request.getfixturevalue("made"))
 
 
+@pytest.mark.usefixtures("each_client")
 @pytest.mark.parametrize("server", ["moto", "weed"], indirect=True)
 def test_every_store_creates_notices_copies_and_repairs(store, server):
     store.check()
