@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import sys
+import threading
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -258,7 +260,24 @@ def main() -> None:
         app()
     except FaceAppError as error:
         sys.stderr.write(f"face-app: {error}\n")
-        sys.exit(error.exit_code)
+        _end(error.exit_code)
+    except SystemExit as end:
+        _end(end.code)
+
+
+def _end(code: str | int | None) -> None:
+    """End the process, also around a thread that hangs.
+
+    A camera's read or a dead mount may hold a thread inside C++ for ever. Where the interpreter shuts down around one,
+    the process ends by SIGABRT as soon as that thread comes back.
+    """
+    left_behind = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    if not left_behind or not isinstance(code, int):
+        sys.exit(code)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
