@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from face_app import __version__
-from face_app.errors import FaceAppError, StillWaitingError
+from face_app.errors import FaceAppError, SettingsError, StillWaitingError
 from face_app.metrics import ask
-from face_app.settings import CloudSettings, EdgeSettings, HealthSettings, load
+from face_app.settings import CloudSettings, EdgeSettings, HealthSettings, Store, load
 
 if TYPE_CHECKING:
     from face_app.edge.summary import CaptureSummary
@@ -171,21 +171,24 @@ def verify(  # noqa: PLR0913
     At the edge: waits for the receipt. With --store-config, or in the cloud with --object and --sha256:
     fetches the object, compares its SHA-256 and prints its URL.
     """
-    report: dict[str, Any] = {}
+    if bool(key) != bool(sha256):
+        raise SettingsError("--object and --sha256 belong together: give both, or neither to put a test card in")
+    store: Store | None = None
     if key and sha256:
-        store_config = store_config or config
+        store = load(CloudSettings, store_config or config, {}).store
+        report: dict[str, Any] = {"key": key, "sha256": sha256}
     else:
         from face_app.edge import verify as edge  # noqa: PLC0415
 
         settings = load(EdgeSettings, config, {})
         _log(settings.log)
-        probe = edge.run(settings, wait=wait)
-        key, sha256, report = probe.key, probe.sha256, asdict(probe)
-    if store_config or not report:
+        if store_config:  # read before the card goes in: a wrong setting must not leave one in the outbox
+            store = load(CloudSettings, store_config, {}).store
+        report = asdict(edge.run(settings, wait=wait))
+    if store:
         from face_app.cloud import verify as cloud  # noqa: PLC0415
 
-        store = load(CloudSettings, store_config, {}).store
-        report |= {"key": key, "sha256": sha256, "url": cloud.run(store, key, sha256, wait=wait)}
+        report["url"] = cloud.run(store, report["key"], report["sha256"], wait=wait)
     typer.echo(json.dumps(report) if as_json else "\n".join(f"{name}: {value}" for name, value in report.items()))
 
 

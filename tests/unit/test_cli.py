@@ -1,0 +1,85 @@
+"""The command line as a person or a playbook uses it."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    return tmp_path / "outbox.db"
+
+
+@pytest.fixture
+def face_app(outbox):
+    """Run `face-app ...` to its end: exit code, standard output, standard error."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("FACE_APP_")},
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "FACE_APP_OUTBOX__PATH": str(outbox),
+    }
+
+    def run(*arguments, **settings):
+        done = subprocess.run(
+            [sys.executable, "-m", "face_app", *map(str, arguments)],
+            env={**environment, **settings},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    """Settings of a subscriber whose store is a plain folder."""
+    store = tmp_path / "store"
+    store.mkdir()
+    file = tmp_path / "cloud.toml"
+    file.write_text(f'[store]\nkind = "directory"\npath = "{store}"\n')
+    return file
+
+
+@pytest.mark.parametrize("half", [("--object", "a/b.jpg"), ("--sha256", "0" * 64)])
+def test_verify_of_half_an_object_is_refused_and_puts_no_card_in(face_app, outbox, half):
+    code, _, err = face_app("verify", *half, "--wait", 0)
+    assert (code, err) == (
+        2,
+        "face-app: --object and --sha256 belong together: give both, or neither to put a test card in\n",
+    )
+    assert not outbox.exists()
+
+
+def test_verify_reads_the_settings_of_the_store_before_it_puts_a_card_in(face_app, outbox, tmp_path):
+    wrong = tmp_path / "cloud.toml"
+    wrong.write_text('[store]\nkind = "magic"\n')
+    code, _, err = face_app("verify", "--store-config", wrong, "--wait", 0)
+    assert (code, err.startswith("face-app: store.kind = 'magic'")) == (2, True)
+    assert not outbox.exists()
+
+
+def test_verify_puts_the_card_in_with_the_settings_of_the_edge(face_app, cloud, outbox, tmp_path):
+    edge = tmp_path / "edge.toml"
+    edge.write_text("[broker]\nport = 1\n")
+    code, _, err = face_app("verify", "--store-config", cloud, "--wait", 0, FACE_APP_CONFIG=str(edge))
+    assert (code, "and waits: broker localhost:1 is not reached" in err) == (8, True)
+    assert outbox.exists()
+
+
+def test_verify_of_an_object_fetches_and_compares_it(face_app, cloud, tmp_path):
+    (tmp_path / "store" / "face.jpg").write_bytes(b"face")
+    sha256 = hashlib.sha256(b"face").hexdigest()
+    code, out, _ = face_app("verify", "--config", cloud, "--object", "face.jpg", "--sha256", sha256, "--json")
+    assert (code, json.loads(out)) == (
+        0,
+        {"key": "face.jpg", "sha256": sha256, "url": f"file://{tmp_path}/store/face.jpg"},
+    )
+    code, _, err = face_app("verify", "--config", cloud, "--object", "face.jpg", "--sha256", "0" * 64)
+    assert (code, f"expected {'0' * 64}" in err) == (8, True)
