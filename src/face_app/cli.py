@@ -145,7 +145,7 @@ def subscribe(
     *,
     config: Config = None,
     broker: Host = None,
-    store: Annotated[Path | None, typer.Option(help="Keep faces in this plain folder.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Keep faces in this plain folder; it is made at the start.")] = None,
 ) -> None:
     """Take faces from the broker into the store and send receipts."""
     from face_app.cloud import subscriber as program  # noqa: PLC0415
@@ -153,6 +153,10 @@ def subscribe(
     folder = {"store.kind": "directory", "store.path": store} if store else {}
     settings = load(CloudSettings, config, {**folder, **_broker(broker)})
     _log(settings.log)
+    if store:
+        from face_app.cloud import bucket  # noqa: PLC0415
+
+        bucket.ensure(settings.store, check=False)
     program.run(settings)
 
 

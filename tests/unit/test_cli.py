@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from services.mosquitto import mosquitto
+
 
 @pytest.fixture
 def outbox(tmp_path):
@@ -83,3 +85,13 @@ def test_verify_of_an_object_fetches_and_compares_it(face_app, cloud, tmp_path):
     )
     code, _, err = face_app("verify", "--config", cloud, "--object", "face.jpg", "--sha256", "0" * 64)
     assert (code, f"expected {'0' * 64}" in err) == (8, True)
+
+
+def test_subscribe_makes_the_folder_of_its_option_and_no_other(face_app, cloud, tmp_path):
+    with mosquitto(["allow_anonymous false"]) as broker:
+        address = f"{broker.host}:{broker.port}"
+        assert face_app("subscribe", "--store", tmp_path / "new" / "faces", "--broker", address)[0] == 5
+        (tmp_path / "store").rmdir()
+        assert face_app("subscribe", "--config", cloud, "--broker", address)[0] == 5
+    assert (tmp_path / "new" / "faces").is_dir()
+    assert not (tmp_path / "store").exists()

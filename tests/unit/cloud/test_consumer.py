@@ -59,6 +59,7 @@ def consuming(broker, store, *, kept=None, **changes):
 
 @pytest.fixture
 def folder(tmp_path):
+    (tmp_path / "store").mkdir()
     return Store(kind="directory", path=tmp_path / "store")
 
 
