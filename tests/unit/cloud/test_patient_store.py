@@ -116,6 +116,15 @@ def test_checks_say_what_is_wrong_before_the_first_face(moody, store, monkeypatc
     wait_until(lambda: store.problem == "")
 
 
+def test_an_error_nobody_foresaw_does_not_end_the_checks(moody, store, monkeypatch):
+    monkeypatch.setattr(patient_store, "FIRST_PAUSE", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(moody, "check", lambda: {}["ETag"])
+        store.start()
+        wait_until(lambda: store.problem == "the check of the store failed: KeyError('ETag')")
+    wait_until(lambda: store.problem == "")
+
+
 def test_a_store_that_only_reads_is_not_called_well(moody, store, monkeypatch):
     monkeypatch.setattr(patient_store, "CHECK_EVERY", 0.01)
     moody.puts = "may not write"
