@@ -136,7 +136,8 @@ def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
             if image.width * image.height > max_pixels:
                 raise MessageError("too-many-pixels", f"{image.width}x{image.height} > {max_pixels}")
             image.load()
-            suffix = "jpg" if image.format == "JPEG" else "png"
+            # Pillow calls the JPEG of a camera that keeps a preview beside the picture MPO.
+            suffix = "png" if image.format == "PNG" else "jpg"
             return FaceImage(suffix, image.size, _metadata(image.getexif()))
     except (MessageError, MemoryError):
         raise

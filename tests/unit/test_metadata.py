@@ -50,6 +50,14 @@ def test_round_trip_keeps_pixels_and_story(kind, suffix):
         assert before.tobytes() == after.tobytes()
 
 
+def test_the_jpeg_of_a_camera_that_keeps_a_preview_in_it_is_a_jpeg():
+    file, image = io.BytesIO(), Image.linear_gradient("L").convert("RGB")
+    image.save(file, "MPO", save_all=True, append_images=[image.resize((64, 64))])
+    with Image.open(io.BytesIO(file.getvalue())) as opened:
+        assert opened.format == "MPO"
+    assert read_image(file.getvalue(), max_pixels=1_000_000).suffix == "jpg"
+
+
 def test_bare_image_has_no_metadata():
     assert read_image(encoded("PNG"), max_pixels=1_000_000).metadata is None
 
