@@ -34,7 +34,7 @@ bucket_app = typer.Typer(no_args_is_help=True, help="The bucket itself.")
 app.add_typer(bucket_app, name="bucket")
 
 Config = Annotated[Path | None, typer.Option(help="TOML settings file; FACE_APP_CONFIG names it too.")]
-Host = Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="The broker.")]
+Host = Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="The broker; of IPv6: [::1]:1883.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
 
 
@@ -46,8 +46,11 @@ class Program(str, Enum):
 
 
 def _broker(host: str | None) -> dict[str, Any]:
-    name, colon, port = (host or "").rpartition(":")
-    return {"broker.host": name, "broker.port": port} if colon and port.isdigit() else {"broker.host": host}
+    name, _, port = (host or "").rpartition(":")
+    # With more than one colon it is an IPv6 address, whose port is told from it only by brackets.
+    if port.isdigit() and name and (":" not in name or name.endswith("]")):
+        return {"broker.host": name.strip("[]"), "broker.port": port}
+    return {"broker.host": host.strip("[]") if host else None}
 
 
 def _log(level: str) -> None:
@@ -285,7 +288,3 @@ def _end(code: str | int | None) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-if __name__ == "__main__":
-    main()

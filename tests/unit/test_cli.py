@@ -3,11 +3,16 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from face_app.cli import _broker
+from face_app.settings import EdgeSettings, load
 from services.mosquitto import mosquitto
 
 
@@ -85,6 +90,40 @@ def test_verify_of_an_object_fetches_and_compares_it(face_app, cloud, tmp_path):
     )
     code, _, err = face_app("verify", "--config", cloud, "--object", "face.jpg", "--sha256", "0" * 64)
     assert (code, f"expected {'0' * 64}" in err) == (8, True)
+
+
+@pytest.mark.parametrize(
+    ("argument", "host", "port"),
+    [
+        ("broker", "broker", 1883),
+        ("broker:1884", "broker", 1884),
+        ("127.0.0.1:1884", "127.0.0.1", 1884),
+        ("::1", "::1", 1883),
+        ("[::1]", "::1", 1883),
+        ("[::1]:1884", "::1", 1884),
+        ("fe80::1:2", "fe80::1:2", 1883),
+    ],
+)
+def test_the_broker_of_the_command_line(argument, host, port):
+    broker = load(EdgeSettings, None, _broker(argument)).broker
+    assert (broker.host, broker.port) == (host, port)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="a process 1 of our own needs root")
+def test_process_1_ends_by_a_signal_that_comes_while_it_loads(tmp_path):
+    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-m", "face_app", "send"]
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "FACE_APP_OUTBOX__PATH": str(tmp_path / "outbox.db")}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as outside:
+        children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children")
+        while not children.read_text().strip():
+            time.sleep(0.01)
+        time.sleep(0.4)
+        os.kill(int(children.read_text()), signal.SIGTERM)
+        try:
+            assert outside.wait(8) in {0, 128 + signal.SIGTERM}
+        finally:
+            outside.kill()
 
 
 def test_subscribe_makes_the_folder_of_its_option_and_no_other(face_app, cloud, tmp_path):

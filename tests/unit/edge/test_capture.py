@@ -11,6 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from face_app.edge import capture
+from face_app.edge.detect import load_detector
 from face_app.edge.outbox import Outbox
 from face_app.errors import DetectorError, OutboxError, SettingsError, SourceError
 from face_app.metadata import read_image
@@ -128,6 +129,20 @@ def test_a_signal_ends_a_camera_cleanly(face_app, hang, times):
             assert (code, summary_of(out)["waiting"]) == (0, 0), err
             assert time.monotonic() - started < 5
             assert "FATAL" not in err
+
+
+def test_a_signal_while_the_detector_is_loaded_ends_it_cleanly(path, clip, monkeypatch):
+    def load(settings):
+        signal.raise_signal(signal.SIGTERM)
+        return load_detector(settings)
+
+    monkeypatch.setattr(capture, "load_detector", load)
+    settings = EdgeSettings(camera={"source": str(clip), "loop": True}, outbox={"path": path}, broker={"port": 1})
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("the signal came before its handler"))
+    try:
+        assert capture.run(settings, wait=0).captured <= 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _committed(path):
