@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from face_app import __version__
 from face_app.cli import _broker
 from face_app.settings import EdgeSettings, load
 from services.mosquitto import mosquitto
+from services.ports import free_port
 
 
 @pytest.fixture
@@ -134,3 +136,34 @@ def test_subscribe_makes_the_folder_of_its_option_and_no_other(face_app, cloud, 
         assert face_app("subscribe", "--config", cloud, "--broker", address)[0] == 5
     assert (tmp_path / "new" / "faces").is_dir()
     assert not (tmp_path / "store").exists()
+
+
+def test_check_reads_and_stops(face_app, cloud, tmp_path):
+    assert face_app("check", "cloud", "--config", cloud) == (0, "", "")
+    code, out, err = face_app("check", "edge", "--config", cloud)
+    assert (code, out) == (2, "")
+    assert err == "face-app: store: unknown setting; remove it or correct its name\n"
+
+
+def test_version(face_app):
+    assert face_app("--version") == (0, f"face-app {__version__}\n", "")
+
+
+def test_health_of_a_program_that_does_not_run(face_app):
+    port = free_port()
+    code, out, err = face_app("health", "--json", FACE_APP_METRICS__PORT=str(port))
+    assert code == 1
+    assert json.loads(out)["ready"] is False
+    assert err.startswith(f"face-app: no answer on 127.0.0.1:{port}")
+    assert "Traceback" not in err
+
+
+def test_the_bucket_of_a_plain_folder(face_app, cloud, tmp_path):
+    (tmp_path / "store").rmdir()
+    assert face_app("bucket", "list", "--config", cloud)[0] == 6
+    assert face_app("bucket", "ensure", "--check", "--config", cloud)[:2] == (0, "changed\n")
+    assert face_app("bucket", "ensure", "--config", cloud)[:2] == (0, "changed\n")
+    assert face_app("bucket", "ensure", "--config", cloud)[:2] == (0, "ok\n")
+    (tmp_path / "store" / "face.jpg").write_bytes(b"face")
+    assert face_app("bucket", "list", "--config", cloud)[:2] == (0, "face.jpg\n")
+    assert face_app("bucket", "url", "face.jpg", "--config", cloud)[1] == f"file://{tmp_path}/store/face.jpg\n"
