@@ -7,7 +7,7 @@ import time
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
-from face_app.cloud import patient_store
+from face_app.cloud import patient_store, store_state
 from face_app.cloud.patient_store import PatientStore, StoppedError
 from face_app.cloud.stores.directory import DirectoryStore
 from face_app.errors import StoreError
@@ -81,6 +81,16 @@ def test_a_put_waits_and_each_change_is_logged_once(moody, store, monkeypatch, c
         "the disk is full (faces wait; trying again)",
         "the store works",
     ]
+
+
+def test_a_problem_that_lasts_is_told_again(moody, store, monkeypatch, caplog):
+    monkeypatch.setattr(patient_store, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(patient_store, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(store_state, "REPEAT_SECONDS", 0.2, raising=False)
+    moody.puts = "the disk is full"
+    put_in_thread(store, drawn_face())
+    wait_until(lambda: caplog.text.count("the disk is full") == 3)
+    assert moody.calls > 6
 
 
 def test_one_success_wakes_everybody(moody, store, monkeypatch):
