@@ -148,7 +148,9 @@ def subscribe(
     *,
     config: Config = None,
     broker: Host = None,
-    store: Annotated[Path | None, typer.Option(help="Keep faces in this plain folder; it is made at the start.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Keep faces in this plain folder; it is made at the start.")
+    ] = None,
 ) -> None:
     """Take faces from the broker into the store and send receipts."""
     from face_app.cloud import subscriber as program  # noqa: PLC0415

@@ -142,7 +142,7 @@ def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
     except (MessageError, MemoryError):
         raise
     except Exception as error:
-        # Pillow's own OSErrors carry no errno. One that does, like a MemoryError, tells of this machine, not of the image.
+        # Pillow's own OSErrors carry no errno. One that does tells of this machine, as a MemoryError does.
         if isinstance(error, OSError) and error.errno:
             raise
         raise MessageError("not-an-image", f"{type(error).__name__}: {error}"[:200]) from error

@@ -15,7 +15,7 @@ def _jpeg(value: int) -> bytes:
 
 @contextmanager
 def mjpeg_camera(port: int, *, frames: int = 10_000, rate: float = 50.0, hang: bool = False) -> Iterator[str]:
-    """Give the address of a camera of `frames` pictures a connection, ever brighter; then it hangs up, or only hangs."""
+    """Give the address of a camera: `frames` pictures a connection, ever brighter; then it hangs up, or only hangs."""
     done = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):

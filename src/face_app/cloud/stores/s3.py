@@ -57,6 +57,6 @@ class S3Store:
 
 
 def _knows_no_conditions(error: ClientError) -> bool:
-    """Whether the condition is what was refused; any other 400, such as of a cut body, says nothing about conditions."""
+    """Whether the condition is what was refused; another 400, as of a cut body, says nothing of it."""
     status = error_status(error)
     return status == 501 or (status == 400 and error_code(error) in {"NotImplemented", "InvalidArgument"})

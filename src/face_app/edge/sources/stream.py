@@ -14,7 +14,7 @@ SCHEMES = {"http", "https", "rtsp", "rtsps"}
 def masked(address: str) -> str:
     """Leave out of an address what the log must never show: user, password and query.
 
-    A password may hold a character that belongs escaped, so what stands before the last @ goes before anything is split.
+    A password may hold what belongs escaped, so all before the last @ goes before anything is split.
     """
     scheme, _, rest = address.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
