@@ -1,5 +1,21 @@
-"""`python -m face_app`."""
+"""`face-app`, and `python -m face_app`."""
 
-from face_app.cli import main
+import signal
+import sys
+from types import FrameType
 
-main()
+
+def main() -> None:
+    """Be able to end first, then load the rest: that takes a second, and process 1 of a container ignores SIGTERM."""
+    signal.signal(signal.SIGTERM, _end)
+    from face_app.cli import main as run  # noqa: PLC0415
+
+    run()
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

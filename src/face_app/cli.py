@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import sys
+import threading
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -11,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from face_app import __version__
-from face_app.errors import AuditError, FaceAppError, StillWaitingError
+from face_app.errors import AuditError, FaceAppError, SettingsError, StillWaitingError
 from face_app.ledger import opened_ledgers, write_ledger
 from face_app.metrics import ask
-from face_app.settings import CloudSettings, EdgeSettings, HealthSettings, load
+from face_app.settings import CloudSettings, EdgeSettings, HealthSettings, Store, load
 
 if TYPE_CHECKING:
     from face_app.edge.summary import CaptureSummary
@@ -33,7 +35,7 @@ bucket_app = typer.Typer(no_args_is_help=True, help="The bucket itself.")
 app.add_typer(bucket_app, name="bucket")
 
 Config = Annotated[Path | None, typer.Option(help="TOML settings file; FACE_APP_CONFIG names it too.")]
-Host = Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="The broker.")]
+Host = Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="The broker; of IPv6: [::1]:1883.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
 
 
@@ -45,8 +47,11 @@ class Program(str, Enum):
 
 
 def _broker(host: str | None) -> dict[str, Any]:
-    name, colon, port = (host or "").rpartition(":")
-    return {"broker.host": name, "broker.port": port} if colon and port.isdigit() else {"broker.host": host}
+    name, _, port = (host or "").rpartition(":")
+    # With more than one colon it is an IPv6 address, whose port is told from it only by brackets.
+    if port.isdigit() and name and (":" not in name or name.endswith("]")):
+        return {"broker.host": name.strip("[]"), "broker.port": port}
+    return {"broker.host": host.strip("[]") if host else None}
 
 
 def _log(level: str) -> None:
@@ -177,7 +182,9 @@ def subscribe(
     *,
     config: Config = None,
     broker: Host = None,
-    store: Annotated[Path | None, typer.Option(help="Keep faces in this plain folder.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Keep faces in this plain folder; it is made at the start.")
+    ] = None,
 ) -> None:
     """Take faces from the broker into the store and send receipts."""
     from face_app.cloud import subscriber as program  # noqa: PLC0415
@@ -185,6 +192,10 @@ def subscribe(
     folder = {"store.kind": "directory", "store.path": store} if store else {}
     settings = load(CloudSettings, config, {**folder, **_broker(broker)})
     _log(settings.log)
+    if store:
+        from face_app.cloud import bucket  # noqa: PLC0415
+
+        bucket.ensure(settings.store, check=False)
     program.run(settings)
 
 
@@ -203,21 +214,24 @@ def verify(  # noqa: PLR0913
     At the edge: waits for the receipt. With --store-config, or in the cloud with --object and --sha256:
     fetches the object, compares its SHA-256 and prints its URL.
     """
-    report: dict[str, Any] = {}
+    if bool(key) != bool(sha256):
+        raise SettingsError("--object and --sha256 belong together: give both, or neither to put a test card in")
+    store: Store | None = None
     if key and sha256:
-        store_config = store_config or config
+        store = load(CloudSettings, store_config or config, {}).store
+        report: dict[str, Any] = {"key": key, "sha256": sha256}
     else:
         from face_app.edge import verify as edge  # noqa: PLC0415
 
         settings = load(EdgeSettings, config, {})
         _log(settings.log)
-        probe = edge.run(settings, wait=wait)
-        key, sha256, report = probe.key, probe.sha256, asdict(probe)
-    if store_config or not report:
+        if store_config:  # read before the card goes in: a wrong setting must not leave one in the outbox
+            store = load(CloudSettings, store_config, {}).store
+        report = asdict(edge.run(settings, wait=wait))
+    if store:
         from face_app.cloud import verify as cloud  # noqa: PLC0415
 
-        store = load(CloudSettings, store_config, {}).store
-        report |= {"key": key, "sha256": sha256, "url": cloud.run(store, key, sha256, wait=wait)}
+        report["url"] = cloud.run(store, report["key"], report["sha256"], wait=wait)
     typer.echo(json.dumps(report) if as_json else "\n".join(f"{name}: {value}" for name, value in report.items()))
 
 
@@ -323,8 +337,21 @@ def main() -> None:
         app()
     except FaceAppError as error:
         sys.stderr.write(f"face-app: {error}\n")
-        sys.exit(error.exit_code)
+        _end(error.exit_code)
+    except SystemExit as end:
+        _end(end.code)
 
 
-if __name__ == "__main__":
-    main()
+def _end(code: str | int | None) -> None:
+    """End the process, also around a thread that hangs.
+
+    A camera's read or a dead mount may hold a thread inside C++ for ever. Where the interpreter shuts down around one,
+    the process ends by SIGABRT as soon as that thread comes back.
+    """
+    left_behind = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    if not left_behind or not isinstance(code, int):
+        sys.exit(code)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

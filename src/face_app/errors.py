@@ -57,12 +57,12 @@ class StillWaitingError(FaceAppError):
     """The program ends while faces wait in the outbox. None of them is lost.
 
     Attributes:
-        summary: What the program would have returned.
+        summary: What the program would have returned, where that is something.
     """
 
     exit_code = 7
 
-    def __init__(self, line: str, summary: Any) -> None:
+    def __init__(self, line: str, summary: Any = None) -> None:
         super().__init__(line)
         self.summary = summary
 

@@ -124,7 +124,10 @@ def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
         max_pixels: Refuse more than this before anything is decoded.
 
     Raises:
-        MessageError: With the reason ``empty``, ``not-an-image``, ``too-many-pixels`` or ``bad-metadata``.
+        MessageError: With the reason ``empty``, ``not-an-image``, ``too-many-pixels``, ``bad-metadata`` or
+            ``unknown-schema``.
+        MemoryError: This machine is short of memory; nothing is known about the image.
+        OSError: This machine fails in another way; nothing is known about the image.
     """
     if not payload:
         raise MessageError("empty", "the message has no payload")
@@ -133,11 +136,15 @@ def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
             if image.width * image.height > max_pixels:
                 raise MessageError("too-many-pixels", f"{image.width}x{image.height} > {max_pixels}")
             image.load()
-            suffix = "jpg" if image.format == "JPEG" else "png"
+            # Pillow calls the JPEG of a camera that keeps a preview beside the picture MPO.
+            suffix = "png" if image.format == "PNG" else "jpg"
             return FaceImage(suffix, image.size, _metadata(image.getexif()))
-    except MessageError:
+    except (MessageError, MemoryError):
         raise
     except Exception as error:
+        # Pillow's own OSErrors carry no errno. One that does tells of this machine, as a MemoryError does.
+        if isinstance(error, OSError) and error.errno:
+            raise
         raise MessageError("not-an-image", f"{type(error).__name__}: {error}"[:200]) from error
 
 
@@ -150,7 +157,8 @@ def _metadata(exif: Image.Exif) -> FaceMetadata | None:
     try:
         document = json.loads(comment.removeprefix(_COMMENT))
         if document["schema"] != SCHEMA:
-            raise MessageError("unknown-schema", f"{document['schema']!r}, this program reads {SCHEMA}")
+            cure = "upgrade the cloud, then `face-app outbox retry` at the edge sends it again"
+            raise MessageError("unknown-schema", f"{document['schema']!r:.20}, this program reads {SCHEMA}; {cure}")
         when = f"{detail[base.DateTimeOriginal]}.{detail[base.SubsecTimeOriginal]}"
         metadata = FaceMetadata(
             id=FaceId.parse(detail[base.ImageUniqueID]),

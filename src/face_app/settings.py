@@ -30,7 +30,10 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+PREFIX = "FACE_APP_"
 CONFIG_VARIABLE = "FACE_APP_CONFIG"
+OTHER_VARIABLES = {CONFIG_VARIABLE, "FACE_APP_EXTRA_CA"}
+"""Names in the environment that are no settings; the second one is the playbooks'."""
 
 
 def _this_host() -> str:
@@ -139,7 +142,7 @@ Model = TypeVar("Model", bound=BaseSettings)
 
 
 class _Program(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="FACE_APP_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
     log: LogLevel = Field("info", description="Least severity that is logged.")
 
@@ -212,7 +215,7 @@ class CloudSettings(_Program):
 class HealthSettings(_Program):
     """The part of either program's settings that ``face-app health`` needs."""
 
-    model_config = SettingsConfigDict(env_prefix="FACE_APP_", env_nested_delimiter="__", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True)
 
     metrics: Metrics = Metrics()
 
@@ -233,12 +236,26 @@ def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) 
     file = os.environ.get(CONFIG_VARIABLE)
     if file and not Path(file).is_file():
         raise SettingsError(f"{file}: no such settings file; change --config or {CONFIG_VARIABLE}")
+    _refuse_unknown_variables()
     try:
         return model(**_nested(overrides))
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(each) for each in error.errors())) from error
     except (SourceSettingsError, ValueError, OSError) as error:
         raise SettingsError(f"{file or 'environment'}: {error}") from error
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse names in the environment that no program has: pydantic refuses such names in a file only.
+
+    One environment may serve both programs, so what the other one has is let through.
+    """
+    known = {name for model in (EdgeSettings, CloudSettings) for name in model.model_fields}
+    for variable in sorted(os.environ.keys() - OTHER_VARIABLES):
+        if variable.upper().startswith(PREFIX):
+            name = variable[len(PREFIX) :].lower()
+            if name.partition("__")[0] not in known:
+                raise SettingsError(f"{variable}: unknown setting; remove it or correct its name")
 
 
 def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:

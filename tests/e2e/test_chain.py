@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.metadata import read_image
-from services.chain import EDGE, Chain, chain
+from services.chain import EDGE, Broker, Chain, chain
 from services.clips import face_clip
 from services.seaweedfs import seaweedfs
 
@@ -53,14 +54,32 @@ def test_a_clip_without_a_face_adds_nothing(running):
     assert running.keys() == before
 
 
+@pytest.mark.parametrize("end", [Broker.stop, Broker.kill], ids=["stopped", "killed"])
 @pytest.mark.parametrize("broker", ["cloud", "forwarder", "edge"])
-def test_faces_of_an_outage_come_afterwards_each_once(running, broker, tmp_path):
+def test_faces_of_an_outage_come_afterwards_each_once(running, broker, end, tmp_path):
     clip = face_clip(tmp_path / "clip.avi", seconds=2)
     before = running.keys()
-    running.brokers[broker].stop()
+    end(running.brokers[broker])
     summary = running.capture(clip, "--loop", "--stop-after", "20", wait=0)
     assert (summary["captured"], summary["stored"], summary["waiting"]) == (20, 0, 20)
     assert running.keys() == before
     running.brokers[broker].start()
     running.send()
     assert len(running.keys() - before) == 20
+    assert running.stored() == running.committed()
+
+
+@pytest.mark.parametrize("broker", ["cloud", "forwarder", "edge"])
+def test_a_broker_killed_while_faces_pass_it_loses_none(running, broker, tmp_path):
+    clip = face_clip(tmp_path / "clip.avi", seconds=2)
+    before = running.committed()
+    with running.capturing(clip, "--loop", "--stop-after", "60") as capture:
+        while len(running.committed()) < len(before) + 10:
+            assert capture.poll() is None
+            time.sleep(0.02)
+        running.brokers[broker].kill()
+        running.brokers[broker].start()
+        assert capture.wait(120) in {0, 7}
+    running.send()
+    assert len(running.committed()) == len(before) + 60
+    assert running.stored() == running.committed()

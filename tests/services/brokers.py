@@ -38,12 +38,13 @@ def rendered(role: str, template: str, variables: dict[str, Any]) -> str:
 
 @dataclass
 class Broker:
-    """One Mosquitto that can be stopped and started again on the same port."""
+    """One Mosquitto that can be stopped or killed, and started again on the same port."""
 
     name: str
     folder: Path
     port: int
     _running: ExitStack = field(default_factory=ExitStack)
+    _process: Popen[bytes] | None = None
 
     def write(self, role: str, template: str, variables: dict[str, Any], changes: dict[str, str]) -> None:
         text = rendered(role, template, variables | {f"__{role}_config": str(self.folder)})
@@ -56,12 +57,19 @@ class Broker:
 
     def start(self) -> Popen[bytes]:
         log = self.folder / "log"
-        running = self._running.enter_context(process(["mosquitto", "-c", self.folder / "mosquitto.conf"], log))
-        wait_for_port(self.port, running)
-        return running
+        self._process = self._running.enter_context(process(["mosquitto", "-c", self.folder / "mosquitto.conf"], log))
+        wait_for_port(self.port, self._process)
+        return self._process
 
     def stop(self) -> None:
         self._running.close()
+
+    def kill(self) -> None:
+        """End it as a power cut does: it writes nothing any more."""
+        assert self._process
+        self._process.kill()
+        self._process.wait()
+        self.stop()
 
 
 def configure_edge_broker(broker: Broker, edge: str, password: str) -> None:

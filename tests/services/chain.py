@@ -1,16 +1,20 @@
 """Both ends as processes: three brokers with the roles' own configurations, the store, and the two programs."""
 
+import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from face_app.cloud import bucket
+from face_app.cloud.stores.s3_bucket import S3Bucket
+from face_app.metadata import read_image
 from face_app.settings import Store
 from services.authority import Authority
 from services.brokers import Broker, configure_cloud_broker, configure_edge_broker, configure_forwarder
@@ -47,10 +51,35 @@ class Chain:
         summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return summary
 
+    @contextmanager
+    def capturing(self, source: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run `face-app capture` beside the test."""
+        command = [sys.executable, "-m", "face_app", "capture", "--config", self.home / "edge.toml"]
+        command += ["--source", source, "--pace", "fast", *arguments]
+        with process(command, self.home / "capture.log", env=dict(os.environ)) as running:
+            yield running
+
     def send(self) -> None:
         """Send what waits, until nothing does."""
         command = [sys.executable, "-m", "face_app", "send", "--config", str(self.home / "edge.toml"), "--until-empty"]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
+
+    def committed(self) -> dict[str, str]:
+        """Every face that was ever committed at the edge: from its id to its SHA-256, as the outbox has them."""
+        if not (self.home / "outbox.db").exists():
+            return {}
+        with closing(sqlite3.connect(self.home / "outbox.db")) as outbox:
+            return dict(outbox.execute("SELECT id, sha256 FROM faces").fetchall())
+
+    def stored(self) -> dict[str, str]:
+        """Every face in the bucket: from the id inside its file to the SHA-256 of its bytes."""
+        objects = S3Bucket(self.store)
+        files = [objects.get(key) for key in self.keys()]
+        found = [(read_image(file, max_pixels=10_000_000).metadata, file) for file in files if file]
+        assert len(found) == len(files)
+        ids = {str(metadata.id): hashlib.sha256(file).hexdigest() for metadata, file in found if metadata}
+        assert len(ids) == len(files), "an object without a story, or a face in two objects"
+        return ids
 
     def keys(self) -> set[str]:
         """All objects in the bucket."""

@@ -1,8 +1,11 @@
 """The metadata goes into the file, comes out again, and other tools can read it."""
 
+import errno
 import io
+import os
 import shutil
 import subprocess
+import sys
 from datetime import datetime, timezone
 
 import pytest
@@ -47,6 +50,14 @@ def test_round_trip_keeps_pixels_and_story(kind, suffix):
         assert before.tobytes() == after.tobytes()
 
 
+def test_the_jpeg_of_a_camera_that_keeps_a_preview_in_it_is_a_jpeg():
+    file, image = io.BytesIO(), Image.linear_gradient("L").convert("RGB")
+    image.save(file, "MPO", save_all=True, append_images=[image.resize((64, 64))])
+    with Image.open(io.BytesIO(file.getvalue())) as opened:
+        assert opened.format == "MPO"
+    assert read_image(file.getvalue(), max_pixels=1_000_000).suffix == "jpg"
+
+
 def test_bare_image_has_no_metadata():
     assert read_image(encoded("PNG"), max_pixels=1_000_000).metadata is None
 
@@ -64,6 +75,55 @@ def test_garbage_is_refused_with_its_reason(payload, reason):
     with pytest.raises(MessageError) as refused:
         read_image(payload, max_pixels=1_000_000)
     assert refused.value.reason == reason
+
+
+SHORT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+from face_app.errors import MessageError
+from face_app.metadata import read_image
+
+payload = sys.stdin.buffer.read()
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+for spare in (20_000_000, 500_000_000):
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + spare, -1))
+    try:
+        print(read_image(payload, max_pixels=10**8).size)
+    except MemoryError:
+        print("no memory")
+    except MessageError as error:
+        print(error.reason)
+"""
+
+
+def test_a_shortage_of_memory_is_no_fault_of_the_image():
+    file = io.BytesIO()
+    Image.new("RGB", (5000, 5000)).save(file, "PNG")
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT_OF_MEMORY],
+        input=file.getvalue(),
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        capture_output=True,
+    )
+    assert done.stdout.decode().splitlines() == ["no memory", "(5000, 5000)"]
+
+
+def test_an_error_of_the_machine_is_no_fault_of_the_image(monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        read_image(encoded("PNG"), max_pixels=1_000_000)
+
+
+def test_a_later_schema_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("face_app.metadata.SCHEMA", 2)
+    written = write_metadata(encoded("PNG"), METADATA)
+    monkeypatch.undo()
+    with pytest.raises(MessageError, match="2, this program reads 1; upgrade the cloud, then `face-app outbox retry`"):
+        read_image(written, max_pixels=1_000_000)
 
 
 def test_large_images_are_refused_before_decoding():

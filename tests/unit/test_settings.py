@@ -3,7 +3,7 @@
 import pytest
 
 from face_app.errors import SettingsError
-from face_app.settings import CloudSettings, EdgeSettings, load
+from face_app.settings import CloudSettings, EdgeSettings, HealthSettings, load
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +46,21 @@ def test_one_line_names_the_setting_and_what_is_allowed(tmp_path, toml, names):
     assert "\n" not in line
     for name in names:
         assert name in line
+
+
+@pytest.mark.parametrize("model", [EdgeSettings, HealthSettings])
+@pytest.mark.parametrize("variable", ["FACE_APP_EGDE", "FACE_APP_BROKR__HOST", "face_app_brokr__host", "FACE_APP_"])
+def test_a_misspelt_name_in_the_environment_is_refused(monkeypatch, model, variable):
+    monkeypatch.setenv(variable, "x")
+    with pytest.raises(SettingsError, match=f"^{variable}: unknown setting"):
+        load(model, None, {})
+
+
+def test_names_of_the_other_program_and_of_the_playbooks_are_let_through(monkeypatch):
+    monkeypatch.setenv("FACE_APP_STORE__BUCKET", "faces")
+    monkeypatch.setenv("FACE_APP_EXTRA_CA", "/ca.pem")
+    monkeypatch.setenv("FACE_APP_LOG", "error")
+    assert load(EdgeSettings, None, {}).log == "error"
 
 
 def test_a_missing_file_is_named(tmp_path):

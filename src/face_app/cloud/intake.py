@@ -53,6 +53,10 @@ def judge(topic: str, payload: bytes, sha256: str, at: datetime, limits: Limits)
         sha256: Hex digest of the payload.
         at: When it arrived (aware).
         limits: What is too large.
+
+    Raises:
+        MemoryError: This machine is short of memory: no verdict, so the sender must not be told of one.
+        OSError: As much.
     """
     match = _EDGE.fullmatch(topic)
     edge = match[1] if match else None

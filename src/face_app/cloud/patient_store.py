@@ -1,5 +1,6 @@
 """A store that may be down for days, and callers that can wait."""
 
+import logging
 import threading
 import time
 
@@ -8,6 +9,8 @@ from prometheus_client import Histogram
 from face_app.cloud.store_state import StoreState
 from face_app.cloud.stores.store import Store, Stored
 from face_app.errors import StoreError
+
+log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 CHECK_EVERY = 30.0
@@ -91,6 +94,11 @@ class PatientStore:
             self._store.check()
         except StoreError as error:
             self._state.failed("check", str(error))
+            return False
+        except Exception as error:
+            # Nobody would ever check again if this ended the thread, and the last word on the store would stand.
+            log.exception("the check of the store failed in a way nobody foresaw")
+            self._state.failed("check", f"the check of the store failed: {error!r}")
             return False
         self._state.succeeded("check")
         return True

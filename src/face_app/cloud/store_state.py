@@ -2,21 +2,25 @@
 
 import logging
 import threading
+import time
 from typing import Literal
 
 log = logging.getLogger(__name__)
 
 Source = Literal["put", "check"]
 
+REPEAT_SECONDS = 300.0
+"""Between two lines about a problem that lasts: whoever looks at the end of the log must find it there."""
+
 
 class StoreState:
-    """Keeps the store's problem, tells of each change once, wakes those who wait when all is well."""
+    """Keeps the store's problem, tells of it now and then, wakes those who wait when all is well."""
 
     def __init__(self) -> None:
         """Start without knowing anything."""
         self._changed = threading.Condition()
         self._problems: dict[Source, str] = {"check": "the store was not checked yet"}
-        self._told: set[str] = set()
+        self._told: dict[str, float] = {}
         self._recoveries = 0
         self._stopping = False
 
@@ -27,11 +31,12 @@ class StoreState:
             return self._problems.get("put") or self._problems.get("check") or ""
 
     def failed(self, source: Source, problem: str) -> None:
-        """Note that a put or a check failed; each problem is logged once an outage."""
+        """Note that a put or a check failed; each problem is logged at once, and again while it lasts."""
         with self._changed:
             self._problems[source] = problem
-            if problem not in self._told:
-                self._told.add(problem)
+            now = time.monotonic()
+            if now - self._told.get(problem, -REPEAT_SECONDS) >= REPEAT_SECONDS:
+                self._told[problem] = now
                 log.error("%s (faces wait; trying again)", problem)
 
     def succeeded(self, source: Source) -> None:

@@ -42,10 +42,10 @@ def run(settings: CloudSettings) -> None:
         SettingsError: A file cannot be read or the metrics' port is taken.
     """
     events: Events = queue.SimpleQueue()
-    store = open_store(settings.store, connections=settings.workers + 1)
-    consumer = Consumer(settings, store, Figures(REGISTRY), on_link=lambda: events.put(Event.LINK))
-    server = serve(settings.metrics, consumer.readiness)
     with _signals(events):
+        store = open_store(settings.store, connections=settings.workers + 1)
+        consumer = Consumer(settings, store, Figures(REGISTRY), on_link=lambda: events.put(Event.LINK))
+        server = serve(settings.metrics, consumer.readiness)
         consumer.start()
         try:
             _wait(consumer, settings.broker, events)

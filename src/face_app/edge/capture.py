@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import nullcontext
 from functools import partial
 
 from face_app.edge import figures, opencv
@@ -49,11 +50,11 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
     started = time.monotonic()
     camera = settings.camera
     opencv.set_up()
-    detector = load_detector(settings.detector)
     tracker = Tracker()
     pulse = Pulse(camera.read_timeout + camera.reopen_max)
     with (
         stop_on_signals() as stop,
+        nullcontext(load_detector(settings.detector)) as detector,  # it takes its time, and a signal may come
         choose_source(camera, stop) as source,
         Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,

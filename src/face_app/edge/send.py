@@ -7,7 +7,7 @@ from face_app.edge.outbox import Outbox
 from face_app.edge.readiness import told
 from face_app.edge.sender import Sender
 from face_app.edge.stop import stop_on_signals
-from face_app.errors import BrokerError
+from face_app.errors import BrokerError, StillWaitingError
 from face_app.settings import EdgeSettings
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ def run(settings: EdgeSettings, *, until_empty: bool) -> None:
     Raises:
         OutboxError: The outbox cannot be opened.
         BrokerError: The broker refuses us for good.
+        StillWaitingError: A signal came with `until_empty` while faces wait.
     """
     report_every = 1 if until_empty else 60
     reported = time.monotonic()
@@ -47,3 +48,6 @@ def run(settings: EdgeSettings, *, until_empty: bool) -> None:
             if waiting and time.monotonic() - reported >= report_every:
                 log.info("%d faces wait, the oldest for %.0f s: %s", waiting, oldest, state.obstacle)
                 reported = time.monotonic()
+        waiting, _ = outbox.backlog()
+        if until_empty and waiting:
+            raise StillWaitingError(f"stopped while {waiting} faces wait in {outbox.path}: {sender.state.obstacle}")

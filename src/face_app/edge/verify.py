@@ -68,7 +68,8 @@ def run(settings: EdgeSettings, *, wait: float) -> Probe:
     if face.state == "refused":
         raise NotVerifiedError(f"the cloud refused the test card {face.id}: {face.reason}")
     if face.state != "stored" or face.settled_at is None:
-        raise NotVerifiedError(f"the test card {face.id} did not arrive within {wait:.0f} s, and waits: {obstacle}")
+        end = "had not arrived when a signal came" if stop.is_set() else f"did not arrive within {wait:.0f} s"
+        raise NotVerifiedError(f"the test card {face.id} {end}, and waits: {obstacle}")
     return Probe(str(face.id), face.key, face.sha256, round((face.settled_at - face.captured_at) * 1000, 1))
 
 

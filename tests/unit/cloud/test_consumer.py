@@ -61,6 +61,7 @@ def consuming(broker, store, *, kept=None, **changes):
 
 @pytest.fixture
 def folder(tmp_path):
+    (tmp_path / "store").mkdir()
     return Store(kind="directory", path=tmp_path / "store")
 
 
@@ -334,6 +335,35 @@ def test_an_error_nobody_foresaw_does_not_end_the_worker(broker, edge, folder, c
         assert receipt.id == drawn_face(2).metadata.id
         assert total(consumer.figures.unexpected) == 1
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_shortage_while_judging_refuses_nothing_and_the_next_copy_is_stored(broker, edge, folder, monkeypatch):
+    def short(*_, **__):
+        raise MemoryError
+
+    with consuming(broker, folder, workers=1) as consumer:
+        with monkeypatch.context() as patch:
+            patch.setattr("face_app.cloud.intake.read_image", short)
+            edge.send(FACE)
+            wait_until(lambda: total(consumer.figures.unexpected) == 1)
+        assert (edge.receipts, kept(folder)) == ([], {})
+        edge.send(FACE)
+        (receipt,) = edge.wait_for_receipts(1)
+    assert receipt.result == "stored"
+    assert kept(folder) == {FACE.key: FACE.payload}
+
+
+def test_a_verdict_is_forgotten_with_the_program(broker, edge, folder, monkeypatch):
+    """A face of a later schema is refused until the cloud is upgraded, and stored when the edge tries it again."""
+    with monkeypatch.context() as patch:
+        patch.setattr("face_app.metadata.SCHEMA", 0)
+        with consuming(broker, folder):
+            edge.send(FACE)
+            assert edge.wait_for_receipts(1)[0].reason == "unknown-schema"
+    with consuming(broker, folder):
+        edge.send(FACE)
+        assert edge.wait_for_receipts(2)[1].result == "stored"
+    assert kept(folder)[FACE.key] == FACE.payload
 
 
 def test_stop_does_not_wait_for_a_store_that_hangs(broker, edge, folder, monkeypatch):

@@ -7,7 +7,7 @@ import time
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
-from face_app.cloud import patient_store
+from face_app.cloud import patient_store, store_state
 from face_app.cloud.patient_store import PatientStore, StoppedError
 from face_app.cloud.stores.directory import DirectoryStore
 from face_app.errors import StoreError
@@ -83,6 +83,16 @@ def test_a_put_waits_and_each_change_is_logged_once(moody, store, monkeypatch, c
     ]
 
 
+def test_a_problem_that_lasts_is_told_again(moody, store, monkeypatch, caplog):
+    monkeypatch.setattr(patient_store, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(patient_store, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(store_state, "REPEAT_SECONDS", 0.2, raising=False)
+    moody.puts = "the disk is full"
+    put_in_thread(store, drawn_face())
+    wait_until(lambda: caplog.text.count("the disk is full") == 3)
+    assert moody.calls > 6
+
+
 def test_one_success_wakes_everybody(moody, store, monkeypatch):
     monkeypatch.setattr(patient_store, "FIRST_PAUSE", 60.0)
     moody.puts = "down"
@@ -113,6 +123,15 @@ def test_checks_say_what_is_wrong_before_the_first_face(moody, store, monkeypatc
     store.start()
     wait_until(lambda: store.problem == "no bucket is mounted there")
     moody.checks = ""
+    wait_until(lambda: store.problem == "")
+
+
+def test_an_error_nobody_foresaw_does_not_end_the_checks(moody, store, monkeypatch):
+    monkeypatch.setattr(patient_store, "FIRST_PAUSE", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(moody, "check", lambda: {}["ETag"])
+        store.start()
+        wait_until(lambda: store.problem == "the check of the store failed: KeyError('ETag')")
     wait_until(lambda: store.problem == "")
 
 

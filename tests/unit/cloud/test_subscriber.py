@@ -28,6 +28,7 @@ def broker():
 def program(tmp_path):
     """Start `face-app subscribe`; its log is in `program.log`."""
     log = tmp_path / "program.log"
+    (tmp_path / "store").mkdir()
 
     @contextmanager
     def start(port, *, metrics=None, store=None):

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from face_app.edge import capture
+from face_app.edge.detect import load_detector
 from face_app.edge.outbox import Outbox
 from face_app.errors import DetectorError, OutboxError, SettingsError, SourceError
 from face_app.metadata import read_image
@@ -18,6 +19,7 @@ from face_app.settings import EdgeSettings, OutboxFile
 from services.clips import empty_frame, write_clip
 from services.cloud import cloud as connected_cloud
 from services.cloud import stored
+from services.mjpeg_camera import mjpeg_camera
 from services.mosquitto import mosquitto
 from services.ports import free_port
 
@@ -108,6 +110,39 @@ def test_a_signal_ends_it_cleanly(face_app, path, clip, number):
     assert time.monotonic() - started < 4
     assert summary_of(out)["waiting"] == summary_of(out)["captured"] > 0
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("hang", "times"), [(False, 4), (True, 1)], ids=["between frames", "inside a read that hangs"])
+def test_a_signal_ends_a_camera_cleanly(face_app, hang, times):
+    """The reader must not be inside OpenCV when the interpreter goes: that ends most processes by SIGABRT."""
+    with mjpeg_camera(free_port(), rate=4, hang=hang, frames=4 if hang else 10_000) as address:
+        for _ in range(times):
+            program = face_app("capture", "--source", address, "--json", "--broker", f"127.0.0.1:{free_port()}")
+            heard = []
+            while "gives frames" not in "".join(heard[-1:]):
+                heard.append(program.stderr.readline())
+                assert heard[-1], heard
+            time.sleep(1.5)
+            program.terminate()
+            started = time.monotonic()
+            code, out, err = finish(program)
+            assert (code, summary_of(out)["waiting"]) == (0, 0), err
+            assert time.monotonic() - started < 5
+            assert "FATAL" not in err
+
+
+def test_a_signal_while_the_detector_is_loaded_ends_it_cleanly(path, clip, monkeypatch):
+    def load(settings):
+        signal.raise_signal(signal.SIGTERM)
+        return load_detector(settings)
+
+    monkeypatch.setattr(capture, "load_detector", load)
+    settings = EdgeSettings(camera={"source": str(clip), "loop": True}, outbox={"path": path}, broker={"port": 1})
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("the signal came before its handler"))
+    try:
+        assert capture.run(settings, wait=0).captured <= 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _committed(path):

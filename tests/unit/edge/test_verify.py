@@ -1,6 +1,9 @@
 """A test card arrives, or the reason is told."""
 
 import hashlib
+import os
+import signal
+import threading
 from dataclasses import replace
 
 import pytest
@@ -33,6 +36,12 @@ def test_a_card_that_does_not_arrive(path):
     port = free_port()
     with pytest.raises(NotVerifiedError, match=f"did not arrive within 1 s, and waits: broker 127.0.0.1:{port} is not"):
         verify.run(settings(path, port), wait=1)
+
+
+def test_a_signal_is_told_from_a_time_out(path):
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(NotVerifiedError, match="had not arrived when a signal came, and waits: broker"):
+        verify.run(settings(path, free_port()), wait=60)
 
 
 def test_a_card_that_is_refused(path, broker, cloud):

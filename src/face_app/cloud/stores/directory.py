@@ -21,7 +21,7 @@ class DirectoryStore:
     """Objects are files; a file has its name only when all of it is on disk."""
 
     def __init__(self, path: Path) -> None:
-        """Name the folder; `check` makes it where it is missing."""
+        """Name the folder. It is never made here: where a disk is not mounted, its folder would be made underneath."""
         self._path = path
 
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
@@ -43,7 +43,6 @@ class DirectoryStore:
     def check(self) -> None:
         """See that the folder is there and can be written; sweep up after killed programs."""
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
             with (
                 opened(self._path, os.O_RDONLY | os.O_DIRECTORY) as root,
                 subfolder(root, [INCOMING], durable=True) as incoming,
@@ -56,6 +55,11 @@ class DirectoryStore:
             raise self._explain(error) from error
 
     def _explain(self, error: OSError) -> StoreError:
+        if not self._path.is_dir():
+            return StoreError(
+                f"store.path {self._path} is not there: {error.strerror}; mount its disk, "
+                "or let `face-app bucket ensure` make it"
+            )
         return StoreError(
             f"store.path {self._path} cannot be written: {error.strerror}; make room, or correct the path or its owner"
         )

@@ -5,16 +5,14 @@ import logging
 from botocore.exceptions import ClientError
 
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.cloud.stores.s3_client import error_status
+from face_app.cloud.stores.s3_client import error_code, error_status
 from face_app.cloud.stores.store import Stored, safe_parts
 from face_app.errors import StoreError
 
 log = logging.getLogger(__name__)
 
 _TYPES = {"jpg": "image/jpeg", "png": "image/png"}
-# Answers of a store where the key is taken, and of one that does not know conditions.
 _TAKEN = {409, 412}
-_UNKNOWN = {400, 501}
 
 
 class S3Store:
@@ -50,9 +48,15 @@ class S3Store:
         except ClientError as error:
             if conditional and error_status(error) in _TAKEN:
                 return False
-            if not (conditional and error_status(error) in _UNKNOWN):
+            if not (conditional and _knows_no_conditions(error)):
                 raise
             self._bucket.put(key, data, sha256, content_type, only_new=False)
             self._conditional = False
             log.info("%s does not know conditional puts; going on without", self._bucket.where)
         return True
+
+
+def _knows_no_conditions(error: ClientError) -> bool:
+    """Whether the condition is what was refused; another 400, as of a cut body, says nothing of it."""
+    status = error_status(error)
+    return status == 501 or (status == 400 and error_code(error) in {"NotImplemented", "InvalidArgument"})

@@ -24,7 +24,8 @@ class ObjectSummary:
 
     Attributes:
         size: Bytes.
-        etag: Without quotes: the MD5 of a plain upload; something else after multipart or with KMS.
+        etag: Without quotes: the MD5 of a plain upload; something else after multipart or with KMS; empty where the
+            store tells none.
     """
 
     size: int
@@ -213,4 +214,4 @@ class S3Bucket:
 
 
 def _etag(answer: Any) -> str:
-    return str(answer["ETag"]).strip('"')
+    return str(answer.get("ETag", "")).strip('"')

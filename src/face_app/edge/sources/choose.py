@@ -7,7 +7,7 @@ from face_app import settings
 from face_app.edge.sources.device import device
 from face_app.edge.sources.files import Files
 from face_app.edge.sources.frame import Source
-from face_app.edge.sources.stream import SCHEMES, stream
+from face_app.edge.sources.stream import SCHEMES, masked, stream
 from face_app.errors import SettingsError, SourceError
 
 
@@ -27,7 +27,8 @@ def choose_source(camera: settings.Camera, stop: threading.Event) -> Source:
     scheme, separator, _ = camera.source.partition("://")
     if separator:
         if scheme.lower() not in SCHEMES:
-            raise SourceError(f"camera.source = {camera.source!r}: {scheme} is none of {', '.join(sorted(SCHEMES))}")
+            allowed = ", ".join(sorted(SCHEMES))
+            raise SourceError(f"camera.source = {masked(camera.source)!r}: {scheme} is none of {allowed}")
         return stream(camera.source, camera, stop)
     try:
         path = Path(camera.source).expanduser()

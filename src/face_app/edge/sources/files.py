@@ -50,7 +50,7 @@ class Files:
         lengths = {}
         for file in self._candidates():
             try:
-                reel = _open(file)
+                reel = _open(file, loop=self._loop)
             except SourceError as error:
                 self._leave_out(file, error)
                 continue
@@ -79,7 +79,7 @@ class Files:
             before = self._player.count
             for file in self._files:
                 try:
-                    self._reel = _open(file)
+                    self._reel = _open(file, loop=self._loop)
                     yield from self._player.play(self._reel)
                     self._reel.close()
                 except SourceError as error:
@@ -107,5 +107,5 @@ class Files:
         log.warning("left out: %s", error)
 
 
-def _open(file: Path) -> Reel:
-    return Picture(file) if file.suffix.lower() in PICTURES else Video(file)
+def _open(file: Path, *, loop: bool) -> Reel:
+    return Picture(file, loop=loop) if file.suffix.lower() in PICTURES else Video(file)

@@ -21,6 +21,8 @@ NOTICE_STOP = 0.25
 """Most seconds until a stop is noticed while no frame comes; a frame wakes the program at once."""
 GRACE = 1.0
 """Seconds that a capture has, after the time-out, to tell by itself what is wrong. Some never do."""
+LEAVE = 2.0
+"""Seconds that the last read may take to end. One that hangs longer is left behind."""
 
 
 class Live:
@@ -53,9 +55,10 @@ class Live:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the camera."""
+        """Let go of the camera, and give the read that is under way the time to end."""
         if self._reader:
             self._reader.close()
+            self._reader.join(LEAVE)
 
     def __iter__(self) -> Iterator[Frame]:
         """Give frames until the stop."""
@@ -84,13 +87,15 @@ class Live:
         self._reader = reader = Reader(self._name, self._connect)
         reader.start()
         heard = time.monotonic()
-        while not self._stop.is_set():
-            shot = reader.take(NOTICE_STOP)
-            if shot:
-                if not shot.number:
-                    log.info("%s gives frames", self._name)
-                yield shot
-                heard = time.monotonic()
-            elif time.monotonic() - heard > self._camera.read_timeout + GRACE:
-                reader.close()
-                raise SourceError(f"{self._name} has given no frame for {self._camera.read_timeout:.0f} s")
+        try:
+            while not self._stop.is_set():
+                shot = reader.take(NOTICE_STOP)
+                if shot:
+                    if not shot.number:
+                        log.info("%s gives frames", self._name)
+                    yield shot
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > self._camera.read_timeout + GRACE:
+                    raise SourceError(f"{self._name} has given no frame for {self._camera.read_timeout:.0f} s")
+        finally:
+            reader.close()

@@ -15,15 +15,19 @@ class Picture:
     length = 1
     seconds = 2.0
     """Longer than a track lives unseen: each picture stands by itself."""
-    pause = 0.0
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, loop: bool = False) -> None:
         """Look at the head of the file.
+
+        Args:
+            path: The file.
+            loop: It comes again and again: shown for its `seconds` then, or it would be a flood of new faces.
 
         Raises:
             SourceError: It is no picture.
         """
         self._path = path
+        self.pause = self.seconds if loop else 0.0
         if not cv2.haveImageReader(str(path)):
             raise SourceError(f"{path}: cannot be decoded as a picture; set camera.source to another file")
 

@@ -1,7 +1,6 @@
 """A camera in the network: RTSP or HTTP through FFmpeg."""
 
 import threading
-from urllib.parse import urlsplit
 
 import cv2
 
@@ -12,10 +11,18 @@ from face_app.errors import SourceError
 SCHEMES = {"http", "https", "rtsp", "rtsps"}
 
 
+def masked(address: str) -> str:
+    """Leave out of an address what the log must never show: user, password and query.
+
+    A password may hold what belongs escaped, so all before the last @ goes before anything is split.
+    """
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+
+
 def stream(address: str, camera: settings.Camera, stop: threading.Event) -> Live:
-    """Watch a stream; its server may come later. The log never shows the address's user and password."""
-    parts = urlsplit(address)
-    name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """Watch a stream; its server may come later."""
+    name = masked(address)
     timeout = round(camera.read_timeout * 1000)
 
     def connect() -> cv2.VideoCapture:

@@ -59,10 +59,19 @@ def test_a_folder_that_is_gone_is_not_made_by_a_put(tmp_path):
     assert not (tmp_path / "gone").exists()
 
 
-def test_check_makes_the_folder_and_sweeps_what_a_kill_left(tmp_path):
-    store = DirectoryStore(tmp_path / "new" / "faces")
+def test_a_folder_that_is_gone_is_not_made_by_a_check(tmp_path):
+    store = DirectoryStore(tmp_path / "gone")
+    with pytest.raises(StoreError, match="gone is not there: No such file or directory; mount its disk, or let"):
+        store.check()
+    assert not (tmp_path / "gone").exists()
+    (tmp_path / "gone").mkdir()
     store.check()
-    old, young = (tmp_path / "new" / "faces" / INCOMING / name for name in ("old", "young"))
+
+
+def test_check_sweeps_what_a_kill_left(tmp_path):
+    store = DirectoryStore(tmp_path)
+    store.check()
+    old, young = (tmp_path / INCOMING / name for name in ("old", "young"))
     for file in (old, young):
         file.write_bytes(b"half")
     long_ago = time.time() - directory.ABANDONED_AFTER - 1

@@ -75,11 +75,14 @@ class Awkward(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     objects: dict[str, bytes]
     lies: bool
+    refusal = (501, b"NotImplemented")
+    etag: str | None = '"not-an-md5"'
 
     def do_PUT(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if "If-None-Match" in self.headers:
-            self.answer(501, b"<Error><Code>NotImplemented</Code></Error>")
+            status, code = self.refusal
+            self.answer(status, b"<Error><Code>" + code + b"</Code></Error>")
         else:
             self.objects[self.path] = body[::-1] if self.lies else body
             self.answer(200, b"")
@@ -93,7 +96,8 @@ class Awkward(BaseHTTPRequestHandler):
 
     def answer(self, status, body):
         self.send_response(status)
-        self.send_header("ETag", '"not-an-md5"')
+        if self.etag:
+            self.send_header("ETag", self.etag)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
@@ -156,3 +160,39 @@ def test_obstore_alone_stores_a_face_and_confirms_one(made, each_client, monkeyp
     assert store.put(face.key, face.payload, face.sha256).outcome == "created"
     assert store._bucket.holds(face.key, face.payload, face.sha256)
     assert store._bucket.holds(face.key, face.payload[::-1], "0" * 64) is False
+
+
+@pytest.mark.parametrize("awkward", [False], indirect=True)
+@pytest.mark.parametrize(
+    ("refusal", "stored"),
+    [
+        ((501, b"NotImplemented"), True),
+        ((400, b"NotImplemented"), True),
+        ((400, b"InvalidArgument"), True),
+        ((400, b"BadDigest"), False),
+        ((400, b"IncompleteBody"), False),
+    ],
+)
+def test_only_a_store_that_knows_no_conditions_gets_none(awkward, refusal, stored):
+    settings, handler = awkward
+    handler.refusal = refusal
+    store, data = open_store(settings), b"face"
+    sha256 = hashlib.sha256(data).hexdigest()
+    if stored:
+        assert store.put("a/b.jpg", data, sha256).outcome == "created"
+    else:
+        with pytest.raises(StoreError, match=refusal[1].decode()):
+            store.put("a/b.jpg", data, sha256)
+        assert handler.objects == {}
+
+
+def test_without_an_etag_the_bytes_themselves_are_compared(awkward):
+    settings, handler = awkward
+    handler.etag = None
+    store, data = open_store(settings), b"face"
+    sha256 = hashlib.sha256(data).hexdigest()
+    if handler.lies:
+        with pytest.raises(StoreError, match="other bytes"):
+            store.put("a/b.jpg", data, sha256)
+    else:
+        assert store.put("a/b.jpg", data, sha256).outcome == "created"

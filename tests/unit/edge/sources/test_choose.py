@@ -38,3 +38,10 @@ def test_what_cannot_be_a_source(source, line):
 def test_nothing_named(source):
     with pytest.raises(SettingsError, match=r"camera\.source is not set"):
         choose(source)
+
+
+@pytest.mark.parametrize("secret", ["secret", "sec/ret", "sec@ret", "sec?ret"])
+def test_a_password_never_gets_into_a_message(secret):
+    with pytest.raises(SourceError, match=r"camera\.source = 'rstp://cam/1': rstp is none of") as failed:
+        choose(f"rstp://user:{secret}@cam/1?token=secret")
+    assert "ret" not in str(failed.value)

@@ -109,6 +109,20 @@ def test_pictures_are_further_apart_than_a_track_lives(tmp_path):
     assert second.elapsed - first.elapsed > 1.0
 
 
+def test_a_picture_in_a_loop_is_shown_like_a_slide_and_never_floods(tmp_path):
+    cv2.imwrite(str(tmp_path / "one.png"), shades(70)[0])
+    stop = threading.Event()
+    threading.Timer(3, stop.set).start()
+    started = time.monotonic()
+    played = [
+        (frame, time.monotonic() - started)
+        for frame in frames(tmp_path / "one.png", loop=True, pace="source", stop=stop)
+    ]
+    assert len(played) == 2
+    (first, first_at), (second, second_at) = played
+    assert second_at - first_at == pytest.approx(second.elapsed - first.elapsed, abs=0.5)
+
+
 def test_one_picture(tmp_path):
     cv2.imwrite(str(tmp_path / "one.png"), shades(70)[0])
     (frame,) = frames(tmp_path / "one.png")

@@ -1,0 +1,169 @@
+"""The command line as a person or a playbook uses it."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from face_app import __version__
+from face_app.cli import _broker
+from face_app.settings import EdgeSettings, load
+from services.mosquitto import mosquitto
+from services.ports import free_port
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    return tmp_path / "outbox.db"
+
+
+@pytest.fixture
+def face_app(outbox):
+    """Run `face-app ...` to its end: exit code, standard output, standard error."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("FACE_APP_")},
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "FACE_APP_OUTBOX__PATH": str(outbox),
+    }
+
+    def run(*arguments, **settings):
+        done = subprocess.run(
+            [sys.executable, "-m", "face_app", *map(str, arguments)],
+            env={**environment, **settings},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    """Settings of a subscriber whose store is a plain folder."""
+    store = tmp_path / "store"
+    store.mkdir()
+    file = tmp_path / "cloud.toml"
+    file.write_text(f'[store]\nkind = "directory"\npath = "{store}"\n')
+    return file
+
+
+@pytest.mark.parametrize("half", [("--object", "a/b.jpg"), ("--sha256", "0" * 64)])
+def test_verify_of_half_an_object_is_refused_and_puts_no_card_in(face_app, outbox, half):
+    code, _, err = face_app("verify", *half, "--wait", 0)
+    assert (code, err) == (
+        2,
+        "face-app: --object and --sha256 belong together: give both, or neither to put a test card in\n",
+    )
+    assert not outbox.exists()
+
+
+def test_verify_reads_the_settings_of_the_store_before_it_puts_a_card_in(face_app, outbox, tmp_path):
+    wrong = tmp_path / "cloud.toml"
+    wrong.write_text('[store]\nkind = "magic"\n')
+    code, _, err = face_app("verify", "--store-config", wrong, "--wait", 0)
+    assert (code, err.startswith("face-app: store.kind = 'magic'")) == (2, True)
+    assert not outbox.exists()
+
+
+def test_verify_puts_the_card_in_with_the_settings_of_the_edge(face_app, cloud, outbox, tmp_path):
+    edge = tmp_path / "edge.toml"
+    edge.write_text("[broker]\nport = 1\n")
+    code, _, err = face_app("verify", "--store-config", cloud, "--wait", 0, FACE_APP_CONFIG=str(edge))
+    assert (code, "and waits: broker localhost:1 is not reached" in err) == (8, True)
+    assert outbox.exists()
+
+
+def test_verify_of_an_object_fetches_and_compares_it(face_app, cloud, tmp_path):
+    (tmp_path / "store" / "face.jpg").write_bytes(b"face")
+    sha256 = hashlib.sha256(b"face").hexdigest()
+    code, out, _ = face_app("verify", "--config", cloud, "--object", "face.jpg", "--sha256", sha256, "--json")
+    assert (code, json.loads(out)) == (
+        0,
+        {"key": "face.jpg", "sha256": sha256, "url": f"file://{tmp_path}/store/face.jpg"},
+    )
+    code, _, err = face_app("verify", "--config", cloud, "--object", "face.jpg", "--sha256", "0" * 64)
+    assert (code, f"expected {'0' * 64}" in err) == (8, True)
+
+
+@pytest.mark.parametrize(
+    ("argument", "host", "port"),
+    [
+        ("broker", "broker", 1883),
+        ("broker:1884", "broker", 1884),
+        ("127.0.0.1:1884", "127.0.0.1", 1884),
+        ("::1", "::1", 1883),
+        ("[::1]", "::1", 1883),
+        ("[::1]:1884", "::1", 1884),
+        ("fe80::1:2", "fe80::1:2", 1883),
+    ],
+)
+def test_the_broker_of_the_command_line(argument, host, port):
+    broker = load(EdgeSettings, None, _broker(argument)).broker
+    assert (broker.host, broker.port) == (host, port)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="a process 1 of our own needs root")
+def test_process_1_ends_by_a_signal_that_comes_while_it_loads(tmp_path):
+    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-m", "face_app", "send"]
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "FACE_APP_OUTBOX__PATH": str(tmp_path / "outbox.db")}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as outside:
+        children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children")
+        while not children.read_text().strip():
+            time.sleep(0.01)
+        time.sleep(0.4)
+        os.kill(int(children.read_text()), signal.SIGTERM)
+        try:
+            assert outside.wait(8) in {0, 128 + signal.SIGTERM}
+        finally:
+            outside.kill()
+
+
+def test_subscribe_makes_the_folder_of_its_option_and_no_other(face_app, cloud, tmp_path):
+    with mosquitto(["allow_anonymous false"]) as broker:
+        address = f"{broker.host}:{broker.port}"
+        assert face_app("subscribe", "--store", tmp_path / "new" / "faces", "--broker", address)[0] == 5
+        (tmp_path / "store").rmdir()
+        assert face_app("subscribe", "--config", cloud, "--broker", address)[0] == 5
+    assert (tmp_path / "new" / "faces").is_dir()
+    assert not (tmp_path / "store").exists()
+
+
+def test_check_reads_and_stops(face_app, cloud, tmp_path):
+    assert face_app("check", "cloud", "--config", cloud) == (0, "", "")
+    code, out, err = face_app("check", "edge", "--config", cloud)
+    assert (code, out) == (2, "")
+    assert err == "face-app: store: unknown setting; remove it or correct its name\n"
+
+
+def test_version(face_app):
+    assert face_app("--version") == (0, f"face-app {__version__}\n", "")
+
+
+def test_health_of_a_program_that_does_not_run(face_app):
+    port = free_port()
+    code, out, err = face_app("health", "--json", FACE_APP_METRICS__PORT=str(port))
+    assert code == 1
+    assert json.loads(out)["ready"] is False
+    assert err.startswith(f"face-app: no answer on 127.0.0.1:{port}")
+    assert "Traceback" not in err
+
+
+def test_the_bucket_of_a_plain_folder(face_app, cloud, tmp_path):
+    (tmp_path / "store").rmdir()
+    assert face_app("bucket", "list", "--config", cloud)[0] == 6
+    assert face_app("bucket", "ensure", "--check", "--config", cloud)[:2] == (0, "changed\n")
+    assert face_app("bucket", "ensure", "--config", cloud)[:2] == (0, "changed\n")
+    assert face_app("bucket", "ensure", "--config", cloud)[:2] == (0, "ok\n")
+    (tmp_path / "store" / "face.jpg").write_bytes(b"face")
+    assert face_app("bucket", "list", "--config", cloud)[:2] == (0, "face.jpg\n")
+    assert face_app("bucket", "url", "face.jpg", "--config", cloud)[1] == f"file://{tmp_path}/store/face.jpg\n"
