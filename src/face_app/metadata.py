@@ -157,7 +157,7 @@ def _metadata(exif: Image.Exif) -> FaceMetadata | None:
     try:
         document = json.loads(comment.removeprefix(_COMMENT))
         if document["schema"] != SCHEMA:
-            cure = "upgrade the cloud, then `face-app outbox retry` at the edge sends it again"
+            cure = "upgrade the cloud, then `face-app retry` at the edge sends it again"
             raise MessageError("unknown-schema", f"{document['schema']!r:.20}, this program reads {SCHEMA}; {cure}")
         when = f"{detail[base.DateTimeOriginal]}.{detail[base.SubsecTimeOriginal]}"
         metadata = FaceMetadata(

@@ -109,7 +109,7 @@ def configure_cloud_broker(
         lab_port: Of the laboratory's listener; None: none, as by default.
     """
     values: dict[str, Any] = {"cloud_broker_subscribers": subscribers}
-    changes = {"listener 8883": f"listener {broker.port} 127.0.0.1", "/mosquitto/data/": f"{broker.folder}/"}
+    changes = {"listener 8883": f"listener {broker.port} 127.0.0.1"}
     if lab_port:
         values["cloud_broker_lab_listener"] = True
         changes["listener 1883"] = f"listener {lab_port} 127.0.0.1"

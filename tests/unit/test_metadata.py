@@ -122,7 +122,7 @@ def test_a_later_schema_says_what_to_do(monkeypatch):
     monkeypatch.setattr("face_app.metadata.SCHEMA", 2)
     written = write_metadata(encoded("PNG"), METADATA)
     monkeypatch.undo()
-    with pytest.raises(MessageError, match="2, this program reads 1; upgrade the cloud, then `face-app outbox retry`"):
+    with pytest.raises(MessageError, match="2, this program reads 1; upgrade the cloud, then `face-app retry`"):
         read_image(written, max_pixels=1_000_000)
 
 

@@ -1,0 +1,38 @@
+"""Each fault once, briefly: what was committed is what is stored, whatever breaks. `faults.matrix` takes more seeds."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from faults.faults import CATALOGUE, kill_any
+from faults.run import run
+from faults.upgrade import upgrade
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.timeout(420),
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not Path("/dev/fuse").exists(), reason="mounts, cuts and fills: needs root and /dev/fuse"
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)
+def test_committed_is_stored(fault, tmp_path):
+    result = run(fault, tmp_path, seed=1, seconds=6)
+    assert (result.lost, result.duplicated) == (0, 0)
+    assert result.faces > 0
+    assert result.kills > 0 or "kill" not in fault.name
+
+
+def test_without_receipts_the_same_faults_lose_faces(tmp_path):
+    """Or the test above would prove nothing."""
+    (fault,) = (fault for fault in CATALOGUE if fault.act is kill_any and fault.kind == "s3" and fault.cameras == 1)
+    lost = [run(fault, tmp_path / str(seed), seed=seed, seconds=12, forget=True).lost for seed in (1, 2)]
+    assert sum(lost) > 0
+
+
+def test_faces_that_waited_in_the_first_format_are_stored_after_an_upgrade(tmp_path):
+    result = upgrade(tmp_path, faces=1000)
+    assert (result.faces, result.lost, result.duplicated) == (1000, 0, 0)

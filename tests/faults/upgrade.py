@@ -1,0 +1,66 @@
+"""An outbox of the first format, full of waiting faces, in the hands of today's programs."""
+
+import argparse
+import hashlib
+import json
+import sqlite3
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+
+from face_app.edge.outbox_file import APPLICATION
+from face_app.wire import FaceTopic, object_key
+from faults.outcome import Outcome, outcome
+from faults.world import world
+from services.faces import drawn_face
+from services.formats import FORMAT_1
+
+OLD = "0badcafe"
+
+
+def upgrade(home: Path, *, faces: int) -> Outcome:
+    """Leave so many faces waiting as the first release did, start everything, and wait until all are stored."""
+    home.mkdir(exist_ok=True)
+    with world(home, rate=1, subscribers=1) as running:
+        running["camera-0"].stop()
+        for left in (home / "edge-0").iterdir():
+            left.unlink()
+        _fill(home / "edge-0" / "outbox.db", home / "committed-0.log", faces)
+        started = time.monotonic()
+        running.drain(600)
+        running.audit()
+        return outcome(running, time.monotonic() - started)
+
+
+def _fill(path: Path, log: Path, count: int) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(FORMAT_1)
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute("INSERT INTO outbox VALUES (?, ?)", (OLD, count))
+    with log.open("w") as lines:
+        for number in range(1, count + 1):
+            face = drawn_face(number, outbox=OLD, captured_at=datetime.now(timezone.utc))
+            sha256, at = hashlib.sha256(face.payload).hexdigest(), face.metadata.captured_at
+            topic = FaceTopic(face.metadata.edge, face.metadata.camera)
+            key = object_key(topic, face.metadata.id, at, sha256, "jpg")
+            connection.execute(
+                "INSERT INTO faces VALUES (?, ?, 'run', ?, ?, ?, 'waiting', '', ?, NULL, 0.5)",
+                (number, str(face.metadata.id), str(topic), key, sha256, at.timestamp()),
+            )
+            connection.execute("INSERT INTO pixels VALUES (?, ?)", (number, face.payload))
+            lines.write(f"meant {face.metadata.id}\ncommitted {face.metadata.id} {sha256}\n")
+    connection.commit()
+    connection.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faces", type=int, default=10_000)
+    with tempfile.TemporaryDirectory(prefix="upgrade-") as folder:
+        sys.stdout.write(json.dumps(asdict(upgrade(Path(folder), faces=parser.parse_args().faces))) + "\n")
