@@ -45,9 +45,7 @@ class Told:
         self._last = now
         memory = {name: program.resident >> 20 for name, program in world.programs.items() if program.alive}
         self.first = {**memory, **self.first}
-        faces = sum(
-            log.read_text().count("committed ") for log in world.home.glob("committed-*.log")
-        )
+        faces = sum(log.read_text().count("committed ") for log in world.home.glob("committed-*.log"))
         sys.stderr.write(f"{now - self._started:6.0f} s  {faces} faces, {world.kills} kills; MiB: {memory}\n")
 
 

@@ -15,6 +15,7 @@ from face_app.cloud.ledger import Identity, Ledger, Settled, Turn
 from face_app.cloud.patient_store import PatientStore, StoppedError
 from face_app.cloud.receipt_post import Letter, ReceiptPost
 from face_app.cloud.stores.store import Store, Stored
+from face_app.errors import StoreError
 from face_app.metrics import Readiness
 from face_app.mqtt import Connection, Message
 from face_app.settings import CloudSettings
@@ -113,9 +114,21 @@ class Consumer:
         }
         return Readiness(not problem, facts, problem)
 
-    def _link_changed(self, _connected: bool) -> None:
+    def _link_changed(self, connected: bool) -> None:
+        if not connected:
+            self._forget()
         self._post.link_changed()
         self._on_link()
+
+    def _forget(self) -> None:
+        """Drop what nobody has begun with: the broker sends it again, and a flapping link would pile up copies."""
+        self._ledger.forget_waiters()
+        try:
+            while self._deliveries.get_nowait():
+                pass
+            self._deliveries.put(None)  # that was a stop for a worker
+        except queue.Empty:
+            return
 
     def _arrived(self, message: Message, epoch: int) -> None:
         self._deliveries.put(Delivery(message, epoch, datetime.now(timezone.utc)))
@@ -129,6 +142,8 @@ class Consumer:
             self._take(delivery)
         except StoppedError:
             log.debug("stopped before a message on %s was stored", delivery.message.topic)
+        except StoreError:
+            self._deliveries.put(delivery)
         except Exception:
             # Acknowledged, or a message that always fails would hold its place until the next connection; its edge
             # gets no receipt, so it keeps the face and sends it again.
@@ -137,6 +152,8 @@ class Consumer:
             self.connection.acknowledge(delivery.message, delivery.epoch)
 
     def _take(self, delivery: Delivery) -> None:
+        if delivery.epoch != self.connection.epoch:
+            return  # it comes again, or has come
         identity = Identity(delivery.message.topic, hashlib.sha256(delivery.message.payload).hexdigest())
         turn = self._ledger.claim(identity, delivery)
         if isinstance(turn, Settled):

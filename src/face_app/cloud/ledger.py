@@ -77,6 +77,12 @@ class Ledger(Generic[Waiter]):
                 self._settled.popitem(last=False)
             return self._open.pop(identity)
 
+    def forget_waiters(self) -> None:
+        """Let go of every copy that has joined, for it will come again."""
+        with self._lock:
+            for waiters in self._open.values():
+                waiters.clear()
+
     def give_up(self, identity: Identity) -> list[Waiter]:
         """Close a claim without a result; returns the copies that joined."""
         with self._lock:

@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 CHECK_EVERY = 30.0
+ATTEMPTS = 4
+"""After so many a put gives its place to others, where the store as a whole is well: it may be this one key."""
 HANGS_AFTER = 60.0
 """Seconds for one attempt; each kind of store gives up sooner by itself, unless its mount hangs."""
 
@@ -55,18 +57,22 @@ class PatientStore:
         )
 
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
-        """Keep bytes under a key, however long that takes.
+        """Keep bytes under a key, however long an outage of the store takes.
 
         Raises:
             StoppedError: `stop` was called before the store took them.
+            StoreError: The store is well and does not take these; trying them again later may help.
             MessageError: The key is not one.
         """
-        pause = FIRST_PAUSE
+        attempt, pause = 0, FIRST_PAUSE
         while True:
+            attempt += 1
             try:
                 stored = self._attempt(key, data, sha256)
             except StoreError as error:
                 self._state.failed("put", str(error))
+                if attempt >= ATTEMPTS and self._state.checked:
+                    raise
             else:
                 self._state.succeeded("put")
                 return stored

@@ -30,6 +30,12 @@ class StoreState:
         with self._changed:
             return self._problems.get("put") or self._problems.get("check") or ""
 
+    @property
+    def checked(self) -> bool:
+        """Whether the last check went well."""
+        with self._changed:
+            return "check" not in self._problems
+
     def failed(self, source: Source, problem: str) -> None:
         """Note that a put or a check failed; each problem is logged at once, and again while it lasts."""
         with self._changed:

@@ -30,6 +30,12 @@ class Link:
         self._hops[topic] = payload == b"1"
         self._update(now)
 
+    def receipt(self, now: float) -> None:
+        """A receipt came, so both hops carry: a state that says otherwise is an old one."""
+        if self.connected:
+            self._hops = dict.fromkeys(self.topics, True)
+            self._update(now)
+
     @property
     def hops(self) -> dict[str, bool]:
         """Which hop is open; empty where no forwarder tells."""

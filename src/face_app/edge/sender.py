@@ -198,6 +198,7 @@ class Sender:
         """Note receipts, many in one transaction, and acknowledge them after it."""
         if not self._receipts:
             return
+        self._link.receipt(time.monotonic())
         settled = self._outbox.settle(receipt for *_, receipts in self._receipts for receipt in receipts)
         for row, receipt in settled:
             self._window.settled(row, time.monotonic(), self._link.up_since)
@@ -228,8 +229,10 @@ class Sender:
     def _send_overdue(self) -> None:
         up_since = self._link.up_since
         if up_since is None:
-            return
-        for row in self._window.overdue(time.monotonic(), up_since)[:BATCH]:
+            due = self._window.longest_due(time.monotonic()) if self._link.connected else []
+        else:
+            due = self._window.overdue(time.monotonic(), up_since)[:BATCH]
+        for row in due:
             if not self._send(row, Lane.BACKLOG):
                 return
             figures.RESENT.inc()

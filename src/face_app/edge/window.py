@@ -117,6 +117,12 @@ class Window:
         doublings = min(max(tries - 1, self._doublings), MOST_DOUBLINGS)
         return min(once * 2.0**doublings, self._settings.resend_cap)
 
+    def longest_due(self, now: float) -> list[int]:
+        """Give the one face to send over a way that is told to be closed, for the teller may be wrong: one a cap."""
+        row, flight = min(self._flights.items(), key=lambda item: item[1].sent, default=(0, None))
+        latest = max((flight.sent for flight in self._flights.values()), default=now)
+        return [row] if flight and flight.answered and now - latest > self._settings.resend_cap else []
+
     def overdue(self, now: float, up_since: float) -> list[int]:
         """Give the faces to send again, the oldest first, over a link that has been up since `up_since`."""
         return sorted(

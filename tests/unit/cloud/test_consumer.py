@@ -397,3 +397,53 @@ def test_stop_does_not_wait_for_a_store_that_is_down(broker, edge, folder):
     with consuming(broker, folder):
         edge.wait_for_receipts(1)
     assert kept(folder) == {FACE.key: FACE.payload}
+
+
+class Down:
+    """A store that is down until it is told to work."""
+
+    def __init__(self, store):
+        self.store, self.works = store, threading.Event()
+
+    def put(self, key, data, sha256):
+        if not self.works.is_set():
+            raise StoreError("down")
+        return self.store.put(key, data, sha256)
+
+    def check(self):
+        if not self.works.is_set():
+            raise StoreError("down")
+
+
+def test_a_flapping_link_piles_nothing_up_while_the_store_is_down(broker, edge, folder):
+    faces = [drawn_face(number) for number in range(1, 31)]
+    down = Down(open_store(folder))
+    with consuming(broker, folder, kept=down, workers=2) as consumer:
+        edge.send(*faces)
+        for _ in range(4):
+            wait_until(lambda: consumer._deliveries.qsize() >= 28)
+            epoch = consumer.connection.epoch
+            consumer.connection._client._sock.shutdown(2)
+            wait_until(lambda before=epoch: consumer.connection.epoch > before and consumer.connection.connected, 20)
+        wait_until(lambda: consumer._deliveries.qsize() >= 28)
+        assert consumer._deliveries.qsize() <= 32
+        down.works.set()
+        edge.wait_for_faces(30)
+    assert len(kept(folder)) == 30
+    assert len(edge.receipts) <= 34
+
+
+def test_keys_that_cannot_be_stored_do_not_hold_up_the_others(broker, edge, folder, monkeypatch):
+    monkeypatch.setattr(patient_store, "FIRST_PAUSE", 0.05)
+    (folder.path / "jetson").mkdir()
+    (folder.path / "jetson" / "door").write_text("a file where a folder is needed")
+    stuck = [drawn_face(number) for number in range(1, 7)]
+    others = [drawn_face(number, camera="garden") for number in range(11, 21)]
+    with consuming(broker, folder, workers=2) as consumer:
+        wait_until(lambda: consumer._store._state.checked)
+        edge.send(*stuck, *others)
+        edge.wait_for_faces(10)
+        assert {receipt.id for receipt in edge.receipts} == {face.metadata.id for face in others}
+        (folder.path / "jetson" / "door").unlink()
+        edge.wait_for_faces(16, seconds=60)
+    assert len(kept(folder)) == 16

@@ -40,3 +40,16 @@ def test_after_a_reconnect_the_hops_are_told_anew():
     for topic in (FORWARDER, CLOUD):
         link.hop(topic, b"1", 5)
     assert link.up_since == 5
+
+
+def test_a_receipt_outweighs_an_old_word_on_a_hop():
+    link = Link("jetson", bridged=True)
+    link.receipt(1)
+    assert link.up_since is None
+    link.connection(2, connected=True)
+    link.hop(FORWARDER, b"1", 3)
+    link.hop(CLOUD, b"0", 3)
+    link.receipt(4)
+    assert link.up_since == 4
+    link.hop(CLOUD, b"0", 5)
+    assert link.up_since is None

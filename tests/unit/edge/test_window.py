@@ -118,3 +118,15 @@ def test_time_on_a_closed_way_is_no_round_trip(window):
 
 def test_thousands_of_attempts_do_not_overflow(window):
     assert window.timeout(5000) == 60
+
+
+def test_over_a_closed_way_one_face_is_tried_a_cap(window):
+    for row in (1, 2):
+        window.sent(row, 100 + row, now=row)
+        window.answered(100 + row)
+    assert window.longest_due(61) == []
+    assert window.longest_due(63) == [1]
+    window.sent(1, 111, now=63)
+    window.answered(111)
+    assert window.longest_due(100) == []
+    assert window.longest_due(124) == [2]
