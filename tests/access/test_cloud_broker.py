@@ -136,19 +136,22 @@ def test_a_live_session_ends_when_the_broker_restarts_with_the_new_list(tmp_path
         made.broker.stop()
         made.authority.revoke("stolen")
         made.broker.start()
+        live["other"].wait_for("Subscribed (mid: 2)")
         for name in live:
             assert subscriber.publish(f"receipts/{name}/subscriber-1", "after").accepted
         live["other"].wait_for("receipts/other/subscriber-1 after")
         assert live["stolen"].heard() == ["receipts/stolen/subscriber-1 before"]
         assert not made.client("stolen").publish("face_app/stolen/front").accepted
 
-        # Its replacement has the name, another serial, and what waited for it.
+        # Its replacement has the name and another serial.
         (made.broker.folder / "stolen.crt").rename(tmp_path / "stolen.crt")
         made.authority.issue("stolen")
         with made.client("stolen").listen(
             tmp_path / "new", "receipts/stolen/#", session="stolen-0badcafe"
         ) as replacement:
-            replacement.wait_for("receipts/stolen/subscriber-1 after")
+            replacement.wait_for("Subscribed (mid: 1)")
+            assert subscriber.publish("receipts/stolen/subscriber-1", "again").accepted
+            replacement.wait_for("receipts/stolen/subscriber-1 again")
 
 
 @pytest.mark.parametrize(
