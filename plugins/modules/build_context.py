@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import io
 import json
 import os
-import shutil
 import stat
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ module: build_context
 short_description: Gather the files an image is built from and hash them
 description:
   - Computes a hash of everything that goes into an image, so that the same input always has the same tag.
-  - With I(destination) it also lays the files out there as the build context. Runs on the controller.
+  - With I(destination) it also packs the files into a tar there, the build context. Runs on the controller.
 options:
   root:
     description: Folder that all other sources are relative to.
@@ -52,7 +53,7 @@ options:
     type: path
     default: ""
   destination:
-    description: Lay the context out here and remove whatever else is there. Without it nothing is written.
+    description: Tar to pack the context into, written anew. Without it nothing is written.
     type: path
 author:
   - The face-app authors
@@ -151,22 +152,26 @@ def content_hash(entries: list[Entry], identity: dict[str, object]) -> str:
     return total.hexdigest()[:12]
 
 
-def lay_out(entries: list[Entry], extra_ca: Path | None, destination: Path) -> None:
-    """Write the context anew.
+def pack(entries: list[Entry], extra_ca: Path | None, destination: Path) -> None:
+    """Write the context as a tar.
 
     Raises:
         ContextError: The CA bundle is missing.
     """
     if extra_ca and not extra_ca.is_file():
         raise ContextError(f"{extra_ca}: no such CA bundle on the controller; correct extra_ca")
-    if destination.exists():
-        shutil.rmtree(destination)
-    for entry in entries:
-        target = destination / entry.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(entry.source, target)
-        target.chmod(0o755 if entry.executable else 0o644)
-    (destination / "extra-ca.crt").write_bytes(extra_ca.read_bytes() if extra_ca else b"")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(destination, "w:gz", compresslevel=1) as tar:
+        for entry in entries:
+            _add(tar, entry.path, entry.source.read_bytes(), 0o755 if entry.executable else 0o644)
+        _add(tar, "extra-ca.crt", extra_ca.read_bytes() if extra_ca else b"", 0o644)
+
+
+def _add(tar: tarfile.TarFile, path: str, content: bytes, mode: int) -> None:
+    # A bare TarInfo belongs to root and has no time: whose checkout it was, and when, is nobody's business.
+    member = tarfile.TarInfo(path)
+    member.size, member.mode = len(content), mode
+    tar.addfile(member, io.BytesIO(content))
 
 
 def main() -> None:
@@ -187,10 +192,10 @@ def main() -> None:
         entries = collect(Path(given["root"]), given["dockerfile"], given["sources"], given["exclude"])
         name = content_hash(entries, given["identity"])
         if given["destination"] and not module.check_mode:
-            lay_out(entries, Path(given["extra_ca"]) if given["extra_ca"] else None, Path(given["destination"]))
+            pack(entries, Path(given["extra_ca"]) if given["extra_ca"] else None, Path(given["destination"]))
     except (ContextError, OSError) as error:
         module.fail_json(msg=str(error))
-    # The layout is a cache on the controller: it tells nothing about the target, so it is no change.
+    # The tar is a cache on the controller: it tells nothing about the target, so it is no change.
     module.exit_json(changed=False, hash=name, files=[entry.path for entry in entries])
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -116,30 +117,36 @@ def test_order_of_identity_and_sources_is_not(checkout: Path) -> None:
     assert turned["hash"] == run(checkout)["hash"]
 
 
-def test_lays_the_context_out_with_modes_of_its_own(checkout: Path, tmp_path: Path) -> None:
-    destination = tmp_path / "contexts/capture"
+def unpacked(tar: Path) -> dict[str, tuple[int, bytes]]:
+    """Mode and content by path."""
+    with tarfile.open(tar) as archive:
+        return {member.name: (member.mode, archive.extractfile(member).read()) for member in archive}
+
+
+def test_packs_the_context_with_modes_of_its_own(checkout: Path, tmp_path: Path) -> None:
+    destination = tmp_path / "contexts/capture.tar.gz"
     (checkout / "requirements.txt").chmod(0o600)
     answer = run(checkout, destination=str(destination))
-    laid = {path.relative_to(destination).as_posix() for path in destination.rglob("*") if path.is_file()}
-    assert laid == {*answer["files"], "extra-ca.crt"}
-    assert (destination / "Dockerfile").read_text() == "FROM scratch\n"
-    assert (destination / "start.sh").stat().st_mode & 0o777 == 0o755
-    assert (destination / "requirements.txt").stat().st_mode & 0o777 == 0o644
-    assert (destination / "extra-ca.crt").read_bytes() == b""
+    packed = unpacked(destination)
+    assert set(packed) == {*answer["files"], "extra-ca.crt"}
+    assert packed["Dockerfile"] == (0o644, b"FROM scratch\n")
+    assert packed["start.sh"][0] == 0o755
+    assert packed["requirements.txt"][0] == 0o644
+    assert packed["extra-ca.crt"][1] == b""
 
 
-def test_lays_out_anew(checkout: Path, tmp_path: Path) -> None:
+def test_packs_anew(checkout: Path, tmp_path: Path) -> None:
     run(checkout, destination=str(tmp_path / "out"))
     (checkout / "src/app/edge/eye.py").unlink()
     run(checkout, destination=str(tmp_path / "out"))
-    assert not (tmp_path / "out/src/app/edge/eye.py").exists()
+    assert "src/app/edge/eye.py" not in unpacked(tmp_path / "out")
 
 
-def test_extra_ca_is_laid_out_and_not_hashed(checkout: Path, tmp_path: Path) -> None:
+def test_extra_ca_is_packed_and_not_hashed(checkout: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "company.crt"
     bundle.write_text("CERTIFICATE")
     answer = run(checkout, extra_ca=str(bundle), destination=str(tmp_path / "out"))
-    assert (tmp_path / "out/extra-ca.crt").read_text() == "CERTIFICATE"
+    assert unpacked(tmp_path / "out")["extra-ca.crt"][1] == b"CERTIFICATE"
     assert answer["hash"] == run(checkout)["hash"]
 
 
