@@ -19,8 +19,7 @@ DOCUMENTATION = r"""
 module: build_context
 short_description: Gather the files an image is built from and hash them
 description:
-  - Computes a hash of the files of an image and of what I(identity) adds, so that the same input always has the same
-    tag.
+  - Hashes the files of an image and what I(identity) adds, so that the same input always has the same tag.
   - With I(destination) it also packs the files into a tar there, the build context. Runs on the controller.
 options:
   root:

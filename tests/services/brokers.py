@@ -28,7 +28,11 @@ def rendered(role: str, template: str, variables: dict[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROLES / role / "templates"), trim_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"comment": lambda text: f"# {text}", "mosquitto_password": mosquitto_password}
+    environment.filters |= {
+        "bool": bool,
+        "comment": lambda text: f"# {text}",
+        "mosquitto_password": mosquitto_password,
+    }
     files = [ROLES / role / "defaults/main.yml", ROLES / role / "vars/main.yml"]
     values = {key: value for file in files for key, value in (yaml.safe_load(file.read_text()) or {}).items()}
     return environment.get_template(template).render(
