@@ -26,6 +26,8 @@ from face_app.subscription import Subscription
 log = logging.getLogger(__name__)
 
 SESSION_SECONDS = 86400
+PACKET_BYTES = 16
+"""Of a PUBLISH besides topic and payload, at most: header, lengths, packet id, no properties."""
 # MQTT 5 CONNACK reasons that no waiting cures: bad client id, user or password, not authorised, banned.
 _FINAL = {0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C}
 
@@ -38,6 +40,7 @@ class Connection:
     Attributes:
         epoch: Counts connections; a message is acknowledged only in the epoch it came in.
         refusal: The broker's reason when it refuses us for good, else None.
+        largest: Bytes of the largest packet that the broker takes; None where it names none.
     """
 
     def __init__(  # noqa: PLR0913
@@ -68,6 +71,7 @@ class Connection:
         """
         self.epoch = 0
         self.refusal: str | None = None
+        self.largest: int | None = None
         self._broker = broker
         self._on_message = on_message
         self._on_sent = on_sent
@@ -162,7 +166,12 @@ class Connection:
         if not self.connected:
             return None
         info = self._client.publish(topic, payload, qos=1)
-        return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
+        # Without a link paho keeps the message all the same, and sends it after the next connect.
+        return info.mid if info.rc in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN} else None
+
+    def takes(self, topic: str, payload: bytes) -> bool:
+        """Whether the broker takes a message of this size; a larger one costs the connection, again and again."""
+        return self.largest is None or len(topic.encode()) + len(payload) + PACKET_BYTES <= self.largest
 
     def acknowledge(self, message: Message, epoch: int) -> None:
         """Tell the broker that a message is done; a message of an older connection comes again instead."""
@@ -177,7 +186,7 @@ class Connection:
         self._client.loop_stop()
 
     def _connect_answered(
-        self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
+        self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, properties: Any
     ) -> None:
         where = f"{self._broker.host}:{self._broker.port}"
         if reason.is_failure:
@@ -190,6 +199,7 @@ class Connection:
             return
         with self._turn:
             self.refusal = None
+            self.largest = getattr(properties, "MaximumPacketSize", None)
             self.epoch += 1
             self._connected.set()
         self._subscription.begin()

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from face_app.edge.ballast import take_ballast, throw_ballast
 from face_app.edge.budget import Budget
 from face_app.edge.face import Face, NewFace
-from face_app.edge.outbox_file import explained, open_outbox, transaction
+from face_app.edge.outbox_file import OpenOutbox, explained, open_outbox, transaction
 from face_app.edge.rescue import rescued
-from face_app.errors import OutboxDamagedError
+from face_app.errors import OutboxDamagedError, OutboxUnavailableError
 from face_app.metadata import write_metadata
 from face_app.settings import OutboxFile
 from face_app.wire import FaceId, FaceTopic, Receipt, object_key
@@ -64,15 +65,24 @@ class Outbox:
         self.late_after = settings.late_after
         self._ledger_days = settings.ledger_days
         try:
-            self._file = open_outbox(self.path)
+            self._file = self._opened()
         except OutboxDamagedError:
             self._file = rescued(self.path)
+        take_ballast(self.path)
         self.id = self._file.id
         self._connection = self._file.connection
         self._lock = threading.Lock()
         self._run = secrets.token_hex(4)
         self._added = 0
         ((self._before,),) = self._read("SELECT coalesce(max(row), 0) FROM faces")
+
+    def _opened(self) -> OpenOutbox:
+        try:
+            return open_outbox(self.path)
+        except OutboxUnavailableError:
+            if not throw_ballast(self.path):
+                raise
+            return open_outbox(self.path)
 
     def __enter__(self) -> "Outbox":
         return self
@@ -130,6 +140,15 @@ class Outbox:
         Raises:
             OutboxError: None of it is noted; the same receipts may be given again.
         """
+        given = list(receipts)
+        try:
+            return self._settle_all(given)
+        except OutboxUnavailableError:
+            if not throw_ballast(self.path):
+                raise
+            return self._settle_all(given)
+
+    def _settle_all(self, receipts: list[Receipt]) -> list[tuple[int, Receipt]]:
         with self._lock, explained(self.path), transaction(self._connection):
             return [(row, receipt) for receipt in receipts for row in self._settle(receipt)]
 
@@ -184,6 +203,7 @@ class Outbox:
             if free > max(SPARE, pages // 2):
                 # As a script: `execute` would stop after the first page.
                 self._connection.executescript(f"PRAGMA incremental_vacuum({GIVE_BACK})")
+            take_ballast(self.path)
 
     def _prune(self) -> None:
         before = time.time() - self._ledger_days * DAY

@@ -70,7 +70,7 @@ _MEANINGS: tuple[tuple[str, str, type[OutboxError]], ...] = (
 
 
 @dataclass(frozen=True)
-class OutboxFile:
+class OpenOutbox:
     """An open outbox.
 
     Attributes:
@@ -150,7 +150,7 @@ def _lock_file(path: Path) -> int:
     return os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def open_outbox(path: Path) -> OutboxFile:
+def open_outbox(path: Path) -> OpenOutbox:
     """Open the file, or make it with an id of its own. Several processes may do so at once.
 
     Raises:
@@ -169,7 +169,7 @@ def open_outbox(path: Path) -> OutboxFile:
         except BaseException:
             os.close(lock)
             raise
-    return OutboxFile(connection, own_id, lock)
+    return OpenOutbox(connection, own_id, lock)
 
 
 def connect(path: Path) -> tuple[sqlite3.Connection, str]:

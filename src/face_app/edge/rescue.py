@@ -18,7 +18,7 @@ from typing import Any
 
 from face_app.edge import figures
 from face_app.edge.budget import PAGE
-from face_app.edge.outbox_file import OutboxFile, claimed, connect, damage_mark, explained, open_outbox, transaction
+from face_app.edge.outbox_file import OpenOutbox, claimed, connect, damage_mark, explained, open_outbox, transaction
 from face_app.errors import MessageError
 from face_app.metadata import read_image
 from face_app.wire import FaceTopic, object_key
@@ -49,7 +49,7 @@ class _Row:
     score: float
 
 
-def rescued(path: Path) -> OutboxFile:
+def rescued(path: Path) -> OpenOutbox:
     """Set the damaged outbox at `path` aside, put a new one with its readable faces there, and open that.
 
     Raises:

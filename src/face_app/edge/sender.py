@@ -55,6 +55,7 @@ class Sender:
         self._link = Link(settings.edge, bridged=settings.sender.link == "bridged")
         self._window = Window(settings.sender)
         self._failure: OutboxError | None = None
+        self._too_large: set[int] = set()
         self._quiet_since = 0.0
         self._receipts: list[tuple[Message, int, list[Receipt]]] = []
         self._was_up = False
@@ -174,6 +175,7 @@ class Sender:
 
     def _changed(self, *, connected: bool) -> None:
         self._link.connection(time.monotonic(), connected=connected)
+        self._too_large.clear()
 
     def _answered(self, message: int, reason: ReasonCode) -> None:
         self._window.answered(message)
@@ -220,7 +222,8 @@ class Sender:
             return
         for lane, ask in ((Lane.LIVE, self._outbox.newest), (Lane.BACKLOG, self._outbox.oldest)):
             room = min(self._window.room(lane), BATCH)
-            rows = [row for row in ask(len(self._window) + room) if row not in self._window] if room else []
+            away = self._window.rows | self._too_large
+            rows = [row for row in ask(len(away) + room) if row not in away] if room else []
             # Newest first is a choice of whom, not of the order among those who were chosen.
             for row in sorted(rows[:room]):
                 if not self._send(row, lane):
@@ -242,6 +245,10 @@ class Sender:
         face = self._outbox.message(row)
         if face is None:
             self._window.forget(row)
+            return True
+        if not self._connection.takes(*face):
+            self._too_large.add(row)
+            self._warn("a face of %d bytes is larger than broker %s takes; it waits", len(face[1]), self._broker)
             return True
         message = self._connection.publish(*face)
         if message is None:

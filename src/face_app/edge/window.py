@@ -45,8 +45,10 @@ class Window:
         self._measured = False
         self._doublings = 0
 
-    def __contains__(self, row: int) -> bool:
-        return row in self._flights
+    @property
+    def rows(self) -> set[int]:
+        """The rows of the faces on their way."""
+        return set(self._flights)
 
     def __len__(self) -> int:
         return len(self._flights)

@@ -32,12 +32,12 @@ def path(tmp_path) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """16 MiB of tmpfs."""
+    """32 MiB of tmpfs."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
     mount = tmp_path / "disk"
     mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", mount], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", mount], check=False).returncode:
         pytest.skip("tmpfs cannot be mounted here")
     yield mount
     subprocess.run(["umount", "-l", mount], check=True)

@@ -1,5 +1,6 @@
 """What is committed stays, whatever dies; what is stored goes; nothing else changes a face."""
 
+import errno
 import hashlib
 import os
 import random
@@ -14,6 +15,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from face_app.edge.ballast import BALLAST, ballast_of
 from face_app.edge.face import NewFace
 from face_app.edge.outbox import Outbox
 from face_app.edge.outbox_ledger import outbox_ledger
@@ -393,3 +395,38 @@ def test_refused_faces_wait_again_when_told_to(outbox):
     assert outbox.retry(None) == 1
     assert outbox.retry(None) == 0
     assert outbox.oldest(9) == [1, 2, 3]
+
+
+def fill_up(file):
+    with file.open("wb", buffering=0) as other:
+        try:
+            while True:
+                other.write(bytes(4096))
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+
+
+@pytest.mark.root
+def test_a_disk_without_a_byte_opens_and_empties_itself(small_disk):
+    path = small_disk / "outbox.db"
+    with opened(path) as outbox:
+        faces = [face for _ in range(10) for face in outbox.add([new_face(size=900) for _ in range(3)])]
+    fill_up(small_disk / "other")
+    with opened(path) as outbox:
+        assert outbox.backlog()[0] == 30
+        assert len(outbox.settle([receipt(face) for face in faces])) == 30
+    (small_disk / "other").unlink()
+    with opened(path) as outbox:
+        outbox.tidy()
+        assert ballast_of(path).stat().st_size == BALLAST
+
+
+@pytest.mark.root
+def test_without_its_ballast_it_would_not(small_disk):
+    path = small_disk / "outbox.db"
+    with opened(path) as outbox:
+        outbox.add([new_face(size=900) for _ in range(3)])
+    ballast_of(path).unlink()
+    fill_up(small_disk / "other")
+    with pytest.raises(OutboxUnavailableError, match="make room"):
+        opened(path)

