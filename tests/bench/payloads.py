@@ -7,9 +7,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from face_app.edge.face import NewFace
 from face_app.edge.image import Encoded
-from face_app.edge.outbox import NewFace, Outbox
+from face_app.edge.outbox import Outbox
 from face_app.metadata import write_metadata
+from face_app.settings import OutboxFile
 from face_app.wire import FaceId
 from services.new_faces import new_face
 
@@ -40,6 +42,6 @@ def fill(outbox: Path, count: int) -> None:
     """Commit so many faces to a new outbox."""
     for file in outbox.parent.glob(f"{outbox.name}*"):
         file.unlink()
-    with Outbox(outbox) as waiting:
+    with Outbox(OutboxFile(path=outbox)) as waiting:
         for first in range(0, count, 100):
             waiting.add([face() for _ in range(min(100, count - first))])
