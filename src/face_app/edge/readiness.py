@@ -53,7 +53,8 @@ def readiness(outbox: Outbox, sender: Sender, pulse: Pulse | None = None) -> Rea
     state = sender.state
     waiting, oldest = outbox.backlog()
     stored_age = outbox.stored_age
-    late = min(oldest, math.inf if stored_age is None else stored_age) > outbox.late_after
+    # Nobody is late at the start: a deploy during an outage is a good one.
+    late = min(oldest, math.inf if stored_age is None else stored_age, state.running) > outbox.late_after
     problem = ""
     if pulse and pulse.held:
         problem = pulse.held

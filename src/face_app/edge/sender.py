@@ -52,6 +52,7 @@ class Sender:
         self._outbox = outbox
         self._election = Election(outbox.path)
         self._elected = False
+        self._started = time.monotonic()
         self._link = Link(settings.edge, bridged=settings.sender.link == "bridged")
         self._window = Window(settings.sender)
         self._failure: OutboxError | None = None
@@ -117,6 +118,7 @@ class Sender:
         quiet = 0.0 if up_since is None else time.monotonic() - max(up_since, self._quiet_since)
         return SenderState(
             broker=self._broker,
+            running=time.monotonic() - self._started,
             elected=self._elected,
             connected=connected,
             hops=self._link.hops,

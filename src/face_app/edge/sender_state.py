@@ -12,6 +12,7 @@ class SenderState:
 
     Attributes:
         broker: Host and port.
+        running: Seconds since the program began to send.
         elected: Whether this process sends for the outbox; if not, another one does.
         connected: Whether the broker has us.
         hops: Which hop of the way is open, by its name; empty where no forwarder tells.
@@ -23,6 +24,7 @@ class SenderState:
     """
 
     broker: str
+    running: float
     elected: bool
     connected: bool
     hops: dict[str, bool]

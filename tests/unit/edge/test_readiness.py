@@ -23,6 +23,7 @@ class Waiting:
 
 @dataclass
 class Sending:
+    running: float = 10**6
     elected: bool = True
     connected: bool = True
     up: bool = True
@@ -32,7 +33,7 @@ class Sending:
     state: SenderState = field(init=False)
 
     def __post_init__(self):
-        way = (self.elected, self.connected, {}, self.up)
+        way = (self.running, self.elected, self.connected, {}, self.up)
         self.state = SenderState("broker:1883", *way, self.quiet, 16, self.refusal, self.failure)
 
 
@@ -43,6 +44,7 @@ class Sending:
         (Waiting(3, 10), Sending(up=False), ""),
         (Waiting(3, 10**6, stored_age=5), Sending(), ""),
         (Waiting(stored_age=10**6), Sending(), ""),
+        (Waiting(3, 10**6), Sending(running=60, up=False), ""),
         (
             Waiting(3, 301, stored_age=400),
             Sending(quiet=301),
