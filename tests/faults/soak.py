@@ -57,7 +57,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=0, help="faces a second; 0: what suits the store")
     options = parser.parse_args()
     logging.disable()
-    rate = options.rate or {"s3": 60, "mount": 25}[options.store]
+    rate = options.rate or {"s3": 40, "mount": 25}[options.store]
     fault = Fault("soak", act, pause=(0.5, 4.5), kind=options.store, rate=rate)
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
         result = run(fault, Path(folder), seed=options.seed, seconds=options.minutes * 60, told=Told())
