@@ -13,7 +13,7 @@ from face_app.settings import Store
 
 try:
     import obstore
-    from obstore.exceptions import AlreadyExistsError
+    from obstore.exceptions import AlreadyExistsError, BaseError
     from obstore.store import S3Store
 except ImportError:
     INSTALLED = False
@@ -29,19 +29,27 @@ AFTER_A_FAILURE = 30.0
 """Seconds for which boto3 does everything, so that a store in trouble is not asked twice."""
 
 
+def fast_client(store: Store, *, connections: int) -> "FastClient | None":
+    """Make a client; None where obstore cannot work here, such as on a machine without CA certificates.
+
+    Args:
+        store: Which bucket, at which endpoint, with which credentials file.
+        connections: Most that stay open.
+
+    Raises:
+        SettingsError: The credentials file cannot be read.
+    """
+    try:
+        return FastClient(store, connections=connections)
+    except BaseError as error:
+        log.warning("obstore cannot work here, boto3 does it all: %s", str(error).splitlines()[0])
+        return None
+
+
 class FastClient:
     """One bucket through obstore. Safe to use from several threads."""
 
     def __init__(self, store: Store, *, connections: int) -> None:
-        """Prepare the client; nothing is sent yet.
-
-        Args:
-            store: Which bucket, at which endpoint, with which credentials file.
-            connections: Most that stay open.
-
-        Raises:
-            SettingsError: The credentials file cannot be read.
-        """
         keys = read_credentials(store.credentials_file, store.bucket) if store.credentials_file else None
         client: ClientConfig = {
             "allow_http": (store.endpoint or "").startswith("http:"),

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from face_app import settings
-from face_app.cloud.stores.fast_client import INSTALLED, FastClient
+from face_app.cloud.stores.fast_client import INSTALLED, fast_client
 from face_app.cloud.stores.s3_client import connect, error_code, error_status, explained
 from face_app.errors import StoreError
 
@@ -49,7 +49,7 @@ class S3Bucket:
         self._name = store.bucket
         self._settings = store
         self._client = connect(store, store.endpoint, connections=connections)
-        self._fast = FastClient(store, connections=connections) if INSTALLED else None
+        self._fast = fast_client(store, connections=connections) if INSTALLED else None
 
     def explained(self) -> AbstractContextManager[None]:
         """Turn errors of boto3 into a `StoreError`."""

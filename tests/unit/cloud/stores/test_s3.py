@@ -1,6 +1,9 @@
 """The S3 API, against moto and against a server that enforces keys."""
 
 import hashlib
+import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -148,6 +151,30 @@ def test_what_obstore_cannot_do_boto3_does_and_is_asked_alone_for_a_while(made, 
         assert store.put(face.key, face.payload, face.sha256).outcome == "created"
     assert asked == ["obstore"]
     assert store.put(first.key, first.payload, first.sha256).outcome == "already"
+
+
+WITHOUT_CERTIFICATES = """
+import sys
+from pathlib import Path
+from face_app.cloud.stores import open_store
+from face_app.settings import Store
+store = Store(kind="s3", bucket=sys.argv[1], endpoint=sys.argv[2], credentials_file=Path(sys.argv[3]))
+print(open_store(store).put("a/b.jpg", b"face", sys.argv[4]).outcome)
+"""
+
+
+def test_a_machine_without_ca_certificates_stores_all_the_same(made):
+    """As a small container image is one; obstore refuses to start there."""
+    arguments = [made.bucket, made.endpoint, made.credentials_file, hashlib.sha256(b"face").hexdigest()]
+    nowhere = {"SSL_CERT_FILE": "/nonexistent", "SSL_CERT_DIR": "/nonexistent", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_CERTIFICATES, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | nowhere,
+    )
+    assert done.stdout == "created\n", done.stderr
 
 
 @pytest.mark.parametrize("server", ["weed"], indirect=True)
