@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from face_app import __version__
+from face_app.cli_bucket import Config, bucket_app
 from face_app.errors import AuditError, FaceAppError, SettingsError, StillWaitingError
 from face_app.ledger import opened_ledgers, write_ledger
 from face_app.metrics import ask
@@ -31,10 +32,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 wrong setting or usage, 3 source or detector, 4 outbox, 5 broker refuses, "
     "6 store, 7 faces still wait, 8 not verified, 9 the audit found a fault, 1 anything else.",
 )
-bucket_app = typer.Typer(no_args_is_help=True, help="The bucket itself.")
 app.add_typer(bucket_app, name="bucket")
 
-Config = Annotated[Path | None, typer.Option(help="TOML settings file; FACE_APP_CONFIG names it too.")]
 Host = Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="The broker; of IPv6: [::1]:1883.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
 
@@ -280,44 +279,6 @@ def health(*, config: Config = None, as_json: AsJson = False) -> None:
 def check(*, program: Annotated[Program, typer.Argument()], config: Config = None) -> None:
     """Read the settings of a program and stop; exit 2 names what is wrong in them."""
     load(EdgeSettings if program is Program.EDGE else CloudSettings, config, {})
-
-
-@bucket_app.command("ensure")
-def bucket_ensure(
-    *, config: Config = None, check: Annotated[bool, typer.Option("--check", help="Change nothing.")] = False
-) -> None:
-    """Create the bucket where it is missing; print `changed` or `ok`."""
-    from face_app.cloud import bucket as program  # noqa: PLC0415
-
-    settings = load(CloudSettings, config, {})
-    typer.echo("changed" if program.ensure(settings.store, check=check) else "ok")
-
-
-@bucket_app.command("list")
-def bucket_list(
-    prefix: Annotated[str, typer.Argument(help="Only keys that begin so.")] = "", *, config: Config = None
-) -> None:
-    """Print the keys in the bucket, one a line."""
-    from face_app.cloud import bucket as program  # noqa: PLC0415
-
-    store = load(CloudSettings, config, {}).store
-    for key in program.keys(store, prefix):
-        typer.echo(key)
-
-
-@bucket_app.command("url")
-def bucket_url(
-    keys: Annotated[list[str], typer.Argument(help="Keys of objects.")],
-    *,
-    config: Config = None,
-    minutes: Annotated[int, typer.Option(min=1, max=60, help="How long the links open.")] = 60,
-) -> None:
-    """Print a link for each object that opens it for a while, whoever follows it."""
-    from face_app.cloud import bucket as program  # noqa: PLC0415
-
-    store = load(CloudSettings, config, {}).store
-    for url in program.urls(store, keys, seconds=minutes * 60):
-        typer.echo(url)
 
 
 @app.command("contact-sheet")
