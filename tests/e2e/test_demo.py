@@ -1,7 +1,7 @@
 """The main job on this machine: Ansible deploys both ends, faces of a real clip arrive in the bucket.
 
 One deployment serves all tests, in this order: deploy and play, deploy again, cut the cloud off, take the mount
-away, send a known picture, remove everything.
+away, replace every container, audit, send a known picture, remove everything.
 """
 
 import json
@@ -81,8 +81,10 @@ def demo() -> Iterator[dict[str, Any]]:
         kept = run("docker", "volume", "ls", "-q", "--filter", "name=^object_store_data$")
         if present.strip() or kept.strip():
             pytest.fail("a demo or its data is on this machine: bin/demo down --purge, then test again")
-    yield json.loads(run("bin/demo", "--json").splitlines()[-1])
-    run("bin/demo", "down", "--purge")
+    try:
+        yield json.loads(run("bin/demo", "--json").splitlines()[-1])
+    finally:
+        run("bin/demo", "down", "--purge")
 
 
 def _engine() -> bool:
@@ -157,6 +159,32 @@ def test_a_lost_mount_takes_no_face_and_hides_none(demo, tmp_path):
     assert (summary["captured"], summary["stored"], summary["waiting"]) == (40, 40, 0)
     assert keys("demo-edge/unmounted/") == {face["key"] for face in summary["faces"]}
     assert "fuse.s3fs" in run("findmnt", "-n", "-o", "FSTYPE", MOUNT)
+
+
+def test_every_container_is_replaced_while_faces_flow(demo):
+    flow = subprocess.Popen(
+        capture("redeployed", "--loop", "--stop-after=150", "--wait=240"), stdout=subprocess.PIPE, text=True
+    )
+    for name in (CLOUD_BROKER, "forwarder", SUBSCRIBER, "mosquitto", EDGE):
+        time.sleep(2)
+        run("docker", "rm", "--force", name)
+    changed = playbook("site.yml")
+    assert all(counts["changed"] > 0 and counts["failed"] == 0 for counts in changed.values())
+    summary = json.loads(flow.communicate(timeout=400)[0].splitlines()[-1])
+    assert (summary["captured"], summary["stored"], summary["waiting"]) == (150, 150, 0)
+    assert keys("demo-edge/redeployed/") == {face["key"] for face in summary["faces"]}
+
+
+def test_the_audit_finds_every_face_that_the_edge_knows(demo, tmp_path):
+    ledger = tmp_path / "ledger"
+    ledger.write_text(run("docker", "exec", EDGE, "face-app", "ledger"))
+    audit = ["docker", "exec", "-i", SUBSCRIBER, "face-app", "audit", "--ledger", "-", "--json"]
+    with ledger.open() as faces:
+        done = subprocess.run(audit, check=False, stdin=faces, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert (report["holds"], report["proven"]) == (True, True)
+    assert report["counts"]["captured"] == report["counts"]["stored"] == len(keys("demo-edge/"))
 
 
 def test_verify_follows_a_known_picture(demo):
