@@ -533,8 +533,8 @@ def command(tmp_path):
 def test_the_command(command, tmp_path):
     assert command().returncode == 6
     faces, place = [Face(1), Face(2)], Folder(tmp_path / "faces")
+    bucket.ensure(place.settings, check=False)
     store = open_store(place.settings)
-    store.check()
     for face in faces:
         store.put(face.key, face.data, face.sha256)
     file = io.BytesIO()
