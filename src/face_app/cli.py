@@ -252,9 +252,9 @@ def audit(  # noqa: PLR0913
     Without a ledger the bucket is judged by itself: gaps in the numbers, copies, changed bytes. Times are ISO 8601,
     such as 2026-11-22 or 2026-11-22T18:30:00+01:00, and UTC where they have no zone. Nothing is changed.
     """
-    from face_app.cloud import audit as program  # noqa: PLC0415
-    from face_app.cloud.audit_scope import scope_between  # noqa: PLC0415
-    from face_app.cloud.audit_table import table  # noqa: PLC0415
+    from face_app.cloud.audit import audit as program  # noqa: PLC0415
+    from face_app.cloud.audit.scope import scope_between  # noqa: PLC0415
+    from face_app.cloud.audit.table import table  # noqa: PLC0415
 
     settings, scope = load(CloudSettings, config, {}), scope_between(edge, since, until)
     _log(settings.log)

@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from face_app.cloud import audit, bucket
-from face_app.cloud.audit_content import wrong_contents
-from face_app.cloud.audit_report import Wrong
-from face_app.cloud.audit_scope import Scope, scope_between
-from face_app.cloud.audit_spans import Span
-from face_app.cloud.audit_table import table
+from face_app.cloud import bucket
+from face_app.cloud.audit import audit
+from face_app.cloud.audit.content import wrong_contents
+from face_app.cloud.audit.report import Wrong
+from face_app.cloud.audit.scope import Scope, scope_between
+from face_app.cloud.audit.spans import Span
+from face_app.cloud.audit.table import table
 from face_app.cloud.stores import open_store
 from face_app.errors import SettingsError, StoreError
 from face_app.ledger import EdgeLedger, LedgerEntry, write_ledger

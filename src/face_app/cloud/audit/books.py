@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from face_app.cloud.audit_scope import Scope, hour_of
+from face_app.cloud.audit.scope import Scope, hour_of
 from face_app.ledger import EdgeLedger, LedgerEntry
 
 _RANK = ("waiting", "refused", "expired", "stored", "erased")

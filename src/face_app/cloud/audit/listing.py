@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from face_app.cloud.audit_scope import hour_of
+from face_app.cloud.audit.scope import hour_of
 from face_app.wire import FaceId, face_of_key
 
 ERASED = "erased/"

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from face_app.cloud.audit_books import Book
-from face_app.cloud.audit_listing import Shelf
-from face_app.cloud.audit_report import OutboxReport, Wrong
-from face_app.cloud.audit_scope import Scope
-from face_app.cloud.audit_spans import Span, holes, joined
+from face_app.cloud.audit.books import Book
+from face_app.cloud.audit.listing import Shelf
+from face_app.cloud.audit.report import OutboxReport, Wrong
+from face_app.cloud.audit.scope import Scope
+from face_app.cloud.audit.spans import Span, holes, joined
 
 
 class OutboxAudit:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from face_app.cloud.audit_report import AuditReport, OutboxReport
+from face_app.cloud.audit.report import AuditReport, OutboxReport
 
 EXAMPLES = 20
 

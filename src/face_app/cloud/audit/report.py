@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from face_app.cloud.audit_spans import Span
+from face_app.cloud.audit.spans import Span
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from face_app import settings
 from face_app.cloud import bucket
-from face_app.cloud.audit_books import Books, open_books
-from face_app.cloud.audit_content import THREADS, wrong_contents
-from face_app.cloud.audit_listing import Listing, Shelf, sort_keys
-from face_app.cloud.audit_outbox import OutboxAudit
-from face_app.cloud.audit_report import AuditReport, EdgeReport, OutboxReport
-from face_app.cloud.audit_scope import Scope
+from face_app.cloud.audit.books import Books, open_books
+from face_app.cloud.audit.content import THREADS, wrong_contents
+from face_app.cloud.audit.listing import Listing, Shelf, sort_keys
+from face_app.cloud.audit.outbox import OutboxAudit
+from face_app.cloud.audit.report import AuditReport, EdgeReport, OutboxReport
+from face_app.cloud.audit.scope import Scope
 from face_app.ledger import EdgeLedger
 
 log = logging.getLogger(__name__)
