@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from face_app.errors import MessageError
 from face_app.exif import read_exif
@@ -161,6 +161,9 @@ def _decoded_size(pixels: bytes, most: int) -> tuple[int, int]:
             return int(image.width), int(image.height)
     except (MessageError, MemoryError):
         raise
+    except UnidentifiedImageError as error:
+        # Its own words name an address in memory: another verdict for each copy of the message.
+        raise MessageError("not-an-image", "a file that Pillow cannot identify") from error
     except Exception as error:
         # Pillow's own OSErrors carry no errno. One that does tells of this machine, as a MemoryError does.
         if isinstance(error, OSError) and error.errno:
