@@ -35,9 +35,9 @@ _TEXTS = [
 
 def mutated(payload: bytes, other: bytes, random: Random) -> bytes:
     """Change a message a few times; `other` lends parts."""
-    for _ in range(random.randint(1, 4)):
+    for _ in range(random.choice((1, 1, 1, 2, 4))):
         payload = random.choice(_WAYS)(payload, other, random)
-    return mended(payload) if random.random() < 0.7 else payload
+    return mended(payload) if random.random() < 0.9 else payload
 
 
 def mended(payload: bytes) -> bytes:
@@ -57,6 +57,16 @@ def mended(payload: bytes) -> bytes:
 def _put(payload: bytes, _: bytes, random: Random) -> bytes:
     at, new = random.randint(0, len(payload)), random.choice(_NUMBERS + _TEXTS)
     return payload[:at] + new + payload[at + random.choice((0, len(new))) :]
+
+
+def _reword(payload: bytes, _: bytes, random: Random) -> bytes:
+    """Say something else at the same length in the story or before it, so that the file stays whole."""
+    at = payload.find(b"ASCII\x00")
+    if at < 0:
+        return payload
+    at = random.randint(max(0, at - 250), min(len(payload), at + 400))
+    new = random.choice((*_NUMBERS, *_TEXTS, random.randbytes(1), b"%d" % random.randint(0, 99)))
+    return payload[:at] + new + payload[at + len(new) :]
 
 
 def _flip(payload: bytes, _: bytes, random: Random) -> bytes:
@@ -109,4 +119,14 @@ def _parts(payload: bytes) -> list[bytes]:
     return [payload[start:end] for start, end in zip(starts, [*starts[1:], len(payload)], strict=True)]
 
 
-_WAYS: list[Callable[[bytes, bytes, Random], bytes]] = [_put, _flip, _flip, _cut, _splice, _length, _shuffle]
+_WAYS: list[Callable[[bytes, bytes, Random], bytes]] = [
+    _reword,
+    _reword,
+    _reword,
+    _put,
+    _flip,
+    _cut,
+    _splice,
+    _length,
+    _shuffle,
+]
