@@ -172,7 +172,7 @@ def _time(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
-    return at
+    return at.astimezone(timezone.utc)  # the first and the last hours of the calendar have none
 
 
 def _text(at: datetime) -> str:

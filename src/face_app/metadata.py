@@ -6,14 +6,18 @@ UserComment. The pixels are never encoded again: the EXIF block is put into the 
 
 import io
 import json
+import threading
 import zlib
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from face_app.errors import MessageError
+from face_app.exif import read_exif
+from face_app.image_parts import PNG, take_apart
 from face_app.wire import FaceId
 
 SCHEMA = 1
@@ -22,8 +26,19 @@ Why = Literal["first", "again", "better", "final", "verify"]
 # Pillow's own limit warns or raises by a global; ours is an argument, checked before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
 
+LARGE = 4_000_000
+"""Pixels. Larger images are decoded one at a time: what all workers may need for them together is unbounded."""
+_one_large = threading.Lock()
+
 _COMMENT = b"ASCII\x00\x00\x00"
-_PNG = b"\x89PNG\r\n\x1a\n"
+_TAGS = {
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.DateTimeOriginal,
+    ExifTags.Base.SubsecTimeOriginal,
+    ExifTags.Base.ImageUniqueID,
+    ExifTags.Base.UserComment,
+}
 _PNG_HEADER = 33  # signature, then the IHDR chunk of fixed size
 
 
@@ -74,7 +89,7 @@ class FaceMetadata:
 def write_metadata(image: bytes, metadata: FaceMetadata) -> bytes:
     """Put the metadata into an encoded JPEG or PNG; the pixels stay as they are."""
     exif = _exif(metadata).tobytes()
-    if image.startswith(_PNG):
+    if image.startswith(PNG):
         body = b"eXIf" + exif.removeprefix(b"Exif\x00\x00")
         chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
         return image[:_PNG_HEADER] + chunk + image[_PNG_HEADER:]
@@ -124,46 +139,53 @@ def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
         max_pixels: Refuse more than this before anything is decoded.
 
     Raises:
-        MessageError: With the reason ``empty``, ``not-an-image``, ``too-many-pixels``, ``bad-metadata`` or
-            ``unknown-schema``.
+        MessageError: With the reason ``empty``, ``not-an-image``, ``too-many-pixels``, ``too-many-scans``,
+            ``bad-metadata`` or ``unknown-schema``.
         MemoryError: This machine is short of memory; nothing is known about the image.
         OSError: This machine fails in another way; nothing is known about the image.
     """
     if not payload:
         raise MessageError("empty", "the message has no payload")
+    parts = take_apart(payload)
+    return FaceImage(parts.suffix, _decoded_size(parts.pixels, max_pixels), _metadata(parts.exif))
+
+
+def _decoded_size(pixels: bytes, most: int) -> tuple[int, int]:
     try:
-        with Image.open(io.BytesIO(payload), formats=("JPEG", "PNG")) as image:
-            if image.width * image.height > max_pixels:
-                raise MessageError("too-many-pixels", f"{image.width}x{image.height} > {max_pixels}")
-            image.load()
-            # Pillow calls the JPEG of a camera that keeps a preview beside the picture MPO.
-            suffix = "png" if image.format == "PNG" else "jpg"
-            return FaceImage(suffix, image.size, _metadata(image.getexif()))
+        with Image.open(io.BytesIO(pixels), formats=("JPEG", "PNG")) as image:
+            count = image.width * image.height
+            if count > most:
+                raise MessageError("too-many-pixels", f"{image.width}x{image.height} > {most}")
+            with _one_large if count > LARGE else nullcontext():
+                image.load()
+            return int(image.width), int(image.height)
     except (MessageError, MemoryError):
         raise
+    except UnidentifiedImageError as error:
+        # Its own words name an address in memory: another verdict for each copy of the message.
+        raise MessageError("not-an-image", "a file that Pillow cannot identify") from error
     except Exception as error:
         # Pillow's own OSErrors carry no errno. One that does tells of this machine, as a MemoryError does.
         if isinstance(error, OSError) and error.errno:
             raise
-        raise MessageError("not-an-image", f"{type(error).__name__}: {error}"[:200]) from error
+        raise MessageError("not-an-image", f"{type(error).__name__}: {str(error)!r:.150}") from error
 
 
-def _metadata(exif: Image.Exif) -> FaceMetadata | None:
+def _metadata(exif: bytes) -> FaceMetadata | None:
     base = ExifTags.Base
-    detail = exif.get_ifd(ExifTags.IFD.Exif)
-    comment = detail.get(base.UserComment)
-    if base.ImageUniqueID not in detail or not isinstance(comment, bytes):
+    tags = read_exif(exif, _TAGS)
+    if base.ImageUniqueID not in tags or base.UserComment not in tags:
         return None
     try:
-        document = json.loads(comment.removeprefix(_COMMENT))
+        document = json.loads(tags[base.UserComment].removeprefix(_COMMENT))
         if document["schema"] != SCHEMA:
             cure = "upgrade the cloud, then `face-app retry` at the edge sends it again"
             raise MessageError("unknown-schema", f"{document['schema']!r:.20}, this program reads {SCHEMA}; {cure}")
-        when = f"{detail[base.DateTimeOriginal]}.{detail[base.SubsecTimeOriginal]}"
+        when = f"{_text(tags[base.DateTimeOriginal])}.{_text(tags[base.SubsecTimeOriginal])}"
         metadata = FaceMetadata(
-            id=FaceId.parse(detail[base.ImageUniqueID]),
-            edge=str(exif[base.Make]),
-            camera=str(exif[base.Model]),
+            id=FaceId.parse(_text(tags[base.ImageUniqueID])),
+            edge=_text(tags[base.Make]),
+            camera=_text(tags[base.Model]),
             captured_at=datetime.strptime(when, "%Y:%m:%d %H:%M:%S.%f").replace(tzinfo=timezone.utc),
             track=int(document["track"]),
             frame_size=_whole(document["frame_size"], 2),
@@ -176,13 +198,17 @@ def _metadata(exif: Image.Exif) -> FaceMetadata | None:
             why=document["why"],
             clock_synchronised=document["clock_synchronised"],
         )
+        if metadata.id.sequence != document["sequence"]:
+            raise ValueError(f"id {metadata.id} is not of sequence {document['sequence']!r:.40}")
     except MessageError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise MessageError("bad-metadata", f"{error!r}"[:200]) from error
-    if metadata.id.sequence != document["sequence"]:
-        raise MessageError("bad-metadata", f"id {metadata.id} is not of sequence {document['sequence']}")
     return metadata
+
+
+def _text(tag: bytes) -> str:
+    return tag.removesuffix(b"\x00").decode("ascii")
 
 
 def _whole(values: list[int], count: int) -> Any:

@@ -241,7 +241,7 @@ def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) 
         return model(**_nested(overrides))
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(each) for each in error.errors())) from error
-    except (SourceSettingsError, ValueError, OSError) as error:
+    except (SourceSettingsError, ValueError, OSError, RecursionError) as error:
         raise SettingsError(f"{file or 'environment'}: {error}") from error
 
 
@@ -273,6 +273,7 @@ def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 def _explain(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"]) or "settings"
+    name = name if name.isprintable() else repr(name)  # a quoted name in TOML may hold a line break
     if error["type"] == "extra_forbidden":
         return f"{name}: unknown setting; remove it or correct its name"
     if error["type"] == "missing":

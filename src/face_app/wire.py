@@ -14,9 +14,10 @@ SEED_TOPIC = "face_app/test"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 """An edge, camera or subscriber: one topic level, one path segment, one certificate CN."""
 
+_REASON = r"[a-z0-9-]{0,63}"
 _KEY = re.compile(
-    rf"(?P<edge>{NAME})/(?P<camera>{NAME})/\d{{4}}/\d\d/\d\d/\d\d/"
-    r"face-(?P<outbox>[0-9a-f]{8})-(?P<sequence>\d{9,})-(?P<sha>[0-9a-f]{12})\.(?:jpg|png)"
+    rf"(?P<edge>{NAME})/(?P<camera>{NAME})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/[0-9]{{2}}/"
+    r"face-(?P<outbox>[0-9a-f]{8})-(?P<sequence>[0-9]{9,29})-(?P<sha>[0-9a-f]{12})\.(?:jpg|png)"
 )
 
 
@@ -148,14 +149,19 @@ def load_receipts(payload: bytes) -> list[Receipt]:
     try:
         documents = json.loads(payload)
         return [_receipt(each) for each in (documents if isinstance(documents, list) else [documents])]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise MessageError("bad-receipt", f"{error!r}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise MessageError("bad-receipt", f"{error!r:.200}") from error
 
 
 def _receipt(document: dict[str, Any]) -> Receipt:
     at = datetime.fromisoformat(document["at"])
+    at.astimezone(timezone.utc)  # the first and the last hours of the calendar have none
     result, sha256 = document["result"], document["sha256"]
     if result not in {"stored", "refused"} or not re.fullmatch(r"[0-9a-f]{64}", sha256) or at.tzinfo is None:
         raise ValueError(f"result {result!r}, sha256 {sha256!r}, at {at}")
+    reason = document.get("reason", "")
+    # It becomes a label of a metric and a value in the outbox, and neither takes all that JSON can say.
+    if not re.fullmatch(_REASON, reason):
+        raise ValueError(f"reason {reason[:80]!r}")
     face = None if document["id"] is None else FaceId.parse(document["id"])
-    return Receipt(face, sha256, str(document["key"]), at, result, str(document.get("reason", "")))
+    return Receipt(face, sha256, str(document["key"]), at, result, reason)

@@ -73,7 +73,7 @@ class Consumer:
             on_state=self._link_changed,
             receive_maximum=settings.receive_maximum,
         )
-        figures.watch(self.connection)
+        figures.watch(self.connection, self._deliveries.qsize)
 
     def start(self) -> None:
         """Begin to connect, to check the store and to work."""

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -39,11 +40,13 @@ class Figures:
         self.receipts_open = gauge("receipts_in_flight", "Receipts that the broker has not confirmed.")
         self._connected = gauge("connected", "1 while the broker has us.")
         self._subscribed = gauge("subscribed", "1 while the broker has granted the subscription.")
+        self._waiting = gauge("waiting", "Messages that came and that no worker has begun with.")
         age = gauge("last_stored_age_seconds", "Age of the last confirmed face; NaN before the first.")
         age.set_function(lambda: math.nan if self.last_stored_age is None else self.last_stored_age)
 
-    def watch(self, connection: Connection) -> None:
-        """Show how this connection is."""
+    def watch(self, connection: Connection, waiting: Callable[[], int]) -> None:
+        """Show how this connection is, and how many messages wait."""
+        self._waiting.set_function(waiting)
         self._connected.set_function(lambda: connection.connected)
         self._subscribed.set_function(lambda: connection.subscribed)
 

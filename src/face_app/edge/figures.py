@@ -14,6 +14,9 @@ EXPIRED = Counter("face_app_outbox_expired", "Faces given up because the outbox 
 RESCUED = Counter("face_app_outbox_rescued", "Faces saved from a damaged outbox.", ["state"])
 WAITING = Gauge("face_app_outbox_waiting", "Faces that wait in the outbox.")
 OLDEST = Gauge("face_app_outbox_oldest_seconds", "Age of the oldest waiting face; 0 where none waits.")
+LAST_STORED = Gauge(
+    "face_app_outbox_last_stored_age_seconds", "Since the last receipt that said stored; NaN where none is known."
+)
 FULLNESS = Gauge("face_app_outbox_fullness", "Part of outbox.max_bytes that is used.")
 HELD = Gauge("face_app_outbox_refused", "Refused faces whose pixels the outbox keeps.")
 FRAME_AGE = Gauge("face_app_capture_frame_age_seconds", "Since the last frame.")

@@ -100,6 +100,7 @@ def _expose(outbox: Outbox, sender: Sender, pulse: Pulse | None) -> None:
     """Let each gauge ask when it is read."""
     figures.WAITING.set_function(lambda: outbox.backlog()[0])
     figures.OLDEST.set_function(lambda: outbox.backlog()[1])
+    figures.LAST_STORED.set_function(lambda: math.nan if outbox.stored_age is None else outbox.stored_age)
     figures.FULLNESS.set_function(lambda: outbox.fullness)
     figures.HELD.set_function(lambda: sum(outbox.refused().values()))
     figures.ELECTED.set_function(lambda: sender.state.elected)

@@ -1,0 +1,1 @@
+"""Bad input: whatever comes from outside, only what is expected leaves."""

@@ -1,0 +1,62 @@
+"""Payloads through the parser, by the million: python -m fuzz.atheris_payload --runs 1000000 [--keep FOLDER]."""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import atheris
+
+with atheris.instrument_imports(include=["face_app", "PIL"]):
+    from face_app.wire import SEED_TOPIC
+    from fuzz.mutate import mutated
+    from fuzz.promises import judged
+    from fuzz.seeds import FACE, corpus
+
+TOPICS = (*[FACE.topic] * 6, SEED_TOPIC, "face_app/../door")
+SEEDS = corpus()
+
+
+class Tally:
+    """Judges, and counts the verdicts; libFuzzer ends the process, so they are told at the last run."""
+
+    def __init__(self, runs: int) -> None:
+        self._runs = runs
+        self._verdicts: Counter[str] = Counter()
+
+    def __call__(self, payload: bytes) -> None:
+        verdict = judged(TOPICS[len(payload) % len(TOPICS)], payload)
+        self._verdicts[verdict.refused or verdict.key.split("/")[0]] += 1
+        if self._verdicts.total() == self._runs:
+            sys.stderr.write(f"verdicts: {dict(self._verdicts.most_common())}\n")
+
+
+def change(payload: bytes, most: int, seed: int) -> bytes:
+    random = Random(seed)
+    way = random.random()
+    if way < 0.1:
+        return bytes(atheris.Mutate(payload, most))
+    # What libFuzzer keeps is mostly broken early on; a whole message gets further.
+    return mutated(random.choice(SEEDS) if way < 0.6 else payload, random.choice(SEEDS), random)[:most]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="folder for a payload that breaks a promise")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, payload in enumerate(SEEDS):
+            (Path(folder) / f"{number:03}").write_bytes(payload)
+        limits = ("-max_len=70000", "-rss_limit_mb=1500", "-timeout=20", "-mutate_depth=1", "-print_final_stats=1")
+        keep = [f"-artifact_prefix={given.keep}/"] if given.keep else []
+        run = [f"-runs={given.runs}", f"-seed={given.seed}", *limits, *keep, folder]
+        atheris.Setup([sys.argv[0], *run], Tally(given.runs), custom_mutator=change)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

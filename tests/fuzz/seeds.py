@@ -1,0 +1,124 @@
+"""Messages to begin with: good ones, and those of somebody who means harm."""
+
+import io
+import json
+import struct
+import zlib
+
+from PIL import Image
+
+from face_app.metadata import write_metadata
+from services.faces import drawn_face, picture
+
+FACE = drawn_face()
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes((0xFF, marker)) + (len(content) + 2).to_bytes(2, "big") + content
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")
+
+
+def encoded(kind: str, size: int = 16, mode: str = "RGB", **options) -> bytes:
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((size, size)).convert(mode).save(file, kind, **options)
+    return file.getvalue()
+
+
+def retold(*changes: tuple[bytes, bytes]) -> bytes:
+    """A small face whose texts are others of the same length, so that every offset still holds."""
+    payload = write_metadata(picture("JPEG", 16), FACE.metadata)
+    for before, after in changes:
+        assert before in payload
+        payload = payload.replace(before, after[: len(before)].ljust(len(before)))
+    return payload
+
+
+def story(text: str) -> bytes:
+    """A small PNG that tells this instead of its story."""
+    exif = Image.Exif()
+    exif[0x10F], exif[0x110] = "jetson", "door"
+    exif.get_ifd(0x8769).update({0xA420: str(FACE.metadata.id), 0x9286: b"ASCII\0\0\0" + text.encode("utf-8")})
+    exif.get_ifd(0x8769).update({0x9003: "2026:11:22 18:30:01", 0x9291: "123456"})
+    image = picture("PNG", 16)
+    return image[:33] + chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")) + image[33:]
+
+
+def nested_directories() -> bytes:
+    """EXIF whose directory of details is itself."""
+    block = b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, 0x8769, 4, 1, 8) + bytes(4)
+    image = picture("JPEG", 16)
+    return image[:2] + segment(0xE1, b"Exif\0\0" + block) + image[2:]
+
+
+def fractions(size: int) -> bytes:
+    """EXIF that says it holds many fractions."""
+    block = b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, 0x8769, 4, 1, 26) + bytes(4)
+    block += struct.pack("<HHHII", 1, 1, 5, size // 8, 44) + bytes(4) + struct.pack("<II", 3, 7) * (size // 8)
+    image = picture("PNG", 16)
+    return image[:33] + chunk(b"eXIf", block) + image[33:]
+
+
+def declared(width: int, height: int) -> bytes:
+    """A PNG that says it is so large, and a little of its pixels."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = zlib.compress(bytes(10_000_000), 9)
+    return picture("PNG")[:8] + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def tall_jpeg() -> bytes:
+    """A JPEG of 65,500 x 65,500 pixels, or so it says."""
+    image = picture("JPEG", 16)
+    at = image.index(b"\xff\xc0")
+    return image[: at + 5] + b"\xff\xdc\xff\xdc" + image[at + 9 :]
+
+
+def texts() -> bytes:
+    """A PNG with five gigabytes of text in five megabytes."""
+    image = picture("PNG", 16)
+    return image[:33] + chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1_000_000), 9)) * 5000 + image[33:]
+
+
+def scans(count: int, size: int) -> bytes:
+    """A progressive JPEG whose last scan comes again and again."""
+    image = encoded("JPEG", size, "L", progressive=True)
+    return image[:-2] + image[image.rfind(b"\xff\xda") : -2] * count + image[-2:]
+
+
+def corpus() -> list[bytes]:
+    """Small messages of every kind, to mutate."""
+    metadata = FACE.metadata
+    document = metadata.document()
+    return [
+        write_metadata(picture("JPEG", 16), metadata),
+        write_metadata(picture("PNG", 16), metadata),
+        write_metadata(encoded("JPEG", progressive=True), metadata),
+        write_metadata(encoded("JPEG", mode="CMYK"), metadata),
+        write_metadata(encoded("PNG", mode="RGBA"), metadata),
+        write_metadata(encoded("PNG", mode="P"), metadata),
+        write_metadata(encoded("PNG", mode="1"), metadata),
+        encoded("MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))]),
+        encoded("PNG", save_all=True, append_images=[Image.new("RGB", (16, 16))]),
+        encoded("GIF"),
+        encoded("TIFF"),
+        encoded("BMP"),
+        picture("JPEG", 16),
+        nested_directories(),
+        fractions(4000),
+        scans(10, 16),
+        retold((b"jetson", b"../../")),
+        retold((b"door", b"/etc")),
+        retold((b"0badcafe", b"../../..")),
+        retold((b"2026:11:22", b"0001:01:01")),
+        story("[" * 50_000),
+        story("9" * 5000),
+        story(json.dumps(document)),
+        *(story(json.dumps({**document, "score": score})) for score in (float("nan"), float("inf"), 10**400, "\ud800")),
+        *(story(json.dumps({**document, name: None})) for name in document),
+        *(story(json.dumps({**document, "sequence": value})) for value in ("\n\x00\u202e", 2**96, -1, True, [])),
+        b"",
+        b"\xff\xd8",
+        b"\x89PNG\r\n\x1a\n",
+    ]

@@ -1,0 +1,58 @@
+"""What is small on the wire and huge once it is looked at costs neither time nor memory."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+LOOK = """
+import json, resource, sys, time
+from face_app.errors import MessageError
+from face_app.metadata import read_image
+from fuzz import seeds
+
+payload = eval(sys.argv[1], vars(seeds))
+read_image(seeds.picture(), max_pixels=50_000_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, -1))
+started = time.process_time()
+try:
+    read_image(payload, max_pixels=50_000_000)
+    reason = ""
+except MessageError as error:
+    reason = error.reason
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps([reason, time.process_time() - started, (after - before) / 1024]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("bomb", "reason", "seconds", "megabytes"),
+    [
+        ("declared(50_000, 50_000)", "too-many-pixels", 1, 20),
+        ("declared(7000, 7000)", "not-an-image", 5, 250),
+        ("tall_jpeg()", "too-many-pixels", 1, 20),
+        ("texts()", "", 1, 20),
+        ("fractions(19_000_000)", "", 1, 60),
+        ("fractions(60_000)", "", 1, 20),
+        ("nested_directories()", "", 1, 20),
+        ("scans(5000, 7000)", "too-many-scans", 1, 60),
+        ("scans(50, 7000)", "", 15, 400),
+        ("story('[' * 60_000)", "bad-metadata", 1, 20),
+        ("story('9' * 60_000)", "bad-metadata", 1, 20),
+    ],
+)
+def test_a_bomb_does_not_go_off(bomb, reason, seconds, megabytes):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LOOK, bomb],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    told, took, grown = json.loads(done.stdout)
+    assert told == reason
+    assert took < seconds
+    assert grown < megabytes

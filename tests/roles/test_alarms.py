@@ -1,0 +1,85 @@
+"""Alarms name metrics that the programs have, say how bad it is, and where to look."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from face_app.cloud.figures import Figures
+from face_app.edge import figures
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(ROOT.glob("roles/*/files/*.rules.yml"))
+RULES = [rule for file in FILES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+PROMTOOL = pytest.mark.skipif(
+    not shutil.which("promtool"), reason="promtool (Debian: prometheus, 96 MB) is not installed"
+)
+
+
+def exported():
+    registry = CollectorRegistry()
+    Figures(registry)
+    edge = [each for each in vars(figures).values() if isinstance(each, (Counter, Gauge))]
+    names = {metric.name for part in (registry, *edge) for metric in part.collect()}
+    kinds = {metric.name: metric.type for part in (registry, *edge) for metric in part.collect()}
+    series = {f"{name}_total" if kinds[name] == "counter" else name for name in names}
+    series |= {f"{name}_{end}" for name in names if kinds[name] == "histogram" for end in ("bucket", "sum", "count")}
+    template = (ROOT / "roles/certificates/templates/certificates.prom.j2").read_text()
+    return series | set(re.findall(r"# TYPE (\w+)", template))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alarm_is_about_something_that_is_told(rule):
+    named = set(re.findall(r"\bface_app_\w+|\bup\b", rule["expr"]))
+    assert named
+    assert named <= exported() | {"up"}
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    description = rule["annotations"]["description"]
+    assert "\n" not in description
+    assert len(description) < 250
+
+
+def test_every_end_has_its_alarms():
+    assert [file.parts[-3] for file in FILES] == ["capture", "certificates", "subscriber"]
+    assert len({rule["alert"] for rule in RULES}) == len(RULES) == 25
+
+
+@PROMTOOL
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_prometheus_reads_them(file):
+    subprocess.run(["promtool", "check", "rules", file], check=True)
+
+
+@PROMTOOL
+@pytest.mark.parametrize("end", ["edge", "cloud", "certificates"])
+def test_they_go_off_when_they_should(end):
+    subprocess.run(["promtool", "test", "rules", Path(__file__).parent / f"alarms/{end}.yml"], check=True)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "face_app_capture_frame_age_seconds",
+        "face_app_outbox_last_stored_age_seconds",
+        "face_app_outbox_oldest_seconds",
+        "face_app_sender_hop",
+        "face_app_sender_resent_total",
+        "face_app_sender_refused_total",
+        "face_app_subscriber_last_stored_age_seconds",
+        "face_app_subscriber_refused_total",
+        "face_app_subscriber_store_seconds_bucket",
+    ],
+)
+def test_what_health_rests_on_is_told(told):
+    assert told in exported()
+
+
+def test_waiting_messages_are_told():
+    registry = CollectorRegistry()
+    connection = type("Connection", (), {"connected": True, "subscribed": False})()
+    Figures(registry).watch(connection, lambda: 3)
+    assert b"face_app_subscriber_waiting 3.0" in generate_latest(registry)
