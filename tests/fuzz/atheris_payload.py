@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, payload in enumerate(SEEDS):
             (Path(folder) / f"{number:03}").write_bytes(payload)
-        limits = ("-max_len=70000", "-rss_limit_mb=1500", "-timeout=20", "-mutate_depth=1", "-print_final_stats=1")
+        limits = ("-max_len=8000", "-rss_limit_mb=1500", "-timeout=20", "-mutate_depth=1", "-print_final_stats=1")
         keep = [f"-artifact_prefix={given.keep}/"] if given.keep else []
         run = [f"-runs={given.runs}", f"-seed={given.seed}", *limits, *keep, folder]
         atheris.Setup([sys.argv[0], *run], Tally(given.runs), custom_mutator=change)

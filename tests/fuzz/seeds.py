@@ -112,7 +112,7 @@ def corpus() -> list[bytes]:
         retold((b"door", b"/etc")),
         retold((b"0badcafe", b"../../..")),
         retold((b"2026:11:22", b"0001:01:01")),
-        story("[" * 50_000),
+        story("[" * 3000),
         story("9" * 5000),
         story(json.dumps(document)),
         *(story(json.dumps({**document, "score": score})) for score in (float("nan"), float("inf"), 10**400, "\ud800")),
