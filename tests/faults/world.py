@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from services.seaweedfs import SeaweedFS, seaweedfs
 
 EDGE, PASSWORD, BUCKET = "jetson", "only-for-tests", "face-app"
 Kind = Literal["s3", "mount"]
+READERS = 8
+AUDIT_SECONDS = 1800
 
 
 @dataclass
@@ -122,7 +125,7 @@ class World:
             file = self.home / f"ledger-{number}"
             file.write_text(self._face_app("ledger", "--config", self.home / f"edge-{number}.toml"))
             ledgers += ["--ledger", file]
-        self._face_app("audit", "--config", self.home / "audit.toml", *ledgers)
+        self._face_app("audit", "--config", self.home / "audit.toml", *ledgers, seconds=AUDIT_SECONDS)
 
     def _face_app(self, *arguments: str | Path, seconds: float = 120) -> str:
         command = [sys.executable, "-m", "face_app", *map(str, arguments)]
@@ -136,8 +139,13 @@ class World:
 
     def objects(self) -> dict[str, str]:
         """Every object in the bucket: its key, and the SHA-256 of its bytes as they are read back."""
-        reader = S3Bucket(self.store, connections=8)
-        return {key: hashlib.sha256(reader.get(key) or b"").hexdigest() for key in bucket.keys(self.store, "")}
+        reader = S3Bucket(self.store, connections=READERS)
+
+        def digest(key: str) -> tuple[str, str]:
+            return key, hashlib.sha256(reader.get(key) or b"").hexdigest()
+
+        with ThreadPoolExecutor(READERS) as readers:
+            return dict(readers.map(digest, bucket.keys(self.store, "")))
 
 
 @contextmanager
