@@ -13,7 +13,7 @@ from faults.faults import Fault
 from faults.outcome import Outcome, outcome
 from faults.world import EDGE, PASSWORD, World, world
 
-DRAIN_SECONDS = 240
+DRAIN_SECONDS = 900
 
 
 def run(
