@@ -56,7 +56,7 @@ def run(
             time.sleep(chance.uniform(*fault.pause))
             fault.act(running, chance)
             told(running)
-        _heal(running, home)
+        _heal(running, home, fault)
         running.drain(DRAIN_SECONDS)
         result = outcome(running, time.monotonic() - started)
         if not forget:
@@ -64,9 +64,12 @@ def run(
         return result
 
 
-def _heal(running: World, home: Path) -> None:
+def _heal(running: World, home: Path, fault: Fault) -> None:
     for ballast in home.glob("*/ballast"):
         ballast.unlink()
+    if fault.cloud_disk:
+        # After a full disk SeaweedFS's own database takes nothing until a restart; the operations page says so.
+        running.restart_store()
     for program in running.programs.values():
         if has_own_clock(program):
             set_clock(program, 0)  # a store refuses who is off by more than minutes

@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +40,7 @@ class World:
         store: The bucket, past the proxy.
         cloud_port: Of the cloud's broker.
         outboxes: Where the cameras commit.
+        restart_store: Ends the store and starts it again on what it has.
     """
 
     home: Path
@@ -49,6 +50,7 @@ class World:
     store: Store
     cloud_port: int
     outboxes: list[Path]
+    restart_store: Callable[[], None]
     _cut: bool = field(default=False)
 
     def __getitem__(self, name: str) -> Program:
@@ -173,7 +175,14 @@ def world(
         objects: Where the store keeps objects; None: in `home`.
     """
     with ExitStack() as stack:
-        server = stack.enter_context(seaweedfs(folder=_folder(objects or home / "store")))
+        place, ports = _folder(objects or home / "store"), free_ports(10)
+        store_life = stack.enter_context(ExitStack())
+        server = store_life.enter_context(seaweedfs(folder=place, ports=ports))
+
+        def restart_store() -> None:
+            store_life.close()
+            store_life.enter_context(seaweedfs(folder=place, ports=ports))
+
         edge_port, forwarder_port, cloud_port, proxy_port = free_ports(4)
         proxy = stack.enter_context(store_proxy(server.endpoint, proxy_port, seed))
         store = Store(kind="s3", bucket=BUCKET, endpoint=server.endpoint, credentials_file=server.credentials)
@@ -192,7 +201,7 @@ def world(
         for number in range(cameras):
             programs[f"camera-{number}"] = _camera(home, number, edge_port, rate, seed, forget=forget)
         outboxes = [home / f"edge-{number}" / "outbox.db" for number in range(cameras)]
-        running = World(home, kind, programs, proxy, store, cloud_port, outboxes)
+        running = World(home, kind, programs, proxy, store, cloud_port, outboxes, restart_store)
         stack.callback(_end, running)
         running.heal()
         yield running
