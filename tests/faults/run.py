@@ -65,8 +65,8 @@ def run(
 
 
 def _heal(running: World, home: Path, fault: Fault) -> None:
-    for ballast in home.glob("*/ballast"):
-        ballast.unlink()
+    for folder in ("edge-0", "store"):
+        (home / folder / "ballast").unlink(missing_ok=True)
     if fault.cloud_disk:
         # After a full disk SeaweedFS's own database takes nothing until a restart; the operations page says so.
         running.restart_store()
