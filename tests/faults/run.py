@@ -51,6 +51,7 @@ def run(
                 own_clock(program, home)
         if fault.copies:
             stack.enter_context(copies(running["edge"].port or 0, EDGE, PASSWORD, seed))
+        running.wait_for_faces()
         started = time.monotonic()
         while time.monotonic() - started < seconds:
             time.sleep(chance.uniform(*fault.pause))

@@ -106,6 +106,15 @@ class World:
             if not program.alive and name != "s3fs":
                 program.start()
 
+    def wait_for_faces(self, seconds: float = 60) -> None:
+        """Wait until each camera has committed a face."""
+        deadline = time.monotonic() + seconds
+        for number, _ in enumerate(self.outboxes):
+            log = self.home / f"committed-{number}.log"
+            while not (log.exists() and "committed" in log.read_text()):
+                assert time.monotonic() < deadline, f"camera {number} commits nothing"
+                time.sleep(0.1)
+
     def drain(self, seconds: float) -> float:
         """Stop the cameras, then send until no outbox holds a waiting face.
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from urllib.request import urlopen
@@ -80,10 +81,12 @@ def test_killed_while_storing_and_started_again_has_exactly_the_faces(broker, pr
             wait_until(lambda: subscribed(broker))
             edge.send(faces[0])
             edge.wait_for_receipts(1)
-            edge.send(*faces[1:])
+            sending = threading.Thread(target=edge.send, args=faces[1:])
+            sending.start()
             wait_until(lambda: len(kept(program.store)) > 20)
             first.send_signal(signal.SIGKILL)
             first.wait()
+            sending.join()
         assert len(kept(program.store)) < len(faces)
         with program(broker.port) as second:
             edge.wait_for_receipts(len(edge.receipts) + 20)

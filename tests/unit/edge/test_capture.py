@@ -213,7 +213,7 @@ def test_what_is_wrong_is_one_line(path, clip, capfd, changes, told):
 @pytest.mark.root
 def test_a_full_disk_holds_faces_and_source_until_there_is_room(face_app, small_disk, clip):
     filler = small_disk / "filler"
-    filler.write_bytes(bytes(10 << 20))
+    filler.write_bytes(bytes(26 << 20))
     arguments = ("capture", "--source", clip, "--pace", "fast", "--json", "--wait", 0, "--broker", "127.0.0.1:1")
     program = face_app(*arguments, "--outbox", small_disk / "outbox.db")
     told = program.stderr.readline()
