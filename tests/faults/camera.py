@@ -9,14 +9,13 @@ import os
 import random
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from face_app.edge import figures
 from face_app.edge.face import NewFace
-from face_app.edge.image import Encoded
 from face_app.edge.outbox import Outbox
 from face_app.edge.sender import Sender
 from face_app.edge.stop import stop_on_signals
@@ -24,7 +23,7 @@ from face_app.errors import OutboxUnavailableError
 from face_app.metadata import FaceMetadata
 from face_app.settings import EdgeSettings, load
 from face_app.wire import FaceId, Receipt
-from services.faces import picture
+from services.new_faces import new_face
 
 
 class Log:
@@ -53,28 +52,15 @@ class ForgetfulSender(Sender):
 
 
 def faces(settings: EdgeSettings, chance: random.Random, log: Log) -> list[NewFace]:
-    def describe(score: float, face: FaceId) -> FaceMetadata:
-        log.write(f"meant {face}")
-        return FaceMetadata(
-            id=face,
-            edge=settings.edge,
-            camera=settings.camera.name,
-            captured_at=datetime.now(timezone.utc),
-            track=1,
-            frame_size=(1280, 720),
-            box=(10, 20, 110, 140),
-            landmarks=(),
-            detector="drawn",
-            score=1.0,
-            shot_score=score,
-            shot_terms={"drawn": score},
-            why="first",
-            clock_synchronised=None,
-        )
-
     def one() -> NewFace:
-        image = Encoded(picture("JPEG", chance.choice([150, 200, 300, 500])), "jpg")
-        return NewFace(image, partial(describe, round(chance.random(), 3)))
+        size, score = chance.choice([150, 200, 300, 500]), round(chance.random(), 3)
+        face = new_face(settings.camera.name, size=size, score=score, edge=settings.edge)
+
+        def describe(face_id: FaceId) -> FaceMetadata:
+            log.write(f"meant {face_id}")
+            return face.describe(face_id)
+
+        return replace(face, describe=describe)
 
     return [one() for _ in range(chance.choice([1, 1, 2, 3]))]
 

@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import json
-import sqlite3
 import sys
 import tempfile
 import time
@@ -11,12 +10,11 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
-from face_app.edge.outbox_file import APPLICATION
 from face_app.wire import FaceTopic, object_key
 from faults.outcome import Outcome, outcome
 from faults.world import world
 from services.faces import drawn_face
-from services.formats import FORMAT_1
+from services.formats import new_format_1
 
 OLD = "0badcafe"
 
@@ -36,13 +34,7 @@ def upgrade(home: Path, *, faces: int) -> Outcome:
 
 
 def _fill(path: Path, log: Path, count: int) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(FORMAT_1)
-    connection.execute(f"PRAGMA application_id = {APPLICATION}")
-    connection.execute("PRAGMA user_version = 1")
-    connection.execute("INSERT INTO outbox VALUES (?, ?)", (OLD, count))
+    connection = new_format_1(path, OLD, count)
     with log.open("w") as lines:
         for number in range(1, count + 1):
             face = drawn_face(number, outbox=OLD, captured_at=datetime.now(timezone.utc))

@@ -16,13 +16,13 @@ from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.settings import Store
 from faults.program import Program
 from faults.store_proxy import StoreProxy, store_proxy
-from services.authority import Authority
-from services.brokers import Broker, configure_cloud_broker, configure_edge_broker, configure_forwarder
-from services.ports import free_ports
-from services.s3fs import OPTIONS, QUICK, mounted
-from services.seaweedfs import SeaweedFS, seaweedfs
+from services.brokers import Broker
+from services.chain import EDGE, PASSWORD, make_brokers
+from services.ports import free_port, free_ports
+from services.s3fs import mounted, s3fs_command
+from services.seaweedfs import seaweedfs
 
-EDGE, PASSWORD, BUCKET = "jetson", "only-for-tests", "face-app"
+BUCKET = "face-app"
 Kind = Literal["s3", "mount"]
 READERS = 8
 AUDIT_SECONDS = 1800
@@ -169,7 +169,6 @@ def world(
     cameras: int = 1,
     subscribers: int = 2,
     forget: bool = False,
-    objects: Path | None = None,
 ) -> Iterator[World]:
     """Start everything; end it with the context.
 
@@ -181,10 +180,9 @@ def world(
         cameras: How many, each with an outbox of its own, all of the same edge name.
         subscribers: How many share the faces.
         forget: Drop faces at the broker's answer, without receipts.
-        objects: Where the store keeps objects; None: in `home`.
     """
     with ExitStack() as stack:
-        place, ports = _folder(objects or home / "store"), free_ports(10)
+        place, ports = _folder(home / "store"), free_ports(10)
         store_life = stack.enter_context(ExitStack())
         server = store_life.enter_context(seaweedfs(folder=place, ports=ports))
 
@@ -192,15 +190,18 @@ def world(
             store_life.close()
             store_life.enter_context(seaweedfs(folder=place, ports=ports))
 
-        edge_port, forwarder_port, cloud_port, proxy_port = free_ports(4)
+        proxy_port = free_port()
         proxy = stack.enter_context(store_proxy(server.endpoint, proxy_port, seed))
         store = Store(kind="s3", bucket=BUCKET, endpoint=server.endpoint, credentials_file=server.credentials)
         bucket.ensure(store, check=False)
         names = [f"subscriber-{number}" for number in range(1, subscribers + 1)]
-        programs = _brokers(home, edge_port, forwarder_port, cloud_port, names)
+        brokers = make_brokers(home, names)
+        (home / "password").write_text(PASSWORD)
+        programs = {name: _broker(broker, home) for name, broker in brokers.items()}
+        edge_port, cloud_port = brokers["edge"].port, brokers["cloud"].port
         failing = store.model_copy(update={"endpoint": f"http://127.0.0.1:{proxy_port}"})
         if kind == "mount":
-            programs["s3fs"] = _s3fs(home, server, failing)
+            programs["s3fs"] = _s3fs(home, failing)
         (home / "audit.toml").write_text(
             f'[store]\nkind = "s3"\nbucket = "{BUCKET}"\nendpoint = "{store.endpoint}"\n'
             f'credentials_file = "{store.credentials_file}"\n'
@@ -229,35 +230,15 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _brokers(
-    home: Path, edge_port: int, forwarder_port: int, cloud_port: int, subscribers: list[str]
-) -> dict[str, Program]:
-    edge, forwarder, cloud = (
-        Broker(name, _folder(home / name), port)
-        for name, port in [("edge", edge_port), ("forwarder", forwarder_port), ("cloud", cloud_port)]
-    )
-    authority = Authority(cloud.folder)
-    authority.issue("cloud-broker", usage="server", days=3)
-    for name in ("health", EDGE, *subscribers):
-        authority.issue(name, days=3)
-    authority.revoke()
-    for name in ("ca.crt", f"{EDGE}.crt", f"{EDGE}.key"):
-        (forwarder.folder / name).write_bytes((cloud.folder / name).read_bytes())
-    configure_edge_broker(edge, EDGE, PASSWORD)
-    configure_forwarder(forwarder, EDGE, PASSWORD, edge_port=edge.port, cloud_port=cloud.port)
-    configure_cloud_broker(cloud, subscribers=subscribers)
-    (home / "password").write_text(PASSWORD)
-    return {
-        broker.name: Program(
-            broker.name, ["mosquitto", "-c", broker.folder / "mosquitto.conf"], home / f"{broker.name}.log", broker.port
-        )
-        for broker in (edge, forwarder, cloud)
-    }
+def _broker(broker: Broker, home: Path) -> Program:
+    command: list[str | Path] = ["mosquitto", "-c", broker.folder / "mosquitto.conf"]
+    return Program(broker.name, command, home / f"{broker.name}.log", broker.port)
 
 
-def _s3fs(home: Path, server: SeaweedFS, store: Store) -> Program:
-    options = (f"url={store.endpoint}", f"passwd_file={server.credentials}", "dbglevel=warn", *OPTIONS, *QUICK)
-    command: list[str | Path] = ["s3fs", BUCKET, _folder(home / "mount"), "-f", "-o", ",".join(options)]
+def _s3fs(home: Path, store: Store) -> Program:
+    assert store.endpoint
+    assert store.credentials_file
+    command = s3fs_command(store.endpoint, store.credentials_file, BUCKET, _folder(home / "mount"))
     return Program("s3fs", command, home / "s3fs.log")
 
 

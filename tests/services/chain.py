@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,28 +111,29 @@ def chain(home: Path, server: SeaweedFS, bucket_name: str) -> Iterator[Chain]:
         yield Chain(brokers, store, mount, home)
 
 
-def make_brokers(home: Path) -> dict[str, Broker]:
+def make_brokers(home: Path, subscribers: Sequence[str] = ("subscriber-1",)) -> dict[str, Broker]:
     """Configure the three brokers as the roles do; none is started."""
     names = ("edge", "forwarder", "cloud")
     brokers = {name: Broker(name, home / name, port) for name, port in zip(names, free_ports(3), strict=True)}
     for broker in brokers.values():
         broker.folder.mkdir()
-    _configure(brokers)
+    _configure(brokers, subscribers)
     return brokers
 
 
-def _configure(brokers: dict[str, Broker]) -> None:
+def _configure(brokers: dict[str, Broker], subscribers: Sequence[str]) -> None:
     edge, forwarder, cloud = brokers["edge"], brokers["forwarder"], brokers["cloud"]
     authority = Authority(cloud.folder)
-    authority.issue("cloud-broker", usage="server")
-    for name in ("health", "subscriber-1", EDGE):
-        authority.issue(name)
+    # Longer than a test whose clocks jump by a day needs.
+    authority.issue("cloud-broker", usage="server", days=3)
+    for name in ("health", EDGE, *subscribers):
+        authority.issue(name, days=3)
     authority.revoke()
     for name in ("ca.crt", f"{EDGE}.crt", f"{EDGE}.key"):
         (forwarder.folder / name).write_bytes((cloud.folder / name).read_bytes())
     configure_edge_broker(edge, EDGE, PASSWORD)
     configure_forwarder(forwarder, EDGE, PASSWORD, edge_port=edge.port, cloud_port=cloud.port)
-    configure_cloud_broker(cloud)
+    configure_cloud_broker(cloud, subscribers=subscribers)
 
 
 def write_settings(home: Path, brokers: dict[str, Broker], store: Store, *, metrics: int | None = None) -> None:

@@ -38,6 +38,15 @@ def mounted(path: Path) -> bool:
     return any(line.split()[4] == point for line in Path("/proc/self/mountinfo").read_text().splitlines())
 
 
+def s3fs_command(endpoint: str, credentials: Path, bucket: str, path: Path) -> list[str | Path]:
+    """What mounts a bucket, and stays in the foreground."""
+    program = shutil.which("s3fs")
+    if not program:
+        raise FileNotFoundError("s3fs is not installed")
+    options = (f"url={endpoint}", f"passwd_file={credentials}", "dbglevel=warn", *OPTIONS, *QUICK)
+    return [program, bucket, path, "-f", "-o", ",".join(options)]
+
+
 @contextmanager
 def s3fs_mount(server: SeaweedFS, bucket: str, path: Path, *, log: Path) -> Iterator[S3fs]:
     """Mount a bucket of a server; unmount, also a dead or doubly stacked mount, when the context ends.
@@ -48,11 +57,7 @@ def s3fs_mount(server: SeaweedFS, bucket: str, path: Path, *, log: Path) -> Iter
         path: An empty folder.
         log: Where s3fs writes.
     """
-    program = shutil.which("s3fs")
-    if not program:
-        raise FileNotFoundError("s3fs is not installed")
-    options = (f"url={server.endpoint}", f"passwd_file={server.credentials}", "dbglevel=warn", *OPTIONS, *QUICK)
-    with process([program, bucket, path, "-f", "-o", ",".join(options)], log) as running:
+    with process(s3fs_command(server.endpoint, server.credentials, bucket, path), log) as running:
         try:
             deadline = time.monotonic() + 15
             while not mounted(path):

@@ -6,7 +6,7 @@ Even to open an outbox, and to note that faces are stored, SQLite needs some roo
 import os
 from pathlib import Path
 
-from face_app.edge.budget import RESERVE
+from face_app.edge.budget import RESERVE, free_bytes
 
 BALLAST = 4 * 1024 * 1024
 """Bytes: what SQLite's log grows to before it goes into the file (1,000 pages)."""
@@ -20,8 +20,7 @@ def ballast_of(outbox: Path) -> Path:
 def take_ballast(outbox: Path) -> None:
     """Take it aboard, where there is none and the disk has room to spare."""
     file = ballast_of(outbox)
-    disk = os.statvfs(outbox)
-    if file.exists() or disk.f_bavail * disk.f_frsize < BALLAST + 2 * RESERVE:
+    if file.exists() or free_bytes(outbox) < BALLAST + 2 * RESERVE:
         return
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

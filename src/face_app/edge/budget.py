@@ -89,8 +89,13 @@ class Budget:
         return int(pages) - _free(connection)
 
     def _disk_is_short(self) -> bool:
-        disk = os.statvfs(self._path)
-        return disk.f_bavail * disk.f_frsize < RESERVE
+        return free_bytes(self._path) < RESERVE
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes that a program without privileges may still write to the disk of a file."""
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize
 
 
 def _free(connection: sqlite3.Connection) -> int:

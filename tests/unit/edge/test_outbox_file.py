@@ -8,11 +8,11 @@ from datetime import datetime, timezone
 import pytest
 
 from face_app.edge.outbox import Outbox
-from face_app.edge.outbox_file import APPLICATION, FORMAT
+from face_app.edge.outbox_file import FORMAT
 from face_app.errors import OutboxError
 from face_app.settings import OutboxFile
 from face_app.wire import FaceId, Receipt
-from services.formats import FORMAT_1
+from services.formats import new_format_1
 from services.new_faces import new_face
 
 OLD = "0badcafe"
@@ -20,13 +20,7 @@ OLD = "0badcafe"
 
 def make_format_1(path, count):
     """As the first release left it: of ten faces one is stored and one refused."""
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(FORMAT_1)
-    connection.execute(f"PRAGMA application_id = {APPLICATION}")
-    connection.execute("PRAGMA user_version = 1")
-    connection.execute("INSERT INTO outbox VALUES (?, ?)", (OLD, count))
+    connection = new_format_1(path, OLD, count)
     files = {}
     for number in range(1, count + 1):
         files[number] = secrets.token_bytes(3000)
