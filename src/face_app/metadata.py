@@ -60,6 +60,7 @@ class FaceMetadata:
         shot_score: How good a picture this is, 0 to 1.
         shot_terms: What `shot_score` is made of.
         why: Why this shot was taken.
+        chosen_from: Looks at this face that it was the best of; 1 in files of programs that did not choose.
         clock_synchronised: Whether the clock was set by a time server; None where that is not known.
     """
 
@@ -77,6 +78,7 @@ class FaceMetadata:
     shot_terms: dict[str, float]
     why: Why
     clock_synchronised: bool | None
+    chosen_from: int = 1
 
     def document(self) -> dict[str, Any]:
         """The part that has no standard tag, as plain JSON values."""
@@ -197,6 +199,7 @@ def _metadata(exif: bytes) -> FaceMetadata | None:
             shot_terms={str(name): float(term) for name, term in document["shot_terms"].items()},
             why=document["why"],
             clock_synchronised=document["clock_synchronised"],
+            chosen_from=int(document.get("chosen_from", 1)),
         )
         if metadata.id.sequence != document["sequence"]:
             raise ValueError(f"id {metadata.id} is not of sequence {document['sequence']!r:.40}")

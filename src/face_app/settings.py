@@ -28,6 +28,7 @@ from face_app.wire import NAME
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 PREFIX = "FACE_APP_"
@@ -92,16 +93,50 @@ class Detector(_Section):
     """How faces are found."""
 
     name: Literal["yunet", "haar"] = Field("yunet", description="yunet, or haar as in the write-up (1.3/5).")
+    engine: Literal["auto", "onnxruntime", "opencv"] = Field(
+        "auto", description="What runs yunet; auto: onnxruntime where it is installed, for half the CPU."
+    )
     model: Path | None = Field(None, description="A YuNet ONNX file of known SHA-256; unset: the pinned one.")
-    score: float = Field(0.8, ge=0, le=1, description="Least confidence of a face (yunet).")
+    score: float = Field(0.8, ge=0, le=1, description="Least confidence that begins a visit; lower: more, and wrong ones.")
+    keep: float = Field(0.5, ge=0, le=1, description="Least confidence that continues one; lower: fewer visits fall apart.")
     width: int = Field(640, ge=64, le=4096, description="Frames are scaled to this width before detection.")
-    min_face: int = Field(20, ge=8, description="Least width of a face, pixels of the frame.")
+    min_face: int = Field(16, ge=8, description="Least width of a face, pixels of the frame.")
+
+
+Polygon = Annotated[list[tuple[Share, Share]], Field(min_length=3)]
+
+
+class Zones(_Section):
+    """Parts of the frame, each a polygon of x, y as parts of its width and height: 0,0 is top left, 1,1 bottom right."""
+
+    detect: list[Polygon] = Field([], description="Only faces whose centre lies in one of these; none: everywhere.")
+    privacy: list[Polygon] = Field([], description="Blacked out before anything else sees the frame.")
+
+
+class Gate(_Section):
+    """When a frame is worth a look."""
+
+    motion: bool = Field(True, description="Look for faces only while something moves, and at times of recheck.")
+    area: float = Field(0.002, gt=0, lt=1, description="Part of the frame that must change to count as motion.")
+    recheck: Seconds = Field(5, description="Seconds without motion until a frame is looked at all the same.")
+    rate: float = Field(8, gt=0, le=60, description="Most looks for faces a second; halved when there is little news.")
+    cpu: float = Field(0.5, gt=0, le=1, description="Most of one core that looks may take; they become fewer instead.")
+
+
+class Shot(_Section):
+    """Which pictures of a visit are kept."""
+
+    first_within: Seconds = Field(0.7, description="Seconds of a visit until its first acceptable shot leaves.")
+    acceptable: Share = Field(0.15, description="Least quality of a shot that leaves so soon; worse ones wait for better.")
+    better_by: float = Field(0.35, gt=0, description="How much better, as a part, a later shot must be to be kept too.")
+    most: int = Field(3, ge=1, le=100, description="Most shots of one visit.")
 
 
 class Crop(_Section):
     """How a face is cut out and encoded."""
 
     margin: float = Field(0.25, ge=0, le=2, description="Added on each side, as a part of the box.")
+    longest: int = Field(320, ge=32, le=8192, description="Longest side, pixels; larger crops are scaled down to it.")
     format: Literal["jpeg", "png"] = Field("jpeg", description="Encoding of the crop.")
     quality: int = Field(90, ge=1, le=100, description="JPEG quality.")
 
@@ -166,7 +201,10 @@ class EdgeSettings(_Program):
 
     edge: Name = Field(default_factory=_this_host, description="Name of this box; the CN of its certificate.")
     camera: Camera = Camera()
+    zones: Zones = Zones()
+    gate: Gate = Gate()
     detector: Detector = Detector()
+    shot: Shot = Shot()
     crop: Crop = Crop()
     outbox: OutboxFile = OutboxFile()
     sender: Sender = Sender()

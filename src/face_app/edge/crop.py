@@ -6,23 +6,28 @@ from face_app import settings
 from face_app.edge.image import Box, Encoded, Image, clamp
 
 
-def cut(image: Image, box: Box, margin: float) -> Image:
-    """Cut a box with a margin out of a frame.
+def cut(image: Image, box: Box, crop: settings.Crop) -> Image:
+    """Cut a box with a margin out of a frame; what lies outside of the frame is left out.
 
     Args:
         image: The whole frame, H x W x 3, BGR.
         box: The face, pixels of the frame.
-        margin: Added on each side, as a part of the box's width and height; what lies outside is left out.
+        crop: Margin, and the longest side.
 
     Returns:
-        A view into `image`, h x w x 3, at least one pixel wide and high.
+        h x w x 3, at least one pixel wide and high: a view into `image`, or a picture of its own where it was too large.
     """
     height, width = image.shape[:2]
     x1, y1, x2, y2 = box
-    across, down = (x2 - x1) * margin, (y2 - y1) * margin
+    across, down = (x2 - x1) * crop.margin, (y2 - y1) * crop.margin
     left, top, right, bottom = clamp((x1 - across, y1 - down, x2 + across, y2 + down), width, height)
     x, y = min(int(left), width - 1), min(int(top), height - 1)
-    return image[y : max(round(bottom), y + 1), x : max(round(right), x + 1)]
+    face = image[y : max(round(bottom), y + 1), x : max(round(right), x + 1)]
+    scale = crop.longest / max(face.shape[:2])
+    if scale >= 1:
+        return face
+    size = (max(1, round(face.shape[1] * scale)), max(1, round(face.shape[0] * scale)))
+    return cv2.resize(face, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 def encode(image: Image, crop: settings.Crop) -> Encoded:

@@ -4,6 +4,8 @@ from prometheus_client import Counter, Gauge
 
 FRAMES = Counter("face_app_capture_frames", "Frames that were looked at.")
 MISSED = Counter("face_app_capture_missed_frames", "Frames of a live source that came while the program was busy.")
+LOOKS = Counter("face_app_capture_looks", "Frames in which faces were looked for; in the others nothing moved.")
+VISITS = Counter("face_app_capture_visits", "Visits of a face that are over.")
 CAPTURED = Counter("face_app_capture_faces", "Faces committed to the outbox.")
 SENT = Counter("face_app_sender_sent", "Faces handed to the broker, each attempt counted.")
 RESENT = Counter("face_app_sender_resent", "Faces handed to the broker again, because no receipt came.")

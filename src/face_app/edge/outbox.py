@@ -19,8 +19,9 @@ from typing import Any
 from face_app.edge.ballast import take_ballast, throw_ballast
 from face_app.edge.budget import Budget
 from face_app.edge.face import Face, NewFace
-from face_app.edge.outbox_file import OpenOutbox, explained, open_outbox, transaction
+from face_app.edge.outbox_file import VISIT, OpenOutbox, explained, open_outbox, transaction
 from face_app.edge.rescue import rescued
+from face_app.edge.visit import Visit
 from face_app.errors import OutboxDamagedError, OutboxUnavailableError
 from face_app.metadata import write_metadata
 from face_app.settings import OutboxFile
@@ -94,8 +95,8 @@ class Outbox:
         with self._lock:
             self._file.close()
 
-    def add(self, faces: Sequence[NewFace]) -> list[Face]:
-        """Commit faces, all or none: number them, write the metadata into each, keep them.
+    def add(self, faces: Sequence[NewFace], visits: Sequence[Visit] = ()) -> list[Face]:
+        """Commit faces and visits, all or none: number the faces, write the metadata into each, keep them.
 
         Raises:
             OutboxUnavailableError: Not now; none is kept.
@@ -110,6 +111,7 @@ class Outbox:
                 ).fetchall()
                 start = last - len(faces) + 1
                 added = [self._insert(FaceId(self.id, number), face) for number, face in enumerate(faces, start)]
+                self._note(visits)
                 self._budget.keep(self._connection)
             self._added += len(added)
         return added
@@ -127,6 +129,16 @@ class Outbox:
         ).lastrowid
         self._connection.execute("INSERT INTO pixels VALUES (?, ?)", (row, pixels))
         return face
+
+    def _note(self, visits: Iterable[Visit]) -> None:
+        rows = [
+            (each.camera, each.track, each.first_at.timestamp(), each.last_at.timestamp())
+            + (each.looks, each.shots, each.best, each.kept)
+            for each in visits
+        ]
+        self._connection.executemany(
+            f"INSERT INTO visits (run, {VISIT}) VALUES ('{self._run}', ?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
 
     def settle(self, receipts: Iterable[Receipt]) -> list[tuple[int, Receipt]]:
         """Note what the cloud says.
@@ -207,6 +219,7 @@ class Outbox:
 
     def _prune(self) -> None:
         before = time.time() - self._ledger_days * DAY
+        self._connection.execute("DELETE FROM visits WHERE last_at < ?", (before,))
         old = "SELECT row FROM faces WHERE state = 'stored' AND settled_at < :before LIMIT :limit"
         values = {"before": before, "limit": PRUNE}
         if not self._connection.execute(old, values).fetchone():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from face_app.errors import OutboxDamagedError, OutboxError, OutboxUnavailableError
 
-FORMAT = 2
+FORMAT = 3
 """Format of the file, in ``PRAGMA user_version``. A program reads every earlier format and refuses a later one."""
 APPLICATION = 0x66616365
 """``PRAGMA application_id``, "face": tells an outbox from any other SQLite file."""
@@ -40,13 +40,30 @@ CREATE TABLE former (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
 CREATE TABLE faces {_FACES};
 CREATE TABLE pixels (row INTEGER PRIMARY KEY REFERENCES faces, file BLOB NOT NULL);
 """
+VISIT = "camera, track, first_at, last_at, looks, shots, best, kept"
+"""What is kept of a visit: the fields of `visit.Visit`, in their order."""
+_VISITS = """
+CREATE TABLE visits (
+    row INTEGER PRIMARY KEY,
+    run TEXT NOT NULL,
+    camera TEXT NOT NULL,
+    track INTEGER NOT NULL,
+    first_at REAL NOT NULL,
+    last_at REAL NOT NULL,
+    looks INTEGER NOT NULL,
+    shots INTEGER NOT NULL,
+    best REAL NOT NULL,
+    kept REAL NOT NULL
+);
+CREATE INDEX visited ON visits (last_at);
+"""
 _INDEXES = """
 CREATE INDEX waiting ON faces (row, run) WHERE state = 'waiting';
 CREATE INDEX score ON faces (score, row) WHERE state = 'waiting';
 CREATE INDEX refused ON faces (row, run) WHERE state = 'refused';
 CREATE INDEX stored ON faces (settled_at) WHERE state = 'stored';
 """
-# Format 1 named a face's row `sequence`, and knew no reason to lose one.
+# Format 2 knew no visits. Format 1 named a face's row `sequence` as well, and knew no reason to lose one.
 _FROM_1 = f"""
 ALTER TABLE outbox ADD COLUMN pruned_to REAL;
 CREATE TABLE former (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
@@ -208,11 +225,13 @@ def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
             f"outbox {path} has format {version}, this program knows {FORMAT}: run the face-app that wrote it"
         )
     if not tables:
-        _run(connection, _SCHEMA + _INDEXES)
+        _run(connection, _SCHEMA + _INDEXES + _VISITS)
         connection.execute("INSERT INTO outbox VALUES (?, 0, NULL)", (secrets.token_hex(4),))
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
     elif version == 1:
-        _run(connection, _FROM_1 + _INDEXES)
+        _run(connection, _FROM_1 + _INDEXES + _VISITS)
+    elif version == 2:
+        _run(connection, _VISITS)
     connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 

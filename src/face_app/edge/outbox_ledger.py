@@ -6,6 +6,8 @@ from datetime import datetime, timezone
 from sqlite3 import Connection
 
 from face_app.edge.outbox import Outbox
+from face_app.edge.outbox_file import VISIT
+from face_app.edge.visit import Visit
 from face_app.ledger import EdgeLedger, LedgerEntry
 from face_app.wire import FaceId
 
@@ -34,3 +36,15 @@ def _entries(snapshot: Connection) -> Iterator[LedgerEntry]:
     for face_id, key, sha256, state, reason, captured_at in snapshot.execute(query):
         at = datetime.fromtimestamp(captured_at, timezone.utc)
         yield LedgerEntry(FaceId.parse(face_id), key, sha256, state, reason, at)
+
+
+def outbox_visits(outbox: Outbox) -> Iterator[Visit]:
+    """Give the visits that an outbox knows, the earliest first.
+
+    Raises:
+        OutboxError: They cannot be read.
+    """
+    with outbox.snapshot() as snapshot:
+        for camera, track, first_at, last_at, *rest in snapshot.execute(f"SELECT {VISIT} FROM visits ORDER BY row"):
+            times = (datetime.fromtimestamp(at, timezone.utc) for at in (first_at, last_at))
+            yield Visit(camera, track, *times, *rest)

@@ -2,50 +2,40 @@
 
 import logging
 import time
-
-from face_app.edge.outbox import Outbox
+from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Counts frames and tells, at most every `seconds`, how they and the faces of this run are doing."""
+    """Tells, at most every `seconds`, how many frames came, and what became of them.
 
-    def __init__(self, outbox: Outbox, length: int | None, seconds: float) -> None:
+    Attributes:
+        frames: That came so far.
+    """
+
+    def __init__(self, length: int | None, seconds: float, faces: Callable[[], str]) -> None:
         """Start counting.
 
         Args:
-            outbox: Counts the faces.
             length: Frames to come, where that is known.
             seconds: Between two lines.
+            faces: Says how the faces of this run are doing.
         """
         self.frames = 0
-        self._outbox = outbox
         self._length = length
         self._seconds = seconds
+        self._faces = faces
         self._told = time.monotonic()
 
-    def frame(self) -> None:
-        """One more frame was looked at."""
-        self.frames += 1
+    def reached(self, frames: int) -> None:
+        """So many frames came."""
+        self.frames = frames
         self.tell()
 
     def tell(self) -> None:
         """Tell, where it is time to."""
         if time.monotonic() - self._told >= self._seconds:
             self._told = time.monotonic()
-            self.say()
-
-    def say(self) -> None:
-        """Tell now."""
-        tally = self._outbox.tally()
-        share = f" ({min(100, 100 * self.frames // self._length)} %)" if self._length else ""
-        log.info(
-            "frames %d%s, faces %d: stored %d, waiting %d, refused %d",
-            self.frames,
-            share,
-            tally.waiting + tally.stored + tally.refused + tally.expired,
-            tally.stored,
-            tally.waiting,
-            tally.refused,
-        )
+            share = f" ({min(100, 100 * self.frames // self._length)} %)" if self._length else ""
+            log.info("frames %d%s, %s", self.frames, share, self._faces())

@@ -18,7 +18,7 @@ from typing import Any
 
 from face_app.edge import figures
 from face_app.edge.budget import PAGE
-from face_app.edge.outbox_file import OpenOutbox, claimed, connect, damage_mark, explained, open_outbox, transaction
+from face_app.edge.outbox_file import VISIT, OpenOutbox, claimed, connect, damage_mark, explained, open_outbox, transaction
 from face_app.errors import MessageError
 from face_app.metadata import read_image
 from face_app.wire import FaceTopic, object_key
@@ -75,6 +75,7 @@ def _save(damaged: Path, new: Path) -> None:
     with closing(connect(part)[0]) as target:
         with transaction(target):
             target.executemany("INSERT INTO former VALUES (?, ?)", _former(damaged))
+            target.executemany(f"INSERT INTO visits (run, {VISIT}) VALUES ({', '.join('?' * 9)})", _visits(damaged))
         while batch := list(islice(faces, BATCH)):
             with transaction(target):
                 for row, pixels in batch:
@@ -96,6 +97,11 @@ def _insert(target: sqlite3.Connection, row: _Row, pixels: bytes | None) -> None
 def _former(damaged: Path) -> list[tuple[Any, ...]]:
     with _opened(damaged) as source:
         return _ask(source, "SELECT id, sequence FROM outbox") + _ask(source, "SELECT id, sequence FROM former")
+
+
+def _visits(damaged: Path) -> list[tuple[Any, ...]]:
+    with _opened(damaged) as source:
+        return _ask(source, f"SELECT run, {VISIT} FROM visits")
 
 
 def _opened(damaged: Path) -> AbstractContextManager[sqlite3.Connection]:

@@ -1,86 +1,193 @@
-"""Which face is which, and when one is due for a crop: the simplest rule that keeps the flood down."""
+"""Which face is which: detections of one camera, joined into tracks.
 
+Two thresholds, after ByteTrack (Zhang et al., 2022): a sure detection may begin a track, a doubtful one can only continue
+one. So a face that turns away keeps its track, and a poster's corner never gets one.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from face_app.edge.detect import Detection
-from face_app.edge.image import Box, overlap
+import numpy as np
+import numpy.typing as npt
 
-SAME_FACE = 0.3
-"""Least intersection over union of one face in two frames; higher splits fast faces into more tracks."""
-LOST_AFTER = 1.0
-"""Seconds unseen until a track ends; longer joins two people who pass the same spot."""
-CROP_EVERY = 1.0
-"""Least seconds between two crops of one track."""
+from face_app.edge.detectors.detection import Detection
+from face_app.edge.image import Box
+
+ALIKE = 0.25
+"""Least likeness of one face in two looks; higher splits fast faces into more tracks, lower joins neighbours."""
+LOST_AFTER = 1.5
+"""Seconds unseen until a track ends. Longer bridges longer occlusions, and joins two people who pass the same spot."""
+SURE_AFTER = 3
+"""Detections until a track is believed. A face that was there for fewer looks than that must be in each of them."""
+STEADY = 0.5
+"""Of the latest step in the running mean of a track's speed: high follows turns, low ignores the detector's trembling."""
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """One face in one frame.
+    """One face in one look.
 
     Attributes:
-        track: Number of the visit, counted from 1.
+        track: Number of its track, counted from 1.
         detection: Where it is.
-        first: Whether the track begins here.
-        due: Whether a crop is to be taken now.
+        believed: Whether the track has been seen often enough to be somebody.
     """
 
     track: int
     detection: Detection
-    first: bool
-    due: bool
+    believed: bool
+
+
+@dataclass(frozen=True)
+class End:
+    """A track that is over.
+
+    Attributes:
+        track: Its number.
+        believed: Whether it was somebody.
+    """
+
+    track: int
+    believed: bool
 
 
 @dataclass
 class _Track:
     number: int
-    box: Box
+    detection: Detection
     seen: float
-    cropped: float | None = None
+    looks: int = 1
+    hits: int = 1
+    speed: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def believed(self) -> bool:
+        return self.hits >= SURE_AFTER
+
+    def shift(self, elapsed: float) -> tuple[float, float]:
+        """How far it should have come, pixels."""
+        return self.speed[0] * (elapsed - self.seen), self.speed[1] * (elapsed - self.seen)
 
 
 class Tracker:
-    """Joins detections of one camera into tracks: the pairs of largest overlap first."""
+    """Joins detections into tracks: the most alike first, those of sure detections before those of doubtful ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, score: float) -> None:
+        """Begin without tracks.
+
+        Args:
+            score: Least confidence that begins a track.
+        """
+        self._score = score
         self._tracks: list[_Track] = []
         self._count = 0
+        self._still = 0.0
+        self._looked = 0.0
 
-    def update(self, detections: list[Detection], elapsed: float) -> list[Sighting]:
-        """Take the faces of the next frame.
+    def idle(self, elapsed: float) -> None:
+        """A frame came in which nothing moves: who was there still is, and the time does not count as unseen."""
+        self._still += max(0.0, elapsed - self._looked)
+        self._looked = elapsed
+
+    def update(self, detections: Sequence[Detection], elapsed: float) -> tuple[list[Sighting], list[End]]:
+        """Take the faces of the next look.
 
         Args:
             detections: The frame's faces.
             elapsed: Seconds on the source's clock; never less than in the call before.
 
         Returns:
-            One sighting a detection, in the order of `detections`.
+            One sighting for each detection that has a track, and the tracks that are over.
         """
-        self._tracks = [track for track in self._tracks if elapsed - track.seen <= LOST_AFTER]
-        matches = self._match(detections)
-        return [self._see(matches.get(place), detection, elapsed) for place, detection in enumerate(detections)]
+        self._looked = elapsed
+        for track in self._tracks:
+            track.seen += self._still
+        self._still = 0.0
+        ends = self._end([track for track in self._tracks if elapsed - track.seen > LOST_AFTER])
+        for track in self._tracks:
+            track.looks += 1
+        sure = [each for each in detections if each.score >= self._score]
+        free = list(self._tracks)
+        pairs = self._join(sure, free, elapsed)
+        free = [track for track in free if track.number not in {known.number for _, known in pairs}]
+        pairs += self._join([each for each in detections if each.score < self._score], free, elapsed)
+        known = {id(detection) for detection, _ in pairs}
+        begun = [(each, self._begin(each, elapsed)) for each in sure if id(each) not in known]
+        return [Sighting(track.number, each, track.believed) for each, track in pairs + begun], ends
 
-    def _match(self, detections: list[Detection]) -> dict[int, _Track]:
-        pairs = [
-            (overlap(track.box, detection.box), place, track)
-            for place, detection in enumerate(detections)
-            for track in self._tracks
-        ]
-        matches: dict[int, _Track] = {}
+    @property
+    def missing(self) -> bool:
+        """Whether a face that was there is not seen now."""
+        return any(track.seen < self._looked for track in self._tracks)
+
+    def close(self) -> list[End]:
+        """End all tracks: the source has ended."""
+        return self._end(list(self._tracks))
+
+    def _end(self, over: list[_Track]) -> list[End]:
+        self._tracks = [track for track in self._tracks if track not in over]
+        # A picture in a folder has one look, and somebody who ran through the last frames has two.
+        return [End(each.number, each.believed or each.hits == each.looks) for each in over]
+
+    def _begin(self, detection: Detection, elapsed: float) -> _Track:
+        self._count += 1
+        track = _Track(self._count, detection, elapsed)
+        self._tracks.append(track)
+        return track
+
+    def _join(
+        self, detections: list[Detection], tracks: list[_Track], elapsed: float
+    ) -> list[tuple[Detection, _Track]]:
+        """Pair detections with tracks, and bring these up to date."""
+        if not detections or not tracks:
+            return []
+        shifts = np.array([each.shift(elapsed) for each in tracks])
+        alike = _likeness(_marks(detections), _marks([each.detection for each in tracks]) + shifts[:, None])
+        pairs: dict[int, int] = {}
         taken: set[int] = set()
-        for value, place, track in sorted(pairs, key=lambda pair: pair[0], reverse=True):
-            if value >= SAME_FACE and place not in matches and track.number not in taken:
-                matches[place] = track
-                taken.add(track.number)
-        return matches
+        rows, columns = np.nonzero(alike >= ALIKE)
+        for place in np.argsort(-alike[rows, columns], kind="stable"):
+            row, column = int(rows[place]), int(columns[place])
+            if row not in pairs and column not in taken:
+                pairs[row] = column
+                taken.add(column)
+        for row, column in pairs.items():
+            _follow(tracks[column], detections[row], elapsed)
+        return [(detections[row], tracks[column]) for row, column in pairs.items()]
 
-    def _see(self, track: _Track | None, detection: Detection, elapsed: float) -> Sighting:
-        first = track is None
-        if track is None:
-            self._count += 1
-            track = _Track(self._count, detection.box, elapsed)
-            self._tracks.append(track)
-        track.box, track.seen = detection.box, elapsed
-        due = track.cropped is None or elapsed - track.cropped >= CROP_EVERY
-        if due:
-            track.cropped = elapsed
-        return Sighting(track.number, detection, first, due)
+
+def _follow(track: _Track, detection: Detection, elapsed: float) -> None:
+    time = elapsed - track.seen
+    if time > 0:
+        steps = zip(_centre(track.detection.box), _centre(detection.box), track.speed, strict=True)
+        vx, vy = (old + ((there - here) / time - old) * STEADY for here, there, old in steps)
+        track.speed = vx, vy
+    track.detection, track.seen = detection, elapsed
+    track.hits += 1
+
+
+def _centre(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def _marks(detections: Sequence[Detection]) -> npt.NDArray[np.float64]:
+    """N x 7 x 2: two corners of each box, and its five landmarks, or as often its centre."""
+    return np.array([
+        [each.box[:2], each.box[2:], *(each.landmarks or [_centre(each.box)] * 5)] for each in detections
+    ])
+
+
+def _likeness(ones: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How much each of N faces is like each of M: N x M, 0 to 1.
+
+    Half of it is the overlap of the boxes (intersection over union), half the nearness of the landmarks in widths of the
+    face: small faces that walk do not overlap from one look to the next.
+    """
+    a, b = ones[:, None], others[None]
+    size_a, size_b = a[..., 1, :] - a[..., 0, :], b[..., 1, :] - b[..., 0, :]
+    both = np.clip(np.minimum(a[..., 1, :], b[..., 1, :]) - np.maximum(a[..., 0, :], b[..., 0, :]), 0, None).prod(axis=-1)
+    union = size_a.prod(axis=-1) + size_b.prod(axis=-1) - both
+    away = np.linalg.norm(a[..., 2:, :] - b[..., 2:, :], axis=-1).mean(axis=-1)
+    near = np.clip(1 - away / np.maximum(np.maximum(size_a, size_b)[..., 0], 1), 0, None)
+    likeness: npt.NDArray[np.float64] = (both / np.maximum(union, 1) + near) / 2
+    return likeness
