@@ -14,8 +14,10 @@ import typer
 
 from face_app import __version__
 from face_app.cli_bucket import Config, bucket_app
+from face_app.cli_eyes import detect, rehearse
 from face_app.errors import AuditError, FaceAppError, SettingsError, StillWaitingError
 from face_app.ledger import opened_ledgers, write_ledger
+from face_app.log import log_to_stderr
 from face_app.metrics import ask
 from face_app.settings import CloudSettings, EdgeSettings, HealthSettings, Store, load
 
@@ -33,6 +35,7 @@ app = typer.Typer(
     "6 store, 7 faces still wait, 8 not verified, 9 the audit found a fault, 1 anything else.",
 )
 app.add_typer(bucket_app, name="bucket")
+app.command()(detect)
 
 Host = Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="The broker; of IPv6: [::1]:1883.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
@@ -51,12 +54,6 @@ def _broker(host: str | None) -> dict[str, Any]:
     if port.isdigit() and name and (":" not in name or name.endswith("]")):
         return {"broker.host": name.strip("[]"), "broker.port": port}
     return {"broker.host": host.strip("[]") if host else None}
-
-
-def _log(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s", force=True
-    )
 
 
 @app.callback(invoke_without_command=True)
@@ -83,11 +80,12 @@ def capture(  # noqa: PLR0913
     stop_after: Annotated[int | None, typer.Option(help="Stop after N captured faces.")] = None,
     wait: Annotated[float, typer.Option(help="Seconds to wait at the end for faces to be stored.")] = 30,
     metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics and /ready; 0: do not.")] = None,
+    dry_run: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Without a broker: put the chosen shots there and say why.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """See faces and get each into the cloud."""
-    from face_app.edge import capture as program  # noqa: PLC0415
-
     settings = load(
         EdgeSettings,
         config,
@@ -107,7 +105,12 @@ def capture(  # noqa: PLR0913
     )
     if metrics_port == 0:
         settings = settings.model_copy(update={"metrics": settings.metrics.model_copy(update={"port": None})})
-    _log(settings.log)
+    log_to_stderr(settings.log)
+    if dry_run:
+        rehearse(settings, dry_run, as_json=as_json)
+        return
+    from face_app.edge import watch as program  # noqa: PLC0415
+
     try:
         summary = program.run(settings, wait=wait)
     except StillWaitingError as error:
@@ -139,7 +142,7 @@ def send(
     from face_app.edge import send as program  # noqa: PLC0415
 
     settings = load(EdgeSettings, config, {"outbox.path": outbox, **_broker(broker)})
-    _log(settings.log)
+    log_to_stderr(settings.log)
     program.run(settings, until_empty=until_empty)
 
 
@@ -149,13 +152,19 @@ def ledger(
     config: Config = None,
     outbox: Annotated[Path | None, typer.Option(help="Whose faces.")] = None,
     edge: Annotated[str | None, typer.Option(help="Name of this box.")] = None,
+    visits: Annotated[bool, typer.Option("--visits", help="Who came when instead: one JSON object a visit.")] = False,
 ) -> None:
     """Print what the outbox knows of each face, without pixels, for `face-app audit`."""
     from face_app.edge.outbox import Outbox  # noqa: PLC0415
-    from face_app.edge.outbox_ledger import outbox_ledger  # noqa: PLC0415
+    from face_app.edge.outbox_ledger import outbox_ledger, outbox_visits  # noqa: PLC0415
 
     settings = load(EdgeSettings, config, {"outbox.path": outbox, "edge": edge})
-    _log(settings.log)
+    log_to_stderr(settings.log)
+    if visits:
+        with Outbox(settings.outbox) as opened:
+            for visit in outbox_visits(opened):
+                typer.echo(json.dumps(asdict(visit), default=str))
+        return
     with Outbox(settings.outbox) as opened, outbox_ledger(opened, settings.edge) as faces:
         write_ledger(faces, sys.stdout.buffer)
 
@@ -171,7 +180,7 @@ def retry(
     from face_app.edge.outbox import Outbox  # noqa: PLC0415
 
     settings = load(EdgeSettings, config, {"outbox.path": outbox})
-    _log(settings.log)
+    log_to_stderr(settings.log)
     with Outbox(settings.outbox) as opened:
         typer.echo(f"{opened.retry(reason)} faces wait again")
 
@@ -190,7 +199,7 @@ def subscribe(
 
     folder = {"store.kind": "directory", "store.path": store} if store else {}
     settings = load(CloudSettings, config, {**folder, **_broker(broker)})
-    _log(settings.log)
+    log_to_stderr(settings.log)
     if store:
         from face_app.cloud import bucket  # noqa: PLC0415
 
@@ -223,7 +232,7 @@ def verify(  # noqa: PLR0913
         from face_app.edge import verify as edge  # noqa: PLC0415
 
         settings = load(EdgeSettings, config, {})
-        _log(settings.log)
+        log_to_stderr(settings.log)
         if store_config:  # read before the card goes in: a wrong setting must not leave one in the outbox
             store = load(CloudSettings, store_config, {}).store
         report = asdict(edge.run(settings, wait=wait))
@@ -257,7 +266,7 @@ def audit(  # noqa: PLR0913
     from face_app.cloud.audit.table import table  # noqa: PLC0415
 
     settings, scope = load(CloudSettings, config, {}), scope_between(edge, since, until)
-    _log(settings.log)
+    log_to_stderr(settings.log)
     with opened_ledgers(ledger or []) as ledgers:
         report = program.run(settings.store, ledgers, scope, content=content)
     typer.echo(json.dumps(report.document()) if as_json else table(report))

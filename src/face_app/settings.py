@@ -97,8 +97,12 @@ class Detector(_Section):
         "auto", description="What runs yunet; auto: onnxruntime where it is installed, for half the CPU."
     )
     model: Path | None = Field(None, description="A YuNet ONNX file of known SHA-256; unset: the pinned one.")
-    score: float = Field(0.8, ge=0, le=1, description="Least confidence that begins a visit; lower: more, and wrong ones.")
-    keep: float = Field(0.5, ge=0, le=1, description="Least confidence that continues one; lower: fewer visits fall apart.")
+    score: float = Field(
+        0.8, ge=0, le=1, description="Least confidence that begins a visit; lower: more, and wrong ones."
+    )
+    keep: float = Field(
+        0.5, ge=0, le=1, description="Least confidence that continues one; lower: fewer visits fall apart."
+    )
     width: int = Field(640, ge=64, le=4096, description="Frames are scaled to this width before detection.")
     min_face: int = Field(16, ge=8, description="Least width of a face, pixels of the frame.")
 
@@ -107,7 +111,7 @@ Polygon = Annotated[list[tuple[Share, Share]], Field(min_length=3)]
 
 
 class Zones(_Section):
-    """Parts of the frame, each a polygon of x, y as parts of its width and height: 0,0 is top left, 1,1 bottom right."""
+    """Parts of the frame: polygons of x, y as parts of its width and height, from 0, 0 top left to 1, 1."""
 
     detect: list[Polygon] = Field([], description="Only faces whose centre lies in one of these; none: everywhere.")
     privacy: list[Polygon] = Field([], description="Blacked out before anything else sees the frame.")
@@ -127,7 +131,10 @@ class Shot(_Section):
     """Which pictures of a visit are kept."""
 
     first_within: Seconds = Field(0.7, description="Seconds of a visit until its first acceptable shot leaves.")
-    acceptable: Share = Field(0.15, description="Least quality of a shot that leaves so soon; worse ones wait for better.")
+    acceptable: Share = Field(
+        0.15, description="Least quality of a shot that leaves so soon; worse ones wait for better."
+    )
+    least: Share = Field(0.03, description="Least quality of a shot that is kept at all; 0 keeps the backs of heads.")
     better_by: float = Field(0.35, gt=0, description="How much better, as a part, a later shot must be to be kept too.")
     most: int = Field(3, ge=1, le=100, description="Most shots of one visit.")
 

@@ -1,4 +1,4 @@
-"""Which pictures of a visit are kept: an early one, so that nobody is missed, and a better one only if it is clearly so."""
+"""Which pictures of a visit are kept: one soon, so that nobody is missed, and a better one only if it clearly is."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -123,9 +123,7 @@ class BestShots:
             if self._worth(visit):
                 shots.append(self._keep(end.track, visit, "final" if visit.shots else "first"))
             first, last = visit.first.captured_at, visit.last.captured_at
-            visits.append(
-                Visit(self._camera, end.track, first, last, visit.looks, visit.shots, visit.best, visit.kept)
-            )
+            visits.append(Visit(self._camera, end.track, first, last, visit.looks, visit.shots, visit.best, visit.kept))
         return shots, visits
 
     def _see(self, frame: Frame, sighting: Sighting) -> None:
@@ -158,7 +156,7 @@ class BestShots:
 
     def _worth(self, visit: _Open) -> bool:
         """Whether what waits is to be kept sooner or later."""
-        if visit.waiting is None or visit.shots >= self._shot.most:
+        if visit.waiting is None or visit.shots >= self._shot.most or visit.waiting.quality.score < self._shot.least:
             return False
         return not visit.shots or visit.waiting.quality.score >= visit.kept * (1 + self._shot.better_by)
 

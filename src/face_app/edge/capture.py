@@ -1,8 +1,8 @@
 """The eyes of the edge: frames in, shots and visits out. Each stage takes and gives plain values.
 
-    frame ─▶ zones ─▶ gate ─▶ detector ─▶ tracker ─▶ best shots ─▶ shots, visits
-             black    does    where are   who is     which are
-             out      it move the faces   who        worth keeping
+frame ─▶ zones ─▶ gate ─▶ detector ─▶ tracker ─▶ best shots ─▶ shots, visits
+black    does    where are   who is     which are
+out      it move the faces   who        worth keeping
 """
 
 import time
@@ -76,9 +76,7 @@ class Eyes:
         self.looks += 1
         self.visits += len(visits)
         figures.LOOKS.inc()
-        self._gate.told(
-            news=self._best.news or self._tracker.missing, cpu=time.thread_time() - began, elapsed=elapsed
-        )
+        self._gate.told(news=self._best.news or self._tracker.missing, cpu=time.thread_time() - began, elapsed=elapsed)
         return Seen((*shots, *late), tuple(visits))
 
     def close(self) -> Seen:

@@ -15,7 +15,7 @@ def cut(image: Image, box: Box, crop: settings.Crop) -> Image:
         crop: Margin, and the longest side.
 
     Returns:
-        h x w x 3, at least one pixel wide and high: a view into `image`, or a picture of its own where it was too large.
+        h x w x 3, at least one pixel wide and high: a view into `image`, or a copy where that was too large.
     """
     height, width = image.shape[:2]
     x1, y1, x2, y2 = box

@@ -4,6 +4,8 @@ from prometheus_client import Counter, Gauge
 
 FRAMES = Counter("face_app_capture_frames", "Frames that were looked at.")
 MISSED = Counter("face_app_capture_missed_frames", "Frames of a live source that came while the program was busy.")
+SKIPPED = Counter("face_app_capture_skipped_frames", "Frames that were left out on purpose, and never converted.")
+BAD = Counter("face_app_capture_bad_frames", "Frames that came broken and were left out.", ["reason"])
 LOOKS = Counter("face_app_capture_looks", "Frames in which faces were looked for; in the others nothing moved.")
 VISITS = Counter("face_app_capture_visits", "Visits of a face that are over.")
 CAPTURED = Counter("face_app_capture_faces", "Faces committed to the outbox.")

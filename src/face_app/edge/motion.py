@@ -17,6 +17,8 @@ ABOVE_NOISE = 5.0
 distance to the mean is 0.8 sigma, so this is 4 sigma."""
 NOISE_MEMORY = 60.0
 """Seconds in which a pixel's usual change is learnt: long, or somebody who talks at a desk would become noise."""
+STALE = 1.5
+"""Seconds after which the past says nothing any more: the camera was away, or these are pictures of a folder."""
 CUT = 0.5
 """Part of the frame from which a change is no motion but another scene: a lamp, a camera that was turned."""
 
@@ -37,7 +39,7 @@ class Motion:
         self._seen = 0.0
 
     def moves(self, image: Image, elapsed: float) -> bool:
-        """Compare a frame with the past, and make it part of it; a frame of another size begins anew, as motion.
+        """Compare a frame with the past, and make it part of it. Where there is none to compare with, it moves.
 
         Args:
             image: H x W x 3, BGR.
@@ -45,7 +47,7 @@ class Motion:
         """
         now = self._small(image)
         size = image.shape[1], image.shape[0]
-        if size != self._size:
+        if size != self._size or elapsed - self._seen > STALE:
             self._size, self._past, self._noise = size, now, np.full_like(now, LEAST / ABOVE_NOISE)
             self._seen = elapsed
             return True
@@ -55,7 +57,7 @@ class Motion:
         since, self._seen = max(0.0, elapsed - self._seen), elapsed
         cv2.accumulateWeighted(change, self._noise, min(1.0, since / NOISE_MEMORY))
         cv2.accumulateWeighted(now, self._past, 1.0 if part >= CUT else min(1.0, since / MEMORY))
-        return part >= self._area
+        return bool(part >= self._area)
 
     @staticmethod
     def _small(image: Image) -> npt.NDArray[np.float32]:

@@ -131,14 +131,11 @@ class Outbox:
         return face
 
     def _note(self, visits: Iterable[Visit]) -> None:
-        rows = [
-            (each.camera, each.track, each.first_at.timestamp(), each.last_at.timestamp())
-            + (each.looks, each.shots, each.best, each.kept)
-            for each in visits
-        ]
-        self._connection.executemany(
-            f"INSERT INTO visits (run, {VISIT}) VALUES ('{self._run}', ?, ?, ?, ?, ?, ?, ?, ?)", rows
-        )
+        query = f"INSERT INTO visits (run, {VISIT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        for each in visits:
+            times = each.first_at.timestamp(), each.last_at.timestamp()
+            row = (self._run, each.camera, each.track, *times, each.looks, each.shots, each.best, each.kept)
+            self._connection.execute(query, row)
 
     def settle(self, receipts: Iterable[Receipt]) -> list[tuple[int, Receipt]]:
         """Note what the cloud says.

@@ -46,5 +46,5 @@ def outbox_visits(outbox: Outbox) -> Iterator[Visit]:
     """
     with outbox.snapshot() as snapshot:
         for camera, track, first_at, last_at, *rest in snapshot.execute(f"SELECT {VISIT} FROM visits ORDER BY row"):
-            times = (datetime.fromtimestamp(at, timezone.utc) for at in (first_at, last_at))
-            yield Visit(camera, track, *times, *rest)
+            first, last = datetime.fromtimestamp(first_at, timezone.utc), datetime.fromtimestamp(last_at, timezone.utc)
+            yield Visit(camera, track, first, last, *rest)

@@ -18,7 +18,16 @@ from typing import Any
 
 from face_app.edge import figures
 from face_app.edge.budget import PAGE
-from face_app.edge.outbox_file import VISIT, OpenOutbox, claimed, connect, damage_mark, explained, open_outbox, transaction
+from face_app.edge.outbox_file import (
+    VISIT,
+    OpenOutbox,
+    claimed,
+    connect,
+    damage_mark,
+    explained,
+    open_outbox,
+    transaction,
+)
 from face_app.errors import MessageError
 from face_app.metadata import read_image
 from face_app.wire import FaceTopic, object_key

@@ -1,7 +1,7 @@
 """Which face is which: detections of one camera, joined into tracks.
 
-Two thresholds, after ByteTrack (Zhang et al., 2022): a sure detection may begin a track, a doubtful one can only continue
-one. So a face that turns away keeps its track, and a poster's corner never gets one.
+Two thresholds, after ByteTrack (Zhang et al., 2022): a sure detection may begin a track, a doubtful one can only
+continue one. So a face that turns away keeps its track, and a poster's corner never gets one.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ LOST_AFTER = 1.5
 SURE_AFTER = 3
 """Detections until a track is believed. A face that was there for fewer looks than that must be in each of them."""
 STEADY = 0.5
-"""Of the latest step in the running mean of a track's speed: high follows turns, low ignores the detector's trembling."""
+"""Of the latest step in the mean of a track's speed: high follows turns, low ignores the detector's trembling."""
 
 
 @dataclass(frozen=True)
@@ -172,20 +172,20 @@ def _centre(box: Box) -> tuple[float, float]:
 
 def _marks(detections: Sequence[Detection]) -> npt.NDArray[np.float64]:
     """N x 7 x 2: two corners of each box, and its five landmarks, or as often its centre."""
-    return np.array([
-        [each.box[:2], each.box[2:], *(each.landmarks or [_centre(each.box)] * 5)] for each in detections
-    ])
+    return np.array([[each.box[:2], each.box[2:], *(each.landmarks or [_centre(each.box)] * 5)] for each in detections])
 
 
 def _likeness(ones: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """How much each of N faces is like each of M: N x M, 0 to 1.
 
-    Half of it is the overlap of the boxes (intersection over union), half the nearness of the landmarks in widths of the
-    face: small faces that walk do not overlap from one look to the next.
+    Half of it is the overlap of the boxes (intersection over union), half the nearness of the landmarks in widths of
+    the face: small faces that walk do not overlap from one look to the next.
     """
     a, b = ones[:, None], others[None]
     size_a, size_b = a[..., 1, :] - a[..., 0, :], b[..., 1, :] - b[..., 0, :]
-    both = np.clip(np.minimum(a[..., 1, :], b[..., 1, :]) - np.maximum(a[..., 0, :], b[..., 0, :]), 0, None).prod(axis=-1)
+    both = np.clip(np.minimum(a[..., 1, :], b[..., 1, :]) - np.maximum(a[..., 0, :], b[..., 0, :]), 0, None).prod(
+        axis=-1
+    )
     union = size_a.prod(axis=-1) + size_b.prod(axis=-1) - both
     away = np.linalg.norm(a[..., 2:, :] - b[..., 2:, :], axis=-1).mean(axis=-1)
     near = np.clip(1 - away / np.maximum(np.maximum(size_a, size_b)[..., 0], 1), 0, None)

@@ -14,7 +14,7 @@ class Visit:
         first_at: When its first frame was taken (aware).
         last_at: When its last frame was taken (aware).
         looks: How often the face was looked at.
-        shots: Pictures that were kept; 0 only where ``camera.stop_after`` came first.
+        shots: Pictures that were kept; 0 where none was good enough (``shot.least``).
         best: Quality of the best picture, kept or not, 0 to 1.
         kept: Quality of the best picture kept, 0 to 1.
     """

@@ -27,7 +27,9 @@ class Zones:
     def hold(self, box: Box, image: Image) -> bool:
         """Tell whether a face counts: whether the centre of its box lies in a detection zone, if there is any."""
         x, y = np.array([box[0] + box[2], box[1] + box[3]]) / 2 / _last(image)
-        return not self._detect or any(cv2.pointPolygonTest(each, (float(x), float(y)), False) >= 0 for each in self._detect)
+        return not self._detect or any(
+            cv2.pointPolygonTest(each, (float(x), float(y)), False) >= 0 for each in self._detect
+        )
 
 
 def _polygons(polygons: Sequence[Sequence[tuple[float, float]]]) -> list[Points]:

@@ -9,9 +9,9 @@ import time
 from urllib.request import urlopen
 
 import pytest
+from face_app.edge.detect import load_detector
 
 from face_app.edge import capture
-from face_app.edge.detect import load_detector
 from face_app.edge.outbox import Outbox
 from face_app.errors import DetectorError, OutboxError, SettingsError, SourceError
 from face_app.metadata import read_image

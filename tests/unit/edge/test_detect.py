@@ -5,10 +5,10 @@ import importlib.util
 import cv2
 import numpy as np
 import pytest
-
-from face_app import settings
 from face_app.edge.detect import load_detector
 from face_app.edge.model import read_model
+
+from face_app import settings
 from face_app.errors import DetectorError
 from services.clips import draw_face, empty_frame
 

@@ -1,6 +1,7 @@
 """One crop a track and second; tracks follow faces."""
 
 from face_app.edge.detect import Detection
+
 from face_app.edge.track import Tracker
 
 

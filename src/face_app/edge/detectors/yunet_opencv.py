@@ -36,4 +36,4 @@ class OpenCVEngine:
         """Find the faces of a picture."""
         self._net.setInputSize((image.shape[1], image.shape[0]))
         _, rows = self._net.detect(image)
-        return np.empty((0, 15), np.float32) if rows is None else rows
+        return np.empty((0, 15), np.float32) if rows is None else np.asarray(rows, np.float32)
