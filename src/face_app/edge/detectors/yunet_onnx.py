@@ -33,32 +33,22 @@ class OnnxEngine:
         self._session = onnxruntime.InferenceSession(free, options, providers=["CPUExecutionProvider"])
         self._outputs = [f"{part}_{stride}" for stride in STRIDES for part in ("cls", "obj", "bbox", "kps")]
         self._score = score
-        self._shape = (0, 0)
         self._planes = np.empty((1, 3, 0, 0), np.float32)
 
     def run(self, image: Image) -> Rows:
         """Find the faces of a picture."""
-        height, width = image.shape[:2]
-        planes = self._planes_for(height, width)
-        for plane, channel in zip(planes[0], cv2.split(image), strict=True):
-            plane[:height, :width] = channel
-        answers = self._session.run(self._outputs, {"input": planes})
-        columns = planes.shape[3]
+        if self._planes.shape[2:] != image.shape[:2]:
+            self._planes = np.empty((1, 3, *image.shape[:2]), np.float32)
+        # Filled, not made anew: to get new memory for each look costs more than to fill it.
+        for plane, channel in zip(self._planes[0], cv2.split(image), strict=True):
+            plane[:] = channel
+        answers = self._session.run(self._outputs, {"input": self._planes})
+        columns = image.shape[1]
         scales = [
             self._faces(stride, columns // stride, *answers[4 * place : 4 * place + 4])
             for place, stride in enumerate(STRIDES)
         ]
         return _one_a_face(np.concatenate(scales))
-
-    def _planes_for(self, height: int, width: int) -> npt.NDArray[np.float32]:
-        """The input of the network for pictures of this size: 1 x 3 x H x W, both sides grown to a multiple of 32.
-
-        It is kept, and what lies beside the picture stays black: new memory for each look costs more than to fill it.
-        """
-        size = (height + -height % STRIDES[-1], width + -width % STRIDES[-1])
-        if self._shape != (height, width):
-            self._shape, self._planes = (height, width), np.zeros((1, 3, *size), np.float32)
-        return self._planes
 
     def _faces(  # noqa: PLR0913, PLR0917
         self,
