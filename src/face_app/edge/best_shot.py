@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import numpy as np
+
 from face_app import settings
 from face_app.edge import quality
 from face_app.edge.crop import cut
@@ -19,6 +21,9 @@ PATIENCE = 3.0
 """Seconds of a visit after which a first shot leaves that is less than acceptable."""
 SETTLED = 2.0
 """Seconds that a better shot must have stayed the best: somebody who walks up is better with each step."""
+
+NOTHING: Image = np.empty((0, 0, 3), np.uint8)
+"""In the place of a crop that is not needed; an empty view of the frame would hold all of its pixels."""
 
 Reason = Literal["first", "better", "final"]
 
@@ -131,7 +136,7 @@ class BestShots:
         visit = self._open.get(sighting.track)
         size = frame.image.shape[1], frame.image.shape[0]
         better = visit is None or rated.score > (visit.waiting.quality.score if visit.waiting else visit.kept)
-        pixels = cut(frame.image, sighting.detection.box, self._crop).copy() if better else frame.image[:0]
+        pixels = cut(frame.image, sighting.detection.box, self._crop).copy() if better else NOTHING
         seen = Candidate(pixels, sighting.detection, rated, frame.index, size, frame.captured_at, frame.elapsed)
         if visit is None:
             visit = self._open[sighting.track] = _Open(seen, seen, seen)

@@ -122,5 +122,5 @@ def _light(patch: Image) -> float:
     """Whether the face is neither too dark nor too bright, and how much of it shows anything."""
     best, around = MIDDLE
     off = max(0.0, abs(float(patch.mean()) / 255 - best) - around) / (0.5 - around)
-    lost = np.count_nonzero((patch < CLIPPED[0]) | (patch > CLIPPED[1])) / patch.size
+    lost = float(((patch < CLIPPED[0]) | (patch > CLIPPED[1])).mean())
     return max(0.0, 1 - off) * (1 - lost)
