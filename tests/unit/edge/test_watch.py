@@ -3,20 +3,22 @@
 import hashlib
 import importlib.util
 import json
+import math
 import signal
 import socket
 import time
 from urllib.request import urlopen
 
 import pytest
-from face_app.edge.detect import load_detector
 
-from face_app.edge import capture
+from face_app.edge import capture, watch
+from face_app.edge.detectors.choose import load_detector
 from face_app.edge.outbox import Outbox
+from face_app.edge.outbox_ledger import outbox_visits
 from face_app.errors import DetectorError, OutboxError, SettingsError, SourceError
 from face_app.metadata import read_image
 from face_app.settings import EdgeSettings, OutboxFile
-from services.clips import empty_frame, write_clip
+from services.clips import empty_frame, face_clip, photo, write_clip
 from services.cloud import cloud as connected_cloud
 from services.cloud import stored
 from services.mjpeg_camera import mjpeg_camera
@@ -37,43 +39,66 @@ def summary_of(out):
     return json.loads(out.splitlines()[-1])
 
 
-def test_a_clip_goes_up_whole(face_app, broker, cloud, clip):
+def test_a_clip_goes_up_whole(face_app, broker, cloud, clip, path):
     program = face_app(
-        "capture", "--source", clip, "--broker", f"127.0.0.1:{broker.port}", "--camera", "door", "--json"
+        *("capture", "--source", clip, "--pace", "fast", "--broker", f"127.0.0.1:{broker.port}"),
+        *("--camera", "door", "--json"),
     )
     code, out, err = finish(program)
     assert code == 0, err
     summary = summary_of(out)
     assert {name: summary[name] for name in ("frames", "captured", "stored", "waiting", "refused")} == {
-        "frames": 60,
+        "frames": 180,
         "captured": 3,
         "stored": 3,
         "waiting": 0,
         "refused": 0,
     }
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"] < 10_000
-    assert summary["seconds"] > 2.9
-    assert "frames" in err
-    assert "%" in err
     arrived = {hashlib.sha256(face.payload).hexdigest(): face for face in cloud.arrivals}
     assert [face["sha256"] for face in summary["faces"]] == list(arrived)
-    for face, told in zip(arrived.values(), summary["faces"], strict=True):
+    for track, (face, told) in enumerate(zip(arrived.values(), summary["faces"], strict=True), 1):
         metadata = face.metadata
         assert told["id"] == str(metadata.id)
         assert told["key"] == stored(face).key
-        assert (metadata.edge, metadata.camera, metadata.detector, metadata.track) == ("jetson", "door", "yunet", 1)
+        assert told["score"] == metadata.shot_score
+        assert (metadata.edge, metadata.camera, metadata.detector) == ("jetson", "door", "yunet")
+        assert (metadata.track, metadata.why) == (track, "first")
         assert metadata.frame_size == (320, 240)
         assert len(metadata.landmarks) == 5
+        assert metadata.chosen_from > 3
+        assert metadata.shot_score == pytest.approx(math.prod(metadata.shot_terms.values()), abs=1e-3)
         x1, y1, x2, y2 = metadata.box
         width, height = read_image(face.payload, max_pixels=10**6).size
         assert width == pytest.approx(1.5 * (x2 - x1), abs=3)
         assert height == pytest.approx(1.5 * (y2 - y1), abs=3)
-    assert [face.metadata.why for face in cloud.arrivals] == ["first", "again", "again"]
+    assert [(visit.camera, visit.track, visit.shots) for visit in visits_of(path)] == [
+        ("door", 1, 1),
+        ("door", 2, 1),
+        ("door", 3, 1),
+    ]
 
 
-def test_exactly_so_many_as_asked_for(face_app, broker, cloud, clip):
+def visits_of(path):
+    with Outbox(OutboxFile(path=path)) as outbox:
+        return list(outbox_visits(outbox))
+
+
+def test_a_file_takes_as_long_as_it_lasts_and_tells_how_far_it_is(face_app, broker, cloud, tmp_path):
+    clip = face_clip(tmp_path / "face.avi", 3)
+    code, out, err = finish(face_app("capture", "--source", clip, "--json", "--broker", f"127.0.0.1:{broker.port}"))
+    assert code == 0, err
+    summary = summary_of(out)
+    assert (summary["frames"], summary["captured"], summary["stored"]) == (60, 1, 1)
+    assert summary["seconds"] > 2.9
+    assert "frames" in err
+    assert "%" in err
+
+
+def test_exactly_so_many_as_asked_for(face_app, broker, cloud, tmp_path):
+    """Three faces come at a time."""
     arguments = ("--loop", "--pace", "fast", "--stop-after", 5, "--json", "--broker", f"127.0.0.1:{broker.port}")
-    code, out, err = finish(face_app("capture", "--source", clip, *arguments))
+    code, out, err = finish(face_app("capture", "--source", photo(tmp_path / "three.png", 3), *arguments))
     assert code == 0, err
     assert summary_of(out)["captured"] == summary_of(out)["stored"] == 5
     assert len({face.sequence for face in cloud.arrivals}) == 5
@@ -99,7 +124,7 @@ def test_faces_that_still_wait_are_told_and_sent_by_the_next_run(face_app, path,
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(face_app, path, clip, number):
     program = face_app("capture", "--source", clip, "--loop", "--json", "--broker", f"127.0.0.1:{free_port()}")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 30
     while not _committed(path):
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -140,7 +165,7 @@ def test_a_signal_while_the_detector_is_loaded_ends_it_cleanly(path, clip, monke
     settings = EdgeSettings(camera={"source": str(clip), "loop": True}, outbox={"path": path}, broker={"port": 1})
     before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("the signal came before its handler"))
     try:
-        assert capture.run(settings, wait=0).captured <= 1
+        assert watch.run(settings, wait=0).captured <= 1
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -170,7 +195,7 @@ def test_kill_loses_nothing_that_was_committed(face_app, path, broker, clip):
 def test_readiness_and_figures(face_app, broker, cloud, clip):
     port = free_port()
     program = face_app(
-        "capture", "--source", clip, "--loop", "--broker", f"127.0.0.1:{broker.port}", "--metrics-port", port
+        *("capture", "--source", clip, "--loop", "--broker", f"127.0.0.1:{broker.port}", "--metrics-port", port),
     )
     cloud.wait_for(2, seconds=30)
     state = json.loads(urlopen(f"http://127.0.0.1:{port}/ready").read())
@@ -183,6 +208,10 @@ def test_readiness_and_figures(face_app, broker, cloud, clip):
     assert float(values["face_app_capture_frames_total"]) > 10
     assert float(values["face_app_capture_faces_total"]) >= 2
     assert float(values["face_app_sender_stored_total"]) >= 1
+    assert float(values["face_app_capture_visits_total"]) >= 1
+    looks, frames = (float(values[f"face_app_capture_{name}_total"]) for name in ("looks", "frames"))
+    assert 0 < looks <= frames
+    assert float(values["face_app_capture_skipped_frames_total"]) > 0
     program.terminate()
     assert finish(program)[0] == 0
 
@@ -204,7 +233,7 @@ def test_what_is_wrong_is_one_line(path, clip, capfd, changes, told):
         if "metrics" in changes:
             changes = {"metrics": {"port": taken.getsockname()[1]}}
         with pytest.raises(type(told)) as failed:
-            capture.run(EdgeSettings(**{"camera": {"source": str(clip)}, "outbox": {"path": path}, **changes}), wait=0)
+            watch.run(EdgeSettings(**{"camera": {"source": str(clip)}, "outbox": {"path": path}, **changes}), wait=0)
     assert str(told) in str(failed.value)
     assert "\n" not in str(failed.value)
     assert capfd.readouterr() == ("", "")
@@ -223,7 +252,7 @@ def test_a_full_disk_holds_faces_and_source_until_there_is_room(face_app, small_
     filler.unlink()
     code, out, err = finish(program)
     assert code == 7, err
-    assert (summary_of(out)["frames"], summary_of(out)["captured"]) == (60, 3)
+    assert (summary_of(out)["frames"], summary_of(out)["captured"]) == (180, 3)
 
 
 def test_the_command_ends_with_that_line(face_app):
