@@ -1,4 +1,4 @@
-"""Clips of drawn faces that the real detectors take for faces; no person is in any."""
+"""Pictures and clips of drawn faces that the real detectors take for faces; no person is in any."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,8 @@ from face_app.edge.image import Image
 
 RATE = 20.0
 SIZE = (320, 240)
+VISIT, ABSENCE = 1.0, 2.0
+"""Seconds that a face of `visits_clip` stays, and that nobody is there afterwards: longer than a track lives unseen."""
 
 
 def empty_frame(size: tuple[int, int] = SIZE) -> Image:
@@ -35,6 +37,14 @@ def draw_face(image: Image, x: int, y: int, half: int) -> None:
     ellipse(0, 0.7, 0.38, 0.14, (60, 60, 160))
 
 
+def drawn(*faces: tuple[int, int, int], size: tuple[int, int] = SIZE) -> Image:
+    """Draw a frame with faces: centre and half the width of each, pixels."""
+    image = empty_frame(size)
+    for face in faces:
+        draw_face(image, *face)
+    return cv2.GaussianBlur(image, (0, 0), 1)  # type: ignore[return-value]
+
+
 def write_clip(path: Path, frames: Sequence[Image], rate: float = RATE) -> Path:
     """Write a video, Motion JPEG."""
     height, width = frames[0].shape[:2]
@@ -47,10 +57,24 @@ def write_clip(path: Path, frames: Sequence[Image], rate: float = RATE) -> Path:
 
 
 def face_clip(path: Path, seconds: float) -> Path:
-    """Write a video of one face that moves a little."""
-    frames = []
-    for index in range(round(seconds * RATE)):
-        image = empty_frame()
-        draw_face(image, 150 + index % 20, 120, 40)
-        frames.append(cv2.GaussianBlur(image, (0, 0), 1))
+    """Write a video of one visit: a face that moves a little."""
+    return write_clip(path, [drawn((150 + index % 20, 120, 40)) for index in range(round(seconds * RATE))])
+
+
+def visits_clip(path: Path, visits: int) -> Path:
+    """Write a video of several visits: a face comes, goes, and comes again elsewhere. Each gives one shot."""
+    present, absent = round(VISIT * RATE), round(ABSENCE * RATE)
+    places = [80 + 80 * (number % 3) for number in range(visits)]
+    frames = [
+        frame
+        for x in places
+        for frame in [*(drawn((x + index % 20, 120, 40)) for index in range(present)), *[empty_frame()] * absent]
+    ]
     return write_clip(path, frames)
+
+
+def photo(path: Path, faces: int = 1) -> Path:
+    """Write a picture of so many faces side by side. Played in a loop it is so many visits each time it comes."""
+    image = drawn(*((80 + 120 * number, 120, 40) for number in range(faces)), size=(40 + 120 * faces, 240))
+    assert cv2.imwrite(str(path), image)
+    return path

@@ -62,7 +62,8 @@ class Motion:
     @staticmethod
     def _small(image: Image) -> npt.NDArray[np.float32]:
         height, width = image.shape[:2]
-        size = (WIDTH, max(1, round(WIDTH * height / width)))
+        across = min(WIDTH, width)
+        size = (across, max(1, round(across * height / width)))
         # INTER_AREA would be ten times as dear; the blur after it takes the noise of the single pixels that are left.
         grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_BGR2GRAY)
         return cv2.blur(grey, (3, 3)).astype(np.float32)

@@ -61,6 +61,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
             progress.reached(source.count)
             if keeper.enough:
                 break
+        progress.reached(source.count)  # the last frames may be ones that nobody wanted
         if keeper.keep(eyes.close()):
             sender.wake()
         _wait(outbox, sender, progress, stop, wait)

@@ -21,8 +21,8 @@ class Zones:
 
     def blacken(self, image: Image) -> None:
         """Black the privacy zones out, in the frame itself: no stage behind this one ever holds their pixels."""
-        if self._privacy:
-            cv2.fillPoly(image, [np.rint(each * _last(image)).astype(np.int32) for each in self._privacy], (0, 0, 0))
+        for each in self._privacy:  # one by one: where two that are filled together overlap, OpenCV fills neither
+            cv2.fillPoly(image, [np.rint(each * _last(image)).astype(np.int32)], (0, 0, 0))
 
     def hold(self, box: Box, image: Image) -> bool:
         """Tell whether a face counts: whether the centre of its box lies in a detection zone, if there is any."""

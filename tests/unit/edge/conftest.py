@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from services.clips import face_clip
+from face_app.edge import opencv
+from services.clips import face_clip, visits_clip
 from services.cloud import cloud as connected_cloud
 from services.mosquitto import mosquitto
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_the_programs_run_it():
+    opencv.set_up()
 
 
 @pytest.fixture
@@ -45,8 +51,14 @@ def small_disk(tmp_path):
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory) -> Path:
-    """Three seconds of one face: three crops."""
-    return face_clip(tmp_path_factory.mktemp("clips") / "face.avi", 3)
+    """Three visits, one after the other: three faces."""
+    return visits_clip(tmp_path_factory.mktemp("clips") / "visits.avi", 3)
+
+
+@pytest.fixture(scope="session")
+def short_clip(tmp_path_factory) -> Path:
+    """A second and a half of one face: one face."""
+    return face_clip(tmp_path_factory.mktemp("clips") / "face.avi", 1.5)
 
 
 @pytest.fixture

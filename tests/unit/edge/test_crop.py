@@ -15,26 +15,45 @@ from face_app.edge.crop import cut, encode
 FRAME = np.arange(100 * 200 * 3, dtype=np.uint32).astype(np.uint8).reshape(100, 200, 3)
 
 
+def margin(part):
+    return settings.Crop(margin=part)
+
+
 def test_margin_on_each_side():
-    crop = cut(FRAME, (50, 40, 90, 60), 0.25)
+    crop = cut(FRAME, (50, 40, 90, 60), margin(0.25))
     assert np.array_equal(crop, FRAME[35:65, 40:100])
 
 
 def test_margin_stops_at_the_frame():
-    assert cut(FRAME, (0, 0, 40, 40), 0.5).shape == (60, 60, 3)
-    assert cut(FRAME, (180, 80, 200, 100), 0.5).shape == (30, 30, 3)
+    assert cut(FRAME, (0, 0, 40, 40), margin(0.5)).shape == (60, 60, 3)
+    assert cut(FRAME, (180, 80, 200, 100), margin(0.5)).shape == (30, 30, 3)
+
+
+@pytest.mark.parametrize(("box", "shape"), [((0, 0, 200, 100), (32, 64)), ((0, 0, 50, 100), (64, 32))])
+def test_a_large_crop_is_scaled_down_to_its_longest_side(box, shape):
+    crop = cut(FRAME, box, settings.Crop(margin=0, longest=64))
+    assert crop.shape == (*shape, 3)
+    assert crop.mean() == pytest.approx(FRAME[:, : round(box[2])].mean(), abs=2)
+
+
+def test_a_small_crop_is_never_scaled_up():
+    assert cut(FRAME, (10, 10, 20, 20), settings.Crop(margin=0, longest=64)).shape == (10, 10, 3)
 
 
 @given(
     *[st.floats(-500, 500, width=32)] * 4,
     st.floats(0, 2),
+    st.integers(32, 400),
 )
-def test_any_box_gives_a_picture_that_can_be_encoded(x1, y1, x2, y2, margin):
-    box = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-    crop = cut(FRAME, box, margin)
-    assert crop.shape[0] >= 1
-    assert crop.shape[1] >= 1
-    assert encode(crop, settings.Crop()).data
+def test_any_box_gives_a_picture_that_can_be_encoded(x1, y1, x2, y2, part, longest):
+    crop = settings.Crop(margin=part, longest=longest)
+    image = cut(FRAME, (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), crop)
+    assert 1 <= min(image.shape[:2]) <= max(image.shape[:2]) <= longest
+    assert encode(image, crop).data
+
+
+def test_a_frame_of_one_pixel():
+    assert cut(FRAME[:1, :1], (0, 0, 1, 1), settings.Crop()).shape == (1, 1, 3)
 
 
 @pytest.mark.parametrize(("kind", "suffix", "name"), [("jpeg", "jpg", "JPEG"), ("png", "png", "PNG")])

@@ -1,55 +1,202 @@
-"""One crop a track and second; tracks follow faces."""
+"""A face keeps its track while it can be the same face, and nobody else gets it."""
 
-from face_app.edge.detect import Detection
+import numpy as np
+import pytest
 
-from face_app.edge.track import Tracker
+from face_app import settings
+from face_app.edge.track import LOST_AFTER, SURE_AFTER, Tracker
+from services.detections import detection as face
 
-
-def face(x, y=100.0, size=50.0):
-    return Detection((x, y, x + size, y + size), (), 0.9)
-
-
-def test_a_face_that_stays_is_due_once_a_second():
-    tracker = Tracker()
-    due = [frame / 25 for frame in range(76) if tracker.update([face(100 + frame)], frame / 25)[0].due]
-    assert due == [0, 1, 2, 3]
+STEP = 0.125
+SURE, DOUBTFUL = 0.9, 0.6
 
 
-def test_the_first_crop_of_a_track_is_told():
-    tracker = Tracker()
-    assert tracker.update([face(100)], 0.0)[0].first
-    assert not tracker.update([face(100)], 1.0)[0].first
+@pytest.fixture
+def tracker():
+    return Tracker(settings.Detector().score)
 
 
-def test_two_faces_are_two_tracks_whatever_their_order():
-    tracker = Tracker()
-    left, right = tracker.update([face(100), face(300)], 0.0)
-    assert left.track != right.track
-    again = tracker.update([face(305), face(102)], 0.1)
-    assert [each.track for each in again] == [right.track, left.track]
+def follow(tracker, looks, begin=0.0, step=STEP):
+    """The track numbers of each look."""
+    return [
+        [each.track for each in tracker.update(detections, begin + number * step)[0]]
+        for number, detections in enumerate(looks)
+    ]
 
 
-def test_the_larger_overlap_wins():
-    tracker = Tracker()
-    (known,) = tracker.update([face(100)], 0.0)
-    near, exact = tracker.update([face(115), face(101)], 0.1)
-    assert exact.track == known.track
-    assert near.track != known.track
+def ends(tracker):
+    return [(end.track, end.believed) for end in tracker.close()]
 
 
-def test_a_face_elsewhere_is_another_track():
-    tracker = Tracker()
-    (one,) = tracker.update([face(100)], 0.0)
-    (other,) = tracker.update([face(300)], 0.1)
-    assert other.first
-    assert other.track != one.track
+def test_a_face_that_stays_is_one_track(tracker):
+    assert follow(tracker, [[face(100 + number)] for number in range(40)]) == [[1]] * 40
+    assert ends(tracker) == [(1, True)]
 
 
-def test_a_track_lives_for_a_second_unseen():
-    tracker = Tracker()
-    (one,) = tracker.update([face(100)], 0.0)
-    assert tracker.update([], 0.5) == []
-    assert tracker.update([face(100)], 1.0)[0].track == one.track
-    (late,) = tracker.update([face(100)], 2.5)
-    assert late.first
-    assert late.track != one.track
+def test_two_faces_are_two_tracks_whatever_their_order(tracker):
+    follow(tracker, [[face(100), face(300)], [face(305), face(102)]])
+    first, other = tracker.update([face(308), face(104)], 2 * STEP)[0]
+    assert {first.track: first.detection.box[0], other.track: other.detection.box[0]} == {1: 104, 2: 308}
+
+
+def test_the_more_alike_wins(tracker):
+    follow(tracker, [[face(100)]])
+    sightings, _ = tracker.update([face(115), face(101)], STEP)
+    assert {each.detection.box[0]: each.track for each in sightings} == {101: 1, 115: 2}
+
+
+def test_a_face_elsewhere_is_another_track(tracker):
+    assert follow(tracker, [[face(100)], [face(300)]]) == [[1], [2]]
+
+
+def test_a_face_of_another_size_is_another_track(tracker):
+    assert follow(tracker, [[face(100, width=30)], [face(100, width=200)]]) == [[1], [2]]
+
+
+def test_a_doubtful_detection_never_begins_a_track(tracker):
+    assert follow(tracker, [[face(100, score=DOUBTFUL)]] * 10) == [[]] * 10
+    assert ends(tracker) == []
+
+
+def test_a_doubtful_detection_continues_one(tracker):
+    looks = [[face(100)]] + [[face(100, score=DOUBTFUL)]] * 40 + [[face(100)]]
+    assert follow(tracker, looks) == [[1]] * 42
+
+
+def test_a_sure_detection_has_the_first_word(tracker):
+    follow(tracker, [[face(100)]])
+    sightings, _ = tracker.update([face(100, score=DOUBTFUL), face(112)], STEP)
+    assert [(each.track, each.detection.box[0]) for each in sightings] == [(1, 112)]
+
+
+def test_an_occlusion_is_bridged(tracker):
+    hidden = round(LOST_AFTER / STEP) - 1
+    assert follow(tracker, [[face(100)]] * 5 + [[]] * hidden + [[face(104)]])[-1] == [1]
+
+
+def test_one_that_is_unseen_for_longer_is_over_and_its_number_is_not_given_again(tracker):
+    follow(tracker, [[face(100)]] * 5)
+    _, over = tracker.update([], 4 * STEP + LOST_AFTER)
+    assert over == []
+    sightings, over = tracker.update([face(100)], 4 * STEP + LOST_AFTER + STEP)
+    assert [(end.track, end.believed) for end in over] == [(1, True)]
+    assert [each.track for each in sightings] == [2]
+
+
+def test_the_speed_of_a_face_is_known(tracker):
+    """Its last steps are so long that without the speed it would be another face."""
+    looks = [[face(100 + 10 * number**1.5)] for number in range(15)]
+    assert follow(Tracker(settings.Detector().score), looks[-2:]) == [[1], [2]]
+    assert follow(tracker, looks) == [[1]] * 15
+
+
+def test_a_face_comes_out_of_an_occlusion_where_its_speed_has_brought_it(tracker):
+    follow(tracker, [[face(100 + 20 * number)] for number in range(10)])
+    sightings, _ = tracker.update([face(280), face(100 + 20 * 17)], 17 * STEP)
+    assert {each.detection.box[0]: each.track for each in sightings} == {440: 1, 280: 2}
+
+
+def test_faces_that_pass_each_other_keep_their_tracks(tracker):
+    looks = [[face(100 + 12 * number, 100), face(460 - 12 * number, 130)] for number in range(30)]
+    follow(tracker, looks[:-1])
+    sightings, _ = tracker.update(looks[-1], 29 * STEP)
+    assert {each.track: each.detection.box[0] for each in sightings} == {1: 448, 2: 112}
+
+
+def test_somebody_who_sits_still_while_nothing_is_looked_at_stays_the_same(tracker):
+    follow(tracker, [[face(100)]] * 5)
+    at = 5 * STEP
+    for _ in range(3):
+        for _ in range(25):  # the gate is shut for five seconds
+            tracker.idle(at)
+            at += 0.2
+        sightings, over = tracker.update([face(101)], at)
+        assert (over, [each.track for each in sightings]) == ([], [1])
+        at += 0.2
+
+
+def test_one_who_left_while_nothing_was_looked_at_is_over_after_the_usual_time(tracker):
+    follow(tracker, [[face(100)]] * 5)
+    for number in range(25):
+        tracker.idle(5 * STEP + number * 0.2)
+    looks = [tracker.update([], 6 + number * STEP)[1] for number in range(round(LOST_AFTER / STEP) + 3)]
+    assert [end.track for over in looks for end in over] == [1]
+    assert looks[0] == []
+
+
+def test_a_camera_that_was_away_ends_all_tracks(tracker):
+    follow(tracker, [[face(100)]] * 5)
+    sightings, over = tracker.update([face(100)], 100.0)
+    assert [end.track for end in over] == [1]
+    assert [each.track for each in sightings] == [2]
+
+
+def test_the_only_look_at_a_picture_is_believed(tracker):
+    """A folder of pictures: each is over before the next one comes."""
+    over = []
+    for number in range(3):
+        sightings, ended = tracker.update([face(100), face(300)], number * 2.0)
+        assert not any(each.believed for each in sightings), "not before it is known that there is only one look"
+        over += ended
+    assert [(end.track, end.believed) for end in over] + ends(tracker) == [(number, True) for number in range(1, 7)]
+
+
+@pytest.mark.parametrize("hits", range(1, SURE_AFTER))
+def test_one_who_ran_through_the_last_frames_is_believed(tracker, hits):
+    follow(tracker, [[]] * 20 + [[face(100)]] * hits)
+    assert ends(tracker) == [(1, True)]
+
+
+@pytest.mark.parametrize("hits", range(1, SURE_AFTER))
+def test_a_flash_among_many_looks_is_nobody(tracker, hits):
+    follow(tracker, [[]] * 5 + [[face(100)]] * hits)
+    over = [end for number in range(20) for end in tracker.update([], (5 + hits + number) * STEP)[1]]
+    assert [(end.track, end.believed) for end in over] == [(1, False)]
+
+
+def test_it_is_believed_from_the_look_that_makes_it_sure(tracker):
+    told = [tracker.update([face(100)], number * STEP)[0][0].believed for number in range(SURE_AFTER + 2)]
+    assert told == [False] * (SURE_AFTER - 1) + [True] * 3
+
+
+def test_missing_tells_whether_a_face_that_was_there_is_not_seen(tracker):
+    assert not tracker.missing
+    follow(tracker, [[face(100)]])
+    assert not tracker.missing
+    tracker.update([], STEP)
+    assert tracker.missing
+    tracker.update([face(100)], 2 * STEP)
+    assert not tracker.missing
+
+
+def test_faces_without_landmarks_are_followed_by_their_boxes(tracker):
+    looks = [[face(100 + 4 * number), face(300 - 4 * number)] for number in range(10)]
+    bare = [[type(each)(each.box, (), 1.0) for each in look] for look in looks]
+    assert follow(tracker, bare) == [[1, 2]] * 10
+
+
+def test_two_hundred_faces_are_two_hundred_tracks(tracker):
+    chance = np.random.default_rng(5)
+    places = [(60 * (number % 20), 80 * (number // 20)) for number in range(200)]
+    for look in range(6):
+        shuffled = chance.permutation(200)
+        shaken = [face(*(np.array(places[place]) + chance.uniform(-3, 3, 2)), width=40) for place in shuffled]
+        sightings, over = tracker.update(shaken, look * STEP)
+        assert over == []
+        numbers = {int(place): each.track for each in sightings for place in [shuffled[shaken.index(each.detection)]]}
+        if look == 0:
+            first = numbers
+        assert numbers == first
+    assert sorted(first.values()) == list(range(1, 201))
+
+
+def test_a_look_at_the_same_moment_again(tracker):
+    """Two frames of a camera whose clock gives out."""
+    for _ in range(3):
+        sightings, over = tracker.update([face(100)], 1.0)
+    assert ([each.track for each in sightings], over) == ([1], [])
+
+
+def test_boxes_without_any_size(tracker):
+    looks = [[face(0, 0, 0, height=0)], [face(0, 0, 0, height=0), face(100, 100, 0, height=50)]]
+    assert len(follow(tracker, looks)[1]) == 2
