@@ -68,7 +68,7 @@ def test_a_slow_program_loses_no_frame_and_does_not_hurry_afterwards(clip):
         if frame.index == 2:
             time.sleep(0.4)
     assert len(times) == 10
-    assert np.diff(times[3:]).min() > 0.5 / RATE
+    assert times[9] - times[3] > 3 / RATE  # six frames; at once, if it hurried
 
 
 @pytest.mark.parametrize("pace", ["fast", "source"])
