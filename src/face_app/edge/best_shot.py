@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import numpy as np
-
 from face_app import settings
 from face_app.edge import quality
 from face_app.edge.crop import cut
@@ -21,9 +19,6 @@ PATIENCE = 3.0
 """Seconds of a visit after which a first shot leaves that is less than acceptable."""
 SETTLED = 2.0
 """Seconds that a better shot must have stayed the best: somebody who walks up is better with each step."""
-
-NOTHING: Image = np.empty((0, 0, 3), np.uint8)
-"""In the place of a crop that is not needed; an empty view of the frame would hold all of its pixels."""
 
 Reason = Literal["first", "better", "final"]
 
@@ -72,18 +67,27 @@ class Shot:
     last_frame: int
 
 
+@dataclass(frozen=True)
+class _Moment:
+    """When a frame was taken: its index, wall time, and seconds on the source's clock."""
+
+    frame: int
+    at: datetime
+    elapsed: float
+
+
 @dataclass
 class _Open:
-    """A visit that goes on. `waiting` is the best picture since the last one that was kept."""
+    """A visit that goes on. `waiting` is a picture that is worth keeping, and the best of those."""
 
-    first: Candidate
-    last: Candidate
-    waiting: Candidate | None
+    first: _Moment
+    last: _Moment
+    waiting: Candidate | None = None
+    believed: bool = False
     looks: int = 0
     shots: int = 0
     best: float = 0.0
     kept: float = 0.0
-    believed: bool = False
 
 
 class BestShots:
@@ -98,7 +102,7 @@ class BestShots:
     @property
     def news(self) -> bool:
         """Whether there is a visit of which no picture is kept yet, or a better one waits."""
-        return any(self._due_later(visit) for visit in self._open.values())
+        return any(not visit.shots or visit.waiting for visit in self._open.values())
 
     def see(self, frame: Frame, sightings: Iterable[Sighting]) -> list[Shot]:
         """Take the faces of one look.
@@ -106,12 +110,16 @@ class BestShots:
         Returns:
             The shots that are due now.
         """
+        now = _Moment(frame.index, frame.captured_at, frame.elapsed)
         for sighting in sightings:
-            self._see(frame, sighting)
+            visit = self._open.setdefault(sighting.track, _Open(now, now))
+            visit.last, visit.looks = now, visit.looks + 1
+            visit.believed |= sighting.believed
+            self._rate(frame, sighting, visit)
         return [
-            self._keep(track, visit, "better" if visit.shots else "first")
+            self._keep(track, visit, visit.waiting, "better" if visit.shots else "first")
             for track, visit in self._open.items()
-            if self._due(visit, frame.elapsed)
+            if visit.waiting and visit.believed and self._due(visit, visit.waiting, frame.elapsed)
         ]
 
     def end(self, ends: Iterable[End]) -> tuple[list[Shot], list[Visit]]:
@@ -125,50 +133,42 @@ class BestShots:
             visit = self._open.pop(end.track)
             if not end.believed:
                 continue
-            if self._worth(visit):
-                shots.append(self._keep(end.track, visit, "final" if visit.shots else "first"))
-            first, last = visit.first.captured_at, visit.last.captured_at
-            visits.append(Visit(self._camera, end.track, first, last, visit.looks, visit.shots, visit.best, visit.kept))
+            if visit.waiting:
+                shots.append(self._keep(end.track, visit, visit.waiting, "final" if visit.shots else "first"))
+            times = visit.first.at, visit.last.at
+            visits.append(Visit(self._camera, end.track, *times, visit.looks, visit.shots, visit.best))
         return shots, visits
 
-    def _see(self, frame: Frame, sighting: Sighting) -> None:
-        rated = quality.rate(frame.image, sighting.detection)
-        visit = self._open.get(sighting.track)
-        size = frame.image.shape[1], frame.image.shape[0]
-        better = visit is None or rated.score > (visit.waiting.quality.score if visit.waiting else visit.kept)
-        pixels = cut(frame.image, sighting.detection.box, self._crop).copy() if better else NOTHING
-        seen = Candidate(pixels, sighting.detection, rated, frame.index, size, frame.captured_at, frame.elapsed)
-        if visit is None:
-            visit = self._open[sighting.track] = _Open(seen, seen, seen)
-        elif better:
-            visit.waiting = seen
-        visit.last = seen
-        visit.looks += 1
+    def _rate(self, frame: Frame, sighting: Sighting, visit: _Open) -> None:
+        if visit.shots >= self._shot.most:
+            return
+        rated = quality.rate(frame.image, sighting.detection, self._to_beat(visit))
+        if not rated:
+            return
         visit.best = max(visit.best, rated.score)
-        visit.believed |= sighting.believed
+        if rated.score < self._shot.least:
+            return
+        pixels = cut(frame.image, sighting.detection.box, self._crop).copy()
+        size = frame.image.shape[1], frame.image.shape[0]
+        visit.waiting = Candidate(
+            pixels, sighting.detection, rated, frame.index, size, frame.captured_at, frame.elapsed
+        )
 
-    def _due(self, visit: _Open, elapsed: float) -> bool:
-        if not visit.believed or not self._worth(visit) or visit.waiting is None:
-            return False
+    def _to_beat(self, visit: _Open) -> float:
+        """The quality that a picture must have more than to be worth keeping."""
+        if visit.waiting:
+            return visit.waiting.quality.score
+        return visit.kept * (1 + self._shot.better_by) if visit.shots else visit.best
+
+    def _due(self, visit: _Open, waiting: Candidate, elapsed: float) -> bool:
         if visit.shots:
-            return elapsed - visit.waiting.elapsed >= SETTLED
-        age = elapsed - visit.first.elapsed
-        acceptable = visit.waiting.quality.score >= self._shot.acceptable
-        return age >= (self._shot.first_within if acceptable else PATIENCE)
+            return elapsed - waiting.elapsed >= SETTLED
+        acceptable = waiting.quality.score >= self._shot.acceptable
+        return elapsed - visit.first.elapsed >= (self._shot.first_within if acceptable else PATIENCE)
 
-    def _due_later(self, visit: _Open) -> bool:
-        return not visit.shots or self._worth(visit)
-
-    def _worth(self, visit: _Open) -> bool:
-        """Whether what waits is to be kept sooner or later."""
-        if visit.waiting is None or visit.shots >= self._shot.most or visit.waiting.quality.score < self._shot.least:
-            return False
-        return not visit.shots or visit.waiting.quality.score >= visit.kept * (1 + self._shot.better_by)
-
-    def _keep(self, track: int, visit: _Open, why: Reason) -> Shot:
-        kept = visit.waiting
-        assert kept is not None  # noqa: S101 - `_worth` has looked
+    @staticmethod
+    def _keep(track: int, visit: _Open, kept: Candidate, why: Reason) -> Shot:
         visit.waiting = None
         visit.shots += 1
-        visit.kept = max(visit.kept, kept.quality.score)
+        visit.kept = kept.quality.score
         return Shot(kept, track, why, visit.looks, visit.first.frame, visit.last.frame)

@@ -43,8 +43,9 @@ def overlap(one: Box, other: Box) -> float:
     if width <= 0 or height <= 0:
         return 0.0
     both = width * height
-    return both / (_area(one) + _area(other) - both)
+    return both / (area(one) + area(other) - both)
 
 
-def _area(box: Box) -> float:
+def area(box: Box) -> float:
+    """Square pixels of a box."""
     return (box[2] - box[0]) * (box[3] - box[1])

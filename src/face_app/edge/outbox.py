@@ -131,10 +131,10 @@ class Outbox:
         return face
 
     def _note(self, visits: Iterable[Visit]) -> None:
-        query = f"INSERT INTO visits (run, {VISIT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        query = f"INSERT INTO visits (run, {VISIT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         for each in visits:
             times = each.first_at.timestamp(), each.last_at.timestamp()
-            row = (self._run, each.camera, each.track, *times, each.looks, each.shots, each.best, each.kept)
+            row = (self._run, each.camera, each.track, *times, each.looks, each.shots, each.best)
             self._connection.execute(query, row)
 
     def settle(self, receipts: Iterable[Receipt]) -> list[tuple[int, Receipt]]:

@@ -40,7 +40,7 @@ CREATE TABLE former (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
 CREATE TABLE faces {_FACES};
 CREATE TABLE pixels (row INTEGER PRIMARY KEY REFERENCES faces, file BLOB NOT NULL);
 """
-VISIT = "camera, track, first_at, last_at, looks, shots, best, kept"
+VISIT = "camera, track, first_at, last_at, looks, shots, best"
 """What is kept of a visit: the fields of `visit.Visit`, in their order."""
 _VISITS = """
 CREATE TABLE visits (
@@ -52,8 +52,7 @@ CREATE TABLE visits (
     last_at REAL NOT NULL,
     looks INTEGER NOT NULL,
     shots INTEGER NOT NULL,
-    best REAL NOT NULL,
-    kept REAL NOT NULL
+    best REAL NOT NULL
 );
 CREATE INDEX visited ON visits (last_at);
 """

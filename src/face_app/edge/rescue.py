@@ -84,7 +84,7 @@ def _save(damaged: Path, new: Path) -> None:
     with closing(connect(part)[0]) as target:
         with transaction(target):
             target.executemany("INSERT INTO former VALUES (?, ?)", _former(damaged))
-            target.executemany(f"INSERT INTO visits (run, {VISIT}) VALUES ({', '.join('?' * 9)})", _visits(damaged))
+            target.executemany(f"INSERT INTO visits (run, {VISIT}) VALUES ({', '.join('?' * 8)})", _visits(damaged))
         while batch := list(islice(faces, BATCH)):
             with transaction(target):
                 for row, pixels in batch:

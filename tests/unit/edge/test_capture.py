@@ -179,7 +179,9 @@ def test_two_hundred_faces_in_one_frame():
     shots, visits = watched(watcher, frames(image for image in images for _ in range(3)))
     assert sorted(shot.track for shot in shots) == list(range(1, 201))
     assert sorted(each.track for each in visits) == list(range(1, 201))
-    found = sorted((round(shot.candidate.detection.box[0] / 96), round(shot.candidate.detection.box[1] / 108)) for shot in shots)
+    found = sorted(
+        (round(shot.candidate.detection.box[0] / 96), round(shot.candidate.detection.box[1] / 108)) for shot in shots
+    )
     assert len(set(found)) == 200
 
 

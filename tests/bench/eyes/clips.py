@@ -1,0 +1,115 @@
+"""Clips as a camera gives them: 1280x720, 25 frames a second, H.264 at 8 Mbit/s, with the noise of a sensor."""
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from face_app.edge.image import Image
+
+SIZE = (1280, 720)
+RATE = 25
+BITS_PER_SECOND = 8_000_000
+NOISE = 2.0
+"""Standard deviation of the noise, of 255; without it, a frame that was shown twice would cost nothing."""
+
+PARTS = {
+    "busy": (
+        "face-demographics-walking.gif",
+        "face-demographics-walking-and-pause.gif",
+        "head-pose-face-detection-female-and-male.gif",
+        "classroom.gif",
+        "WolfgangLanger_Pexels.mp4",
+    ),
+    "static": ("passages_768x432.mp4",),
+}
+EMPTY_FRAMES = 54
+"""So long the doorway is empty before somebody comes."""
+
+
+def make_clip(data: Path, out: Path, kind: str, frames: int) -> Path:
+    """Make a clip, or take the one that the same recipe has made.
+
+    Every part of a busy clip gets its share of the frames, so that a short one shows the same as a long one.
+
+    Args:
+        data: The data folder.
+        out: Where clips are kept.
+        kind: A key of `PARTS`.
+        frames: How many.
+    """
+    clip = out / f"{kind}-{frames}-{_recipe()}.mp4"
+    if not clip.exists():
+        unfinished = clip.with_suffix(".part.mp4")
+        _write(unfinished, _noisy(_images(data / "videos", kind, frames)))
+        unfinished.rename(clip)
+    return clip
+
+
+def repeat(clip: Path, times: int, longer: Path) -> None:
+    """Write a clip several times over into one file, as it is encoded."""
+    with av.open(str(longer), "w") as target:
+        stream = None
+        for number in range(times):
+            with av.open(str(clip)) as source:
+                (video,) = source.streams
+                stream = stream or target.add_stream_from_template(video)
+                for packet in source.demux(video):
+                    if packet.dts is None:  # the demuxer's end
+                        continue
+                    packet.pts += number * video.duration
+                    packet.dts += number * video.duration
+                    packet.stream = stream
+                    target.mux(packet)
+
+
+def _recipe() -> str:
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+
+
+def _images(videos: Path, kind: str, frames: int) -> Iterator[Image]:
+    parts = PARTS[kind]
+    for number, name in enumerate(parts):
+        share = frames * (number + 1) // len(parts) - frames * number // len(parts)
+        if share:
+            yield from _resampled(videos / name, share, EMPTY_FRAMES if kind == "static" else None)
+
+
+def _resampled(file: Path, frames: int, most: int | None) -> Iterator[Image]:
+    """Play a video at our rate and size; forth and back, where it is too short."""
+    video = cv2.VideoCapture(str(file))
+    step = video.get(cv2.CAP_PROP_FPS) / RATE
+    wanted = min(most or math.inf, math.ceil(frames * step))
+    images = []
+    while len(images) < wanted and (taken := video.read())[0]:
+        images.append(taken[1])
+    there_and_back = itertools.cycle([*images, *images[-2:0:-1]])
+    shown, image = -1, images[0]
+    for number in range(frames):
+        while shown < int(number * step):
+            shown, image = shown + 1, next(there_and_back)
+        yield cv2.resize(image, SIZE, interpolation=cv2.INTER_CUBIC)
+
+
+def _noisy(images: Iterator[Image]) -> Iterator[Image]:
+    random, room = np.random.default_rng(0), 64
+    field = random.normal(0, NOISE, (SIZE[1] + room, SIZE[0] + room, 3)).round().astype(np.int16)
+    for image in images:
+        x, y = random.integers(room, size=2)
+        yield cv2.add(image, field[y : y + SIZE[1], x : x + SIZE[0]], dtype=cv2.CV_8U)
+
+
+def _write(file: Path, images: Iterator[Image]) -> None:
+    """Encode as cameras do: a key frame every two seconds, nothing that refers to a later frame."""
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.bit_rate, stream.gop_size = BITS_PER_SECOND, 2 * RATE
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())

@@ -1,0 +1,130 @@
+"""Faces in annotated photos: who finds how many of them, and how much that is none."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.eyes.match import least_side, match
+from bench.eyes.programs import OURS, SEED, run
+from face_app.edge.image import Box
+
+SETS = {"fmd": ("fmd", "fmd_boxes.json"), "dlib": ("dlib_faces", "dlib_boxes.json")}
+
+KINDS = {
+    "bare >= 20 px": ({"no_mask", "face"}, 20),
+    "bare >= 32 px": ({"no_mask", "face"}, 32),
+    "masked >= 20 px": ({"mask", "mask_incorrect"}, 20),
+}
+"""Labels and least side of the faces that are counted."""
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo and its labels.
+
+    Attributes:
+        file: The picture.
+        faces: All labelled boxes, of any size, with their labels.
+    """
+
+    file: Path
+    faces: list[tuple[Box, str]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one way found in a set of photos.
+
+    Attributes:
+        found: By kind, faces found in each photo.
+        detections: Boxes in all photos.
+        matched: Of them, those that are a labelled face. The labels have gaps: some of the others are faces too.
+    """
+
+    found: dict[str, list[int]]
+    detections: int
+    matched: int
+
+    @property
+    def precision(self) -> float:
+        return self.matched / self.detections if self.detections else 0.0
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Both ways over one set.
+
+    Attributes:
+        photos: How many.
+        present: By kind, labelled faces in each photo.
+        seed: The write-up's way.
+        ours: Ours.
+    """
+
+    photos: int
+    present: dict[str, list[int]]
+    seed: Score
+    ours: Score
+
+    def recall(self, score: Score, kind: str) -> float | None:
+        """Faces found of those labelled; None where there are none."""
+        of = sum(self.present[kind])
+        return sum(score.found[kind]) / of if of else None
+
+    def ratio(self, kind: str) -> tuple[float, float, float]:
+        """Our recall beside the write-up's: as found, and the 95 % interval of a bootstrap over the photos."""
+        counts = np.array([self.ours.found[kind], self.seed.found[kind]])
+        draws = np.random.default_rng(0).integers(counts.shape[1], size=(RESAMPLES, counts.shape[1]))
+        ours, seed = counts[:, draws].sum(axis=2)
+        low, high = np.percentile(ours / np.maximum(seed, 1), [2.5, 97.5])
+        return float(counts[0].sum() / max(counts[1].sum(), 1)), float(low), float(high)
+
+
+def read_photos(data: Path, name: str, every: int) -> list[Photo]:
+    """Every so many photos of a set."""
+    folder, labels = (data / "images" / part for part in SETS[name])
+    faces = json.loads(labels.read_text())
+    return [
+        Photo(folder / file, [(tuple(box), label) for *box, label in faces[file]]) for file in sorted(faces)[::every]
+    ]
+
+
+def measure(photos: Sequence[Photo]) -> PhotoSet:
+    """Have both programs look at the photos."""
+    files = [str(photo.file) for photo in photos]
+    seed, ours = run([*SEED, "--photos", *files]), run([*OURS, "detect", *files, "--json"])
+    return PhotoSet(
+        len(photos),
+        {kind: [len(_of_kind(photo, kind)) for photo in photos] for kind in KINDS},
+        score(photos, [_boxes(line) for line in seed.lines]),
+        score(photos, [_boxes(line) for line in ours.lines]),
+    )
+
+
+def score(photos: Sequence[Photo], found: Sequence[Sequence[Box]]) -> Score:
+    """Hold what was found in each photo, the surest box first, against its labels."""
+    places = [match(boxes, [box for box, _ in photo.faces]) for photo, boxes in zip(photos, found, strict=True)]
+    return Score(
+        {
+            kind: [len(_of_kind(photo, kind) & set(places[number])) for number, photo in enumerate(photos)]
+            for kind in KINDS
+        },
+        sum(len(each) for each in places),
+        sum(place is not None for each in places for place in each),
+    )
+
+
+def _of_kind(photo: Photo, kind: str) -> set[int]:
+    labels, least = KINDS[kind]
+    return {place for place, (box, label) in enumerate(photo.faces) if label in labels and least_side(box) >= least}
+
+
+def _boxes(line: str) -> list[Box]:
+    """Read one photo of either program; a cascade gives no score, and its order stays."""
+    faces = sorted(json.loads(line)["faces"], key=lambda face: -face.get("score", 1.0))
+    return [tuple(face["box"]) for face in faces]

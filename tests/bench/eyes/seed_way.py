@@ -1,0 +1,64 @@
+"""The write-up's way: every frame in grey, the Haar cascade with its figures on all of it, a grey PNG of every box.
+
+A program of its own, so that its CPU is its own. What it would send, the write-up's program publishes; this one only
+counts it, and writes it where that was asked for. One thread, as ours.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+from face_app.edge.image import Image
+
+SCALE, NEIGHBOURS = 1.3, 5
+
+
+def cascade() -> cv2.CascadeClassifier:
+    """The write-up's, as OpenCV carries it."""
+    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"))
+
+
+def look_at(image: Image, faces: cv2.CascadeClassifier) -> tuple[Image, list[tuple[int, int, int, int]]]:
+    """The frame in grey, and the faces in it as x, y, width, height."""
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return grey, [tuple(map(int, each)) for each in faces.detectMultiScale(grey, SCALE, NEIGHBOURS)]
+
+
+def photos(files: list[Path]) -> Iterator[dict[str, object]]:
+    faces = cascade()
+    for file in files:
+        _, boxes = look_at(cv2.imread(str(file)), faces)
+        yield {"file": str(file), "faces": [{"box": [x, y, x + w, y + h]} for x, y, w, h in boxes]}
+
+
+def clip(file: Path, folder: Path | None) -> dict[str, object]:
+    faces, camera = cascade(), cv2.VideoCapture(str(file))
+    crops, frame = [], 0
+    while (taken := camera.read())[0]:
+        grey, boxes = look_at(taken[1], faces)
+        for x, y, w, h in boxes:
+            png = cv2.imencode(".png", grey[y : y + h, x : x + w])[1].tobytes()
+            name = f"{len(crops):05}.png"
+            if folder:
+                (folder / name).write_bytes(png)
+            crops.append({"file": name, "frame": frame, "box": [x, y, x + w, y + h], "bytes": len(png)})
+        frame += 1
+    return {"frames": frame, "shots": crops}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", type=Path, nargs="+", help="one clip, or photos")
+    parser.add_argument("--photos", action="store_true", help="the files are photos; one line of JSON each")
+    parser.add_argument("--crops", type=Path, help="write what would be sent into this folder")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    for answer in photos(options.files) if options.photos else [clip(options.files[0], options.crops)]:
+        print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Recall counts the faces of a kind; precision counts any labelled face as right."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.eyes.photos import Photo, PhotoSet, score
+
+BARE, MASKED, SMALL = (0, 0, 30, 40), (100, 0, 140, 40), (200, 0, 215, 40)
+
+
+@pytest.fixture
+def photos():
+    return [
+        Photo(Path("one.jpg"), [(BARE, "no_mask"), (MASKED, "mask"), (SMALL, "no_mask")]),
+        Photo(Path("two.jpg"), [(BARE, "no_mask")]),
+    ]
+
+
+def test_a_masked_or_small_face_is_a_right_one_and_no_recall_of_bare_faces(photos):
+    found = score(photos, [[MASKED, SMALL, (300, 0, 340, 40)], [BARE]])
+    assert found.found == {"bare >= 20 px": [0, 1], "bare >= 32 px": [0, 0], "masked >= 20 px": [1, 0]}
+    assert (found.matched, found.detections, found.precision) == (3, 4, 0.75)
+
+
+def test_the_ratio_is_of_all_photos_and_lies_in_its_interval(photos):
+    present = {"bare >= 20 px": [1, 1]}
+    seed, ours = score(photos, [[], [BARE]]), score(photos, [[BARE], [BARE]])
+    ratio, low, high = PhotoSet(2, present, seed, ours).ratio("bare >= 20 px")
+    assert ratio == 2
+    assert low <= ratio <= high
