@@ -1,4 +1,4 @@
-"""Many faces on one picture, each with the time and camera from its own metadata."""
+"""Many faces on one picture, each with time, camera, visit and quality from its own metadata."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,5 +52,5 @@ def _caption(file: Path) -> str:
         return file.name[:24]
     return (
         f"{metadata.captured_at:%H:%M:%S}.{metadata.captured_at.microsecond // 100_000}  {metadata.camera[:12]}\n"
-        + (f"track {metadata.track}  {metadata.score:.2f}")
+        + (f"{metadata.track} {metadata.why}  {metadata.shot_score:.2f}")
     )

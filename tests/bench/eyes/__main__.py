@@ -1,7 +1,7 @@
 """How well faces are seen, and at what cost: the write-up's way and ours, taking turns, in one run.
 
 recall    in annotated photos, with what is found beside it and is no labelled face
-cost      CPU a frame of the whole programs on 720p clips, one busy, one of an empty room; by stage; at their own rate
+cost      CPU a frame of the whole programs on 720p clips, two busy, one of an empty room; by stage; at their own rate
 visits    in clips of which is known who is to be seen where: persons caught, crops and bytes each takes
 
 Wants a folder of annotated photos and clips, which is no part of the project. Prints a table and writes eyes.json,
@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from bench.eyes import cost, own_rate, photos, plot, sheets, truth, visits
-from bench.eyes.clips import PARTS, make_clip
+from bench.eyes.clips import KINDS, make_clip
 from bench.eyes.cost import Length
 from bench.eyes.programs import run
 from bench.eyes.results import Results
@@ -50,7 +50,6 @@ def main() -> None:
 
 
 def measure(data: Path, out: Path, repeats: int, *, quick: bool) -> Results:
-    kinds = tuple(PARTS)
     length = Length(seed=25, ours=250, rounds=2) if quick else Length(seed=100, ours=500, rounds=repeats)
     _tell("photos")
     found = {name: photos.measure(photos.read_photos(data, name, 3 if quick else 1)) for name in photos.SETS}
@@ -61,11 +60,11 @@ def measure(data: Path, out: Path, repeats: int, *, quick: bool) -> Results:
         for each in seen:
             sheets.draw(each, out / f"sheet-{each.clip.name}.png")
     _tell("cost")
-    costs = cost.measure(kinds, data, out, length)
-    whole = {kind: make_clip(data, out, kind, length.ours) for kind in kinds}
+    costs = cost.measure(KINDS, data, out, length)
+    whole = {kind: make_clip(data, out, kind, length.ours) for kind in KINDS}
     _tell("stages")
-    few = [make_clip(data, out, "busy", frames) for frames in (1, length.seed)]
-    stages = run([sys.executable, "-m", "bench.eyes.stages", *map(str, few), str(whole["busy"])])
+    few = [make_clip(data, out, "street", frames) for frames in (1, length.seed)]
+    stages = run([sys.executable, "-m", "bench.eyes.stages", *map(str, few), str(whole["street"])])
     _tell("the clips at their own rate")
     return Results(
         quick,

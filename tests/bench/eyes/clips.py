@@ -1,7 +1,8 @@
-"""Clips as a camera gives them: 1280x720, 25 frames a second, H.264 at 8 Mbit/s, with the noise of a sensor."""
+"""Clips as a camera gives them: 1280x720, 25 frames a second, H.264 of at most 4 Mbit/s, with the noise of a sensor."""
 
 import hashlib
 import itertools
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,14 @@ from face_app.edge.image import Image
 
 SIZE = (1280, 720)
 RATE = 25
-BITS_PER_SECOND = 8_000_000
+ENCODER = {"preset": "veryfast", "bf": "0", "crf": "23", "maxrate": "4M", "bufsize": "4M"}
+"""What network cameras send unless they are told otherwise: no better than needed, 4 Mbit/s at most, nothing that
+refers to a later frame."""
 NOISE = 2.0
 """Standard deviation of the noise, of 255; without it, a frame that was shown twice would cost nothing."""
 
 PARTS = {
-    "busy": (
+    "rooms": (
         "face-demographics-walking.gif",
         "face-demographics-walking-and-pause.gif",
         "head-pose-face-detection-female-and-male.gif",
@@ -28,6 +31,9 @@ PARTS = {
     ),
     "static": ("passages_768x432.mp4",),
 }
+KINDS = ("street", *PARTS)
+STREET_PHOTOS, STREET_FACES = 10, range(5, 10)
+"""So many photos of streets with so many faces; each stands for its share of the clip."""
 EMPTY_FRAMES = 54
 """So long the doorway is empty before somebody comes."""
 
@@ -40,13 +46,14 @@ def make_clip(data: Path, out: Path, kind: str, frames: int) -> Path:
     Args:
         data: The data folder.
         out: Where clips are kept.
-        kind: A key of `PARTS`.
+        kind: One of `KINDS`.
         frames: How many.
     """
     clip = out / f"{kind}-{frames}-{_recipe()}.mp4"
     if not clip.exists():
         unfinished = clip.with_suffix(".part.mp4")
-        _write(unfinished, _noisy(_images(data / "videos", kind, frames)))
+        images = _street(data / "images", frames) if kind == "street" else _images(data / "videos", kind, frames)
+        _write(unfinished, _noisy(images))
         unfinished.rename(clip)
     return clip
 
@@ -70,6 +77,16 @@ def repeat(clip: Path, times: int, longer: Path) -> None:
 
 def _recipe() -> str:
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+
+
+def _street(images: Path, frames: int) -> Iterator[Image]:
+    """Show photos of some people each, one after the other."""
+    labelled = json.loads((images / "fmd_boxes.json").read_text())
+    chosen = [name for name, faces in sorted(labelled.items()) if len(faces) in STREET_FACES][:STREET_PHOTOS]
+    photos = [
+        cv2.resize(cv2.imread(str(images / "fmd" / name)), SIZE, interpolation=cv2.INTER_CUBIC) for name in chosen
+    ]
+    yield from (photos[number * len(photos) // frames] for number in range(frames))
 
 
 def _images(videos: Path, kind: str, frames: int) -> Iterator[Image]:
@@ -105,11 +122,11 @@ def _noisy(images: Iterator[Image]) -> Iterator[Image]:
 
 
 def _write(file: Path, images: Iterator[Image]) -> None:
-    """Encode as cameras do: a key frame every two seconds, nothing that refers to a later frame."""
+    """Encode as cameras do, with a key frame every two seconds."""
     with av.open(str(file), "w") as container:
-        stream = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast", "bf": "0"})
+        stream = container.add_stream("libx264", rate=RATE, options=ENCODER)
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        stream.bit_rate, stream.gop_size = BITS_PER_SECOND, 2 * RATE
+        stream.gop_size = 2 * RATE
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(stream.encode())

@@ -83,7 +83,7 @@ def _stages(panel: Axes, results: Results) -> None:
     panel.set_xlim(0.001, 1000)
     panel.set_yticks(places, names)
     panel.invert_yaxis()
-    panel.set_title("CPU a frame by stage, busy clip, ms")
+    panel.set_title("CPU a frame by stage, busy street, ms")
 
 
 def _persons(panel: Axes, results: Results) -> None:

@@ -25,8 +25,10 @@ POINTS = (
     ("colour", "cv2:cvtColor"),
     ("resize", "cv2:resize"),
     ("encode", "cv2:imencode"),
-    ("detect", "face_app.edge.detect:YuNet.detect"),
+    ("detect", "face_app.edge.detectors.yunet:YuNet.detect"),
+    ("gate", "face_app.edge.gate:Gate.opens"),
     ("track", "face_app.edge.track:Tracker.update"),
+    ("score", "face_app.edge.quality:rate"),
 )
 """Stage, and where it is found when the program runs."""
 

@@ -7,27 +7,29 @@ import cv2
 from face_app.edge.sources.capture import Decoded
 from face_app.errors import SourceError
 
+SHOWN = 2.0
+"""Seconds for which a picture is shown that comes again and again."""
+
 
 class Picture:
     """One picture, without a rate of its own: a `player.Reel` of one frame."""
 
     length = 1
-    seconds = 2.0
-    """Longer than a track lives unseen: each picture stands by itself."""
+    seconds = 0.0
 
     def __init__(self, path: Path, *, loop: bool = False) -> None:
         """Look at the head of the file.
 
         Args:
             path: The file.
-            loop: It comes again and again: shown for its `seconds` then, or it would be a flood of new faces.
+            loop: It comes again and again: shown for a while then, or it would be a flood of new faces.
 
         Raises:
             SourceError: It is no picture.
         """
         self._path = path
         self._taken = False
-        self.pause = self.seconds if loop else 0.0
+        self.pause = SHOWN if loop else 0.0
         if not cv2.haveImageReader(str(path)):
             raise SourceError(f"{path}: cannot be decoded as a picture; set camera.source to another file")
 

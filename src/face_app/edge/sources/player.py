@@ -12,6 +12,10 @@ from face_app.edge.sources.frame import Frame
 from face_app.edge.sources.pixels import Pixels
 from face_app.edge.sources.schedule import Schedule
 
+APART = 2.0
+"""Seconds of the source's clock between two files, or two rounds of one: longer than a track lives unseen, for each
+file stands by itself."""
+
 
 class Reel(Capture, Protocol):
     """What one file holds.
@@ -53,6 +57,7 @@ class Player:
         Raises:
             SourceError: There is not one.
         """
+        self._elapsed += APART if self.count else 0.0
         while reel.grab():
             if not self._fast:
                 self._next = max(self._next + reel.pause, time.monotonic())
