@@ -8,7 +8,6 @@ import math
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from face_app.edge.detectors.detection import Detection
 from face_app.edge.image import Box, Image, area, clamp
