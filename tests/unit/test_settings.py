@@ -34,6 +34,22 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
         ('edge = "a/b"', ["edge", "a/b"]),
         ('[detector]\nname = "magic"', ["detector.name", "magic", "yunet", "haar"]),
         ('[broker]\ncert_file = "x"', ["broker", "key_file"]),
+        ('[detector]\nengine = "tensorrt"', ["detector.engine", "tensorrt", "onnxruntime", "opencv"]),
+        ("[detector]\nscore = 1.5", ["detector.score", "1.5", "less than or equal to 1"]),
+        ("[detector]\nwidth = 5000", ["detector.width", "5000", "4096"]),
+        ("[zones]\nprivacy = [[[0, 0], [1, 1]]]", ["zones.privacy.0", "at least 3"]),
+        ("[zones]\nprivacy = [[[0, 0], [1, 0], [1, 2]]]", ["zones.privacy.0.2.1", "2", "less than or equal to 1"]),
+        ("[zones]\ndetect = [[[0, 0], [1, 0], [nan, 1]]]", ["zones.detect.0.2.0", "nan"]),
+        ("[zones]\ndetect = [[[0, 0], [1, 0], [1]]]", ["zones.detect.0.2"]),
+        ("[gate]\nrate = 0", ["gate.rate", "0", "greater than 0"]),
+        ("[gate]\nrate = nan", ["gate.rate", "nan"]),
+        ("[gate]\ncpu = 2", ["gate.cpu", "2", "less than or equal to 1"]),
+        ("[gate]\narea = 0", ["gate.area", "0"]),
+        ("[shot]\nmost = 0", ["shot.most", "0", "greater than or equal to 1"]),
+        ("[shot]\nleast = -1", ["shot.least", "-1"]),
+        ("[shot]\nbetter_by = 0", ["shot.better_by", "0"]),
+        ("[crop]\nlongest = 8", ["crop.longest", "8", "32"]),
+        ('[crop]\nformat = "gif"', ["crop.format", "gif", "jpeg", "png"]),
         ("not toml", ["edge.toml"]),
     ],
 )
@@ -46,6 +62,15 @@ def test_one_line_names_the_setting_and_what_is_allowed(tmp_path, toml, names):
     assert "\n" not in line
     for name in names:
         assert name in line
+
+
+def test_polygons_come_from_a_file_and_from_the_environment(tmp_path, monkeypatch):
+    triangle = [(0.0, 0.0), (1.0, 0.0), (0.5, 1.0)]
+    file = tmp_path / "edge.toml"
+    file.write_text("[zones]\ndetect = [[[0, 0], [1, 0], [0.5, 1]]]\n")
+    monkeypatch.setenv("FACE_APP_ZONES__PRIVACY", "[[[0, 0], [1, 0], [0.5, 1]], [[0, 0], [1, 0], [0.5, 1]]]")
+    zones = load(EdgeSettings, file, {}).zones
+    assert (zones.detect, zones.privacy) == ([triangle], [triangle] * 2)
 
 
 @pytest.mark.parametrize("model", [EdgeSettings, HealthSettings])

@@ -8,7 +8,6 @@ import math
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from face_app.edge.detectors.detection import Detection
 from face_app.edge.image import Box, Image, area, clamp
@@ -121,5 +120,5 @@ def _sharp(patch: Image) -> float:
 def _light(patch: Image) -> float:
     """Whether the face is neither too dark nor too bright, and how much of it shows anything."""
     off = max(0.0, abs(cv2.mean(patch)[0] / 255 - MIDDLE) - AROUND) / (0.5 - AROUND)
-    shown = np.count_nonzero(cv2.inRange(patch, (BLACK,), (WHITE,))) / patch.size
+    shown = cv2.countNonZero(cv2.inRange(patch, (BLACK,), (WHITE,))) / patch.size
     return max(0.0, 1 - off) * shown

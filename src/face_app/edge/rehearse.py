@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,10 +108,11 @@ def run(settings: EdgeSettings, folder: Path) -> Rehearsal:
 
 
 def _write(
-    shots: Iterable[Shot], settings: EdgeSettings, detector: str, folder: Path, before: int
+    shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder: Path, before: int
 ) -> list[RehearsedShot]:
     written = []
-    for number, shot in enumerate(shots, before + 1):
+    most = settings.camera.stop_after
+    for number, shot in enumerate(shots[: most - before] if most else shots, before + 1):
         face = photograph(shot, settings, detector)
         file = folder / f"{number:04d}-track-{shot.track:03d}-{shot.why}.{face.image.suffix}"
         file.write_bytes(write_metadata(face.image.data, face.describe(FaceId(NO_OUTBOX, number))))

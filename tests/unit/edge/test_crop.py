@@ -41,11 +41,12 @@ def test_a_small_crop_is_never_scaled_up():
 
 
 @given(
-    *[st.floats(-500, 500, width=32)] * 4,
+    st.tuples(*[st.floats(-500, 500, width=32)] * 4),
     st.floats(0, 2),
     st.integers(32, 400),
 )
-def test_any_box_gives_a_picture_that_can_be_encoded(x1, y1, x2, y2, part, longest):
+def test_any_box_gives_a_picture_that_can_be_encoded(corners, part, longest):
+    x1, y1, x2, y2 = corners
     crop = settings.Crop(margin=part, longest=longest)
     image = cut(FRAME, (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), crop)
     assert 1 <= min(image.shape[:2]) <= max(image.shape[:2]) <= longest

@@ -18,7 +18,7 @@ import pytest
 from face_app.edge.ballast import BALLAST, ballast_of
 from face_app.edge.face import NewFace
 from face_app.edge.outbox import Outbox
-from face_app.edge.outbox_ledger import outbox_ledger
+from face_app.edge.outbox_ledger import outbox_ledger, outbox_visits
 from face_app.errors import OutboxError, OutboxUnavailableError
 from face_app.ledger import opened_ledgers, write_ledger
 from face_app.metadata import read_image
@@ -26,6 +26,7 @@ from face_app.settings import OutboxFile
 from face_app.wire import FaceId, FaceTopic, Receipt, face_of_key, object_key
 from services.new_faces import new_face
 from services.processes import process
+from services.visits import visit
 
 INSERTING = """
 import sys
@@ -109,6 +110,41 @@ def test_nothing_of_a_commit_that_fails(outbox, path):
         outbox.add([new_face(), NewFace(new_face().image, spoilt)])
     assert outbox.add([new_face()])[0].id.sequence == 2
     assert len(check(path)) == 2
+
+
+def test_visits_are_kept_with_the_faces_and_alone(outbox):
+    came = [visit(1, ago=30), visit(2, "yard", shots=0, ago=20), visit(3)]
+    outbox.add([new_face()], came[:2])
+    outbox.add([], came[2:])
+    assert list(outbox_visits(outbox)) == came
+    assert outbox.tally().waiting == 1
+    assert outbox.add([new_face()])[0].id.sequence == 2
+
+
+def test_neither_face_nor_visit_of_a_commit_that_fails(outbox):
+    def spoilt(_):
+        raise ValueError("no metadata")
+
+    with pytest.raises(ValueError, match="no metadata"):
+        outbox.add([new_face(), NewFace(new_face().image, spoilt)], [visit()])
+    with pytest.raises(OutboxError, match="NOT NULL"):
+        outbox.add([new_face()], [visit(1), replace(visit(2), camera=None)])
+    assert list(outbox_visits(outbox)) == []
+    assert outbox.tally().waiting == 0
+
+
+def test_an_outbox_that_is_full_notes_no_visit_either(path):
+    with opened(path, max_bytes=1_000_000) as outbox:
+        with pytest.raises(OutboxUnavailableError, match="is full"):
+            outbox.add([new_face(size=900) for _ in range(100)], [visit()])
+        assert list(outbox_visits(outbox)) == []
+
+
+def test_visits_leave_with_the_ledger(path):
+    with opened(path, ledger_days=1) as outbox:
+        outbox.add([], [visit(1, ago=100_000), visit(2, ago=80_000)])
+        outbox.tidy()
+        assert [each.track for each in outbox_visits(outbox)] == [2]
 
 
 def test_the_file_is_for_its_user_alone_and_synchronous(outbox, path):

@@ -9,18 +9,20 @@ import pytest
 
 from face_app.edge.outbox import Outbox
 from face_app.edge.outbox_file import FORMAT
+from face_app.edge.outbox_ledger import outbox_visits
 from face_app.errors import OutboxError
 from face_app.settings import OutboxFile
 from face_app.wire import FaceId, Receipt
-from services.formats import new_format_1
+from services.formats import new_format_1, new_format_2
 from services.new_faces import new_face
+from services.visits import visit
 
 OLD = "0badcafe"
 
 
-def make_format_1(path, count):
-    """As the first release left it: of ten faces one is stored and one refused."""
-    connection = new_format_1(path, OLD, count)
+def make(new_format, path, count):
+    """As that release left it: of ten faces one is stored and one refused."""
+    connection = new_format(path, OLD, count)
     files = {}
     for number in range(1, count + 1):
         files[number] = secrets.token_bytes(3000)
@@ -39,9 +41,10 @@ def make_format_1(path, count):
     return files
 
 
-def test_the_first_format_is_brought_along_whole(tmp_path):
+@pytest.mark.parametrize("new_format", [new_format_1, new_format_2])
+def test_an_earlier_format_is_brought_along_whole(tmp_path, new_format):
     path = tmp_path / "outbox.db"
-    files = make_format_1(path, 10_000)
+    files = make(new_format, path, 10_000)
     with Outbox(OutboxFile(path=path, ledger_days=1e5)) as outbox:
         assert outbox.id == OLD
         assert outbox.backlog()[0] == 8000
@@ -50,8 +53,10 @@ def test_the_first_format_is_brought_along_whole(tmp_path):
         assert outbox.newest(2) == [10_000, 9999]
         for row in (3, 5000, 9999):
             assert outbox.message(row) == ("face_app/jetson/door", files[row])
-        (new,) = outbox.add([new_face()])
+        assert list(outbox_visits(outbox)) == []
+        (new,) = outbox.add([new_face()], [visit(1)])
         assert new.id == FaceId(OLD, 10_001)
+        assert list(outbox_visits(outbox)) == [visit(1)]
         stored = Receipt(
             FaceId(OLD, 3), hashlib.sha256(files[3]).hexdigest(), "key-3", datetime.now(timezone.utc), "stored"
         )
@@ -62,6 +67,26 @@ def test_the_first_format_is_brought_along_whole(tmp_path):
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert connection.execute("SELECT count(*) FROM faces WHERE state = 'stored'").fetchone() == (1001,)
     connection.close()
+
+
+@pytest.mark.parametrize("new_format", [new_format_1, new_format_2])
+def test_a_file_that_was_brought_along_is_like_a_new_one(tmp_path, new_format):
+    old = new_format(tmp_path / "old.db", OLD, 0)
+    old.commit()
+    old.close()
+    for name in ("old.db", "new.db"):
+        with Outbox(OutboxFile(path=tmp_path / name)):
+            pass
+    assert columns_and_indexes(tmp_path / "old.db") == columns_and_indexes(tmp_path / "new.db")
+
+
+def columns_and_indexes(path):
+    connection = sqlite3.connect(path)
+    names = connection.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
+    tables = [name for kind, name in names if kind == "table"]
+    columns = {table: connection.execute(f"PRAGMA table_info({table})").fetchall() for table in tables}
+    connection.close()
+    return set(names), columns
 
 
 def test_a_later_format_is_refused_and_left_alone(tmp_path):

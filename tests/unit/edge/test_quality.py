@@ -62,13 +62,28 @@ def test_a_head_that_looks_down_is_less_frontal():
     assert fallen(IMAGE, Detection(FACE.box, tuple(points), FACE.score)) == {"frontal"}
 
 
-def test_a_head_that_is_tilted_is_as_frontal():
-    middle = np.array([200, 200])
-    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
-    points = tuple(map(tuple, (np.array(FACE.landmarks) - middle) @ turn.T + middle))
-    assert rate(IMAGE, Detection(FACE.box, points, 0.9)).terms["frontal"] == pytest.approx(
-        rate(IMAGE, FACE).terms["frontal"], abs=1e-6
-    )
+@pytest.mark.parametrize("tilt", [-0.6, 0.6])
+def test_a_head_that_is_tilted_is_less_frontal(tilt):
+    assert fallen(IMAGE, tilted(tilt)) == {"frontal"}
+
+
+def test_a_head_that_lies_is_not_frontal_at_all():
+    assert rate(IMAGE, tilted(np.pi / 2)).terms["frontal"] == pytest.approx(0, abs=1e-9)
+    assert rate(IMAGE, tilted(np.pi)).terms["frontal"] == 0
+
+
+def tilted(angle):
+    """The good picture's face, with its points turned about its middle, radians."""
+    points = np.array([complex(*point) for point in FACE.landmarks])
+    turned = (points - (200 + 200j)) * np.exp(1j * angle) + (200 + 200j)
+    return Detection(FACE.box, tuple((float(point.real), float(point.imag)) for point in turned), FACE.score)
+
+
+def test_a_picture_that_cannot_beat_another_is_not_rated():
+    score = rate(IMAGE, FACE).score
+    assert rate(IMAGE, FACE, beat=score) is None
+    assert rate(IMAGE, FACE, beat=score - 1e-9).score == score
+    assert rate(IMAGE, detection(130, 110, 140, height=180, turn=0.5), beat=0.0) is None
 
 
 @pytest.mark.parametrize("factor", [0.15, 0.0])

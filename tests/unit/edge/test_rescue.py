@@ -11,11 +11,13 @@ import pytest
 
 from face_app.edge.outbox import Outbox
 from face_app.edge.outbox_file import damage_mark
-from face_app.edge.outbox_ledger import outbox_ledger
+from face_app.edge.outbox_ledger import outbox_ledger, outbox_visits
 from face_app.errors import OutboxDamagedError, OutboxUnavailableError
 from face_app.settings import OutboxFile
-from face_app.wire import Receipt
+from face_app.wire import FaceId, Receipt
+from services.formats import new_format_1, new_format_2
 from services.new_faces import new_face
+from services.visits import visit
 
 PAGE = 4096
 
@@ -82,6 +84,35 @@ def test_faces_on_whole_pages_are_saved_and_can_be_stored(path, faces, seed):
     (aside,) = damaged_files(path)
     assert aside.read_bytes() == before
     assert not damage_mark(path).exists()
+
+
+def test_visits_are_saved_too(path, faces):
+    with opened(path) as outbox:
+        outbox.add([], came := [visit(number, ago=100 - number) for number in range(50)])
+    damage_mark(path).touch()
+    with opened(path) as outbox:
+        assert list(outbox_visits(outbox)) == came
+
+
+@pytest.mark.parametrize("new_format", [new_format_1, new_format_2])
+def test_a_damaged_file_of_an_earlier_format_is_saved_from(path, new_format):
+    connection = new_format(path, "0badcafe", 3)
+    files = [bytes([number]) * 3000 for number in range(3)]
+    for number, file in enumerate(files, 1):
+        row = (number, str(FaceId("0badcafe", number)), "run", "face_app/jetson/door", f"key-{number}")
+        digest = hashlib.sha256(file).hexdigest()
+        connection.execute(
+            "INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, 'waiting', '', 1000.0, NULL, 0.5)", (*row, digest)
+        )
+        connection.execute("INSERT INTO pixels VALUES (?, ?)", (number, file))
+    connection.commit()
+    connection.close()
+    damage_mark(path).touch()
+    with opened(path) as outbox:
+        assert [outbox.message(row)[1] for row in outbox.oldest(9)] == files
+        assert list(outbox_visits(outbox)) == []
+        outbox.add([new_face()], [visit()])
+        assert len(list(outbox_visits(outbox))) == 1
 
 
 def test_a_page_of_the_ledger_costs_no_face_whose_pixels_are_whole(path, faces):

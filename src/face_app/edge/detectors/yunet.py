@@ -69,8 +69,11 @@ def _detection(row: list[float], width: int, height: int) -> Detection:
 
 
 def _whole_steps(length: float) -> int:
-    """The nearest length that the network takes; black filled up to the next one would be calculated like the rest."""
-    return max(1, round(length / STEP)) * STEP
+    """The nearest length that the network takes; black filled up to the next one would be calculated like the rest.
+
+    Two steps at least: with one, OpenCV 4.14's own engine answers with what happened to be in memory.
+    """
+    return max(2, round(length / STEP)) * STEP
 
 
 def least_score(detector: settings.Detector) -> float:

@@ -42,9 +42,12 @@ class Picture:
         """Decode it, in colour and upright.
 
         Raises:
-            SourceError: It is cut short.
+            SourceError: It is cut short, or too large.
         """
-        image = cv2.imread(str(self._path), cv2.IMREAD_COLOR)
+        try:
+            image = cv2.imread(str(self._path), cv2.IMREAD_COLOR)
+        except cv2.error:  # its head promises more pixels than OpenCV takes
+            image = None
         if image is None:
             raise SourceError(f"{self._path}: cannot be decoded to its end; set camera.source to another file")
         return image
