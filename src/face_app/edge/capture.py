@@ -14,10 +14,11 @@ from face_app.edge.detect import load_detector
 from face_app.edge.face import NewFace
 from face_app.edge.outbox import Outbox
 from face_app.edge.progress import Progress
-from face_app.edge.readiness import Pulse, told
+from face_app.edge.readiness import Pulse, readiness, told
 from face_app.edge.sender import Sender
 from face_app.edge.sources.choose import choose_source
 from face_app.edge.sources.frame import Frame
+from face_app.edge.status import told_state
 from face_app.edge.stop import stop_on_signals
 from face_app.edge.summary import CaptureSummary, summarise
 from face_app.edge.track import Sighting, Tracker
@@ -59,6 +60,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
         Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
         told(settings.metrics, outbox, sender, pulse),
+        told_state(settings, outbox, partial(readiness, outbox, sender, pulse)) as seen,
     ):
         progress = Progress(outbox, source.length, seconds=60 if source.live else 1)
         captured = 0
@@ -74,6 +76,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
                 _commit(outbox, faces, stop, pulse)
                 sender.wake()
                 captured += len(faces)
+            seen.frame(frame.captured_at, faces=len(faces))
             progress.frame()
             if captured == camera.stop_after:
                 break
