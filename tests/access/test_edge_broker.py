@@ -3,12 +3,14 @@
 A refusal proves something only beside a client that gets through, so each test has one.
 """
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from services.brokers import Broker, configure_edge_broker
 from services.clients import Client, with_password
+from services.mosquitto import OPEN, mosquitto
 from services.ports import free_port
 
 EDGE, PASSWORD = "jetson", "only-for-tests"
@@ -161,3 +163,29 @@ def test_without_its_password_there_is_no_home_assistant_and_nobody_announces(br
     assert with_password(broker.port, "home_assistant", PASSWORD).publish("homeassistant/status").accepted
     assert not with_password(plain.port, "face_app", PASSWORD).publish(CONFIG).accepted
     assert with_password(plain.port, "face_app", PASSWORD).publish("status/jetson/front").accepted
+
+
+def test_home_assistants_own_broker_may_bridge_as_it(broker, tmp_path):
+    """As docs/operations.md says it."""
+    lines = [
+        *("connection jetson", f"address 127.0.0.1:{broker.port}", "remote_username home_assistant"),
+        *(f"remote_password {PASSWORD}", "bridge_protocol_version mqttv311", "cleansession true"),
+        *("notifications false", "restart_timeout 1", "topic status/jetson/# in 0", "topic face_app/jetson/# in 0"),
+        *("topic homeassistant/device/face_app-jetson/# in 0", "topic homeassistant/status out 0"),
+    ]
+    program = with_password(broker.port, "face_app", PASSWORD)
+    with mosquitto([*OPEN, *lines]) as theirs:
+        there = Client(theirs.port)
+        with (
+            program.listen(tmp_path / "program", "homeassistant/status") as below,
+            there.listen(tmp_path / "theirs", "#") as heard,
+        ):
+            deadline = time.monotonic() + 15
+            while "homeassistant/status online" not in below.heard():
+                assert there.publish("homeassistant/status", "online").accepted
+                assert time.monotonic() < deadline, theirs.log.read_text()
+                time.sleep(0.1)
+            for topic in ("status/jetson/front", "face_app/jetson/front", CONFIG):
+                assert program.publish(topic, "up").accepted
+                heard.wait_for(f"{topic} up")
+        assert theirs.log.read_text().count("Connecting bridge (step 1) jetson") == 1

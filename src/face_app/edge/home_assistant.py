@@ -51,6 +51,10 @@ def announcement(settings: EdgeSettings) -> tuple[str, bytes]:
 
 def _entities(settings: EdgeSettings) -> dict[str, tuple[str, dict[str, Any]]]:
     """Name each entity, with its platform and its options; the state of a last will has no figures."""
+    reason = {
+        "json_attributes_topic": status_topic(settings.edge, settings.camera.name),
+        "json_attributes_template": "{{ {'problem': value_json.problem} | tojson }}",
+    }
     return {
         "running": (
             "binary_sensor",
@@ -61,6 +65,7 @@ def _entities(settings: EdgeSettings) -> dict[str, tuple[str, dict[str, Any]]]:
                 # The one entity that must not be unavailable when the camera is.
                 "availability_template": ALWAYS,
                 "entity_category": "diagnostic",
+                **reason,
             },
         ),
         "problem": (
@@ -69,9 +74,8 @@ def _entities(settings: EdgeSettings) -> dict[str, tuple[str, dict[str, Any]]]:
                 "name": "Problem",
                 "device_class": "problem",
                 "value_template": "{{ 'ON' if value_json.problem else 'OFF' }}",
-                "json_attributes_topic": status_topic(settings.edge, settings.camera.name),
-                "json_attributes_template": "{{ {'problem': value_json.problem} | tojson }}",
                 "entity_category": "diagnostic",
+                **reason,
             },
         ),
         "faces": (

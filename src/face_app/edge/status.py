@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """Between two looks for news; so often, at most, is a state told."""
+JUDGE_SECONDS = 5.0
+"""Between two judgements of the program; each counts what waits, 50 ms for the 600,000 faces of a week's outage."""
 RENEW_SECONDS = 60.0
 """Until a state is told again without news; one that is much older is no longer known to be true."""
 STAND_SECONDS = 2.0
@@ -92,6 +94,8 @@ class Teller:
         self._announced: object = None
         self._told: object = None
         self._told_at = 0.0
+        self._judged = Readiness(True, {})
+        self._judge_at = 0.0
         self._end = "stopped"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
@@ -137,11 +141,14 @@ class Teller:
         """Tell what is new: on this connection, since Home Assistant came up, in the state."""
         connection = self._connection
         if not connection.connected:
+            self._judge_at = 0.0
             return
         hearers = (connection.epoch, self._births)
         if self._announcement and hearers != self._announced and connection.tell(*self._announcement):
             self._announced = hearers
-        told = self._judge()
+        if time.monotonic() >= self._judge_at:
+            self._judged, self._judge_at = self._judge(), time.monotonic() + JUDGE_SECONDS
+        told = self._judged
         # The same trouble with other figures in it is no news.
         news = (connection.epoch, re.sub(r"[\d.]+", "", told.problem), self._seen.last_face)
         if news == self._told and time.monotonic() - self._told_at < RENEW_SECONDS:

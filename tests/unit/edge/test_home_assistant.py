@@ -69,7 +69,8 @@ def test_templates_read_states_with_and_without_figures(state, shown):
     assert {name: rendered(components[name]["value_template"]) for name in shown} == shown
     assert rendered(document["availability_template"]) == state["state"]
     assert rendered(components["running"]["availability_template"]) == "online"
-    assert json.loads(rendered(components["problem"]["json_attributes_template"])) == {"problem": state["problem"]}
+    for name in ("running", "problem"):
+        assert json.loads(rendered(components[name]["json_attributes_template"])) == {"problem": state["problem"]}
 
 
 def test_another_prefix_is_a_topic_and_nothing_to_show_is_refused():

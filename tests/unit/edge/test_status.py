@@ -25,6 +25,7 @@ WELL = Readiness(True, {"frame_age": 0.1, "waiting": 2})
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
     monkeypatch.setattr(status, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(status, "JUDGE_SECONDS", 0.05)
     monkeypatch.setattr(status, "STAND_SECONDS", 0.05)
 
 
