@@ -5,7 +5,12 @@ from collections.abc import Sequence
 
 import cv2
 
+from face_app.edge.figures import BAD
 from face_app.edge.sources.capture import Decoded
+
+ATTEMPTS = 50
+PATIENCE = 1.0
+"""Seconds. OpenCV answers to a packet that cannot be decoded as to the end; only what comes after tells them apart."""
 
 
 class VideoCapture:
@@ -16,10 +21,17 @@ class VideoCapture:
         self._capture = capture
 
     def grab(self) -> bool:
-        """Take the next frame; its moment is that of the read."""
-        there = self._capture.grab()
-        self.at = time.monotonic()
-        return there
+        """Take the next frame, past those that cannot be decoded; its moment is that of the read."""
+        started = time.monotonic()
+        for undecodable in range(ATTEMPTS):
+            there = self._capture.grab()
+            self.at = time.monotonic()
+            if there:
+                BAD.labels("undecodable").inc(undecodable)
+                return True
+            if self.at - started > PATIENCE:
+                break
+        return False
 
     def retrieve(self) -> Decoded | None:
         """Convert it."""
