@@ -49,7 +49,7 @@ class VideoCapture:
 def open_ffmpeg(address: str, limits: Sequence[int] = ()) -> cv2.VideoCapture:
     """Open a file or a stream with FFmpeg, on one thread.
 
-    Measured with H.264, 1280 x 720, 6 Mbit/s, on two cores: 4.2 ms of CPU a frame on one thread and 5.0 ms on two,
+    Measured with H.264, 1280 x 720, 4 Mbit/s, on two cores: 4.2 ms of CPU a frame on one thread and 5.0 ms on two,
     so one thread keeps up with 200 frames a second; 0.8 ms of it are the conversion, which a frame that is only grabbed
     does without. Each further thread also gives a frame out one frame later.
 
