@@ -19,6 +19,8 @@ from face_app.edge import opencv
 from face_app.edge.figures import BAD, MISSED, SKIPPED
 from face_app.edge.sources.choose import choose_source
 from face_app.edge.sources.live import LEAVE, Live
+from face_app.edge.sources.videocapture import VideoCapture, open_ffmpeg
+from face_app.errors import SourceError
 from faults.clocks import build_clock
 from services.mjpeg_camera import jpeg, mjpeg_camera
 from services.ports import free_port
@@ -76,6 +78,53 @@ def test_a_camera_gives_no_more_than_is_wanted(stop):
     assert left_out > 10
     assert count > frames[-1].index
     assert left_out <= SKIPPED._value.get() - skipped + MISSED._value.get() - missed
+
+
+def test_what_is_not_wanted_is_grabbed_and_never_converted(stop):
+    converted = []
+
+    class Counting(VideoCapture):
+        def retrieve(self):
+            converted.append(1)
+            return super().retrieve()
+
+    with mjpeg_camera(free_port()) as address:
+        camera = Live("camera", settings.Camera(), stop, lambda: Counting(open_ffmpeg(address)))
+        camera.interval = 0.3
+        with camera:
+            frames = list(islice(camera, 4))
+    assert frames[-1].index > 20
+    assert len(converted) <= len(frames) + 1
+
+
+def test_a_long_interval_is_no_silence(stop, caplog, monkeypatch):
+    monkeypatch.setattr("face_app.edge.sources.live.GRACE", 0.1)
+    with mjpeg_camera(free_port()) as address, source(address, stop, read_timeout=0.5) as camera:
+        camera.interval = 2.0
+        first, second = islice(camera, 2)
+    assert second.elapsed - first.elapsed > 1.9
+    assert "trying again" not in caplog.text
+
+
+def test_who_asks_is_told_of_each_loss(stop):
+    lived = []
+
+    def lost(seconds):
+        lived.append(seconds)
+        if len(lived) == 3:
+            stop.set()
+
+    def connect():
+        if len(lived) == 1:
+            raise SourceError("camera: does not open")
+        return VideoCapture(open_ffmpeg(address))
+
+    with mjpeg_camera(free_port(), frames=20) as address:
+        with Live("camera", settings.Camera(reopen_max=0.1), stop, connect, lost) as camera:
+            assert list(camera)
+    assert lived[0] > 0.1
+    assert lived[1] == 0
+    assert lived[2] > 0.1
 
 
 def test_a_stream_that_ends_is_opened_again(stop, caplog):
