@@ -119,9 +119,11 @@ def test_who_asks_is_told_of_each_loss(stop):
             raise SourceError("camera: does not open")
         return VideoCapture(open_ffmpeg(address))
 
-    with mjpeg_camera(free_port(), frames=20) as address:
-        with Live("camera", settings.Camera(reopen_max=0.1), stop, connect, lost) as camera:
-            assert list(camera)
+    with (
+        mjpeg_camera(free_port(), frames=20) as address,
+        Live("camera", settings.Camera(reopen_max=0.1), stop, connect, lost) as camera,
+    ):
+        assert list(camera)
     assert lived[0] > 0.1
     assert lived[1] == 0
     assert lived[2] > 0.1
