@@ -4,6 +4,8 @@ from prometheus_client import Counter, Gauge
 
 FRAMES = Counter("face_app_capture_frames", "Frames that were looked at.")
 MISSED = Counter("face_app_capture_missed_frames", "Frames of a live source that came while the program was busy.")
+SKIPPED = Counter("face_app_capture_skipped_frames", "Frames that were left out on purpose, and never converted.")
+BAD = Counter("face_app_capture_bad_frames", "Frames that came broken and were left out.", ["reason"])
 CAPTURED = Counter("face_app_capture_faces", "Faces committed to the outbox.")
 SENT = Counter("face_app_sender_sent", "Faces handed to the broker, each attempt counted.")
 RESENT = Counter("face_app_sender_resent", "Faces handed to the broker again, because no receipt came.")

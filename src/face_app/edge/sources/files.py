@@ -10,7 +10,9 @@ from types import TracebackType
 from face_app import settings
 from face_app.edge.sources.frame import Frame
 from face_app.edge.sources.picture import Picture
+from face_app.edge.sources.pixels import Pixels
 from face_app.edge.sources.player import Player, Reel
+from face_app.edge.sources.schedule import Schedule
 from face_app.edge.sources.video import Video
 from face_app.errors import SourceError
 
@@ -37,9 +39,24 @@ class Files:
         self._path = path
         self._loop = camera.loop
         self._stop = stop
-        self._player = Player(stop, fast=camera.pace == "fast")
+        self._schedule = Schedule()
+        self._player = Player(stop, self._schedule, Pixels(str(path)), fast=camera.pace == "fast")
         self._files: list[Path] = []
         self._reel: Reel | None = None
+
+    @property
+    def count(self) -> int:
+        """Frames that were read so far."""
+        return self._player.count
+
+    @property
+    def interval(self) -> float:
+        """Least seconds of the files' own clock between two frames."""
+        return self._schedule.interval
+
+    @interval.setter
+    def interval(self, seconds: float) -> None:
+        self._schedule.interval = seconds
 
     def __enter__(self) -> "Files":
         """Find what can be played.
@@ -54,7 +71,7 @@ class Files:
             except SourceError as error:
                 self._leave_out(file, error)
                 continue
-            reel.close()
+            reel.release()
             lengths[file] = reel.length
         if not lengths:
             raise SourceError(f"{self._path}: holds no video and no picture; set camera.source to another folder")
@@ -67,26 +84,26 @@ class Files:
     ) -> None:
         """Let go of the file that plays."""
         if self._reel:
-            self._reel.close()
+            self._reel.release()
 
     def __iter__(self) -> Iterator[Frame]:
         """Give the frames of all files.
 
         Raises:
-            SourceError: A whole pass gave not one.
+            SourceError: A whole pass held not one that is whole.
         """
         while True:
-            before = self._player.count
+            before = self._player.count - self._player.broken
             for file in self._files:
                 try:
                     self._reel = _open(file, loop=self._loop)
                     yield from self._player.play(self._reel)
-                    self._reel.close()
+                    self._reel.release()
                 except SourceError as error:
                     self._leave_out(file, error)
                 if self._stop.is_set():
                     return
-            if self._player.count == before:
+            if self._player.count - self._player.broken == before:
                 raise SourceError(f"{self._path}: nothing in it can be decoded; set camera.source to another folder")
             if not self._loop:
                 return

@@ -16,7 +16,7 @@ class Frame:
     Attributes:
         image: H x W x 3, BGR.
         index: Counts from 0 over the whole run; a gap is a frame that was not taken.
-        captured_at: Wall time of the read (aware).
+        captured_at: Wall time of the capture, as far as the source knows it, else of the read (aware).
         elapsed: Seconds on the source's own clock. Whatever is timed by it gives the same result at any pace.
     """
 
@@ -31,11 +31,18 @@ class Source(Protocol):
 
     Attributes:
         live: Whether it is a camera: it goes on while nobody looks, and never ends by itself.
-        length: Frames that it will give, as far as its files tell; None where it has no end.
+        length: Frames that its files hold, as far as they tell; None where it has no end.
+        interval: Least seconds on the source's own clock between two frames that are given; 0 gives every one. May be
+            changed at any time. Frames in between are counted and never converted.
     """
 
     live: bool
     length: int | None
+    interval: float
+
+    @property
+    def count(self) -> int:
+        """Frames that came so far, those that were not given included."""
 
     def __enter__(self) -> "Source":
         """Open it.

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-import cv2
-
 from face_app import settings
 from face_app.edge.backoff import pauses
-from face_app.edge.figures import MISSED
+from face_app.edge.sources.capture import LiveCapture
 from face_app.edge.sources.frame import Frame
+from face_app.edge.sources.pixels import Pixels
 from face_app.edge.sources.reader import Reader, Shot
+from face_app.edge.sources.schedule import Schedule
 from face_app.errors import SourceError
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Live:
     length: int | None = None
 
     def __init__(
-        self, name: str, camera: settings.Camera, stop: threading.Event, connect: Callable[[], cv2.VideoCapture]
+        self, name: str, camera: settings.Camera, stop: threading.Event, connect: Callable[[], LiveCapture]
     ) -> None:
         """Prepare to watch.
 
@@ -46,7 +46,24 @@ class Live:
         self._camera = camera
         self._stop = stop
         self._connect = connect
+        self._schedule = Schedule()
+        self._pixels = Pixels(name)
         self._reader: Reader | None = None
+        self._before = 0
+
+    @property
+    def count(self) -> int:
+        """Frames that came so far, those that nobody took included."""
+        return self._before + (self._reader.count if self._reader else 0)
+
+    @property
+    def interval(self) -> float:
+        """Least seconds between two frames."""
+        return self._schedule.interval
+
+    @interval.setter
+    def interval(self, seconds: float) -> None:
+        self._schedule.interval = seconds
 
     def __enter__(self) -> "Live":
         """Open nothing yet: a camera that is not there is waited for while frames are asked for."""
@@ -63,15 +80,15 @@ class Live:
     def __iter__(self) -> Iterator[Frame]:
         """Give frames until the stop."""
         started = time.monotonic()
-        index = 0
+        elapsed = 0.0
         waits = pauses(self._camera.reopen_max)
         while not self._stop.is_set():
-            base = index
+            self._before, self._reader = self.count, None
             try:
                 for shot in self._shots():
-                    MISSED.inc(base + shot.number - index)
-                    index = base + shot.number + 1
-                    yield Frame(shot.image, index - 1, shot.captured_at, shot.at - started)
+                    # One camera's own time stamps may give out, or come back: this clock never goes back for it.
+                    elapsed = max(elapsed, shot.at - started)
+                    yield Frame(shot.image, self._before + shot.number, shot.captured_at, elapsed)
                     waits = pauses(self._camera.reopen_max)
             except SourceError as error:
                 pause = next(waits)
@@ -82,20 +99,21 @@ class Live:
         """Open once, and give what comes.
 
         Raises:
-            SourceError: It cannot be opened, ended, or was silent for too long.
+            SourceError: It cannot be opened, ended, or gave nothing whole for too long.
         """
-        self._reader = reader = Reader(self._name, self._connect)
+        self._reader = reader = Reader(self._name, self._connect, self._schedule, self._pixels)
         reader.start()
-        heard = time.monotonic()
+        silent = True
         try:
             while not self._stop.is_set():
                 shot = reader.take(NOTICE_STOP)
                 if shot:
-                    if not shot.number:
+                    if silent:
                         log.info("%s gives frames", self._name)
+                    silent = False
                     yield shot
-                    heard = time.monotonic()
-                elif time.monotonic() - heard > self._camera.read_timeout + GRACE:
-                    raise SourceError(f"{self._name} has given no frame for {self._camera.read_timeout:.0f} s")
+                elif time.monotonic() - reader.heard > self._camera.read_timeout + GRACE:
+                    nothing = "only broken frames" if reader.broken else "no frame"
+                    raise SourceError(f"{self._name} has given {nothing} for {self._camera.read_timeout:.0f} s")
         finally:
             reader.close()

@@ -1,11 +1,10 @@
 """A picture file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 
-from face_app.edge.image import Image
+from face_app.edge.sources.capture import Decoded
 from face_app.errors import SourceError
 
 
@@ -27,12 +26,18 @@ class Picture:
             SourceError: It is no picture.
         """
         self._path = path
+        self._taken = False
         self.pause = self.seconds if loop else 0.0
         if not cv2.haveImageReader(str(path)):
             raise SourceError(f"{path}: cannot be decoded as a picture; set camera.source to another file")
 
-    def images(self) -> Iterator[Image]:
-        """Give the picture, in colour and upright.
+    def grab(self) -> bool:
+        """Take the picture, once."""
+        first, self._taken = not self._taken, True
+        return first
+
+    def retrieve(self) -> Decoded:
+        """Decode it, in colour and upright.
 
         Raises:
             SourceError: It is cut short.
@@ -40,7 +45,7 @@ class Picture:
         image = cv2.imread(str(self._path), cv2.IMREAD_COLOR)
         if image is None:
             raise SourceError(f"{self._path}: cannot be decoded to its end; set camera.source to another file")
-        yield image  # type: ignore[misc]
+        return image
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Nothing is held."""

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Protocol
 
-from face_app.edge.image import Image
+from face_app.edge.figures import SKIPPED
+from face_app.edge.sources.capture import Capture
 from face_app.edge.sources.frame import Frame
+from face_app.edge.sources.pixels import Pixels
+from face_app.edge.sources.schedule import Schedule
 
 
-class Reel(Protocol):
+class Reel(Capture, Protocol):
     """What one file holds.
 
     Attributes:
@@ -23,29 +26,23 @@ class Reel(Protocol):
     seconds: float
     pause: float
 
-    def images(self) -> Iterator[Image]:
-        """Give every frame.
-
-        Raises:
-            SourceError: There is not one.
-        """
-
-    def close(self) -> None:
-        """Let go of the file."""
-
 
 class Player:
     """Turns reels into the frames of one run: one count, one clock, one pace.
 
-    Nothing is skipped: where the program is slower than the file, the file takes longer.
+    Nothing is missed: where the program is slower than the file, the file takes longer.
 
     Attributes:
-        count: Frames given so far.
+        count: Frames that came so far.
+        broken: Those of them that were left out because they were broken.
     """
 
-    def __init__(self, stop: threading.Event, *, fast: bool) -> None:
+    def __init__(self, stop: threading.Event, schedule: Schedule, pixels: Pixels, *, fast: bool) -> None:
         self.count = 0
+        self.broken = 0
         self._stop = stop
+        self._schedule = schedule
+        self._pixels = pixels
         self._fast = fast
         self._elapsed = 0.0
         self._next = 0.0
@@ -56,12 +53,21 @@ class Player:
         Raises:
             SourceError: There is not one.
         """
-        for image in reel.images():
+        while reel.grab():
             if not self._fast:
                 self._next = max(self._next + reel.pause, time.monotonic())
                 self._stop.wait(self._next - time.monotonic())
             if self._stop.is_set():
                 return
-            yield Frame(image, self.count, datetime.now(timezone.utc), self._elapsed)
+            index, elapsed = self.count, self._elapsed
             self.count += 1
             self._elapsed += reel.seconds
+            if not self._schedule.due(elapsed):
+                SKIPPED.inc()
+                continue
+            image = self._pixels.image(reel.retrieve())
+            if image is None:
+                self.broken += 1
+                continue
+            self._schedule.took(elapsed)
+            yield Frame(image, index, datetime.now(timezone.utc), elapsed)

@@ -4,11 +4,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
-import cv2
-
+from face_app.edge.figures import MISSED, SKIPPED
 from face_app.edge.image import Image
+from face_app.edge.sources.capture import LiveCapture
+from face_app.edge.sources.pixels import Pixels
+from face_app.edge.sources.schedule import Schedule
 from face_app.errors import SourceError
 
 
@@ -19,7 +21,7 @@ class Shot:
     Attributes:
         image: H x W x 3, BGR.
         number: Counts from 0 in one reader.
-        captured_at: Wall time of the read (aware).
+        captured_at: Wall time of the capture (aware).
         at: The same moment on the monotonic clock, seconds.
     """
 
@@ -30,12 +32,23 @@ class Shot:
 
 
 class Reader(threading.Thread):
-    """One capture. An open or a read that never returns holds up this thread and nothing else."""
+    """One capture. An open or a read that never returns holds up this thread and nothing else.
 
-    def __init__(self, name: str, connect: Callable[[], cv2.VideoCapture]) -> None:
+    Attributes:
+        count: Frames that came, whatever became of them.
+        broken: Whether the frame that was converted last came broken.
+        heard: Moment of the start, or at which the last frame came while they are not broken; monotonic, seconds.
+    """
+
+    def __init__(self, name: str, connect: Callable[[], LiveCapture], schedule: Schedule, pixels: Pixels) -> None:
         super().__init__(name=f"reader of {name}", daemon=True)
+        self.count = 0
+        self.heard = time.monotonic()
         self._source = name
         self._connect = connect
+        self._schedule = schedule
+        self._pixels = pixels
+        self.broken = False
         self._closed = False
         self._newest: Shot | None = None
         self._end: SourceError | None = None
@@ -53,17 +66,36 @@ class Reader(threading.Thread):
                 self._end = end
                 self._news.notify()
 
-    def _read(self, capture: cv2.VideoCapture) -> None:
+    def _read(self, capture: LiveCapture) -> None:
         """Read, and release here: a capture must not be released while another thread is inside a read."""
-        number = 0
-        there, image = capture.read()
-        while there and not self._closed:
-            with self._news:
-                self._newest = Shot(image, number, datetime.now(timezone.utc), time.monotonic())  # type: ignore[arg-type]
-                self._news.notify()
-            number += 1
-            there, image = capture.read()
-        capture.release()
+        try:
+            while not self._closed and capture.grab() and not self._closed:
+                self._look(capture)
+                self.count += 1
+        finally:
+            capture.release()
+
+    def _look(self, capture: LiveCapture) -> None:
+        """Convert the frame that was grabbed, where it is wanted."""
+        if self._schedule.due(capture.at):
+            image = self._pixels.image(capture.retrieve())
+            self.broken = image is None
+            if image is not None:
+                self._schedule.took(capture.at)
+                self._show(image, capture.at)
+        else:
+            SKIPPED.inc()
+        if not self.broken:
+            self.heard = time.monotonic()
+
+    def _show(self, image: Image, at: float) -> None:
+        """Let the frame be taken, in the place of one that nobody took."""
+        captured_at = datetime.now(timezone.utc) - timedelta(seconds=time.monotonic() - at)
+        with self._news:
+            if self._newest:
+                MISSED.inc()
+            self._newest = Shot(image, self.count, captured_at, at)
+            self._news.notify()
 
     def take(self, timeout: float) -> Shot | None:
         """Wait at most `timeout` seconds for a frame that was not taken before.

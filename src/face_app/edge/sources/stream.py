@@ -6,6 +6,7 @@ import cv2
 
 from face_app import settings
 from face_app.edge.sources.live import Live
+from face_app.edge.sources.videocapture import VideoCapture
 from face_app.errors import SourceError
 
 SCHEMES = {"http", "https", "rtsp", "rtsps"}
@@ -25,11 +26,11 @@ def stream(address: str, camera: settings.Camera, stop: threading.Event) -> Live
     name = masked(address)
     timeout = round(camera.read_timeout * 1000)
 
-    def connect() -> cv2.VideoCapture:
+    def connect() -> VideoCapture:
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout]
         capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
         if not capture.isOpened():
             raise SourceError(f"{name}: does not answer with video; check address, password, network and camera")
-        return capture
+        return VideoCapture(capture)
 
     return Live(name, camera, stop, connect)

@@ -1,12 +1,12 @@
 """A video file."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 
-from face_app.edge.image import Image
+from face_app.edge.sources.capture import Decoded
+from face_app.edge.sources.videocapture import VideoCapture
 from face_app.errors import SourceError
 
 USUAL_RATE = 25.0
@@ -23,27 +23,32 @@ class Video:
             SourceError: It is no video.
         """
         self._path = path
-        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
+        self._begun = False
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        if not capture.isOpened():
             raise SourceError(f"{path}: cannot be decoded; set camera.source to a video, a picture or a folder of them")
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.length = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        self.length = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.seconds = 1 / (rate if math.isfinite(rate) and 0 < rate <= 1000 else USUAL_RATE)
         self.pause = self.seconds
+        self._capture = VideoCapture(capture)
 
-    def images(self) -> Iterator[Image]:
-        """Give every frame.
+    def grab(self) -> bool:
+        """Take the next frame.
 
         Raises:
-            SourceError: There is not one.
+            SourceError: There is not one in the whole file.
         """
-        there, image = self._capture.read()
-        if not there:
+        there = self._capture.grab()
+        if not there and not self._begun:
             raise SourceError(f"{self._path}: holds no frame that can be decoded; set camera.source to another file")
-        while there:
-            yield image  # type: ignore[misc]
-            there, image = self._capture.read()
+        self._begun = True
+        return there
 
-    def close(self) -> None:
+    def retrieve(self) -> Decoded | None:
+        """Convert it."""
+        return self._capture.retrieve()
+
+    def release(self) -> None:
         """Let go of the file."""
         self._capture.release()

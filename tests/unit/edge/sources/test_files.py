@@ -11,6 +11,7 @@ import pytest
 
 from face_app import settings
 from face_app.edge import opencv
+from face_app.edge.figures import SKIPPED
 from face_app.edge.sources.choose import choose_source
 from face_app.errors import SourceError
 from services.clips import RATE, write_clip
@@ -67,6 +68,29 @@ def test_a_slow_program_loses_no_frame_and_does_not_hurry_afterwards(clip):
             time.sleep(0.4)
     assert len(times) == 10
     assert np.diff(times[3:]).min() > 0.5 / RATE
+
+
+@pytest.mark.parametrize("pace", ["fast", "source"])
+def test_frames_that_nobody_wants_are_counted_and_left_out(clip, pace):
+    before = SKIPPED._value.get()
+    with choose_source(settings.Camera(source=str(clip), pace=pace), threading.Event()) as source:
+        source.interval = 3 / RATE
+        frames = list(source)
+        assert source.interval == 3 / RATE
+    assert [frame.index for frame in frames] == [0, 3, 6, 9]
+    assert [shade(frame) for frame in frames] == [10, 40, 70, 100]
+    assert frames[-1].elapsed == pytest.approx(9 / RATE)
+    assert source.count == 10
+    assert SKIPPED._value.get() - before == 6
+
+
+def test_the_interval_may_be_changed_on_the_way(clip):
+    indexes = []
+    with choose_source(settings.Camera(source=str(clip), pace="fast"), threading.Event()) as source:
+        for frame in source:
+            indexes.append(frame.index)
+            source.interval = 0.0 if frame.index >= 6 else 3 / RATE
+    assert indexes == [0, 3, 6, 7, 8, 9]
 
 
 def test_a_loop_goes_on_with_count_and_clock(clip):
