@@ -54,6 +54,26 @@ def test_frames_are_new_whole_and_timed(report):
     assert wall == pytest.approx(own, abs=0.1)
 
 
+def test_what_is_asked_for_is_granted_and_told(report):
+    granted = report("asked")
+    had, other, lacked = granted["had"], granted["other"], granted["lacked"]
+    assert had["shape"] == [180, 320, 3]
+    assert had["driver"]["Width/Height"] == "320/180"
+    assert had["driver"]["Pixel Format"].startswith("'YUYV'")
+    assert had["driver"]["Frames per second"].startswith("10.000")
+    assert had["log"][0] == "INFO /dev/video0 gives 320 x 180, 10 fps, YUYV"
+    assert other["shape"] == [720, 1280, 3]
+    assert other["log"][0].startswith("INFO /dev/video0 gives 1280 x 720, 15 fps")
+    assert lacked["log"][0].startswith("WARNING /dev/video0 gives 3840 x 2160, 10 fps, ")
+    assert "asked for 5000 x 180, MJPG" in lacked["log"][0]
+
+
+def test_a_frame_is_as_old_as_its_driver_says_where_that_can_be(report):
+    ages = report("stamped")
+    assert 0.3 < ages["believed"] < 2
+    assert ages["disbelieved"] < 0.3
+
+
 def test_a_camera_may_come_after_the_program(report):
     assert report("plugged_late")["granted"]["Width/Height"] == "640/480"
 

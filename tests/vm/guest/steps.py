@@ -1,6 +1,8 @@
 """What is done to the camera, and what the program makes of it: one line of JSON a step, on standard output."""
 
+import io
 import json
+import logging
 import threading
 import time
 import traceback
@@ -9,9 +11,12 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+import cv2
+
 from face_app import settings
 from face_app.edge import opencv
 from face_app.edge.sources.choose import choose_source
+from face_app.edge.sources.device import Device
 from vm.guest import camera
 from vm.guest.program import Capture, capture
 
@@ -35,6 +40,48 @@ def frames() -> Report:
             "shapes": sorted({frame.image.shape for frame in taken}),
             "different": len({frame.image.tobytes() for frame in taken}),
         }
+
+
+def asked() -> Report:
+    """Ask for what the camera has, and then for what it has not: another size, and a format that it does not know."""
+    with camera.plugged():
+        return {
+            "had": _granted(width=320, height=180, fps=10, pixel_format="yuyv"),
+            "other": _granted(width=1280, height=720, fps=15),
+            "lacked": _granted(width=5000, height=180, fps=10, pixel_format="mjpg"),
+        }
+
+
+def _granted(**wanted: Any) -> Report:
+    """Open it so; give what the driver says while it is open, the shape of a frame, and the log."""
+    log = io.StringIO()
+    logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(message)s", force=True)
+    with choose_source(settings.Camera(source="/dev/video0", **wanted), threading.Event()) as source:
+        (frame,) = islice(source, 1)
+        driver = camera.state()
+    return {"driver": driver, "shape": frame.image.shape, "log": log.getvalue().splitlines()}
+
+
+def stamped() -> Report:
+    """Let a frame wait in the driver, whose stamps are the start of the exposure, and then of no clock."""
+    with camera.plugged():
+        camera.control("timestamp_source", 1)
+        believed = _age()
+        camera.control("wrap_timestamp", 1)
+        return {"believed": believed, "disbelieved": _age()}
+
+
+def _age() -> float:
+    """Grab a frame a good while after it was there; give how old it is said to be, seconds."""
+    capture = cv2.VideoCapture("/dev/video0", cv2.CAP_V4L2)
+    capture.set(cv2.CAP_PROP_FPS, 10)
+    device = Device(capture)
+    device.grab()
+    time.sleep(0.5)
+    device.grab()
+    age = time.monotonic() - device.at
+    device.release()
+    return age
 
 
 def plugged_late(program: Capture) -> Report:
@@ -123,7 +170,8 @@ def life() -> None:
 
 def main() -> None:
     """Take the steps, one after the other; one that fails does not keep the next from being taken."""
-    tell(frames.__name__, frames)
+    for step in (frames, asked, stamped):
+        tell(step.__name__, step)
     life()
 
 
