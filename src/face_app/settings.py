@@ -78,7 +78,19 @@ class Camera(_Section):
     """Where frames come from."""
 
     name: Name = Field("camera", description="Last level of the topic, part of the object's key.")
-    source: str | None = Field(None, description="FILE, DIR, /dev/videoN, rtsp://... or http://...")
+    source: str | None = Field(
+        None, description="FILE, DIR, /dev/videoN, rtsp://..., http://..., csi://N or gst:PIPELINE."
+    )
+    width: int | None = Field(None, ge=16, le=16384, description="Ask a /dev or csi camera for it; with height.")
+    height: int | None = Field(None, ge=16, le=16384, description="Ask a /dev or csi camera for it; with width.")
+    fps: float | None = Field(None, ge=1, le=1000, description="Ask a /dev or csi camera for so many frames a second.")
+    pixel_format: Literal["mjpg", "yuyv"] | None = Field(None, description="Ask a /dev camera for it.")
+    decoder: Literal["ffmpeg", "nvidia"] = Field(
+        "ffmpeg", description="nvidia: a Jetson's own decoder for rtsp, and for /dev with pixel_format mjpg."
+    )
+    argus_restart: Path | None = Field(
+        None, description="File that is made to ask the host for a restart of nvargus-daemon; unset: only logged."
+    )
     loop: bool = Field(False, description="Start a file or folder again at its end.")
     pace: Literal["source", "fast"] = Field(
         "source", description="Play a file at its own rate, as a camera would, or as fast as it can be read."
@@ -86,6 +98,12 @@ class Camera(_Section):
     stop_after: int | None = Field(None, ge=1, description="Stop after this many captured faces.")
     read_timeout: Seconds = Field(10, description="Seconds without a frame until a live source is reopened.")
     reopen_max: Seconds = Field(30, description="Longest pause, seconds, between attempts to reopen a source.")
+
+    @model_validator(mode="after")
+    def _whole_size(self) -> "Camera":
+        if bool(self.width) != bool(self.height):
+            raise ValueError("width and height belong together: set both or neither")
+        return self
 
 
 class Detector(_Section):

@@ -4,11 +4,17 @@ import threading
 from pathlib import Path
 
 from face_app import settings
+from face_app.edge.sources.csi import csi
 from face_app.edge.sources.device import device
 from face_app.edge.sources.files import Files
 from face_app.edge.sources.frame import Source
+from face_app.edge.sources.gstreamer import elements, pipeline
+from face_app.edge.sources.live import Live
 from face_app.edge.sources.stream import SCHEMES, masked, stream
 from face_app.errors import SettingsError, SourceError
+
+GST = "gst:"
+KINDS = "a FILE, a DIR, /dev/videoN, rtsp://..., http://..., csi://N or gst:PIPELINE"
 
 
 def choose_source(camera: settings.Camera, stop: threading.Event) -> Source:
@@ -20,16 +26,21 @@ def choose_source(camera: settings.Camera, stop: threading.Event) -> Source:
 
     Raises:
         SettingsError: Nothing is named.
-        SourceError: What is named does not exist.
+        SourceError: What is named does not exist, or what it takes is not installed.
     """
     if not camera.source:
-        raise SettingsError("camera.source is not set; name a FILE, a DIR, /dev/videoN, rtsp://... or http://...")
+        raise SettingsError(f"camera.source is not set; name {KINDS}")
+    if camera.source.startswith(GST):
+        description = camera.source.removeprefix(GST)
+        name = elements(description)
+        return Live(name, camera, stop, pipeline(name, description, camera, stop))
     scheme, separator, _ = camera.source.partition("://")
     if separator:
-        if scheme.lower() not in SCHEMES:
-            allowed = ", ".join(sorted(SCHEMES))
-            raise SourceError(f"camera.source = {masked(camera.source)!r}: {scheme} is none of {allowed}")
-        return stream(camera.source, camera, stop)
+        if scheme.lower() == "csi":
+            return csi(camera.source, camera, stop)
+        if scheme.lower() in SCHEMES:
+            return stream(camera.source, camera, stop)
+        raise SourceError(f"camera.source = {masked(camera.source)!r}: {scheme} is not known; name {KINDS}")
     try:
         path = Path(camera.source).expanduser()
         if path.is_relative_to("/dev"):

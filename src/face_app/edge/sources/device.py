@@ -1,28 +1,99 @@
-"""A camera of this machine: /dev/videoN through V4L2."""
+"""A camera of this machine: /dev/videoN, or its name under /dev/v4l/by-id, through V4L2."""
 
+import logging
 import os
 import threading
+import time
 from pathlib import Path
 
 import cv2
 
 from face_app import settings
+from face_app.edge.sources import nvidia
+from face_app.edge.sources.capture import LiveCapture
+from face_app.edge.sources.gstreamer import pipeline
 from face_app.edge.sources.live import Live
 from face_app.edge.sources.videocapture import VideoCapture
 from face_app.errors import SourceError
 
+log = logging.getLogger(__name__)
+
+OLDEST = 2.0
+"""Seconds. A driver's time stamp that lies further back, or ahead, is of some other clock."""
+
+
+class Device(VideoCapture):
+    """A capture whose frames bear the moment at which the driver had them, where that can be believed."""
+
+    def grab(self) -> bool:
+        """Take the next frame; its moment is the driver's, which uses the monotonic clock."""
+        there = super().grab()
+        stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        if 0 <= time.monotonic() - stamp <= OLDEST:
+            self.at = stamp
+        return there
+
 
 def device(path: Path, camera: settings.Camera, stop: threading.Event) -> Live:
-    """Watch a camera of this machine; it may be plugged in later."""
+    """Watch a camera of this machine; it may be plugged in later.
 
-    def connect() -> VideoCapture:
-        if not path.exists():
-            raise SourceError(f"{path}: no such camera; plug it in, pass it into the container, or set camera.source")
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise SourceError(f"{path}: not allowed to use this camera; let the user {os.getuid()} into its group")
-        capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
-        if not capture.isOpened():
-            raise SourceError(f"{path}: gives no video; is another program using it, or is it not a camera?")
-        return VideoCapture(capture)
+    Raises:
+        SourceError: A Jetson's decoder is asked for, and GStreamer cannot be used.
+    """
+    if camera.decoder == "nvidia" and camera.pixel_format == "mjpg":
+        open_pipeline = pipeline(str(path), nvidia.mjpg(camera), camera, stop, {"device": str(path)})
+
+        def connect() -> LiveCapture:
+            _check(path)
+            return open_pipeline()
+    else:
+
+        def connect() -> LiveCapture:
+            _check(path)
+            capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
+            if not capture.isOpened():
+                raise SourceError(f"{path}: gives no video; is another program using it, or is it not a camera?")
+            ask(capture, camera)
+            tell_granted(str(path), capture, camera)
+            return Device(capture)
 
     return Live(str(path), camera, stop, connect)
+
+
+def _check(path: Path) -> None:
+    if not path.exists():
+        raise SourceError(f"{path}: no such camera; plug it in, pass it into the container, or set camera.source")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise SourceError(f"{path}: not allowed to use this camera; let the user {os.getuid()} into its group")
+
+
+def ask(capture: cv2.VideoCapture, camera: settings.Camera) -> None:
+    """Ask for what is set. The format comes first: a camera has other sizes and rates in each."""
+    if camera.pixel_format:
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*camera.pixel_format.upper()))
+    if camera.width and camera.height:
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, camera.width)
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, camera.height)
+    if camera.fps:
+        capture.set(cv2.CAP_PROP_FPS, camera.fps)
+
+
+def tell_granted(name: str, capture: cv2.VideoCapture, camera: settings.Camera) -> None:
+    """Log what the camera gives, and warn where something else was asked for."""
+    width, height = (int(capture.get(each)) for each in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    fourcc = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("ascii", "replace")
+    granted = f"{width} x {height}, {fps:.4g} fps, {fourcc}"
+    missed = [
+        wanted
+        for wanted, kept in (
+            (f"{camera.width} x {camera.height}", camera.width in (None, width) and camera.height in (None, height)),
+            (f"{camera.fps or 0:.4g} fps", not camera.fps or abs(camera.fps - fps) < 0.05 * camera.fps),
+            ((camera.pixel_format or "").upper(), (camera.pixel_format or fourcc).upper() == fourcc.upper()),
+        )
+        if not kept
+    ]
+    if missed:
+        log.warning("%s gives %s; asked for %s (v4l2-ctl --list-formats-ext)", name, granted, ", ".join(missed))
+    else:
+        log.info("%s gives %s", name, granted)

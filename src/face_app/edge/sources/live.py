@@ -32,7 +32,12 @@ class Live:
     length: int | None = None
 
     def __init__(
-        self, name: str, camera: settings.Camera, stop: threading.Event, connect: Callable[[], LiveCapture]
+        self,
+        name: str,
+        camera: settings.Camera,
+        stop: threading.Event,
+        connect: Callable[[], LiveCapture],
+        lost: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Prepare to watch.
 
@@ -41,11 +46,13 @@ class Live:
             camera: Time-out of a read, longest pause between two attempts.
             stop: Ends the run.
             connect: Opens it once, or raises a SourceError that says what to check.
+            lost: Is told, whenever it is lost, for how many seconds it had given frames.
         """
         self._name = name
         self._camera = camera
         self._stop = stop
         self._connect = connect
+        self._lost = lost
         self._schedule = Schedule()
         self._pixels = Pixels(name)
         self._reader: Reader | None = None
@@ -84,13 +91,16 @@ class Live:
         waits = pauses(self._camera.reopen_max)
         while not self._stop.is_set():
             self._before, self._reader = self.count, None
+            first = last = 0.0
             try:
                 for shot in self._shots():
                     # One camera's own time stamps may give out, or come back: this clock never goes back for it.
                     elapsed = max(elapsed, shot.at - started)
                     yield Frame(shot.image, self._before + shot.number, shot.captured_at, elapsed)
+                    first, last = first or shot.at, shot.at
                     waits = pauses(self._camera.reopen_max)
             except SourceError as error:
+                self._lost(last - first)
                 pause = next(waits)
                 log.warning("%s; trying again in %.0f s", error, pause)
                 self._stop.wait(pause)

@@ -13,8 +13,10 @@ log = logging.getLogger(__name__)
 
 SAMPLE = 8
 """Every so many pixels, across and down, are looked at for the decoder's filler."""
-FILLED = 0.25
-"""Part of a picture that filler may take; the rest of such a picture is damaged as well."""
+GREEN_MOST = 0.25
+"""Part of a picture that may be filler's green; the rest of a picture with more of it is damaged as well."""
+GREY_MOST = 0.95
+"""The same of filler's grey, which a wall may have by chance: only a picture of nothing else is filler."""
 
 
 class Pixels:
@@ -70,9 +72,13 @@ def _bgr(decoded: Decoded) -> Image | None:
 def _filler(image: Image) -> bool:
     """Tell what the decoder put where the stream was broken from what the camera saw.
 
-    Memory that was never written to is Y = U = V = 0, which turns into a green without red or blue: 135 of 255 by
-    BT.601, 77 by BT.709. Nothing before a lens is that, not over a quarter of the picture.
+    Memory that was never written to is Y = U = V = 0: one green without any red or blue. FFmpeg shows it below the end
+    of a cut JPEG, as 135 of 255; OpenCV makes 154 of it, BT.709 77. A decoder without the frame that others build on
+    takes Y = U = V = 128 for it: one grey, 130 or 128. A covered lens is black, and so is no filler.
     """
-    blue, green, red = cv2.split(image[::SAMPLE, ::SAMPLE])
-    filled = (blue == 0) & (red == 0) & (green >= 64) & (green <= 160)
-    return bool(filled.mean() > FILLED)
+    sample = image[::SAMPLE, ::SAMPLE]
+    blue, green, red = sample[..., 0], sample[..., 1], sample[..., 2]
+    unwritten = green[(blue == 0) & (red == 0) & (green >= 70) & (green <= 160)]
+    if unwritten.size > GREEN_MOST * green.size:
+        return bool(np.bincount(unwritten).max() > GREEN_MOST * green.size)
+    return bool(np.isin(sample, (128, 130)).mean() > GREY_MOST)

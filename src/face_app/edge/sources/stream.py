@@ -1,12 +1,15 @@
-"""A camera in the network: RTSP or HTTP through FFmpeg."""
+"""A camera in the network: RTSP or HTTP, decoded by FFmpeg or by a Jetson."""
 
+import os
 import threading
 
 import cv2
 
 from face_app import settings
+from face_app.edge.sources import nvidia
+from face_app.edge.sources.gstreamer import pipeline
 from face_app.edge.sources.live import Live
-from face_app.edge.sources.videocapture import VideoCapture
+from face_app.edge.sources.videocapture import VideoCapture, open_ffmpeg
 from face_app.errors import SourceError
 
 SCHEMES = {"http", "https", "rtsp", "rtsps"}
@@ -22,13 +25,22 @@ def masked(address: str) -> str:
 
 
 def stream(address: str, camera: settings.Camera, stop: threading.Event) -> Live:
-    """Watch a stream; its server may come later."""
+    """Watch a stream; its server may come later.
+
+    Raises:
+        SourceError: A Jetson's decoder is asked for, and GStreamer cannot be used.
+    """
     name = masked(address)
     timeout = round(camera.read_timeout * 1000)
+    if camera.decoder == "nvidia" and address.lower().startswith("rtsp"):
+        properties = {"location": address, "tcp-timeout": timeout * 1000}
+        return Live(name, camera, stop, pipeline(name, nvidia.RTSP, camera, stop, properties))
+    # OpenCV's own choice falls back to UDP, where a lost packet is a broken picture.
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
 
     def connect() -> VideoCapture:
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout]
-        capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
+        capture = open_ffmpeg(address, limits)
         if not capture.isOpened():
             raise SourceError(f"{name}: does not answer with video; check address, password, network and camera")
         return VideoCapture(capture)

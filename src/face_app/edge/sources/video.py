@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 
 from face_app.edge.sources.capture import Decoded
-from face_app.edge.sources.videocapture import VideoCapture
+from face_app.edge.sources.videocapture import VideoCapture, open_ffmpeg
 from face_app.errors import SourceError
 
 USUAL_RATE = 25.0
@@ -24,7 +24,7 @@ class Video:
         """
         self._path = path
         self._begun = False
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        capture = open_ffmpeg(str(path))
         if not capture.isOpened():
             raise SourceError(f"{path}: cannot be decoded; set camera.source to a video, a picture or a folder of them")
         rate = capture.get(cv2.CAP_PROP_FPS)
