@@ -8,7 +8,7 @@ mkdir -p "$root${bundle%/*}"
 cp "${PIP_CERT:-$bundle}" "$root$bundle"
 cp requirements-edge.txt requirements-model.txt "$root/tmp/"
 
-chroot "$root" env -u PIP_FIND_LINKS PIP_CERT="$bundle" PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 sh -eu <<'GUEST'
+chroot "$root" env PIP_CERT="$bundle" PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 sh -eu <<'GUEST'
 cd /tmp
 python3 -m venv /opt/venv
 /opt/venv/bin/pip install -qq --require-hashes --only-binary :all: -r requirements-edge.txt

@@ -102,8 +102,8 @@ def disconnected(program: Capture) -> Report:
 
 
 def silent(program: Capture) -> Report:
-    """It stays, and gives no frame: the first read hangs, and the camera opened anew beside it is as silent."""
-    return _through(program, lambda: _drop(100), "trying again", lambda: _drop(0), times=2)
+    """It stays, and gives no frame: a read hangs, and so does the first one after the camera was opened anew."""
+    return _through(program, lambda: _drop(100), "no frame for 4 s", lambda: _drop(0), times=2)
 
 
 def broken(program: Capture) -> Report:
