@@ -11,7 +11,7 @@ import pytest
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.metadata import read_image
 from services.chain import EDGE, Broker, Chain, chain
-from services.clips import face_clip
+from services.clips import face_clip, photo
 from services.seaweedfs import seaweedfs
 
 CLIPS = Path(__file__).parents[2] / ".cache/media"
@@ -33,7 +33,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 def test_the_faces_of_real_clips_are_exactly_the_objects(running):
     summary = running.capture(CLIPS / "clips")
     assert summary["frames"] == 472 + 72 + 105
-    assert summary["captured"] > 20
+    assert summary["captured"] >= 4, "one person, one person, two people"
     assert (summary["stored"], summary["waiting"], summary["refused"]) == (summary["captured"], 0, 0)
     assert running.keys() == {face["key"] for face in summary["faces"]}
 
@@ -57,10 +57,10 @@ def test_a_clip_without_a_face_adds_nothing(running):
 @pytest.mark.parametrize("end", [Broker.stop, Broker.kill], ids=["stopped", "killed"])
 @pytest.mark.parametrize("broker", ["cloud", "forwarder", "edge"])
 def test_faces_of_an_outage_come_afterwards_each_once(running, broker, end, tmp_path):
-    clip = face_clip(tmp_path / "clip.avi", seconds=2)
+    source = photo(tmp_path / "photo.png", faces=3)
     before = running.keys()
     end(running.brokers[broker])
-    summary = running.capture(clip, "--loop", "--stop-after", "20", wait=0)
+    summary = running.capture(source, "--loop", "--stop-after", "20", wait=0)
     assert (summary["captured"], summary["stored"], summary["waiting"]) == (20, 0, 20)
     assert running.keys() == before
     running.brokers[broker].start()
@@ -71,7 +71,7 @@ def test_faces_of_an_outage_come_afterwards_each_once(running, broker, end, tmp_
 
 @pytest.mark.parametrize("broker", ["cloud", "forwarder", "edge"])
 def test_a_broker_killed_while_faces_pass_it_loses_none(running, broker, tmp_path):
-    clip = face_clip(tmp_path / "clip.avi", seconds=2)
+    clip = face_clip(tmp_path / "clip.avi", seconds=1)  # each round is a visit
     before = running.committed()
     with running.capturing(clip, "--loop", "--stop-after", "60") as capture:
         while len(running.committed()) < len(before) + 10:

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from face_app.wire import face_of_key
+from services.clips import photo
 
 ROOT = Path(__file__).parents[2]
 INVENTORY = "inventory/demo"
@@ -52,13 +53,20 @@ def keys(prefix: str) -> set[str]:
     return {key for key in told.splitlines() if face_of_key(key)}
 
 
-def capture(camera: str, *arguments: object) -> list[str]:
+@pytest.fixture
+def three_faces(tmp_path: Path) -> Path:
+    """A folder with a picture of three: in a loop they come every two seconds, played fast as often as it is read."""
+    (tmp_path / "faces").mkdir()
+    return photo(tmp_path / "faces" / "three.png", faces=3).parent
+
+
+def capture(source: Path, camera: str, *arguments: object) -> list[str]:
     """The command of a second camera beside the running edge, as the operations page has it."""
     inspected = json.loads(run("docker", "inspect", EDGE))[0]
     config = next(each for each in inspected["Config"]["Env"] if each.startswith("FACE_APP_CONFIG="))
     network = next(iter(inspected["NetworkSettings"]["Networks"]))
     command = ["docker", "run", "--rm", f"--network={network}", f"--volumes-from={EDGE}", f"--env={config}"]
-    command += [f"--volume={ROOT}/.cache/media/clips:/source:ro", inspected["Config"]["Image"]]
+    command += [f"--volume={source}:/source:ro", inspected["Config"]["Image"]]
     command += ["capture", "--source=/source", f"--camera={camera}", "--metrics-port=0", "--json"]
     return command + [str(argument) for argument in arguments]
 
@@ -96,7 +104,7 @@ def _engine() -> bool:
 
 def test_every_face_of_the_clips_is_in_the_bucket(demo):
     assert demo["frames"] == 472 + 72 + 105
-    assert demo["captured"] > 20
+    assert demo["captured"] >= 4, "one person, one person, two people"
     assert demo["stored"] == demo["captured"]
     assert (demo["waiting"], demo["refused"]) == (0, 0)
     assert len(keys("demo-edge/demo/")) == demo["captured"]
@@ -125,9 +133,9 @@ def test_check_mode_is_clean_on_the_deployed_machine(demo):
         assert (counts["changed"], counts["failed"]) == (0, 0), host
 
 
-def test_200_faces_of_an_outage_are_exactly_200_objects(demo):
+def test_200_faces_of_an_outage_are_exactly_200_objects(demo, three_faces):
     run("docker", "stop", CLOUD_BROKER)
-    told = run(*capture("outage", "--loop", "--pace=fast", "--stop-after=200", "--wait=0"), check=False)
+    told = run(*capture(three_faces, "outage", "--loop", "--pace=fast", "--stop-after=200", "--wait=0"), check=False)
     summary = json.loads(told.splitlines()[-1])
     assert (summary["captured"], summary["waiting"]) == (200, 200)
     assert keys("demo-edge/outage/") == set()
@@ -138,11 +146,11 @@ def test_200_faces_of_an_outage_are_exactly_200_objects(demo):
     assert len({face_of_key(key) for key in stored}) == 200
 
 
-def test_a_lost_mount_takes_no_face_and_hides_none(demo, tmp_path):
+def test_a_lost_mount_takes_no_face_and_hides_none(demo, tmp_path, three_faces):
     below = tmp_path / "below"
     below.mkdir()
     flow = subprocess.Popen(
-        capture("unmounted", "--loop", "--stop-after=40", "--wait=180"), stdout=subprocess.PIPE, text=True
+        capture(three_faces, "unmounted", "--loop", "--stop-after=40", "--wait=180"), stdout=subprocess.PIPE, text=True
     )
     # A bind that is not recursive shows the folder underneath, whatever is mounted on it; a private one goes on so.
     run("mount", "--bind", "--make-private", MOUNT.parent, below)
@@ -161,9 +169,11 @@ def test_a_lost_mount_takes_no_face_and_hides_none(demo, tmp_path):
     assert "fuse.s3fs" in run("findmnt", "-n", "-o", "FSTYPE", MOUNT)
 
 
-def test_every_container_is_replaced_while_faces_flow(demo):
+def test_every_container_is_replaced_while_faces_flow(demo, three_faces):
     flow = subprocess.Popen(
-        capture("redeployed", "--loop", "--stop-after=150", "--wait=240"), stdout=subprocess.PIPE, text=True
+        capture(three_faces, "redeployed", "--loop", "--stop-after=150", "--wait=240"),
+        stdout=subprocess.PIPE,
+        text=True,
     )
     for name in (CLOUD_BROKER, "forwarder", SUBSCRIBER, "mosquitto", EDGE):
         time.sleep(2)

@@ -69,6 +69,8 @@ class Chain:
         if not (self.home / "outbox.db").exists():
             return {}
         with closing(sqlite3.connect(self.home / "outbox.db")) as outbox:
+            if not outbox.execute("SELECT 1 FROM sqlite_master WHERE name = 'faces'").fetchone():
+                return {}  # it is being made
             return dict(outbox.execute("SELECT id, sha256 FROM faces").fetchall())
 
     def stored(self) -> dict[str, str]:
