@@ -15,7 +15,8 @@ from services.rtsp_camera import rtsp_camera
 
 opencv.set_up()
 
-pytestmark = pytest.mark.skipif(bool(missing_server()), reason=missing_server())
+MISSING = missing_server()
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
 @pytest.fixture
