@@ -1,7 +1,8 @@
 """Debian's GStreamer for a Python that is perhaps not Debian's."""
 
-import importlib
-import os
+import atexit
+import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,12 +20,10 @@ def link_bindings() -> str:
     """
     if "gi" not in sys.modules and not importlib.util.find_spec("gi"):
         # The folder holds nothing else: Debian's other packages are not those that are pinned.
-        folder = Path(tempfile.gettempdir()) / f"face-app-gi-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        link = folder / "gi"
-        if not link.is_symlink():
-            link.symlink_to(BINDINGS)
-        sys.path.append(str(folder))
+        folder = tempfile.mkdtemp(prefix="gi-")
+        atexit.register(shutil.rmtree, folder)
+        Path(folder, "gi").symlink_to(BINDINGS)
+        sys.path.append(folder)
     try:
         importlib.import_module("gi").require_version("GstApp", "1.0")
     except (ImportError, ValueError) as error:
