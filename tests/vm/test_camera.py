@@ -75,7 +75,7 @@ def test_a_frame_is_as_old_as_its_driver_says_where_that_can_be(report):
 
 
 def test_a_camera_may_come_after_the_program(report):
-    assert report("plugged_late")["granted"]["Width/Height"] == "640/480"
+    assert report("plugged_late")["granted"]["Width/Height"] == "640/360"
 
 
 @pytest.mark.parametrize("step", ["unplugged", "disconnected", "silent", "broken", "refused"])
@@ -87,6 +87,10 @@ def test_frames_come_again_and_nothing_is_left_behind(report, step):
 
 def test_an_unplugged_camera_is_named(report):
     assert any("no such camera; plug it in" in line for line in report("unplugged")["log"])
+
+
+def test_a_camera_that_is_back_is_asked_anew(report):
+    assert any(line.endswith("gives 640 x 360, 5 fps, YUYV") for line in report("unplugged")["log"])
 
 
 def test_a_read_that_hangs_ends_within_its_time_out(report):

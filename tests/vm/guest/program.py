@@ -17,6 +17,10 @@ from urllib.request import urlopen
 PORT = 9464
 NO_BROKER = "127.0.0.1:1"
 SETTINGS = {
+    "FACE_APP_CAMERA__WIDTH": "640",
+    "FACE_APP_CAMERA__HEIGHT": "360",
+    "FACE_APP_CAMERA__FPS": "5",
+    "FACE_APP_CAMERA__PIXEL_FORMAT": "yuyv",
     "FACE_APP_CAMERA__READ_TIMEOUT": "4",
     "FACE_APP_CAMERA__REOPEN_MAX": "2",
     "FACE_APP_DETECTOR__WIDTH": "160",  # an emulated CPU has better to do than to look for faces in a test picture
@@ -65,7 +69,7 @@ class Capture:
         """What it has logged."""
         return self.log.read_text().splitlines()
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 90) -> float:
+    def wait(self, condition: Callable[[], bool], seconds: float = 180) -> float:
         """Wait until something is so; give the seconds that it took.
 
         Raises:
