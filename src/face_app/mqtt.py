@@ -53,6 +53,7 @@ class Connection:
         on_sent: Callable[[int, ReasonCode], None] | None = None,
         on_state: Callable[[bool], None] | None = None,
         receive_maximum: int = 200,
+        will: tuple[str, bytes] | None = None,
     ) -> None:
         """Prepare a connection; `start` makes it.
 
@@ -65,6 +66,7 @@ class Connection:
                 lock of paho's: it may not wait for a thread that publishes.
             on_state: Called with True after a connect, with False after a loss or a refusal for good.
             receive_maximum: Most messages that the broker hands over unacknowledged.
+            will: Topic and state that the broker tells, as `tell` would, when it loses us without a word.
 
         Raises:
             SettingsError: A file of the identity cannot be read.
@@ -85,6 +87,8 @@ class Connection:
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5, manual_ack=True
         )
         self._client.max_inflight_messages_set(100)
+        if will:
+            self._client.will_set(*will, qos=0, retain=True)
         self._client.reconnect_delay_set(min_delay=1, max_delay=30)
         self._client.on_connect = self._connect_answered
         self._client.on_disconnect = self._disconnected
@@ -168,6 +172,17 @@ class Connection:
         info = self._client.publish(topic, payload, qos=1)
         # Without a link paho keeps the message all the same, and sends it after the next connect.
         return info.mid if info.rc in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN} else None
+
+    def tell(self, topic: str, state: bytes) -> bool:
+        """Hand over a state, which replaces the last one on its topic.
+
+        Retained, and at QoS 0: so neither paho nor a broker queues states that are no longer true. What is lost with
+        a connection is told again by the caller, on the next one (see `epoch`).
+
+        Returns:
+            False when it was not taken, for there is no link.
+        """
+        return self.connected and self._client.publish(topic, state, qos=0, retain=True).rc == paho.MQTT_ERR_SUCCESS
 
     def takes(self, topic: str, payload: bytes) -> bool:
         """Whether the broker takes a message of this size; a larger one costs the connection, again and again."""

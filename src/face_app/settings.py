@@ -198,6 +198,24 @@ class Sender(_Section):
     resend_cap: Seconds = Field(300, description="Most seconds between two attempts for one face.")
 
 
+class Status(_Section):
+    """Who is told how a camera is."""
+
+    publish: bool = Field(True, description="Keep the camera's state at the broker, on status/<edge>/<camera>.")
+    home_assistant: bool = Field(False, description="Announce the camera to Home Assistant, by MQTT discovery.")
+    home_assistant_prefix: str = Field(
+        "homeassistant",
+        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
+        description="Its discovery prefix, as set in its MQTT integration.",
+    )
+
+    @model_validator(mode="after")
+    def _state_to_show(self) -> "Status":
+        if self.home_assistant and not self.publish:
+            raise ValueError("home_assistant shows what publish tells: set both, or neither")
+        return self
+
+
 Model = TypeVar("Model", bound=BaseSettings)
 
 
@@ -233,6 +251,7 @@ class EdgeSettings(_Program):
     crop: Crop = Crop()
     outbox: OutboxFile = OutboxFile()
     sender: Sender = Sender()
+    status: Status = Status()
     broker: Broker = Broker()
     metrics: Metrics = Metrics()
 

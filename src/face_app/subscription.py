@@ -49,7 +49,10 @@ class Subscription:
         """Ask, on a new connection."""
         with self._lock:
             self._refused = ""
-            self._send()
+            if self._topics:
+                self._send()
+            else:
+                self.granted = True
 
     def answered(self, reasons: Iterable[ReasonCode]) -> None:
         """Take the broker's answer: one reason for each topic."""

@@ -76,6 +76,11 @@ def receipts_topic(edge: str, subscriber: str) -> str:
     return f"receipts/{edge}/{subscriber}"
 
 
+def status_topic(edge: str, camera: str) -> str:
+    """Where the state of one camera stands, retained."""
+    return f"status/{edge}/{camera}"
+
+
 def link_topics(edge: str) -> tuple[str, str]:
     """The retained states, ``1`` or ``0``, of both hops: edge broker - forwarder, forwarder - cloud."""
     return f"link/{edge}/forwarder", f"link/{edge}/cloud"

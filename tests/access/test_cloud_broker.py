@@ -184,6 +184,8 @@ def test_what_each_may_write(cloud, name, topic):
         ("subscriber-1", "status/subscriber-1/front"),
         ("health", "face_app/jetson/front"),
         ("health", "face_app/health/front"),
+        ("health", "status/jetson/front"),
+        ("health", "status/health/front"),
         ("health", "receipts/jetson/subscriber-1"),
     ],
 )
@@ -217,11 +219,16 @@ def test_an_edge_hears_its_own_receipts_and_nothing_else(cloud, tmp_path):
         assert set(jetson.heard()) == {"receipts/jetson/subscriber-1 mine"}
 
 
-def test_the_health_check_hears_one_topic(cloud, tmp_path):
-    with cloud.client("health").listen(tmp_path / "heard", "#", "$SYS/broker/uptime") as listener:
+def test_the_health_check_hears_the_broker_and_the_states_of_cameras(cloud, tmp_path):
+    everything = ("#", "$SYS/broker/uptime", "receipts/#")
+    with cloud.client("health").listen(tmp_path / "heard", *everything) as listener:
+        for name in ("health", "jetson"):
+            assert cloud.client("subscriber-1").publish(f"receipts/{name}/subscriber-1").accepted
         assert cloud.client("jetson").publish("face_app/jetson/front").accepted
+        assert cloud.client("jetson").publish("status/jetson/front").accepted
         listener.wait_for("$SYS/broker/uptime ")
-        assert {line.split(" ")[0] for line in listener.heard()} == {"$SYS/broker/uptime"}
+        listener.wait_for("status/jetson/front ")
+        assert {line.split(" ")[0] for line in listener.heard()} == {"$SYS/broker/uptime", "status/jetson/front"}
 
 
 def test_the_laboratorys_listener_is_closed_unless_it_is_asked_for(cloud, lab):

@@ -185,6 +185,22 @@ def test_every_container_is_replaced_while_faces_flow(demo, three_faces):
     assert keys("demo-edge/redeployed/") == {face["key"] for face in summary["faces"]}
 
 
+def test_a_further_camera_shares_the_outbox(demo, three_faces):
+    camera = {"name": "second", "source": "/media", "settings": {"camera": {"loop": True}}}
+    further = json.dumps({"face_app_further_cameras": [camera], "capture_media_directory": str(three_faces)})
+    try:
+        playbook("edge.yml", "-e", further)
+        deadline = time.monotonic() + 60
+        while len(keys("demo-edge/second/")) < 6:
+            assert time.monotonic() < deadline, run("docker", "logs", f"{EDGE}_second", check=False)
+            time.sleep(1)
+        assert playbook("edge.yml", "-e", further)["demo-edge"]["changed"] == 0
+    finally:
+        run("docker", "rm", "--force", f"{EDGE}_second")
+        playbook("edge.yml")
+    wait_until_empty()
+
+
 def test_the_audit_finds_every_face_that_the_edge_knows(demo, tmp_path):
     ledger = tmp_path / "ledger"
     ledger.write_text(run("docker", "exec", EDGE, "face-app", "ledger"))

@@ -8,11 +8,17 @@ from faults.program import Program
 SOURCE = Path(__file__).with_name("clock.c")
 
 
-def own_clock(program: Program, home: Path) -> None:
-    """Start a program again, in a time of its own; `set_clock` sets it."""
+def build_clock(home: Path) -> Path:
+    """Build the library that a process with a clock of its own is started with (LD_PRELOAD)."""
     library = home / "clock.so"
     if not library.exists():
         subprocess.run(["cc", "-shared", "-fPIC", "-nostdlib", "-w", "-O1", "-o", library, SOURCE], check=True)
+    return library
+
+
+def own_clock(program: Program, home: Path) -> None:
+    """Start a program again, in a time of its own; `set_clock` sets it."""
+    library = build_clock(home)
     file = home / f"{program.name}.clock"
     file.write_text("0")
     program.environment |= {"LD_PRELOAD": str(library), "CLOCK_SHIFT_FILE": str(file)}

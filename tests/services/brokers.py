@@ -76,9 +76,21 @@ class Broker:
         self.stop()
 
 
-def configure_edge_broker(broker: Broker, edge: str, password: str) -> None:
-    """Write what the role ``edge_broker`` writes for the broker."""
-    values = {"edge_broker_edge": edge, "edge_broker_password": password, "edge_broker_forwarder_password": password}
+def configure_edge_broker(broker: Broker, edge: str, password: str, *, home_assistant: str = "") -> None:
+    """Write what the role ``edge_broker`` writes for the broker.
+
+    Args:
+        broker: The one to configure.
+        edge: Its name.
+        password: Of the program and of the forwarder.
+        home_assistant: Its password; empty: none, as by default.
+    """
+    values = {
+        "edge_broker_edge": edge,
+        "edge_broker_password": password,
+        "edge_broker_forwarder_password": password,
+        "edge_broker_home_assistant_password": home_assistant,
+    }
     listener = {"listener 1883": f"listener {broker.port} 127.0.0.1"}
     broker.write("edge_broker", "broker/mosquitto.conf.j2", values, listener)
     broker.write("edge_broker", "broker/acl.j2", values, {})

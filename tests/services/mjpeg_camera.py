@@ -1,7 +1,7 @@
 """A network camera: Motion JPEG over HTTP, as many have it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -9,12 +9,22 @@ import cv2
 import numpy as np
 
 
-def _jpeg(value: int) -> bytes:
-    return cv2.imencode(".jpg", np.full((48, 64, 3), value, np.uint8))[1].tobytes()
+def jpeg(value: int, size: tuple[int, int] = (64, 48)) -> bytes:
+    """A picture of one shade, but for a corner."""
+    image = np.full((size[1], size[0], 3), value % 250, np.uint8)
+    image[:12, :12] = 250
+    return cv2.imencode(".jpg", image)[1].tobytes()
 
 
 @contextmanager
-def mjpeg_camera(port: int, *, frames: int = 10_000, rate: float = 50.0, hang: bool = False) -> Iterator[str]:
+def mjpeg_camera(
+    port: int,
+    *,
+    frames: int = 10_000,
+    rate: float = 50.0,
+    hang: bool = False,
+    picture: Callable[[int], bytes] = jpeg,
+) -> Iterator[str]:
     """Give the address of a camera: `frames` pictures a connection, ever brighter; then it hangs up, or only hangs."""
     done = threading.Event()
 
@@ -25,9 +35,9 @@ def mjpeg_camera(port: int, *, frames: int = 10_000, rate: float = 50.0, hang: b
             self.end_headers()
             try:
                 for index in range(frames):
-                    picture = _jpeg(index % 250)
-                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-                    self.wfile.write(head.encode() + picture + b"\r\n")
+                    body = picture(index)
+                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
+                    self.wfile.write(head.encode() + body + b"\r\n")
                     if done.wait(1 / rate):
                         return
             except OSError:

@@ -1,8 +1,12 @@
 """The eyes of the edge: frames in, shots and visits out. Each stage takes and gives plain values.
 
-frame ─▶ zones ─▶ gate ─▶ detector ─▶ tracker ─▶ best shots ─▶ shots, visits
-black    does    where are   who is     which are
-out      it move the faces   who        worth keeping
+=====================  ==============================================
+zones                  blacks out what nobody may see
+gate                   whether anything moves, and when to look
+detector               where the faces are
+tracker                which face is which
+quality, best shots    how good a picture is, and which ones are kept
+=====================  ==============================================
 """
 
 import time

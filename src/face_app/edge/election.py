@@ -1,4 +1,7 @@
-"""One sender per outbox: whoever holds the lock on `<outbox>.sender`. The kernel lets go of it when a process dies."""
+"""One process per outbox and office: whoever holds the lock on `<outbox>.<office>`.
+
+The kernel lets go of it when a process dies.
+"""
 
 import fcntl
 import os
@@ -10,13 +13,17 @@ from face_app.errors import OutboxError
 class Election:
     """One candidate."""
 
-    def __init__(self, outbox: Path) -> None:
+    def __init__(self, outbox: Path, office: str = "sender") -> None:
         """Get ready to stand.
+
+        Args:
+            outbox: The file that the processes share.
+            office: What only one of them may do.
 
         Raises:
             OutboxError: The lock file cannot be made.
         """
-        self._path = outbox.with_name(f"{outbox.name}.sender")
+        self._path = outbox.with_name(f"{outbox.name}.{office}")
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

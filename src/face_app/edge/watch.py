@@ -3,15 +3,17 @@
 import threading
 import time
 from contextlib import nullcontext
+from functools import partial
 
 from face_app.edge import figures, opencv
 from face_app.edge.capture import Eyes
 from face_app.edge.keeper import Keeper
 from face_app.edge.outbox import Outbox, Tally
 from face_app.edge.progress import Progress
-from face_app.edge.readiness import Pulse, told
+from face_app.edge.readiness import Pulse, readiness, told
 from face_app.edge.sender import Sender
 from face_app.edge.sources.choose import choose_source
+from face_app.edge.status import told_state
 from face_app.edge.stop import stop_on_signals
 from face_app.edge.summary import CaptureSummary, summarise
 from face_app.errors import StillWaitingError
@@ -48,6 +50,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
         Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
         told(settings.metrics, outbox, sender, pulse),
+        told_state(settings, outbox, partial(readiness, outbox, sender, pulse)) as state,
     ):
         progress = Progress(source.length, 60 if source.live else 1, lambda: _how(outbox.tally()))
         keeper = Keeper(settings, eyes.detector, outbox, stop, pulse)
@@ -55,8 +58,10 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
             pulse.beat()
             sender.check()
             figures.FRAMES.inc()
-            if keeper.keep(eyes.look(frame)):
+            faces = keeper.keep(eyes.look(frame))
+            if faces:
                 sender.wake()
+            state.frame(frame.captured_at, faces=faces)
             source.interval = eyes.interval
             progress.reached(source.count)
             if keeper.enough:

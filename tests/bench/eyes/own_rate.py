@@ -1,4 +1,4 @@
-"""Our program at the clip's own rate, as beside a camera: CPU a minute, memory, frames it had to leave out."""
+"""Our program at the clip's own rate, as beside a camera: CPU a minute, memory, whether it kept up."""
 
 import json
 import tempfile
@@ -18,13 +18,13 @@ class OwnRate:
         seconds: Of video that were watched.
         cpu_per_minute: CPU seconds a minute of video, the program's start with it.
         peak_bytes: Most memory it held.
-        dropped: Frames left out, where the program tells.
+        taken: Seconds that it took, its start with it. A file loses no frame: a program that is too slow takes longer.
     """
 
     seconds: float
     cpu_per_minute: float
     peak_bytes: int
-    dropped: int | None
+    taken: float
 
 
 def measure(clips: dict[str, Path], times: int) -> dict[str, OwnRate]:
@@ -41,4 +41,4 @@ def _play(clip: Path, times: int) -> OwnRate:
         ended = run(capture_clip(longer, shots, pace="source"), look=True)
     summary = json.loads(ended.lines[-1])
     seconds = summary["frames"] / RATE
-    return OwnRate(seconds, 60 * ended.cpu_seconds / seconds, ended.peak_bytes, summary.get("dropped"))
+    return OwnRate(seconds, 60 * ended.cpu_seconds / seconds, ended.peak_bytes, ended.seconds)

@@ -41,10 +41,9 @@ def _costs(results: Results) -> Iterator[str]:
         columns = f"{spread(cost.seed, 1):>22}{spread(cost.ours, 2):>22}{cost.ratio:>8.1f}{starts:>16}"
         yield f"{kind:<26}{len(cost.seed):>8}{columns}"
     for kind, own in results.own_rate.items():
-        dropped = "not told" if own.dropped is None else own.dropped
         yield (
             f"{kind}, ours at the clip's own rate, {own.seconds:.0f} s: {own.cpu_per_minute:.2f} CPU-s a minute, "
-            f"peak {own.peak_bytes / 1e6:.0f} MB, frames dropped: {dropped}"
+            f"peak {own.peak_bytes / 1e6:.0f} MB, took {own.taken:.1f} s"
         )
 
 

@@ -79,21 +79,19 @@ def ask(capture: cv2.VideoCapture, camera: settings.Camera) -> None:
 
 
 def tell_granted(name: str, capture: cv2.VideoCapture, camera: settings.Camera) -> None:
-    """Log what the camera gives, and warn where something else was asked for."""
-    width, height = (int(capture.get(each)) for each in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    """Log what the camera gives, and warn where something else was asked for; 5 % of the rate is nothing else."""
+    width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     fps = capture.get(cv2.CAP_PROP_FPS)
     fourcc = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("ascii", "replace")
+    refused = []
+    if camera.width and (camera.width, camera.height) != (width, height):
+        refused.append(f"{camera.width} x {camera.height}")
+    if camera.fps and abs(camera.fps - fps) > 0.05 * camera.fps:
+        refused.append(f"{camera.fps:.4g} fps")
+    if camera.pixel_format and camera.pixel_format.upper() != fourcc.upper():
+        refused.append(camera.pixel_format.upper())
     granted = f"{width} x {height}, {fps:.4g} fps, {fourcc}"
-    missed = [
-        wanted
-        for wanted, kept in (
-            (f"{camera.width} x {camera.height}", camera.width in (None, width) and camera.height in (None, height)),
-            (f"{camera.fps or 0:.4g} fps", not camera.fps or abs(camera.fps - fps) < 0.05 * camera.fps),
-            ((camera.pixel_format or "").upper(), (camera.pixel_format or fourcc).upper() == fourcc.upper()),
-        )
-        if not kept
-    ]
-    if missed:
-        log.warning("%s gives %s; asked for %s (v4l2-ctl --list-formats-ext)", name, granted, ", ".join(missed))
+    if refused:
+        log.warning("%s gives %s; asked for %s (v4l2-ctl --list-formats-ext)", name, granted, ", ".join(refused))
     else:
         log.info("%s gives %s", name, granted)

@@ -75,10 +75,9 @@ class Pipeline:
         self._stop = stop
         self._sample: Any = None
         self._sink = made.get_by_name("frames")
-        started = made.set_state(gst.State.PLAYING)
         # Only a live pipeline has no frame before it plays, and only its time stamps tell when a frame was taken.
-        self._live = started == gst.StateChangeReturn.NO_PREROLL
-        if started == gst.StateChangeReturn.FAILURE:
+        self._live = made.set_state(gst.State.PAUSED) == gst.StateChangeReturn.NO_PREROLL
+        if made.set_state(gst.State.PLAYING) == gst.StateChangeReturn.FAILURE:
             try:
                 self._heed()
                 raise SourceError(f"{name}: does not start; is another program using the camera?")

@@ -14,7 +14,8 @@ def choose(source):
 
 
 @pytest.mark.parametrize(
-    "source", ["/dev/video0", "rtsp://camera/1", "HTTP://camera/stream", "https://u:p@camera:8443/"]
+    "source",
+    ["/dev/video0", "rtsp://camera/1", "HTTP://camera/stream", "https://u:p@camera:8443/", "/dev/v4l/by-id/a"],
 )
 def test_cameras_are_live_even_when_they_are_not_there(source):
     assert choose(source).live
@@ -26,7 +27,8 @@ def test_cameras_are_live_even_when_they_are_not_there(source):
         ("/no/such/clip.mp4", r"camera\.source = '/no/such/clip\.mp4': No such file or directory"),
         ("~nobody-here/clip.mp4", "home directory"),
         ("/etc/passwd/clip.mp4", "Not a directory"),
-        ("ftp://host/clip.mp4", "ftp is none of http, https, rtsp, rtsps"),
+        ("ftp://host/clip.mp4", r"ftp is not known; name a FILE, a DIR, /dev/videoN, rtsp://"),
+        ("csi://left", r"camera\.source = 'csi://left': name the sensor by its number, such as csi://0"),
     ],
 )
 def test_what_cannot_be_a_source(source, line):
@@ -42,6 +44,6 @@ def test_nothing_named(source):
 
 @pytest.mark.parametrize("secret", ["secret", "sec/ret", "sec@ret", "sec?ret"])
 def test_a_password_never_gets_into_a_message(secret):
-    with pytest.raises(SourceError, match=r"camera\.source = 'rstp://cam/1': rstp is none of") as failed:
+    with pytest.raises(SourceError, match=r"camera\.source = 'rstp://cam/1': rstp is not known") as failed:
         choose(f"rstp://user:{secret}@cam/1?token=secret")
     assert "ret" not in str(failed.value)

@@ -1,23 +1,33 @@
 """Live sources: opened again when lost, never blocking, the newest frame first. A real HTTP stream plays the camera."""
 
 import logging
+import os
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from itertools import islice
 
+import cv2
 import numpy as np
 import pytest
 
 from face_app import settings
 from face_app.edge import opencv
-from face_app.edge.figures import MISSED, SKIPPED
+from face_app.edge.figures import BAD, MISSED, SKIPPED
 from face_app.edge.sources.choose import choose_source
 from face_app.edge.sources.live import LEAVE, Live
-from services.mjpeg_camera import mjpeg_camera
+from face_app.edge.sources.videocapture import VideoCapture, open_ffmpeg
+from face_app.errors import SourceError
+from faults.clocks import build_clock
+from services.mjpeg_camera import jpeg, mjpeg_camera
 from services.ports import free_port
 
 opencv.set_up()
+
+DETAILED = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))[1].tobytes()
 
 
 def source(address, stop, **camera):
@@ -68,6 +78,55 @@ def test_a_camera_gives_no_more_than_is_wanted(stop):
     assert left_out > 10
     assert count > frames[-1].index
     assert left_out <= SKIPPED._value.get() - skipped + MISSED._value.get() - missed
+
+
+def test_what_is_not_wanted_is_grabbed_and_never_converted(stop):
+    converted = []
+
+    class Counting(VideoCapture):
+        def retrieve(self):
+            converted.append(1)
+            return super().retrieve()
+
+    with mjpeg_camera(free_port()) as address:
+        camera = Live("camera", settings.Camera(), stop, lambda: Counting(open_ffmpeg(address)))
+        camera.interval = 0.3
+        with camera:
+            frames = list(islice(camera, 4))
+    assert frames[-1].index > 20
+    assert len(converted) <= len(frames) + 1
+
+
+def test_a_long_interval_is_no_silence(stop, caplog, monkeypatch):
+    monkeypatch.setattr("face_app.edge.sources.live.GRACE", 0.1)
+    with mjpeg_camera(free_port()) as address, source(address, stop, read_timeout=0.5) as camera:
+        camera.interval = 2.0
+        first, second = islice(camera, 2)
+    assert second.elapsed - first.elapsed > 1.9
+    assert "trying again" not in caplog.text
+
+
+def test_who_asks_is_told_of_each_loss(stop):
+    lived = []
+
+    def lost(seconds):
+        lived.append(seconds)
+        if len(lived) == 3:
+            stop.set()
+
+    def connect():
+        if len(lived) == 1:
+            raise SourceError("camera: does not open")
+        return VideoCapture(open_ffmpeg(address))
+
+    with (
+        mjpeg_camera(free_port(), frames=20) as address,
+        Live("camera", settings.Camera(reopen_max=0.1), stop, connect, lost) as camera,
+    ):
+        assert list(camera)
+    assert lived[0] > 0.1
+    assert lived[1] == 0
+    assert lived[2] > 0.1
 
 
 def test_a_stream_that_ends_is_opened_again(stop, caplog):
@@ -133,6 +192,84 @@ def test_a_read_that_never_returns_is_left_behind(stop, caplog, monkeypatch):
     assert list(camera) == []
     assert len(opened) >= 2
     assert "camera has given no frame for 0 s; trying again" in caplog.text
+
+
+def test_a_camera_that_turned_green_is_opened_again(stop, caplog):
+    """Each JPEG is cut short, and FFmpeg leaves green below; after the second call the camera is well."""
+    calls = 0
+
+    def picture(index):
+        nonlocal calls
+        calls += index == 0
+        return DETAILED if calls > 2 else DETAILED[: len(DETAILED) // 2] + b"\xff\xd9"
+
+    before = BAD.labels("filler")._value.get()
+    with mjpeg_camera(free_port(), picture=picture) as address, source(address, stop, read_timeout=1) as camera:
+        frame = next(iter(camera))
+    assert calls >= 3
+    assert frame.index > 20
+    assert BAD.labels("filler")._value.get() - before > 20
+    assert "has given only broken frames for 1 s; trying again" in caplog.text
+
+
+def test_a_few_broken_frames_are_left_out(stop, caplog):
+    def picture(index):
+        return jpeg(index) if index % 10 != 5 else b"no picture"
+
+    before = BAD.labels("undecodable")._value.get()
+    with mjpeg_camera(free_port(), picture=picture) as address, source(address, stop, read_timeout=2) as camera:
+        frames = list(islice(camera, 50))
+    assert len(frames) == 50
+    assert BAD.labels("undecodable")._value.get() - before >= 3
+    assert "trying again" not in caplog.text
+
+
+def test_a_camera_whose_frames_change_their_size(stop, caplog):
+    caplog.set_level(logging.INFO)
+    sizes = [(64, 48), (128, 96)]
+    with (
+        mjpeg_camera(free_port(), picture=lambda index: jpeg(index, sizes[index // 20 % 2])) as address,
+        source(address, stop) as camera,
+    ):
+        frames = list(islice(camera, 60))
+    assert {frame.image.shape for frame in frames} <= {(48, 64, 3), (96, 128, 3)}
+    assert len(frames) == 60
+
+
+CLOCK_JUMPS = """
+import os, sys, threading
+from itertools import islice
+from pathlib import Path
+from face_app import settings
+from face_app.edge import opencv
+from face_app.edge.sources.choose import choose_source
+
+opencv.set_up()
+with choose_source(settings.Camera(source=sys.argv[1]), threading.Event()) as camera:
+    for frame in islice(camera, 40):
+        print(frame.captured_at.timestamp(), frame.elapsed)
+        if frame.index == 10:
+            Path(os.environ["CLOCK_SHIFT_FILE"]).write_text("-3600")
+"""
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler for the library that sets a process's clock")
+def test_a_wall_clock_that_jumps_moves_the_day_and_not_the_source(tmp_path):
+    library = build_clock(tmp_path)
+    (tmp_path / "clock").write_text("0")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "LD_PRELOAD": str(library),
+        "CLOCK_SHIFT_FILE": str(tmp_path / "clock"),
+    }
+    with mjpeg_camera(free_port()) as address:
+        command = [sys.executable, "-c", CLOCK_JUMPS, address]
+        out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+    days, elapsed = np.array([line.split() for line in out.splitlines()], float).T
+    assert np.diff(days).min() < -3500
+    assert (np.diff(elapsed) >= 0).all()
+    assert elapsed[-1] < 30
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["no server", "a server that says nothing"])

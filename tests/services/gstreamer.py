@@ -1,0 +1,42 @@
+"""Debian's GStreamer for a Python that is perhaps not Debian's."""
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+DEBIAN_PYTHON = "/usr/bin/python3"
+BINDINGS = Path("/usr/lib/python3/dist-packages/gi")
+
+
+def link_bindings() -> str:
+    """Let this process import `gi`, where Debian's fits this Python.
+
+    Returns:
+        Why it cannot; empty where it can.
+    """
+    if "gi" not in sys.modules and not importlib.util.find_spec("gi"):
+        # The folder holds nothing else: Debian's other packages are not those that are pinned.
+        folder = Path(tempfile.gettempdir()) / f"face-app-gi-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        link = folder / "gi"
+        if not link.is_symlink():
+            link.symlink_to(BINDINGS)
+        sys.path.append(str(folder))
+    try:
+        importlib.import_module("gi").require_version("GstApp", "1.0")
+    except (ImportError, ValueError) as error:
+        return f"GStreamer cannot be used from this Python: {error}; bin/bootstrap test installs it"
+    return ""
+
+
+def missing_server() -> str:
+    """Why no RTSP server can be run here; empty where one can."""
+    look = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    try:
+        asked = subprocess.run([DEBIAN_PYTHON, "-c", look], capture_output=True, check=False)
+    except FileNotFoundError:
+        return f"no {DEBIAN_PYTHON}"
+    return "no RTSP server of GStreamer; bin/bootstrap test installs it" if asked.returncode else ""
