@@ -96,6 +96,13 @@ def test_bright_is_less_light(added):
     assert "light" in fallen(cv2.add(IMAGE, np.full_like(IMAGE, added)), FACE)
 
 
+def test_what_is_black_or_white_shows_nothing():
+    """Of a face in hard light one half is black, the other white, and the mean is just right."""
+    hard = np.zeros_like(IMAGE)
+    hard[:, 200:] = 255
+    assert rate(hard, FACE).terms["light"] < 0.1
+
+
 def test_a_little_darker_costs_nothing():
     assert rate((IMAGE * 0.8).astype(np.uint8), FACE).terms["light"] == pytest.approx(
         rate(IMAGE, FACE).terms["light"], abs=0.05
