@@ -82,8 +82,8 @@ class Camera(_Section):
     source: str | None = Field(
         None, description="FILE, DIR, /dev/videoN, rtsp://..., http://..., csi://N or gst:PIPELINE."
     )
-    width: int | None = Field(None, ge=16, le=16384, description="Ask a /dev or csi camera for it; with height.")
-    height: int | None = Field(None, ge=16, le=16384, description="Ask a /dev or csi camera for it; with width.")
+    width: int | None = Field(None, ge=16, le=16384, description="Ask a camera for it; unset: /dev 640, csi 1280.")
+    height: int | None = Field(None, ge=16, le=16384, description="Ask a camera for it; unset: /dev 480, csi 720.")
     fps: float | None = Field(None, ge=1, le=1000, description="Ask a /dev or csi camera for so many frames a second.")
     pixel_format: Literal["mjpg", "yuyv"] | None = Field(None, description="Ask a /dev camera for it.")
     decoder: Literal["ffmpeg", "nvidia"] = Field(

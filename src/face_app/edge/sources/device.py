@@ -19,7 +19,8 @@ from face_app.errors import SourceError
 log = logging.getLogger(__name__)
 
 OLDEST = 2.0
-"""Seconds. A driver's time stamp that lies further back, or ahead, is of some other clock."""
+"""Seconds. A driver's time stamp that lies further back, or ahead at all, is of some other clock, or of a frame's end
+that a driver has reckoned."""
 
 
 class Device(VideoCapture):
@@ -52,7 +53,9 @@ def device(path: Path, camera: settings.Camera, stop: threading.Event) -> Live:
             _check(path)
             capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
             if not capture.isOpened():
-                raise SourceError(f"{path}: gives no video; is another program using it, or is it not a camera?")
+                raise SourceError(
+                    f"{path}: gives no video; does another program use it (after a silence: this one, for 10 s), is it a camera?"
+                )
             ask(capture, camera)
             tell_granted(str(path), capture, camera)
             return Device(capture)
@@ -68,7 +71,10 @@ def _check(path: Path) -> None:
 
 
 def ask(capture: cv2.VideoCapture, camera: settings.Camera) -> None:
-    """Ask for what is set. The format comes first: a camera has other sizes and rates in each."""
+    """Ask for what is set; where no size is, OpenCV has asked for 640 x 480 already.
+
+    The format comes first: a camera has other sizes and rates in each.
+    """
     if camera.pixel_format:
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*camera.pixel_format.upper()))
     if camera.width and camera.height:
