@@ -215,15 +215,17 @@ class Outbox:
             take_ballast(self.path)
 
     def _prune(self) -> None:
-        before = time.time() - self._ledger_days * DAY
-        self._connection.execute("DELETE FROM visits WHERE last_at < ?", (before,))
-        old = "SELECT row FROM faces WHERE state = 'stored' AND settled_at < :before LIMIT :limit"
-        values = {"before": before, "limit": PRUNE}
-        if not self._connection.execute(old, values).fetchone():
+        values = {"before": time.time() - self._ledger_days * DAY, "limit": PRUNE}
+        visits = "SELECT row FROM visits WHERE last_at < :before LIMIT :limit"
+        faces = "SELECT row FROM faces WHERE state = 'stored' AND settled_at < :before LIMIT :limit"
+        # Looked at before: even a deletion of nothing would make every other process wait.
+        if self._connection.execute(visits, values).fetchone():
+            self._connection.execute(f"DELETE FROM visits WHERE row IN ({visits})", values)
+        if not self._connection.execute(faces, values).fetchone():
             return
         with transaction(self._connection):
             dropped = self._connection.execute(
-                f"DELETE FROM faces WHERE row IN ({old}) RETURNING captured_at", values
+                f"DELETE FROM faces WHERE row IN ({faces}) RETURNING captured_at", values
             ).fetchall()
             self._connection.execute("UPDATE outbox SET pruned_to = max(coalesce(pruned_to, 0), ?)", (max(dropped)[0],))
 

@@ -53,9 +53,8 @@ def device(path: Path, camera: settings.Camera, stop: threading.Event) -> Live:
             _check(path)
             capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
             if not capture.isOpened():
-                raise SourceError(
-                    f"{path}: gives no video; does another program use it (after a silence: this one, for 10 s), is it a camera?"
-                )
+                # After a silence it may be our own last reader: OpenCV comes back from one after 10 s only.
+                raise SourceError(f"{path}: gives no video; is another program using it, or is it not a camera?")
             ask(capture, camera)
             tell_granted(str(path), capture, camera)
             return Device(capture)
