@@ -27,7 +27,7 @@ from face_app.wire import NAME
 
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -116,12 +116,15 @@ class Detector(_Section):
     )
     model: Path | None = Field(None, description="A YuNet ONNX file of known SHA-256; unset: the pinned one.")
     score: float = Field(
-        0.8, ge=0, le=1, description="Least confidence that begins a visit; lower: more, and wrong ones."
+        0.8, ge=0, le=1, description="Least confidence that begins a visit; lower: more, and wrong ones (yunet)."
     )
     keep: float = Field(
-        0.5, ge=0, le=1, description="Least confidence that continues one; lower: fewer visits fall apart."
+        0.5,
+        ge=0,
+        le=1,
+        description="Least confidence that continues one, if below score; lower: fewer fall apart (yunet).",
     )
-    width: int = Field(640, ge=64, le=4096, description="Frames are scaled to this width before detection.")
+    width: int = Field(640, ge=64, le=4096, description="Pixels that the longer side of a frame is scaled to (yunet).")
     min_face: int = Field(16, ge=8, description="Least width of a face, pixels of the frame.")
 
 
@@ -141,19 +144,21 @@ class Gate(_Section):
     motion: bool = Field(True, description="Look for faces only while something moves, and at times of recheck.")
     area: float = Field(0.002, gt=0, lt=1, description="Part of the frame that must change to count as motion.")
     recheck: Seconds = Field(5, description="Seconds without motion until a frame is looked at all the same.")
-    rate: float = Field(8, gt=0, le=60, description="Most looks for faces a second; halved when there is little news.")
+    rate: float = Field(8, ge=1, le=60, description="Most looks for faces a second; halved when there is little news.")
     cpu: float = Field(0.5, gt=0, le=1, description="Most of one core that looks may take; they become fewer instead.")
 
 
 class Shot(_Section):
     """Which pictures of a visit are kept."""
 
-    first_within: Seconds = Field(0.7, description="Seconds of a visit until its first acceptable shot leaves.")
+    first_within: float = Field(
+        0.7, gt=0, le=3, description="Seconds of a visit until its first acceptable shot leaves."
+    )
     acceptable: Share = Field(
         0.15, description="Least quality of a shot that leaves so soon; worse ones wait for better."
     )
     least: Share = Field(0.03, description="Least quality of a shot that is kept at all; 0 keeps the backs of heads.")
-    better_by: float = Field(0.35, gt=0, description="How much better, as a part, a later shot must be to be kept too.")
+    better_by: Share = Field(0.1, description="How much more quality a later shot must have to be kept too.")
     most: int = Field(3, ge=1, le=100, description="Most shots of one visit.")
 
 

@@ -99,10 +99,12 @@ class BestShots:
         self._crop = crop
         self._open: dict[int, _Open] = {}
 
-    @property
-    def news(self) -> bool:
-        """Whether there is a visit of which no picture is kept yet, or a better one waits."""
-        return any(not visit.shots or visit.waiting for visit in self._open.values())
+    def news(self, elapsed: float) -> bool:
+        """Whether there is a new visit of which no picture is kept yet, or one in which a picture waits."""
+        return any(
+            visit.waiting or (not visit.shots and elapsed - visit.first.elapsed <= PATIENCE)
+            for visit in self._open.values()
+        )
 
     def see(self, frame: Frame, sightings: Iterable[Sighting]) -> list[Shot]:
         """Take the faces of one look.
@@ -148,7 +150,7 @@ class BestShots:
         visit.best = max(visit.best, rated.score)
         if rated.score < self._shot.least:
             return
-        pixels = cut(frame.image, sighting.detection.box, self._crop).copy()
+        pixels = cut(frame.image, sighting.detection.box, self._crop)
         size = frame.image.shape[1], frame.image.shape[0]
         visit.waiting = Candidate(
             pixels, sighting.detection, rated, frame.index, size, frame.captured_at, frame.elapsed
@@ -158,7 +160,7 @@ class BestShots:
         """The quality that a picture must have more than to be worth keeping."""
         if visit.waiting:
             return visit.waiting.quality.score
-        return visit.kept * (1 + self._shot.better_by) if visit.shots else visit.best
+        return visit.kept + self._shot.better_by if visit.shots else visit.best
 
     def _due(self, visit: _Open, waiting: Candidate, elapsed: float) -> bool:
         if visit.shots:

@@ -54,7 +54,7 @@ class Eyes:
         self.looks = 0
         self.visits = 0
         self._zones = Zones(settings.zones)
-        self._gate = Gate(settings.gate)
+        self._gate = Gate(settings.gate, budget=settings.camera.pace != "fast")
         self._detector = load_detector(settings.detector)
         self._tracker = Tracker(settings.detector.score)
         self._best = BestShots(settings.camera.name, settings.shot, settings.crop)
@@ -69,18 +69,21 @@ class Eyes:
         """Take the next frame. Its privacy zones are black afterwards."""
         image, elapsed = frame.image, frame.elapsed
         self._zones.blacken(image)
-        if not self._gate.opens(image, elapsed):
+        if not frame.alone and not self._gate.opens(image, elapsed):
             self._tracker.idle(elapsed)
             return Seen()
         began = time.thread_time()
         detections = [each for each in self._detector.detect(image) if self._zones.hold(each.box, image)]
         sightings, ends = self._tracker.update(detections, elapsed)
+        if frame.alone:
+            ends += self._tracker.close()
         shots = self._best.see(frame, sightings)
         late, visits = self._best.end(ends)
         self.looks += 1
         self.visits += len(visits)
         figures.LOOKS.inc()
-        self._gate.told(news=self._best.news or self._tracker.missing, cpu=time.thread_time() - began, elapsed=elapsed)
+        news = self._best.news(elapsed) or self._tracker.missing
+        self._gate.told(news=news, cpu=time.thread_time() - began, elapsed=elapsed)
         return Seen((*shots, *late), tuple(visits))
 
     def close(self) -> Seen:

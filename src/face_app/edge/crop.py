@@ -15,7 +15,7 @@ def cut(image: Image, box: Box, crop: settings.Crop) -> Image:
         crop: Margin, and the longest side.
 
     Returns:
-        h x w x 3, at least one pixel wide and high: a view into `image`, or a copy where that was too large.
+        h x w x 3, at least one pixel wide and high; its own copy.
     """
     height, width = image.shape[:2]
     x1, y1, x2, y2 = box
@@ -25,7 +25,7 @@ def cut(image: Image, box: Box, crop: settings.Crop) -> Image:
     face = image[y : max(round(bottom), y + 1), x : max(round(right), x + 1)]
     scale = crop.longest / max(face.shape[:2])
     if scale >= 1:
-        return face
+        return face.copy()  # type: ignore[no-any-return]
     size = (max(1, round(face.shape[1] * scale)), max(1, round(face.shape[0] * scale)))
     return cv2.resize(face, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 

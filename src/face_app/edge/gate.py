@@ -19,10 +19,17 @@ WEIGHT = 0.1
 
 
 class Gate:
-    """Lets frames through. All times are seconds on the source's clock, so a file gives the same at any pace."""
+    """Lets frames through. All times are seconds on the source's clock."""
 
-    def __init__(self, gate: settings.Gate) -> None:
+    def __init__(self, gate: settings.Gate, *, budget: bool = True) -> None:
+        """Begin with an open gate.
+
+        Args:
+            gate: Rates, and when something moves.
+            budget: Mind what looks cost. Without, a file gives the same on any machine.
+        """
         self._settings = gate
+        self._budget = gate.cpu if budget else float("inf")
         self._motion = Motion(gate.area) if gate.motion else None
         self._moved = self._news = self._looked = float("-inf")
         self._idle = False
@@ -56,15 +63,14 @@ class Gate:
         self._cost += (cpu - self._cost) * (WEIGHT if self._cost else 1)
         if news:
             self._news = elapsed
-            if self._idle:  # a face that a re-check found has the looks that one in motion has
-                self._moved, self._idle = elapsed, False
+            self._moved, self._idle = elapsed, False  # who has just been found still stands there
 
     @property
     def interval(self) -> float:
         """Seconds until the next frame that is wanted."""
         if self._idle:
             return 1 / IDLE_RATE
-        rate = self._settings.rate
-        if self._looked - self._news > NEWS:
-            rate /= CALM
-        return 1 / max(min(rate, self._settings.cpu / self._cost if self._cost else rate), min(SLOWEST, rate))
+        calm = self._looked - self._news > NEWS
+        rate = self._settings.rate / (CALM if calm else 1)
+        affordable = self._budget / self._cost if self._cost else rate
+        return 1 / max(min(rate, affordable), SLOWEST)

@@ -56,6 +56,7 @@ class Keeper:
         if not shots and not seen.visits:
             return 0
         faces = [photograph(shot, self._settings, self._detector) for shot in shots]
+        held = f"{len(faces)} faces and {len(seen.visits)} visits"
         waits = pauses(30)
         while True:
             pause = next(waits)
@@ -63,8 +64,7 @@ class Keeper:
                 self._outbox.add(faces, seen.visits)
             except OutboxUnavailableError as error:
                 self._pulse.hold(str(error))
-                text = "%s. %d faces are held, no frame is taken; trying again in %.0f s"
-                log.warning(text, error, len(faces), pause)
+                log.warning("%s. %s are held, no frame is taken; trying again in %.0f s", error, held, pause)
                 if self._stop.wait(pause):
                     raise
             else:

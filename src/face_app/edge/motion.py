@@ -17,8 +17,11 @@ ABOVE_NOISE = 5.0
 distance to the mean is 0.8 sigma, so this is 4 sigma."""
 NOISE_MEMORY = 60.0
 """Seconds in which a pixel's usual change is learnt: long, or somebody who talks at a desk would become noise."""
-STALE = 1.5
-"""Seconds after which the past says nothing any more: the camera was away, or these are pictures of a folder."""
+MOST = 24.0
+"""Grey levels that a pixel needs to change at most, however much it usually does: where people pass all day, they
+would become noise themselves."""
+STALE, STALE_FRAMES = 1.5, 2.5
+"""Seconds, and times the step before, after which the past says nothing any more: the camera was away."""
 CUT = 0.5
 """Part of the frame from which a change is no motion but another scene: a lamp, a camera that was turned."""
 
@@ -37,6 +40,7 @@ class Motion:
         self._past: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
         self._noise: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
         self._seen = 0.0
+        self._step = 0.0
 
     def moves(self, image: Image, elapsed: float) -> bool:
         """Compare a frame with the past, and make it part of it. Where there is none to compare with, it moves.
@@ -47,14 +51,15 @@ class Motion:
         """
         now = self._small(image)
         size = image.shape[1], image.shape[0]
-        if size != self._size or elapsed - self._seen > STALE:
+        stale = max(STALE, STALE_FRAMES * self._step)
+        since, self._seen = max(0.0, elapsed - self._seen), elapsed
+        self._step = since
+        if size != self._size or since > stale:
             self._size, self._past, self._noise = size, now, np.full_like(now, LEAST / ABOVE_NOISE)
-            self._seen = elapsed
             return True
         change = cv2.absdiff(now, self._past)
-        moving = change > np.maximum(self._noise * ABOVE_NOISE, LEAST)
+        moving = change > np.clip(self._noise * ABOVE_NOISE, LEAST, MOST)
         part = float(np.count_nonzero(moving)) / moving.size
-        since, self._seen = max(0.0, elapsed - self._seen), elapsed
         cv2.accumulateWeighted(change, self._noise, min(1.0, since / NOISE_MEMORY))
         cv2.accumulateWeighted(now, self._past, 1.0 if part >= CUT else min(1.0, since / MEMORY))
         return bool(part >= self._area)

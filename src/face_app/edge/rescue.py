@@ -84,7 +84,8 @@ def _save(damaged: Path, new: Path) -> None:
     with closing(connect(part)[0]) as target:
         with transaction(target):
             target.executemany("INSERT INTO former VALUES (?, ?)", _former(damaged))
-            target.executemany(f"INSERT INTO visits (run, {VISIT}) VALUES ({', '.join('?' * 8)})", _visits(damaged))
+            query = f"INSERT OR IGNORE INTO visits (run, {VISIT}) VALUES ({', '.join('?' * 8)})"
+            target.executemany(query, _visits(damaged))
         while batch := list(islice(faces, BATCH)):
             with transaction(target):
                 for row, pixels in batch:
@@ -108,9 +109,12 @@ def _former(damaged: Path) -> list[tuple[Any, ...]]:
         return _ask(source, "SELECT id, sequence FROM outbox") + _ask(source, "SELECT id, sequence FROM former")
 
 
-def _visits(damaged: Path) -> list[tuple[Any, ...]]:
+def _visits(damaged: Path) -> Iterator[tuple[Any, ...]]:
+    """Read row by row, as the faces are."""
     with _opened(damaged) as source:
-        return _ask(source, f"SELECT run, {VISIT} FROM visits")
+        most = ROWS_A_PAGE * (damaged.stat().st_size // PAGE + 1)
+        for at in _numbers(source, "row", ("visits",))[:most]:
+            yield from _ask(source, f"SELECT run, {VISIT} FROM visits WHERE row = ?", at)
 
 
 def _opened(damaged: Path) -> AbstractContextManager[sqlite3.Connection]:
@@ -127,7 +131,8 @@ def _faces(damaged: Path) -> Iterator[tuple[_Row, bytes | None]]:
         number, settled_at = ("sequence", "stored_at") if old else ("row", "settled_at")
         columns = f"id, run, topic, key, sha256, state, reason, captured_at, {settled_at}, score"
         most = ROWS_A_PAGE * (damaged.stat().st_size // PAGE + 1)
-        for at in _numbers(source, number)[:most]:
+        # The pixels' table counts too: the ledger's first or last page may be the bad one.
+        for at in _numbers(source, number, ("faces", "pixels"))[:most]:
             rows = _ask(source, f"SELECT {columns} FROM faces WHERE {number} = ?", at)
             files = _ask(source, f"SELECT file FROM pixels WHERE {number} = ?", at)
             face = _judge(_Row(*rows[0]) if rows else None, files[0][0] if files else None)
@@ -135,11 +140,8 @@ def _faces(damaged: Path) -> Iterator[tuple[_Row, bytes | None]]:
                 yield face
 
 
-def _numbers(source: sqlite3.Connection, name: str) -> range:
-    # The pixels' table counts too: the ledger's first or last page may be the bad one.
-    ends = [
-        _ask(source, f"SELECT {end}({name}) FROM {table}") for table in ("faces", "pixels") for end in ("min", "max")
-    ]
+def _numbers(source: sqlite3.Connection, name: str, tables: tuple[str, ...]) -> range:
+    ends = [_ask(source, f"SELECT {end}({name}) FROM {table}") for table in tables for end in ("min", "max")]
     known: list[int] = [rows[0][0] for rows in ends if rows and rows[0][0] is not None]
     return range(min(known), max(known) + 1) if known else range(0)
 

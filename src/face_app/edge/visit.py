@@ -15,7 +15,7 @@ class Visit:
         last_at: When its last frame was taken (aware).
         looks: How often the face was looked at.
         shots: Pictures that were kept; 0 where none was good enough (``shot.least``).
-        best: Quality of the best picture, kept or not enough for that, 0 to 1.
+        best: Quality of the best picture that was kept; where none was, of the best that there was; 0 to 1.
     """
 
     camera: str

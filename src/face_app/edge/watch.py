@@ -54,21 +54,23 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
     ):
         progress = Progress(source.length, 60 if source.live else 1, lambda: _how(outbox.tally()))
         keeper = Keeper(settings, eyes.detector, outbox, stop, pulse)
-        for frame in source:
-            pulse.beat()
-            sender.check()
-            figures.FRAMES.inc()
-            faces = keeper.keep(eyes.look(frame))
-            if faces:
+        try:
+            for frame in source:
+                pulse.beat()
+                sender.check()
+                figures.FRAMES.inc()
+                faces = keeper.keep(eyes.look(frame))
+                if faces:
+                    sender.wake()
+                state.frame(frame.captured_at, faces=faces)
+                source.interval = eyes.interval
+                progress.reached(source.count)
+                if keeper.enough:
+                    break
+        finally:  # whatever ends it, who is in the picture is not to be lost
+            if keeper.keep(eyes.close()):
                 sender.wake()
-            state.frame(frame.captured_at, faces=faces)
-            source.interval = eyes.interval
-            progress.reached(source.count)
-            if keeper.enough:
-                break
         progress.reached(source.count)  # the last frames may be ones that nobody wanted
-        if keeper.keep(eyes.close()):
-            sender.wake()
         _wait(outbox, sender, progress, stop, wait)
         summary = summarise(outbox, progress.frames, time.monotonic() - started)
         obstacle = sender.state.obstacle

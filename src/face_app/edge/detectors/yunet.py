@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from face_app import settings
 from face_app.edge.detectors.detection import Detection
-from face_app.edge.image import Image, clamp
+from face_app.edge.image import Image, area, clamp
 
 OVERLAP = 0.3
 """Intersection over union from which two boxes are one face; the authors' figure, and OpenCV's default."""
@@ -44,7 +44,7 @@ class YuNet:
 
         Args:
             engine: Runs the network.
-            width: Pixels that a frame is scaled to.
+            width: Pixels that the longer side of a frame is scaled to.
             min_face: Least width of a face, pixels of the frame.
         """
         self._engine = engine
@@ -54,12 +54,15 @@ class YuNet:
     def detect(self, image: Image) -> list[Detection]:
         """Find the faces of one frame."""
         height, width = image.shape[:2]
-        scale = min(self._width / width, ENLARGE)
+        scale = min(self._width / max(width, height), ENLARGE)
         size = _whole_steps(width * scale), _whole_steps(height * scale)
         rows = self._engine.run(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))  # type: ignore[arg-type]
         rows[:, 0:14:2] *= width / size[0]
         rows[:, 1:14:2] *= height / size[1]
-        return [_detection(row, width, height) for row in rows[rows[:, 2] >= self._min_face].tolist()]
+        # The network's sizes are powers of e, which may leave the numbers there are.
+        rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 2] >= self._min_face)]
+        faces = [_detection(row, width, height) for row in rows.tolist()]
+        return [face for face in faces if area(face.box) > 0]
 
 
 def _detection(row: list[float], width: int, height: int) -> Detection:

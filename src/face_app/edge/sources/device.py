@@ -29,7 +29,7 @@ class Device(VideoCapture):
     def grab(self) -> bool:
         """Take the next frame; its moment is the driver's, which uses the monotonic clock."""
         there = super().grab()
-        stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        stamp = self.stamp
         if 0 <= time.monotonic() - stamp <= OLDEST:
             self.at = stamp
         return there

@@ -9,7 +9,7 @@ from typing import Protocol
 from face_app.edge.image import Image
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One picture of a source.
 
@@ -17,6 +17,7 @@ class Frame:
         image: H x W x 3, BGR.
         index: Counts from 0 over the whole run; a gap is a frame that was not taken.
         captured_at: Wall time of the capture, as far as the source knows it, else of the read (aware).
+        alone: It has nothing to do with the frames before and after it: a photo in a folder.
         elapsed: Seconds on the source's own clock. Whatever is timed by it gives the same result at any pace.
     """
 
@@ -24,6 +25,7 @@ class Frame:
     index: int
     captured_at: datetime
     elapsed: float
+    alone: bool = False
 
 
 class Source(Protocol):

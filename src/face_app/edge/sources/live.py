@@ -11,7 +11,7 @@ from face_app.edge.backoff import pauses
 from face_app.edge.sources.capture import LiveCapture
 from face_app.edge.sources.frame import Frame
 from face_app.edge.sources.pixels import Pixels
-from face_app.edge.sources.reader import Reader, Shot
+from face_app.edge.sources.reader import Reader, Taken
 from face_app.edge.sources.schedule import Schedule
 from face_app.errors import SourceError
 
@@ -105,7 +105,7 @@ class Live:
                 log.warning("%s; trying again in %.0f s", error, pause)
                 self._stop.wait(pause)
 
-    def _shots(self) -> Iterator[Shot]:
+    def _shots(self) -> Iterator[Taken]:
         """Open once, and give what comes.
 
         Raises:

@@ -15,7 +15,8 @@ class Picture:
     """One picture, without a rate of its own: a `player.Reel` of one frame."""
 
     length = 1
-    seconds = 0.0
+    at = 0.0
+    alone = True
 
     def __init__(self, path: Path, *, loop: bool = False) -> None:
         """Look at the head of the file.
@@ -29,7 +30,7 @@ class Picture:
         """
         self._path = path
         self._taken = False
-        self.pause = SHOWN if loop else 0.0
+        self.last = SHOWN if loop else 0.0
         if not cv2.haveImageReader(str(path)):
             raise SourceError(f"{path}: cannot be decoded as a picture; set camera.source to another file")
 

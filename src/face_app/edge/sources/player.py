@@ -22,13 +22,15 @@ class Reel(Capture, Protocol):
 
     Attributes:
         length: Frames, as far as the file tells.
-        seconds: How long a frame lasts on the source's clock.
-        pause: Seconds between two frames when they are played at their own rate.
+        at: Seconds from the first frame to the one that was grabbed last.
+        last: Seconds for which the last frame is shown.
+        alone: Whether a frame of it has nothing to do with any other.
     """
 
     length: int
-    seconds: float
-    pause: float
+    at: float
+    last: float
+    alone: bool
 
 
 class Player:
@@ -57,16 +59,14 @@ class Player:
         Raises:
             SourceError: There is not one.
         """
-        self._elapsed += APART if self.count else 0.0
+        begun, before = self._elapsed, 0.0
         while reel.grab():
-            if not self._fast:
-                self._next = max(self._next + reel.pause, time.monotonic())
-                self._stop.wait(self._next - time.monotonic())
+            self._wait(reel.at - before)
             if self._stop.is_set():
                 return
-            index, elapsed = self.count, self._elapsed
+            index, elapsed, before = self.count, begun + reel.at, reel.at
             self.count += 1
-            self._elapsed += reel.seconds
+            self._elapsed = elapsed + APART
             if not self._schedule.due(elapsed):
                 SKIPPED.inc()
                 continue
@@ -75,4 +75,11 @@ class Player:
                 self.broken += 1
                 continue
             self._schedule.took(elapsed)
-            yield Frame(image, index, datetime.now(timezone.utc), elapsed)
+            yield Frame(image, index, datetime.now(timezone.utc), elapsed, alone=reel.alone)
+        self._wait(reel.last)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait until so long after the frame before; a program that is late does not hurry."""
+        if not self._fast:
+            self._next = max(self._next + seconds, time.monotonic())
+            self._stop.wait(self._next - time.monotonic())

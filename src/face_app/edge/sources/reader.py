@@ -1,5 +1,6 @@
 """Opens and reads a live capture in a thread of its own, and keeps the newest frame only."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from face_app.edge.sources.pixels import Pixels
 from face_app.edge.sources.schedule import Schedule
 from face_app.errors import SourceError
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
-class Shot:
+
+@dataclass(frozen=True, eq=False)
+class Taken:
     """One frame as it was read.
 
     Attributes:
@@ -50,7 +53,7 @@ class Reader(threading.Thread):
         self._pixels = pixels
         self.broken = False
         self._closed = False
-        self._newest: Shot | None = None
+        self._newest: Taken | None = None
         self._end: SourceError | None = None
         self._news = threading.Condition()
 
@@ -61,6 +64,9 @@ class Reader(threading.Thread):
             self._read(self._connect())
         except SourceError as error:
             end = error
+        except Exception as error:
+            log.exception("%s cannot be read", self._source)
+            end = SourceError(f"{self._source}: {error!r}"[:200])
         finally:
             with self._news:
                 self._end = end
@@ -94,10 +100,10 @@ class Reader(threading.Thread):
         with self._news:
             if self._newest:
                 MISSED.inc()
-            self._newest = Shot(image, self.count, captured_at, at)
+            self._newest = Taken(image, self.count, captured_at, at)
             self._news.notify()
 
-    def take(self, timeout: float) -> Shot | None:
+    def take(self, timeout: float) -> Taken | None:
         """Wait at most `timeout` seconds for a frame that was not taken before.
 
         Raises:
@@ -105,10 +111,10 @@ class Reader(threading.Thread):
         """
         with self._news:
             self._news.wait_for(lambda: self._newest or self._end, timeout)
-            shot, self._newest = self._newest, None
-            if self._end and not shot:
+            taken, self._newest = self._newest, None
+            if self._end and not taken:
                 raise self._end
-            return shot
+            return taken
 
     def close(self) -> None:
         """End after the read that is under way."""

@@ -16,6 +16,8 @@ USUAL_RATE = 25.0
 class Video:
     """A video file, read by OpenCV's FFmpeg: a `player.Reel`."""
 
+    alone = False
+
     def __init__(self, path: Path) -> None:
         """Open the file.
 
@@ -23,14 +25,15 @@ class Video:
             SourceError: It is no video.
         """
         self._path = path
-        self._begun = False
         capture = open_ffmpeg(str(path))
         if not capture.isOpened():
             raise SourceError(f"{path}: cannot be decoded; set camera.source to a video, a picture or a folder of them")
         rate = capture.get(cv2.CAP_PROP_FPS)
         self.length = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self.seconds = 1 / (rate if math.isfinite(rate) and 0 < rate <= 1000 else USUAL_RATE)
-        self.pause = self.seconds
+        self.at = 0.0
+        self._seconds = 1 / (rate if math.isfinite(rate) and 0 < rate <= 1000 else USUAL_RATE)
+        self.last = self._seconds
+        self._start: float | None = None
         self._capture = VideoCapture(capture)
 
     def grab(self) -> bool:
@@ -40,10 +43,21 @@ class Video:
             SourceError: There is not one in the whole file.
         """
         there = self._capture.grab()
-        if not there and not self._begun:
+        if not there and self._start is None:
             raise SourceError(f"{self._path}: holds no frame that can be decoded; set camera.source to another file")
-        self._begun = True
+        if there:
+            self._tell_time()
         return there
+
+    def _tell_time(self) -> None:
+        """Take the time that the file has for this frame; the rate, where it has none that goes on."""
+        stamp = self._capture.stamp
+        if self._start is None:
+            self._start = stamp
+        elif stamp - self._start > self.at:
+            self.at = stamp - self._start
+        else:
+            self.at += self._seconds
 
     def retrieve(self) -> Decoded | None:
         """Convert it."""

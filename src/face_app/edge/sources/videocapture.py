@@ -33,6 +33,11 @@ class VideoCapture:
                 break
         return False
 
+    @property
+    def stamp(self) -> float:
+        """Time that the file, or the driver, gives for the frame that was grabbed last, seconds."""
+        return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+
     def retrieve(self) -> Decoded | None:
         """Convert it."""
         try:
