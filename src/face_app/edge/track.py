@@ -26,7 +26,7 @@ REACH = 1.5
 FIRST_REACH = 5.0
 """The same after one look, when nobody knows where it is going: who walks past at 1.4 m/s comes 1.1 widths of a face
 further between two of eight looks a second, and 2.2 between two of four."""
-COAST = 0.5
+COAST = 1.0
 """Seconds for which a face that is not seen is thought to go on: it may also have stopped behind the pillar."""
 SHORTEST = 0.05
 """Seconds that a step takes at least: a pixel of trembling in a millisecond is no speed."""

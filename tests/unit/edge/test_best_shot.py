@@ -17,7 +17,7 @@ from services.detections import detection
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 STEP = 0.25
 IMAGE = np.random.default_rng(1).integers(60, 200, (480, 640, 3), np.uint8)
-SHOT = settings.Shot(first_within=1.0, acceptable=0.3, least=0.1, better_by=0.5, most=3)
+SHOT = settings.Shot(first_within=1.0, acceptable=0.3, least=0.1, better_by=0.1, most=3)
 BAD, POOR, FAIR, GOOD, BEST = 0.25, 0.45, 0.65, 0.8, 1.0
 """Confidences: below `least`, below `acceptable`, then each better by the margin than the one before."""
 
@@ -56,6 +56,10 @@ class Visitor:
         return visits
 
     @property
+    def news(self):
+        return self.best.news(max(0, self.number - 1) * STEP)
+
+    @property
     def told(self):
         return [(at * STEP, shot.why, shot.candidate.frame) for at, shot in self.shots]
 
@@ -66,8 +70,8 @@ def looks(seconds):
 
 def test_the_confidences_are_what_they_are_said_to_be():
     assert q(BAD) < SHOT.least < q(POOR) < SHOT.acceptable < q(FAIR)
-    assert q(FAIR) * (1 + SHOT.better_by) < q(GOOD)
-    assert q(GOOD) * (1 + SHOT.better_by) < q(BEST)
+    assert q(FAIR) + SHOT.better_by < q(GOOD)
+    assert q(GOOD) + SHOT.better_by < q(BEST)
 
 
 def test_the_first_is_the_best_of_those_until_its_time():
@@ -133,8 +137,8 @@ def test_one_who_walks_up_gives_one_better_shot_not_one_a_step():
 
 
 def test_one_that_is_hardly_better_is_not_kept():
-    better = FAIR * (1 + 0.8 * SHOT.better_by) ** 0.5
-    assert q(FAIR) < q(better) < q(FAIR) * (1 + SHOT.better_by)
+    better = FAIR * (1 + 0.8 * SHOT.better_by / q(FAIR)) ** 0.5
+    assert q(FAIR) < q(better) < q(FAIR) + SHOT.better_by
     visitor = Visitor().see(*[FAIR] * looks(2), *[better] * looks(3 * SETTLED))
     (visit,) = visitor.end()
     assert [each[1] for each in visitor.told] == ["first"]
@@ -185,15 +189,22 @@ def test_each_visit_is_judged_by_itself():
 
 def test_news_until_there_is_a_shot_and_while_a_better_one_waits():
     visitor = Visitor()
-    assert not visitor.best.news
+    assert not visitor.news
     visitor.see(FAIR)
-    assert visitor.best.news
+    assert visitor.news
     visitor.see(*[FAIR] * looks(2))
-    assert not visitor.best.news
+    assert not visitor.news
     visitor.see(GOOD)
-    assert visitor.best.news
+    assert visitor.news
     visitor.see(*[GOOD] * looks(SETTLED))
-    assert not visitor.best.news
+    assert not visitor.news
+
+
+def test_one_of_whom_there_will_be_no_shot_is_no_news_for_ever():
+    visitor = Visitor().see(*[BAD] * looks(PATIENCE))
+    assert visitor.news
+    visitor.see(BAD, BAD)
+    assert not visitor.news
 
 
 def test_the_crop_is_of_the_frame_it_was_chosen_from():

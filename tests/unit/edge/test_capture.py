@@ -27,10 +27,10 @@ def eyes(**changes):
     return Eyes(EdgeSettings(camera={"name": "door"}, **changes))
 
 
-def frames(images, *, clock=lambda elapsed: NOON + timedelta(seconds=elapsed), begin=0.0, step=STEP):
+def frames(images, *, clock=lambda elapsed: NOON + timedelta(seconds=elapsed), begin=0.0, step=STEP, alone=False):
     for index, image in enumerate(images):
         elapsed = begin + index * step
-        yield Frame(image.copy(), index, clock(elapsed), elapsed)
+        yield Frame(image.copy(), index, clock(elapsed), elapsed, alone=alone)
 
 
 def watched(watcher, shown):
@@ -88,9 +88,19 @@ def test_one_who_sits_still_is_one_visit():
 
 def test_a_picture_of_a_folder_stands_by_itself():
     images = [drawn((80, 120, 40)), drawn((80, 120, 40), (230, 120, 40)), empty_frame()]
-    shots, visits = watched(eyes(), frames(images, step=2.0))
+    shots, visits = watched(eyes(), frames(images, alone=True))
     assert told(shots) == [(1, "first", 0), (2, "first", 1), (3, "first", 1)]
     assert [(each.looks, each.shots) for each in visits] == [(1, 1)] * 3
+
+
+@pytest.mark.parametrize("step", [STEP, 2 * STEP], ids=["at eight looks a second", "at four"])
+def test_one_who_walks_past_at_1_4_m_a_second_is_seen(step):
+    width = 60
+    further = round(width / 0.16 * 1.4 * step)
+    images = [drawn((x, 180, width // 2), size=(1280, 360)) for x in range(60, 1220, further)]
+    shots, visits = watched(eyes(), frames([empty_frame((1280, 360))] * 3 + images, step=step))
+    assert [(shot.track, shot.why) for shot in shots][:1] == [(visits[0].track, "first")]
+    assert len(visits) == 1
 
 
 def test_what_a_privacy_zone_hides_is_in_no_frame_and_no_crop():

@@ -113,10 +113,16 @@ def test_one_dear_look_among_many_is_forgotten():
     assert gate.interval == pytest.approx(1 / 8)
 
 
-def test_a_rate_below_the_slowest_is_kept():
-    gate = Gate(settings.Gate(motion=False, rate=0.2))
+def test_no_calm_makes_looks_fewer_than_the_slowest():
+    gate = Gate(settings.Gate(motion=False, rate=1))
+    opened(gate, 20)
+    assert gate.interval == pytest.approx(1 / SLOWEST)
+
+
+def test_without_a_budget_the_cost_does_not_count():
+    gate = Gate(settings.Gate(motion=False, rate=8), budget=False)
     opened(gate, 5, news=True, cpu=9.0)
-    assert gate.interval == pytest.approx(5)
+    assert gate.interval == pytest.approx(1 / 8)
 
 
 def test_before_the_first_look_the_rate_is_whole():

@@ -65,13 +65,13 @@ def test_one_who_comes_and_stays_is_soon_part_of_the_room():
     assert not any(told[-5:])
 
 
-def leaves(count, seed=2):
-    """A corner in which it never rests."""
+def leaves(count, seed=2, most=24):
+    """A corner in which it never rests, by so many grey levels."""
     chance = np.random.default_rng(seed)
     for _ in range(count):
         image = room().copy()
         # Patches of several pixels, or they would be averaged out.
-        image[:60, :80] += np.kron(chance.integers(0, 80, (6, 8), np.uint8), np.ones((10, 10), np.uint8))[..., None]
+        image[:60, :80] += np.kron(chance.integers(0, most, (6, 8), np.uint8), np.ones((10, 10), np.uint8))[..., None]
         yield image
 
 
@@ -83,6 +83,12 @@ def test_leaves_that_move_all_day_become_noise_and_a_person_is_still_seen():
     assert sum(told[-100:]) < 5
     (frame,) = leaves(1, seed=3)
     assert watch.moves(person(200, frame), count * STEP)
+
+
+def test_where_much_changes_all_day_it_counts_all_day():
+    """A pavement full of people must not become noise itself."""
+    told = moves(motion(), leaves(round(4 * NOISE_MEMORY / STEP), most=100))
+    assert all(told)
 
 
 def test_a_lamp_is_one_change():
@@ -97,9 +103,13 @@ def test_after_a_change_of_size_there_is_nothing_to_compare_with():
 
 def test_after_a_gap_in_time_there_is_nothing_to_compare_with():
     watch = motion()
-    watch.moves(room(), 0)
-    assert not watch.moves(room(), STALE)
-    assert watch.moves(room(), 2.1 * STALE)
+    moves(watch, [room()] * 5)
+    assert watch.moves(room(), 5 * STEP + 1.1 * STALE)
+
+
+def test_a_camera_of_one_frame_in_two_seconds_is_compared():
+    told = moves(motion(), [room()] * 10, step=2.0)
+    assert told == [True, True] + [False] * 8
 
 
 def test_the_same_moment_twice_is_compared_too():

@@ -97,7 +97,7 @@ def test_the_interval_may_be_changed_on_the_way(clip):
 def test_a_loop_goes_on_with_count_and_clock(clip):
     played = list(islice(frames(clip, loop=True), 25))
     assert [frame.index for frame in played] == list(range(25))
-    expected = [index / RATE + index // 10 * APART for index in range(25)]  # each round stands by itself
+    expected = [index % 10 / RATE + index // 10 * (9 / RATE + APART) for index in range(25)]  # a round by itself
     assert [frame.elapsed for frame in played] == pytest.approx(expected)
     assert shade(played[10]) == 10
 
