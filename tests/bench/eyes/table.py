@@ -90,7 +90,7 @@ def _clip(name: str, seed: Visits, ours: Visits) -> str:
 def _goals(results: Results) -> Iterator[str]:
     for goal in results.goals:
         verdict = "reached" if goal.reached else "NOT REACHED"
-        yield f"{goal.name:<22}wanted {goal.wanted:<36}{goal.measured:<36}{verdict}"
+        yield f"{goal.name:<26}wanted {goal.wanted:<36}{goal.measured:<36}{verdict}"
 
 
 def spread(values: list[float], digits: int) -> str:
