@@ -1,6 +1,5 @@
 """`face-app capture --dry-run`: the whole pipeline without outbox and broker; the chosen shots go into a folder."""
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from face_app.errors import SettingsError
 from face_app.metadata import write_metadata
 from face_app.settings import EdgeSettings
 from face_app.wire import FaceId
-
-log = logging.getLogger(__name__)
 
 NO_OUTBOX = "00000000"
 """Stands in the ids of faces that no outbox has numbered."""

@@ -39,7 +39,7 @@ END_SECONDS = 2.0
 LOST = "the program is gone without a word: it was killed, or its box is off or cut off"
 
 
-class Seen:
+class Counts:
     """What a camera has seen since the program began. One thread counts, another one reads.
 
     Attributes:
@@ -63,7 +63,7 @@ class Seen:
 
 def told_state(
     settings: EdgeSettings, outbox: Outbox, readiness: Callable[[], Readiness]
-) -> AbstractContextManager[Seen]:
+) -> AbstractContextManager[Counts]:
     """Tell meanwhile how the camera is, unless the settings say otherwise; count into what is given.
 
     Args:
@@ -75,7 +75,7 @@ def told_state(
         SettingsError: A file of the broker's identity cannot be read.
         OutboxError: The lock file cannot be made.
     """
-    return Teller(settings, outbox, readiness) if settings.status.publish else nullcontext(Seen())
+    return Teller(settings, outbox, readiness) if settings.status.publish else nullcontext(Counts())
 
 
 class Teller:
@@ -86,7 +86,7 @@ class Teller:
         camera = settings.camera.name
         home_assistant = settings.status.home_assistant
         self._readiness = readiness
-        self._seen = Seen()
+        self._counts = Counts()
         self._since = _now()
         self._topic = status_topic(settings.edge, camera)
         self._announcement = announcement(settings) if home_assistant else None
@@ -109,9 +109,9 @@ class Teller:
             will=(self._topic, _document("offline", LOST, {})),
         )
 
-    def __enter__(self) -> Seen:
+    def __enter__(self) -> Counts:
         self._thread.start()
-        return self._seen
+        return self._counts
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -150,7 +150,7 @@ class Teller:
             self._judged, self._judge_at = self._judge(), time.monotonic() + JUDGE_SECONDS
         told = self._judged
         # The same trouble with other figures in it is no news.
-        news = (connection.epoch, re.sub(r"[\d.]+", "", told.problem), self._seen.last_face)
+        news = (connection.epoch, re.sub(r"[\d.]+", "", told.problem), self._counts.last_face)
         if news == self._told and time.monotonic() - self._told_at < RENEW_SECONDS:
             return
         if connection.tell(self._topic, self._state("online", told.problem, told.facts)):
@@ -163,7 +163,7 @@ class Teller:
             return Readiness(False, {}, str(error) or type(error).__name__)
 
     def _state(self, state: Literal["online", "offline"], problem: str, facts: Mapping[str, Any]) -> bytes:
-        seen = self._seen
+        seen = self._counts
         counts = {
             "at": _now(),
             "since": self._since,

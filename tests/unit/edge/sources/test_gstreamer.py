@@ -26,13 +26,6 @@ needs_gstreamer = pytest.mark.skipif(bool(CANNOT), reason=CANNOT)
 LIVE = "gst:videotestsrc is-live=true ! video/x-raw,width=162,height=120,framerate=30/1"
 
 
-@pytest.fixture
-def stop():
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 def source(address, stop, **camera):
     return choose_source(settings.Camera(source=address, **{"reopen_max": 0.2, "read_timeout": 5, **camera}), stop)
 

@@ -34,13 +34,6 @@ def source(address, stop, **camera):
     return choose_source(settings.Camera(source=address, **{"reopen_max": 0.2, "read_timeout": 5, **camera}), stop)
 
 
-@pytest.fixture
-def stop():
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 def test_frames_of_a_stream(stop):
     with mjpeg_camera(free_port()) as address, source(address, stop) as camera:
         frames = list(islice(camera, 10))

@@ -19,13 +19,6 @@ MISSING = missing_server()
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 
-@pytest.fixture
-def stop():
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 def source(address, stop, **camera):
     return choose_source(settings.Camera(source=address, **{"reopen_max": 0.5, "read_timeout": 2, **camera}), stop)
 
