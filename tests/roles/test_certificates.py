@@ -1,8 +1,6 @@
 """The role certificates, run on this machine: keys stay on their host, and what is revoked stays so."""
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from services.brokers import Broker, configure_cloud_broker
 from services.clients import alert, with_certificate
+from services.playbook import run_playbooks
 from services.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -66,30 +65,14 @@ class Host:
         task = {"ansible.builtin.include_role": role, "vars": variables | self.settings | settings}
         play = {"hosts": "box", "gather_facts": False, "become": False, "tasks": [task]}
         (self.home / "play.yml").write_text(yaml.safe_dump([play]))
-        environment = os.environ | {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            # It may not be empty; this one writes one line after the JSON.
-            "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.timer",
-            "ANSIBLE_CACHE_PLUGIN": "memory",
-        }
         program = Path(sys.executable).with_name("ansible-playbook")
-        done = subprocess.run(
-            [program, "-i", self.home / "inventory", self.home / "play.yml", *options],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env=environment,
-            timeout=180,
-        )
-        told, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{"))
-        results = [each["hosts"]["box"] for each in told["plays"][0]["tasks"] if "box" in each["hosts"]]
+        played = run_playbooks(program, self.home / "inventory", [self.home / "play.yml"], options)
+        results = [each["box"] for each in played.results if "box" in each]
         results += [item for result in results for item in result.get("results", [])]
         return {
-            "rc": done.returncode,
-            "changed": told["stats"]["box"]["changed"],
-            "failed": told["stats"]["box"]["failures"],
+            "rc": played.rc,
+            "changed": played.stats["box"]["changed"],
+            "failed": played.stats["box"]["failures"],
             "messages": [str(each["msg"]) for each in results if "msg" in each],
         }
 

@@ -1,6 +1,5 @@
 """The cloud's VM is ordered once, found ever after, and cancelled only by its name."""
 
-import json
 import os
 import re
 import socket
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from services.playbook import run_playbooks
 from services.softlayer_api import API_KEY, USER, SoftLayerApi, fault, softlayer_api
 
 ROOT = Path(__file__).parents[2]
@@ -82,37 +82,23 @@ class Desk:
         (self.home / "next.yml").write_text(
             yaml.safe_dump([{"hosts": "cloud", "gather_facts": False, "tasks": [tell]}])
         )
+        # No ~/.softlayer but the desk's.
         environment = {name: each for name, each in os.environ.items() if not name.lower().endswith("_proxy")} | {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            # It may not be empty; this one writes one line after the JSON.
-            "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.timer",
-            "ANSIBLE_CACHE_PLUGIN": "memory",
-            # No ~/.softlayer but the desk's.
-            "HOME": str(self.home),
+            "HOME": str(self.home)
         }
         playbooks = [ROOT / "playbooks/provision.yml", self.home / "next.yml"]
-        done = subprocess.run(
-            [self.programs / "ansible-playbook", "-i", self.home / "inventory", *options, *playbooks],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env=environment,
-            timeout=180,
+        played = run_playbooks(
+            self.programs / "ansible-playbook", self.home / "inventory", playbooks, options, environment
         )
-        # Each playbook ends with a document; the last tells of all.
-        *_, last = re.finditer(r"^\{$", done.stdout, re.MULTILINE)
-        told, _ = json.JSONDecoder().raw_decode(done.stdout, last.start())
-        results = [task["hosts"] for play in told["plays"] for task in play["tasks"]]
-        mine = [each["localhost"] for each in results if "localhost" in each]
+        mine = [each["localhost"] for each in played.results if "localhost" in each]
+        others = [(name, each) for hosts in played.results for name, each in hosts.items() if name != "localhost"]
         return {
-            "rc": done.returncode,
-            "changed": told["stats"]["localhost"]["changed"],
-            "cloud": {name: each["msg"] for hosts in results for name, each in hosts.items() if name != "localhost"},
+            "rc": played.rc,
+            "changed": played.stats["localhost"]["changed"],
+            "cloud": {name: each["msg"] for name, each in others},
             "messages": [str(each["msg"]) for each in mine if "msg" in each],
             "error": next((each["msg"] for each in mine if each.get("failed")), ""),
-            "output": done.stdout + done.stderr,
+            "output": played.output,
         }
 
     def run(self, *options: str, **settings: object) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""ansible-playbook as a role's tests run it: one inventory, and what it tells as JSON."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Played:
+    """A run that has ended, well or not.
+
+    Attributes:
+        rc: Its exit code.
+        output: All that it wrote, standard output first.
+        results: Of each task, in their order: the hosts' results by name.
+        stats: The recap's counts, by host.
+    """
+
+    rc: int
+    output: str
+    results: list[dict[str, dict[str, Any]]]
+    stats: dict[str, dict[str, int]]
+
+
+def run_playbooks(
+    program: Path,
+    inventory: Path,
+    playbooks: Sequence[Path],
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] = os.environ,
+) -> Played:
+    """Run playbooks one after the other, with the project's own settings of Ansible.
+
+    Args:
+        program: Which ansible-playbook.
+        inventory: Its folder.
+        playbooks: Their files.
+        options: Further ones of ansible-playbook.
+        environment: What our own variables are added to.
+    """
+    done = subprocess.run(
+        [program, "-i", inventory, *options, *playbooks],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={
+            **environment,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            # It may not be empty; this one writes one line after the JSON.
+            "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.timer",
+            "ANSIBLE_CACHE_PLUGIN": "memory",
+        },
+        timeout=180,
+    )
+    # Each playbook ends with a document; the last tells of all.
+    *_, last = re.finditer(r"^\{$", done.stdout, re.MULTILINE)
+    told, _ = json.JSONDecoder().raw_decode(done.stdout, last.start())
+    results = [task["hosts"] for each in told["plays"] for task in each["tasks"]]
+    return Played(done.returncode, done.stdout + done.stderr, results, told["stats"])
