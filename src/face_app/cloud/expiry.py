@@ -39,13 +39,13 @@ class Expiry:
         bucket = self._bucket
         with bucket.explained():
             try:
-                rules = self._rules()
+                rules, beside = self._read()
                 ours = [rule for rule in rules if rule.get("ID") == RULE]
                 wanted = [_rule(days, versions=self._keeps_versions())] if days else []
                 if [_meaning(rule) for rule in ours] == [_meaning(rule) for rule in wanted]:
                     return []
                 if not check:
-                    self._write([rule for rule in rules if rule.get("ID") != RULE] + wanted)
+                    self._write([rule for rule in rules if rule.get("ID") != RULE] + wanted, beside)
             except ClientError as error:
                 if not not_offered(error):
                     raise
@@ -59,24 +59,28 @@ class Expiry:
         before = next((rule.get("Expiration", {}).get("Days", 0) for rule in ours), 0)
         return [f"objects {_words(days)} (before: {_words(before)})"]
 
-    def _rules(self) -> list[_Rule]:
+    def _read(self) -> tuple[list[_Rule], dict[str, Any]]:
+        """The rules, and what else belongs to them and is given back with them."""
         try:
             answer = self._bucket.client.get_bucket_lifecycle_configuration(Bucket=self._bucket.name)
         except ClientError as error:
             if error_code(error) == "NoSuchLifecycleConfiguration":
-                return []
+                return [], {}
             raise
-        return cast("list[_Rule]", answer.get("Rules", []))
+        smallest = "TransitionDefaultMinimumObjectSize"
+        return cast("list[_Rule]", answer.get("Rules", [])), {key: answer[key] for key in answer if key == smallest}
 
-    def _write(self, rules: list[_Rule]) -> None:
+    def _write(self, rules: list[_Rule], beside: dict[str, Any]) -> None:
         bucket = self._bucket
         if rules:
+            configuration = cast("Any", {"Rules": rules})
             bucket.client.put_bucket_lifecycle_configuration(
-                Bucket=bucket.name, LifecycleConfiguration={"Rules": cast("Any", rules)}
+                Bucket=bucket.name, LifecycleConfiguration=configuration, **beside
             )
         else:
             bucket.client.delete_bucket_lifecycle(Bucket=bucket.name)
-        if {rule.get("ID") for rule in self._rules()} != {rule.get("ID") for rule in rules}:
+        kept, _ = self._read()
+        if {rule.get("ID") for rule in kept} != {rule.get("ID") for rule in rules}:
             raise StoreError(
                 f"{bucket.where} takes lifecycle rules and does not keep them; set bucket.expire_days to 0"
             )
