@@ -227,11 +227,17 @@ def test_what_breaks_heals_and_a_running_container_sees_it(mounted, broken, reco
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ({"s3fs_mount_secret_key": "wrong"}, "SignatureDoesNotMatch"),
-        ({"s3fs_mount_access_key": "nobody"}, "InvalidAccessKeyId"),
-        ({"s3fs_mount_bucket": "no-such-bucket"}, "NoSuchBucket"),
-        ({"s3fs_mount_endpoint": "http://127.0.0.1:1"}, "onnect"),
-        ({"s3fs_mount_endpoint": "http://no-such-host.invalid"}, "no-such-host.invalid"),
+        (
+            {"s3fs_mount_secret_key": "wrong"},
+            "SignatureDoesNotMatch. Correct s3fs_mount_access_key and s3fs_mount_secret",
+        ),
+        (
+            {"s3fs_mount_access_key": "nobody"},
+            "InvalidAccessKeyId. Correct s3fs_mount_access_key and s3fs_mount_secret_k",
+        ),
+        ({"s3fs_mount_bucket": "no-such-bucket"}, "NoSuchBucket. Correct s3fs_mount_bucket."),
+        ({"s3fs_mount_endpoint": "http://127.0.0.1:1"}, ". Correct s3fs_mount_endpoint, or start what"),
+        ({"s3fs_mount_endpoint": "http://no-such-host.invalid"}, ". Correct s3fs_mount_endpoint, or start what"),
     ],
 )
 def test_what_is_wrong_stops_the_play_with_its_reason(host, wrong, why, record_property):
