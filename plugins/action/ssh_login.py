@@ -22,7 +22,9 @@ METHODS = {
 IN = re.compile(r"^Authenticated to .* using ", re.MULTILINE)
 KEY = re.compile(r"^debug1: Offering public key: ", re.MULTILINE)
 OFFERED = re.compile(r"^debug1: Authentications that can continue: (\S+)", re.MULTILINE)
-REFUSED = re.compile(r"Permission denied \(|Too many authentication failures|Host key verification failed", re.IGNORECASE)
+REFUSED = re.compile(
+    r"Permission denied \(|Too many authentication failures|Host key verification failed", re.IGNORECASE
+)
 NOISE = re.compile(r"^(debug\d: |OpenSSH_|Authenticated to |Transferred: |Bytes per second: |\s*$)")
 
 
@@ -77,7 +79,10 @@ class ActionModule(ActionBase):
         given = self._task.args
         transport = self._connection.transport
         if transport != "ssh":
-            return result | {"failed": True, "msg": f"ansible_connection is {transport}; set it to ssh, or there is no login to try"}
+            return result | {
+                "failed": True,
+                "msg": f"ansible_connection is {transport}; set it to ssh, or there is no login to try",
+            }
         until = time.monotonic() + int(given.get("timeout", 20))
         command = str(given.get("command", "true"))
         attempt = self._try(command)
