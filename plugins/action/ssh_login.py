@@ -11,8 +11,8 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 
-# First named wins with ssh: no connection that stands already may answer for a new one. The level is ssh's own, and not that of
-# the ssh to a jump host, so what is read below is about the host itself.
+# First named wins with ssh: no connection that stands already may answer for a new one. The level of the log is not
+# handed on to the ssh to a jump host, so what is read below is about the host itself.
 ANEW = "-o ControlMaster=no -o ControlPath=none -o LogLevel=DEBUG1 -o BatchMode=yes"
 METHODS = {
     "key": "-o PreferredAuthentications=publickey -o PubkeyAuthentication=yes",
@@ -68,8 +68,8 @@ class ActionModule(ActionBase):
     Arguments of the task: ``user`` and ``port`` (default: the play's), ``by`` (``key`` or ``password``; no password is
     sent, the server tells whether it would take one), ``command`` (default: ``true``), ``timeout`` in seconds.
 
-    Returns ``login``, ``answered``, ``code``, ``stdout``, ``methods`` that the server would take, ``shown``: how many keys it was shown, ``words`` of
-    ssh. It fails only where there is no ssh to try.
+    Returns ``login``, ``answered``, ``code`` and ``stdout`` of the command, ``methods`` that the server would take,
+    ``shown`` (how many keys it was shown), ``words`` (the last of ssh). It fails only where there is no ssh to try.
     """
 
     _VALID_ARGS = frozenset({"user", "port", "by", "command", "timeout"})

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -42,7 +43,7 @@ options:
     type: int
     default: 300
   directory:
-    description: Where it keeps what was; its parent must be on a file system that is there from boot to shutdown.
+    description: Where it keeps what was.
     type: path
     default: /run/face-app-ssh-fallback
 author:
@@ -66,30 +67,31 @@ restored:
 """
 
 
+MANIFEST = "manifest.json"
+
+
 class Fallback:
-    """What some files were, kept in a folder. Whoever renames the folder first has it: the process that waits, or a run."""
+    """What some files were, kept in a folder. Who renames the folder first has it: the process that waits, or a run."""
 
     def __init__(self, directory):
-        self.directory = directory
-        self.manifest = os.path.join(directory, "manifest.json")
+        self.directory = Path(directory)
 
     def keep(self, paths, reload):
         """Note what the files are."""
         # The folder appears whole or not at all.
-        draft = tempfile.mkdtemp(prefix=os.path.basename(self.directory) + ".", dir=os.path.dirname(self.directory))
+        draft = Path(tempfile.mkdtemp(prefix=self.directory.name + ".", dir=str(self.directory.parent)))
         kept = []
-        for number, path in enumerate(paths):
-            entry = {"path": path, "there": os.path.lexists(path)}
+        for number, path in enumerate(map(Path, paths)):
+            entry = {"path": str(path), "there": path.exists()}
             if entry["there"]:
-                found = os.stat(path)
+                found = path.stat()
                 entry.update(mode=stat.S_IMODE(found.st_mode), uid=found.st_uid, gid=found.st_gid)
-            if os.path.isfile(path):
+            if path.is_file():
                 entry["copy"] = str(number)
-                shutil.copyfile(path, os.path.join(draft, entry["copy"]))
+                (draft / entry["copy"]).write_bytes(path.read_bytes())
             kept.append(entry)
-        with open(os.path.join(draft, "manifest.json"), "w") as file:
-            json.dump({"kept": kept, "reload": reload}, file)
-        os.rename(draft, self.directory)
+        (draft / MANIFEST).write_text(json.dumps({"kept": kept, "reload": reload}))
+        draft.rename(self.directory)
 
     def claim(self):
         """Take the folder from everybody else.
@@ -97,9 +99,9 @@ class Fallback:
         Returns:
             Its new place; None where somebody was faster, or nothing was kept.
         """
-        mine = "{}.{}".format(self.directory, os.getpid())
+        mine = self.directory.with_name(f"{self.directory.name}.{os.getpid()}")
         try:
-            os.rename(self.directory, mine)
+            self.directory.rename(mine)
         except FileNotFoundError:
             return None
         return mine
@@ -108,23 +110,22 @@ class Fallback:
         """Put back what differs, and have sshd read it.
 
         Returns:
-            The paths that were put back; None where there is nothing to go back to.
+            The paths that were put back, none where there is nothing to go back to.
         """
         mine = self.claim()
         if mine is None:
-            return None
-        with open(os.path.join(mine, "manifest.json")) as file:
-            manifest = json.load(file)
+            return []
+        manifest = json.loads((mine / MANIFEST).read_text())
         restored = [entry["path"] for entry in manifest["kept"] if put_back(entry, mine)]
         if restored and manifest["reload"]:
             subprocess.call(manifest["reload"])
-        shutil.rmtree(mine)
+        shutil.rmtree(str(mine))
         return restored
 
     def wait(self, seconds):
         """Go back after that time, unless the folder is gone by then."""
         end = time.monotonic() + seconds
-        while os.path.exists(self.manifest):
+        while self.directory.exists():
             if time.monotonic() >= end:
                 self.restore()
                 return
@@ -137,34 +138,33 @@ def put_back(entry, folder):
     Returns:
         Whether it was something else.
     """
-    path = os.path.realpath(entry["path"])
+    path = Path(entry["path"]).resolve()
     if not entry["there"]:
-        if not os.path.lexists(path) or os.path.isdir(path):
+        # A folder stays: others may have put something into it.
+        if not path.is_file():
             return False
-        os.unlink(path)
+        path.unlink()
         return True
-    copy = entry.get("copy")
     changed = False
-    if copy and not (os.path.isfile(path) and read(path) == read(os.path.join(folder, copy))):
-        # Through a neighbour, so that no reader ever sees half of it.
-        handle, neighbour = tempfile.mkstemp(prefix=".face-app-", dir=os.path.dirname(path))
-        with os.fdopen(handle, "wb") as file:
-            file.write(read(os.path.join(folder, copy)))
-        os.chown(neighbour, entry["uid"], entry["gid"])
-        os.chmod(neighbour, entry["mode"])
-        os.rename(neighbour, path)
-        changed = True
-    found = os.stat(path)
+    if "copy" in entry:
+        content = (folder / entry["copy"]).read_bytes()
+        changed = not path.is_file() or path.read_bytes() != content
+        if changed:
+            replace(path, content)
+    found = path.stat()
     if (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) != (entry["mode"], entry["uid"], entry["gid"]):
-        os.chown(path, entry["uid"], entry["gid"])
-        os.chmod(path, entry["mode"])
+        os.chown(str(path), entry["uid"], entry["gid"])
+        path.chmod(entry["mode"])
         changed = True
     return changed
 
 
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
+def replace(path, content):
+    # Through a neighbour, which root alone can read: no reader ever sees half of it.
+    handle, neighbour = tempfile.mkstemp(prefix=".face-app-", dir=str(path.parent))
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    Path(neighbour).rename(path)
 
 
 def in_the_background(work):
@@ -207,13 +207,13 @@ def main():
             module.fail_json(
                 msg="The host went back to its former sshd settings by itself: nobody had said in time that they work."
             )
-        shutil.rmtree(mine)
+        shutil.rmtree(str(mine))
         module.exit_json(changed=False, restored=[])
     restored = fallback.restore()
     if given["state"] == "armed":
         fallback.keep(given["paths"], given["reload"])
         in_the_background(lambda: fallback.wait(given["seconds"]))
-    module.exit_json(changed=bool(restored), restored=restored or [])
+    module.exit_json(changed=bool(restored), restored=restored)
 
 
 if __name__ == "__main__":

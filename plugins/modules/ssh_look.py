@@ -3,9 +3,9 @@
 """See what sshd is, what it was told, and whether it would take it."""
 
 import hashlib
-import os
 import re
 import subprocess
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -90,7 +90,9 @@ def run(*command):
         Its exit code, its output and what it complained about.
     """
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        done = subprocess.run(  # noqa: UP022, capture_output came with Python 3.7
+            command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
     except OSError as error:
         return 127, "", str(error)
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
@@ -113,18 +115,16 @@ def is_active(unit):
 
 
 def image(settings):
-    file = next((line.split(None, 1)[1] for line in settings if line.startswith("pidfile ")), "")
+    file = next((line.split(None, 1)[1] for line in settings if line.startswith("pidfile ")), "none")
     try:
-        with open(file) as pid:
-            place = "/proc/{}/auxv".format(int(pid.read()))
-        with open(place, "rb") as vector:
-            return hashlib.sha256(vector.read()).hexdigest()
+        process = int(Path(file).read_text())
+        return hashlib.sha256(Path(f"/proc/{process}/auxv").read_bytes()).hexdigest()
     except (OSError, ValueError):
         return ""
 
 
 def bits(path):
-    if not os.path.exists(path):
+    if not Path(path).exists():
         return 0
     found = re.match(r"[0-9]+", run("ssh-keygen", "-l", "-f", path)[1])
     return int(found.group()) if found else 0
@@ -142,10 +142,7 @@ def main():
     given = module.params
     code, _, complaint = run(given["sshd"], "-t", "-f", given["main"])
     lines = run(given["sshd"], "-T", "-f", given["main"])[1].splitlines()
-    text = ""
-    if os.path.exists(given["main"]):
-        with open(given["main"], errors="surrogateescape") as file:
-            text = file.read()
+    text = Path(given["main"]).read_text(errors="replace") if Path(given["main"]).exists() else ""
     module.exit_json(
         changed=False,
         version=version(given["sshd"]),

@@ -13,6 +13,7 @@ import pytest
 from services.ssh_host import PASSWORD, SshHost, error, ssh_host, wait_until
 
 ROOT = Path(__file__).parents[2]
+MATCH_BOB = r"printf 'Match User bob\n    PasswordAuthentication yes\n' >> /etc/ssh/sshd_config"
 DROP_IN = "/etc/ssh/sshd_config.d/00-face-app.conf"
 ADMIN = "face-admin"
 
@@ -143,7 +144,7 @@ def test_match_blocks_and_cloud_init_open_nothing(host):
     host.add_user("bob")
     host.sh(
         "echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf;"
-        " printf 'Match User bob\n    PasswordAuthentication yes\n' >> /etc/ssh/sshd_config"
+        f" {MATCH_BOB}"
     )
     host.reload()
     assert host.gets_in_with_password("bob")
@@ -159,9 +160,8 @@ def test_a_file_that_sorts_before_ours_is_named(host):
 
 
 def test_a_match_block_that_sorts_before_ours_is_found_by_trying(host):
-    host.sh(
-        "printf 'Match User root\n    PasswordAuthentication yes\n    AuthenticationMethods any\n' > /etc/ssh/sshd_config.d/00-a.conf"
-    )
+    block = r"Match User root\n    PasswordAuthentication yes\n    AuthenticationMethods any\n"
+    host.sh(f"printf '{block}' > /etc/ssh/sshd_config.d/00-a.conf")
     with left_alone(host):
         told = error(host.play())
         assert "would still take publickey and password from root" in told
@@ -300,9 +300,8 @@ def test_through_a_jump_host_to_another_port_with_a_password_for_sudo(host, tmp_
     home.mkdir()
     with ssh_host(f"ssh-hardening-jump-{os.getpid()}", home) as jump:
         host.add_user("op")
-        host.sh(
-            "echo 'op ALL=(ALL) ALL' > /etc/sudoers.d/op; echo 'Port 2222' > /etc/ssh/sshd_config.d/50-mine.conf; systemctl restart ssh"
-        )
+        host.sh("echo 'op ALL=(ALL) ALL' > /etc/sudoers.d/op")
+        host.sh("echo 'Port 2222' > /etc/ssh/sshd_config.d/50-mine.conf; systemctl restart ssh")
         key = host.sh("cat /etc/ssh/ssh_host_ed25519_key.pub")
         config = host.home / "config"
         config.write_text(
@@ -321,7 +320,7 @@ def test_through_a_jump_host_to_another_port_with_a_password_for_sudo(host, tmp_
         played = host.play(**way)
         assert error(played) == ""
         assert PASSWORD not in played.output
-        assert not host.gets_in("root", "-F", str(config), "-p", "2222", "-o", f"ProxyJump=jump")
+        assert not host.gets_in("root", "-F", str(config), "-p", "2222", "-o", "ProxyJump=jump")
         again = host.play(**way)
         assert again.rc == 0
         assert again.stats["box"]["changed"] == 0
@@ -330,7 +329,7 @@ def test_through_a_jump_host_to_another_port_with_a_password_for_sudo(host, tmp_
 def test_an_sshd_without_drop_ins(host):
     host.add_user("bob")
     host.sh(
-        "sed -i '/^Include/d' /etc/ssh/sshd_config; printf 'Match User bob\n    PasswordAuthentication yes\n' >> /etc/ssh/sshd_config"
+        f"sed -i '/^Include/d' /etc/ssh/sshd_config; {MATCH_BOB}"
     )
     host.reload()
     before = host.sh("cat /etc/ssh/sshd_config")

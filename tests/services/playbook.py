@@ -35,6 +35,7 @@ def run_playbooks(
     playbooks: Sequence[Path],
     options: Sequence[str] = (),
     environment: Mapping[str, str] = os.environ,
+    *,
     timeout: float = 180,
 ) -> Played:
     """Run playbooks one after the other, with the project's own settings of Ansible.

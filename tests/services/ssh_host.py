@@ -136,7 +136,8 @@ class SshHost:
         program = venv.with_name(venv.name + core) / "bin/ansible-playbook"
         # The paths of its sockets must be short, and no other test's.
         environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": f"/tmp/{self.name}"}
-        return run_playbooks(program, self.home / "inventory", [self.home / "play.yml"], options, environment, 280)
+        inventory, playbooks = self.home / "inventory", [self.home / "play.yml"]
+        return run_playbooks(program, inventory, playbooks, options, environment, timeout=280)
 
 
 def error(played: Played) -> str:
@@ -176,9 +177,8 @@ def ssh_host(name: str, home: Path, options: Sequence[str] = ()) -> Iterator[Ssh
         (home / "askpass").chmod(0o700)
         assert wait_until(lambda: _is_up(name)), "systemd is not up"
         public = (home / "key.pub").read_text().strip()
-        host.sh(
-            f"umask 077; mkdir -p /root/.ssh; echo '{public}' >/root/.ssh/authorized_keys; echo 'root:{PASSWORD}' | chpasswd"
-        )
+        host.sh(f"umask 077; mkdir -p /root/.ssh; echo '{public}' >/root/.ssh/authorized_keys")
+        host.sh(f"echo 'root:{PASSWORD}' | chpasswd")
         key = host.sh("cat /etc/ssh/ssh_host_ed25519_key.pub")
         (home / "known_hosts").write_text(f"{address} {key}")
         yield host
