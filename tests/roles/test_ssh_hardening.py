@@ -142,10 +142,7 @@ def test_the_host_goes_back_by_itself_when_nobody_can_ask_it_to(host):
 
 def test_match_blocks_and_cloud_init_open_nothing(host):
     host.add_user("bob")
-    host.sh(
-        "echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf;"
-        f" {MATCH_BOB}"
-    )
+    host.sh(f"echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf; {MATCH_BOB}")
     host.reload()
     assert host.gets_in_with_password("bob")
     assert error(host.play()) == ""
@@ -328,9 +325,7 @@ def test_through_a_jump_host_to_another_port_with_a_password_for_sudo(host, tmp_
 
 def test_an_sshd_without_drop_ins(host):
     host.add_user("bob")
-    host.sh(
-        f"sed -i '/^Include/d' /etc/ssh/sshd_config; {MATCH_BOB}"
-    )
+    host.sh(f"sed -i '/^Include/d' /etc/ssh/sshd_config; {MATCH_BOB}")
     host.reload()
     before = host.sh("cat /etc/ssh/sshd_config")
     assert host.gets_in_with_password("bob")
