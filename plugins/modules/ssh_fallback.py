@@ -122,14 +122,20 @@ class Fallback:
         shutil.rmtree(str(mine))
         return restored
 
-    def wait(self, seconds):
-        """Go back after that time, unless the folder is gone by then."""
+    def wait(self, mine, seconds):
+        """Go back after that time, unless this folder is gone by then; the next run's has another number."""
         end = time.monotonic() + seconds
-        while self.directory.exists():
+        while self.number() == mine:
             if time.monotonic() >= end:
                 self.restore()
                 return
             time.sleep(1)
+
+    def number(self):
+        try:
+            return self.directory.stat().st_ino
+        except FileNotFoundError:
+            return None
 
 
 def put_back(entry, folder):
@@ -212,7 +218,8 @@ def main():
     restored = fallback.restore()
     if given["state"] == "armed":
         fallback.keep(given["paths"], given["reload"])
-        in_the_background(lambda: fallback.wait(given["seconds"]))
+        mine = fallback.number()
+        in_the_background(lambda: fallback.wait(mine, given["seconds"]))
     module.exit_json(changed=bool(restored), restored=restored)
 
 

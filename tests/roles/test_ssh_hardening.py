@@ -1,6 +1,5 @@
 """The role ssh_hardening against a real sshd: keys get in, passwords do not, and nobody is ever locked out."""
 
-import ast
 import os
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import pytest
 
 from services.ssh_host import PASSWORD, SshHost, error, ssh_host, wait_until
 
-ROOT = Path(__file__).parents[2]
 MATCH_BOB = r"printf 'Match User bob\n    PasswordAuthentication yes\n' >> /etc/ssh/sshd_config"
 DROP_IN = "/etc/ssh/sshd_config.d/00-face-app.conf"
 ADMIN = "face-admin"
@@ -212,11 +210,20 @@ def test_socket_activation(host):
 
 
 def test_another_port(host):
-    played = host.play(port=2222)
+    # Not known there yet: its key is taken, as it is for a VM that was just ordered.
+    known = f"-F none -o UserKnownHostsFile={host.home}/known_hosts -o StrictHostKeyChecking=accept-new"
+    played = host.play(port=2222, ansible_ssh_common_args=known)
     assert error(played) == ""
     assert "Set ansible_port to it" in played.output
     assert not host.gets_in("root")
-    assert host.ssh("root", "-p", "2222", "-o", "HostKeyAlias=" + host.address).returncode == 0
+    assert host.gets_in("root", "-p", "2222")
+
+
+def test_another_port_where_the_controller_would_not_know_the_host(host):
+    with left_alone(host):
+        told = error(host.play(port=2222))
+        assert "could not log in to box any more with the new settings at port 2222" in told
+        assert "Host key verification failed" in told
 
 
 def test_another_port_behind_a_firewall(host):
@@ -361,11 +368,6 @@ def test_another_connection_than_ssh_is_refused(host):
     with left_alone(host):
         told = error(host.play(ansible_connection="community.docker.docker", ansible_host=host.name))
         assert "ansible_connection is community.docker.docker; set it to ssh" in told
-
-
-@pytest.mark.parametrize("module", ["ssh_fallback", "ssh_look"])
-def test_modules_run_on_an_old_python(module):
-    ast.parse((ROOT / f"plugins/modules/{module}.py").read_text(), feature_version=(3, 6))
 
 
 def test_the_judge(host):
