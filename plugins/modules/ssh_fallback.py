@@ -90,7 +90,7 @@ class Fallback:
                 entry["copy"] = str(number)
                 (draft / entry["copy"]).write_bytes(path.read_bytes())
             kept.append(entry)
-        (draft / MANIFEST).write_text(json.dumps({"kept": kept, "reload": reload}))
+        (draft / MANIFEST).write_text(json.dumps({"number": os.urandom(8).hex(), "kept": kept, "reload": reload}))
         draft.rename(self.directory)
 
     def claim(self):
@@ -133,7 +133,7 @@ class Fallback:
 
     def number(self):
         try:
-            return self.directory.stat().st_ino
+            return json.loads((self.directory / MANIFEST).read_text())["number"]
         except FileNotFoundError:
             return None
 
