@@ -35,6 +35,8 @@ def run_playbooks(
     playbooks: Sequence[Path],
     options: Sequence[str] = (),
     environment: Mapping[str, str] = os.environ,
+    *,
+    seconds: float = 180,
 ) -> Played:
     """Run playbooks one after the other, with the project's own settings of Ansible.
 
@@ -44,6 +46,7 @@ def run_playbooks(
         playbooks: Their files.
         options: Further ones of ansible-playbook.
         environment: What our own variables are added to.
+        seconds: They may take.
     """
     done = subprocess.run(
         [program, "-i", inventory, *options, *playbooks],
@@ -59,7 +62,7 @@ def run_playbooks(
             "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.timer",
             "ANSIBLE_CACHE_PLUGIN": "memory",
         },
-        timeout=180,
+        timeout=seconds,
     )
     # Each playbook ends with a document; the last tells of all.
     *_, last = re.finditer(r"^\{$", done.stdout, re.MULTILINE)
