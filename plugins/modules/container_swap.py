@@ -1,0 +1,303 @@
+#!/usr/bin/python
+"""Put a container in the place of another, and go back where the new one does not work."""
+
+# Runs on the host, whose Python may be 3.6.
+import os
+import shutil
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.container_engine import Engine, EngineError
+
+DOCUMENTATION = r"""
+module: container_swap
+short_description: Put a container in the place of another, and go back where the new one does not work
+description:
+  - The successor is a container I(name).next that was created and never started. The one in its place is stopped, set
+    aside as I(name).previous, and the successor is started under its name. When it works, the other is removed. When it
+    does not, it is removed itself, the other is started again, and the module fails with one line.
+  - Whenever the machine loses its power, the engine brings back a version that has worked. Until the successor has, it
+    is not restarted (C(no)), and the one set aside is, although it was stopped (C(always)).
+  - A run that was cut short is taken up by the next one. What stands as I(name) while there is an I(name).previous never
+    showed that it works.
+options:
+  name:
+    description: Name of the container.
+    type: str
+    required: true
+  successor:
+    description: Whether there is a successor. Without one, it only waits until I(name) works.
+    type: bool
+    default: false
+  health:
+    description: Program and arguments that exits 0 inside the container while it does its work.
+    type: list
+    elements: str
+    required: true
+  proofs:
+    description: Further ones. Those that the old container answers with 0 the new one must answer so too.
+    type: list
+    elements: list
+    default: []
+  wait:
+    description: Seconds until it must work.
+    type: int
+    default: 60
+  versions:
+    description:
+      - Folder that holds a folder for each version of what the container reads at its start; that of the one that works
+        is kept, others go.
+    type: path
+author:
+  - The face-app authors
+"""
+
+EXAMPLES = r"""
+- name: Let the new version show what it can do
+  container_swap:
+    name: face_app
+    successor: true
+    health: [face-app, health]
+    proofs: [[face-app, health, --proven, frames]]
+"""
+
+RETURN = r"""
+image:
+  description: Image of the container that works now.
+  type: str
+  returned: success
+previous:
+  description: Image of the one before.
+  type: str
+  returned: where it was swapped
+asked:
+  description: What the new container had to answer.
+  type: list
+  returned: where it was swapped
+gap:
+  description: Seconds from the end of the old container until the new one worked.
+  type: float
+  returned: where it was swapped
+"""
+
+STEADY_SECONDS = 3
+"""It must still work so long after it worked first."""
+MOST_ENDS = 3
+"""So often a container may end with an error before it is given up."""
+
+
+class DoesNotWorkError(Exception):
+    """A container does not do its work; the message says what it answers."""
+
+
+class Place:
+    """The place of a container, with the one that is in it, the one that is to come, and the one set aside."""
+
+    def __init__(self, engine, name, health, proofs, wait, versions):
+        self._engine = engine
+        self._name = name
+        self._next = name + ".next"
+        self._previous = name + ".previous"
+        self._health = health
+        self._proofs = proofs
+        self._wait = wait
+        self._versions = versions
+
+    def keep(self):
+        """Wait until the container works; whether a run that was cut short had left anything to remove."""
+        left = [name for name in (self._previous, self._next) if self._engine.look(name)]
+        for name in left:
+            self._engine.remove(name)
+        if left:
+            self._remove_versions()
+        try:
+            self._wait_for([self._health])
+        except DoesNotWorkError as error:
+            raise DoesNotWorkError(
+                "Container {} does not work: {}. Its last words: {}".format(
+                    self._name, error, self._engine.last_words(self._name)
+                )
+            ) from error
+        return bool(left)
+
+    def swap(self):
+        """Put the successor in the place, or leave what is in it."""
+        engine = self._engine
+        new = engine.look(self._next)
+        if not new:
+            raise EngineError("there is no container {}".format(self._next))
+        old, asked = self._set_aside()
+        begun = time.monotonic()
+        engine.do("rename", self._next, self._name)
+        try:
+            gap = round(self._try([self._health] + asked) - begun, 1)
+        except (DoesNotWorkError, EngineError) as error:
+            if old:
+                raise self._go_back(old, new, error) from error
+            raise self._give_up(error) from error
+        image = new["Config"]["Image"]
+        if not old:
+            engine.do("update", "--restart=unless-stopped", self._name)
+            return {"image": image, "asked": asked, "gap": gap}
+        # From here on the engine brings back the new one, and the old no more.
+        engine.do("update", "--restart=unless-stopped", self._name, self._previous)
+        engine.do("rm", self._previous)
+        self._remove_versions()
+        previous = old["Config"]["Image"]
+        if previous != image:
+            self._remove_images({image, previous})
+        return {"image": image, "previous": previous, "asked": asked, "gap": gap}
+
+    def _set_aside(self):
+        """Stop what is in the place, and keep it; what it is, and what of the proofs it gave."""
+        engine = self._engine
+        current, before = engine.look(self._name), engine.look(self._previous)
+        if current and before:
+            # A run was cut short, before or after the one in the place had shown that it works.
+            if _restarts(current):
+                engine.remove(self._previous)
+                before = None
+            else:
+                engine.remove(self._name)
+        name, old = (self._previous, before) if before else (self._name, current)
+        if not old:
+            return None, []
+        running = old["State"]["Running"]
+        asked = [proof for proof in self._proofs if running and engine.answer(name, proof)[0]]
+        engine.do("update", "--restart=always", name)
+        engine.do("stop", name)
+        if name == self._name:
+            engine.do("rename", name, self._previous)
+        return old, asked
+
+    def _try(self, programs):
+        """Start what is in the place, and see that it works and goes on to; when it did first.
+
+        Raises:
+            DoesNotWorkError: It does not.
+            EngineError: It cannot be started.
+        """
+        self._engine.do("start", self._name)
+        self._wait_for(programs)
+        worked = time.monotonic()
+        since = self._engine.look(self._name)["State"]["StartedAt"]
+        time.sleep(STEADY_SECONDS)
+        state = self._engine.look(self._name)["State"]
+        works, said = self._engine.answer(self._name, self._health)
+        if not works or state["StartedAt"] != since:
+            raise DoesNotWorkError("it worked, and {} s later it did not: {}".format(STEADY_SECONDS, said))
+        return worked
+
+    def _wait_for(self, programs):
+        """Wait until each of these exits 0, one after the other; start again what ended, as the engine would.
+
+        Raises:
+            DoesNotWorkError: It takes too long, or the container ends too often.
+        """
+        deadline, ends, left = time.monotonic() + self._wait, 0, list(programs)
+        while left:
+            works, said = self._engine.answer(self._name, left[0])
+            if works:
+                left.pop(0)
+                continue
+            found = self._engine.look(self._name)
+            state = found["State"]
+            if not (state["Running"] or _restarts(found)):
+                ends += state["ExitCode"] != 0
+                if ends >= MOST_ENDS:
+                    raise DoesNotWorkError("it ended {} times, with code {}".format(ends, state["ExitCode"]))
+                self._engine.do("start", self._name)
+            if time.monotonic() > deadline:
+                raise DoesNotWorkError("after {} s it answers: {}".format(self._wait, said or "nothing"))
+            time.sleep(1)
+
+    def _go_back(self, old, new, problem):
+        """Put the old container back in its place; the error that tells of it."""
+        engine = self._engine
+        image, previous = new["Config"]["Image"], old["Config"]["Image"]
+        what = image if image != previous else "the new settings, with " + image
+        told = "Container {}: {} does not work: {}. Last words: {}.".format(
+            self._name, what, problem, engine.last_words(self._name)
+        )
+        try:
+            engine.remove(self._name)
+            engine.do("rename", self._previous, self._name)
+            engine.do("update", "--restart=unless-stopped", self._name)
+            engine.do("start", self._name)
+        except EngineError as error:
+            return DoesNotWorkError("{} GOING BACK TO {} FAILED: {}. Run the playbook again.".format(told, previous, error))
+        self._remove_versions()
+        if image != previous:
+            engine.try_to("image", "rm", image)
+        try:
+            self._wait_for([self._health])
+        except (DoesNotWorkError, EngineError) as error:
+            return DoesNotWorkError(
+                "{} {} with its settings is back in its place, and DOES NOT WORK EITHER: {}. Last words: {}".format(
+                    told, previous, error, engine.last_words(self._name)
+                )
+            )
+        return DoesNotWorkError("{} {} with its settings runs again, and works.".format(told, previous))
+
+    def _give_up(self, problem):
+        """Leave a first version as it is, there is none to go back to; the error that tells of it."""
+        told = "Container {} does not work: {}. Its last words: {}".format(
+            self._name, problem, self._engine.last_words(self._name)
+        )
+        self._engine.do("update", "--restart=unless-stopped", self._name)
+        self._engine.try_to("start", self._name)
+        return DoesNotWorkError(told)
+
+    def _remove_versions(self):
+        """Of what was kept of settings, leave what the container reads."""
+        if not self._versions or not os.path.isdir(self._versions):
+            return
+        mounted = [mount["Source"] for mount in self._engine.look(self._name)["Mounts"]]
+        for version in os.listdir(self._versions):
+            path = os.path.join(self._versions, version)
+            if path not in mounted:
+                shutil.rmtree(path)
+
+    def _remove_images(self, kept):
+        """Of our images of that name, leave these and what other containers use."""
+        repository = next(iter(kept)).rpartition(":")[0]
+        if not repository.startswith("face-app-"):
+            return
+        there = self._engine.do("image", "ls", "--filter=reference=" + repository, "--format={{.Repository}}:{{.Tag}}")
+        used = self._engine.do("ps", "--all", "--format={{.Image}}")
+        for image in set(there.split()) - kept - set(used.split()):
+            self._engine.try_to("image", "rm", image)
+
+
+def _restarts(container):
+    return container["HostConfig"]["RestartPolicy"]["Name"] != "no"
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "successor": {"type": "bool", "default": False},
+            "health": {"type": "list", "elements": "str", "required": True},
+            "proofs": {"type": "list", "elements": "list", "default": []},
+            "wait": {"type": "int", "default": 60},
+            "versions": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    if module.check_mode:
+        module.exit_json(changed=given["successor"])
+    places = (given["name"], given["health"], given["proofs"], given["wait"], given["versions"])
+    place = Place(Engine(module), *places)
+    try:
+        if given["successor"]:
+            module.exit_json(changed=True, **place.swap())
+        module.exit_json(changed=place.keep())
+    except (DoesNotWorkError, EngineError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
