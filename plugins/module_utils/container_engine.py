@@ -4,6 +4,8 @@ import json
 
 LABEL = "face-app.settings"
 """Tells our containers from others."""
+PREVIOUS_LABEL = "face-app.previous"
+"""Names the image of the container before."""
 ANSWER_SECONDS = 15
 """Longest wait for one answer; a program that hangs gives none."""
 

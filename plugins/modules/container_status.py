@@ -5,7 +5,7 @@
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.container_engine import LABEL, Engine, EngineError
+from ansible.module_utils.container_engine import LABEL, PREVIOUS_LABEL, Engine, EngineError
 
 DOCUMENTATION = r"""
 module: container_status
@@ -25,7 +25,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 containers:
-  description: Of each its C(name), C(image), C(previous) image that is kept, C(since) when it runs, C(problem), C(facts).
+  description: Of each its C(name), C(image), the C(previous) image, C(since) when it runs, C(problem), C(facts).
   type: list
   returned: always
 """
@@ -39,18 +39,15 @@ def main():
     engine = Engine(module)
     try:
         names = engine.do("ps", "--all", "--filter=label=" + LABEL, "--format={{.Names}}").split()
-        images = engine.do("image", "ls", "--filter=reference=face-app-*", "--format={{.Repository}}:{{.Tag}}").split()
-        found = [_status(engine, name, images) for name in sorted(names)]
+        found = [_status(engine, name) for name in sorted(names)]
     except EngineError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, containers=found)
 
 
-def _status(engine, name, images):
+def _status(engine, name):
     found = engine.look(name)
-    image, state = found["Config"]["Image"], found["State"]
-    repository = image.rpartition(":")[0] + ":"
-    others = [other for other in images if other.startswith(repository) and other != image]
+    state = found["State"]
     problem, facts = "", {}
     if not state["Running"]:
         problem = "does not run; it ended with code {}".format(state["ExitCode"])
@@ -62,8 +59,8 @@ def _status(engine, name, images):
             facts = _facts(engine.answer(name, health + ["--json"])[1])
     return {
         "name": name,
-        "image": image,
-        "previous": others[0] if others else "",
+        "image": found["Config"]["Image"],
+        "previous": found["Config"]["Labels"].get(PREVIOUS_LABEL, ""),
         "since": state["StartedAt"] if state["Running"] else "",
         "problem": problem,
         "facts": facts,

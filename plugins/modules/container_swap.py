@@ -7,7 +7,7 @@ import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.container_engine import Engine, EngineError
+from ansible.module_utils.container_engine import PREVIOUS_LABEL, Engine, EngineError
 
 DOCUMENTATION = r"""
 module: container_swap
@@ -16,6 +16,7 @@ description:
   - The successor is a container I(name).next that was created and never started. The one in its place is stopped, set
     aside as I(name).previous, and the successor is started under its name. When it works, the other is removed. When it
     does not, it is removed itself, the other is started again, and the module fails with one line.
+  - The image of the container before is kept, the one before that is removed; so is one that did not work.
   - Whenever the machine loses its power, the engine brings back a version that has worked. Until the successor has, it
     is not restarted (C(no)), and the one set aside is, although it was stopped (C(always)).
   - A run that was cut short is taken up by the next one. What stands as I(name) while there is an I(name).previous never
@@ -82,6 +83,8 @@ gap:
 
 STEADY_SECONDS = 3
 """It must still work so long after it worked first."""
+RETURN_SECONDS = 60
+"""What has worked has at least so long to work again."""
 MOST_ENDS = 3
 """So often a container may end with an error before it is given up."""
 
@@ -144,8 +147,7 @@ class Place:
         engine.do("rm", self._previous)
         self._remove_versions()
         previous = old["Config"]["Image"]
-        if previous != image:
-            self._remove_images({image, previous})
+        self._remove_image(old["Config"]["Labels"].get(PREVIOUS_LABEL))
         return {"image": image, "previous": previous, "asked": asked, "gap": gap}
 
     def _set_aside(self):
@@ -188,13 +190,14 @@ class Place:
             raise DoesNotWorkError("it worked, and {} s later it did not: {}".format(STEADY_SECONDS, said))
         return worked
 
-    def _wait_for(self, programs):
+    def _wait_for(self, programs, wait=0):
         """Wait until each of these exits 0, one after the other; start again what ended, as the engine would.
 
         Raises:
             DoesNotWorkError: It takes too long, or the container ends too often.
         """
-        deadline, ends, left = time.monotonic() + self._wait, 0, list(programs)
+        wait = max(wait, self._wait)
+        deadline, ends, left = time.monotonic() + wait, 0, list(programs)
         while left:
             works, said = self._engine.answer(self._name, left[0])
             if works:
@@ -208,7 +211,7 @@ class Place:
                     raise DoesNotWorkError("it ended {} times, with code {}".format(ends, state["ExitCode"]))
                 self._engine.do("start", self._name)
             if time.monotonic() > deadline:
-                raise DoesNotWorkError("after {} s it answers: {}".format(self._wait, said or "nothing"))
+                raise DoesNotWorkError("after {} s it answers: {}".format(wait, said or "nothing"))
             time.sleep(1)
 
     def _go_back(self, old, new, problem):
@@ -227,10 +230,9 @@ class Place:
         except EngineError as error:
             return DoesNotWorkError("{} GOING BACK TO {} FAILED: {}. Run the playbook again.".format(told, previous, error))
         self._remove_versions()
-        if image != previous:
-            engine.try_to("image", "rm", image)
+        self._remove_image(image)
         try:
-            self._wait_for([self._health])
+            self._wait_for([self._health], RETURN_SECONDS)
         except (DoesNotWorkError, EngineError) as error:
             return DoesNotWorkError(
                 "{} {} with its settings is back in its place, and DOES NOT WORK EITHER: {}. Last words: {}".format(
@@ -258,14 +260,10 @@ class Place:
             if path not in mounted:
                 shutil.rmtree(path)
 
-    def _remove_images(self, kept):
-        """Of our images of that name, leave these and what other containers use."""
-        repository = next(iter(kept)).rpartition(":")[0]
-        if not repository.startswith("face-app-"):
-            return
-        there = self._engine.do("image", "ls", "--filter=reference=" + repository, "--format={{.Repository}}:{{.Tag}}")
-        used = self._engine.do("ps", "--all", "--format={{.Image}}")
-        for image in set(there.split()) - kept - set(used.split()):
+    def _remove_image(self, image):
+        """Remove an image that no container runs or names as the one before."""
+        named = self._engine.do("ps", "--all", "--format={{.Image}} {{.Label \"" + PREVIOUS_LABEL + "\"}}").split()
+        if image and image not in named:
             self._engine.try_to("image", "rm", image)
 
 
