@@ -22,14 +22,15 @@ class Engine:
 
     def try_to(self, *arguments):
         """Run a command of docker; its exit code, and what it wrote, in one line."""
-        code, out, err = self._module.run_command(["docker"] + list(arguments))
+        code, out, err = self._module.run_command(["docker", *arguments])
         return code, " ".join((out + "\n" + err).split())
 
     def do(self, *arguments):
         """Run a command of docker that must succeed; standard output."""
-        code, out, err = self._module.run_command(["docker"] + list(arguments))
+        code, out, err = self._module.run_command(["docker", *arguments])
         if code:
-            raise EngineError("docker {}: {}".format(arguments[0], (err.strip() or out.strip()).replace("\n", " ")))
+            said = " ".join((err.strip() or out).split())
+            raise EngineError(f"docker {arguments[0]}: {said}")
         return out
 
     def look(self, name):
@@ -38,10 +39,10 @@ class Engine:
         if code and "No such container" in err:
             return None
         if code:
-            raise EngineError("docker inspect: " + err.strip())
+            raise EngineError(f"docker inspect: {err.strip()}")
         found = json.loads(out)[0]
         if LABEL not in (found["Config"]["Labels"] or {}):
-            raise EngineError("container {} is not one of face-app; remove or rename it (docker rename)".format(name))
+            raise EngineError(f"container {name} is not one of face-app; remove or rename it (docker rename)")
         return found
 
     def remove(self, name):
@@ -51,7 +52,7 @@ class Engine:
 
     def answer(self, name, program):
         """Run a program inside a container; whether it exits 0, and what it says."""
-        command = ["timeout", str(ANSWER_SECONDS), "docker", "exec", name] + program
+        command = ["timeout", str(ANSWER_SECONDS), "docker", "exec", name, *program]
         code, out, err = self._module.run_command(command)
         return code == 0, " ".join((out + " " + err).split())
 

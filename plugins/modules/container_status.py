@@ -50,13 +50,13 @@ def _status(engine, name):
     state = found["State"]
     problem, facts = "", {}
     if not state["Running"]:
-        problem = "does not run; it ended with code {}".format(state["ExitCode"])
+        problem = f"does not run; it ended with code {state['ExitCode']}"
     else:
         health = found["Config"]["Healthcheck"]["Test"][1:]
         works, said = engine.answer(name, health)
         problem = "" if works else said or "does not answer"
         if health[:2] == ["face-app", "health"]:
-            facts = _facts(engine.answer(name, health + ["--json"])[1])
+            facts = _facts(engine.answer(name, [*health, "--json"])[1])
     return {
         "name": name,
         "image": found["Config"]["Image"],

@@ -2,9 +2,9 @@
 """Put a container in the place of another, and go back where the new one does not work."""
 
 # Runs on the host, whose Python may be 3.6.
-import os
 import shutil
 import time
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.container_engine import PREVIOUS_LABEL, Engine, EngineError
@@ -19,8 +19,8 @@ description:
   - The image of the container before is kept, the one before that is removed; so is one that did not work.
   - Whenever the machine loses its power, the engine brings back a version that has worked. Until the successor has, it
     is not restarted (C(no)), and the one set aside is, although it was stopped (C(always)).
-  - A run that was cut short is taken up by the next one. What stands as I(name) while there is an I(name).previous never
-    showed that it works.
+  - A run that was cut short is taken up by the next one. What stands as I(name) under C(no) while there is an
+    I(name).previous never showed that it works.
 options:
   name:
     description: Name of the container.
@@ -96,15 +96,15 @@ class DoesNotWorkError(Exception):
 class Place:
     """The place of a container, with the one that is in it, the one that is to come, and the one set aside."""
 
-    def __init__(self, engine, name, health, proofs, wait, versions):
+    def __init__(self, engine, given):
         self._engine = engine
-        self._name = name
-        self._next = name + ".next"
-        self._previous = name + ".previous"
-        self._health = health
-        self._proofs = proofs
-        self._wait = wait
-        self._versions = versions
+        self._name = given["name"]
+        self._next = f"{self._name}.next"
+        self._previous = f"{self._name}.previous"
+        self._health = given["health"]
+        self._proofs = given["proofs"]
+        self._wait = given["wait"]
+        self._versions = given["versions"]
 
     def keep(self):
         """Wait until the container works; whether a run that was cut short had left anything to remove."""
@@ -116,11 +116,7 @@ class Place:
         try:
             self._wait_for([self._health])
         except DoesNotWorkError as error:
-            raise DoesNotWorkError(
-                "Container {} does not work: {}. Its last words: {}".format(
-                    self._name, error, self._engine.last_words(self._name)
-                )
-            ) from error
+            raise DoesNotWorkError(self._told("does not work", error)) from error
         return bool(left)
 
     def swap(self):
@@ -128,12 +124,12 @@ class Place:
         engine = self._engine
         new = engine.look(self._next)
         if not new:
-            raise EngineError("there is no container {}".format(self._next))
+            raise EngineError(f"there is no container {self._next}")
         old, asked = self._set_aside()
         begun = time.monotonic()
         engine.do("rename", self._next, self._name)
         try:
-            gap = round(self._try([self._health] + asked) - begun, 1)
+            gap = round(self._try([self._health, *asked]) - begun, 1)
         except (DoesNotWorkError, EngineError) as error:
             if old:
                 raise self._go_back(old, new, error) from error
@@ -187,7 +183,7 @@ class Place:
         state = self._engine.look(self._name)["State"]
         works, said = self._engine.answer(self._name, self._health)
         if not works or state["StartedAt"] != since:
-            raise DoesNotWorkError("it worked, and {} s later it did not: {}".format(STEADY_SECONDS, said))
+            raise DoesNotWorkError(f"it worked, and {STEADY_SECONDS} s later it did not: {said}")
         return worked
 
     def _wait_for(self, programs, wait=0):
@@ -208,61 +204,57 @@ class Place:
             if not (state["Running"] or _restarts(found)):
                 ends += state["ExitCode"] != 0
                 if ends >= MOST_ENDS:
-                    raise DoesNotWorkError("it ended {} times, with code {}".format(ends, state["ExitCode"]))
+                    raise DoesNotWorkError(f"it ended {ends} times, with code {state['ExitCode']}")
                 self._engine.do("start", self._name)
             if time.monotonic() > deadline:
-                raise DoesNotWorkError("after {} s it answers: {}".format(wait, said or "nothing"))
+                raise DoesNotWorkError(f"after {wait} s it answers: {said or 'nothing'}")
             time.sleep(1)
 
     def _go_back(self, old, new, problem):
         """Put the old container back in its place; the error that tells of it."""
         engine = self._engine
         image, previous = new["Config"]["Image"], old["Config"]["Image"]
-        what = image if image != previous else "the new settings, with " + image
-        told = "Container {}: {} does not work: {}. Last words: {}.".format(
-            self._name, what, problem, engine.last_words(self._name)
-        )
+        what = image if image != previous else f"{image} with its new settings"
+        told = self._told(f"does not work as {what}", problem)
         try:
             engine.remove(self._name)
             engine.do("rename", self._previous, self._name)
             engine.do("update", "--restart=unless-stopped", self._name)
             engine.do("start", self._name)
         except EngineError as error:
-            return DoesNotWorkError("{} GOING BACK TO {} FAILED: {}. Run the playbook again.".format(told, previous, error))
+            return DoesNotWorkError(f"{told}. GOING BACK TO {previous} FAILED: {error}. Run the playbook again.")
         self._remove_versions()
         self._remove_image(image)
         try:
             self._wait_for([self._health], RETURN_SECONDS)
         except (DoesNotWorkError, EngineError) as error:
-            return DoesNotWorkError(
-                "{} {} with its settings is back in its place, and DOES NOT WORK EITHER: {}. Last words: {}".format(
-                    told, previous, error, engine.last_words(self._name)
-                )
-            )
-        return DoesNotWorkError("{} {} with its settings runs again, and works.".format(told, previous))
+            old_told = self._told(f"is {previous} with its own settings again, and DOES NOT WORK EITHER", error)
+            return DoesNotWorkError(f"{told}. {old_told}")
+        return DoesNotWorkError(f"{told}. {previous} with its own settings runs again, and works.")
 
     def _give_up(self, problem):
         """Leave a first version as it is, there is none to go back to; the error that tells of it."""
-        told = "Container {} does not work: {}. Its last words: {}".format(
-            self._name, problem, self._engine.last_words(self._name)
-        )
+        told = self._told("does not work", problem)
         self._engine.do("update", "--restart=unless-stopped", self._name)
         self._engine.try_to("start", self._name)
         return DoesNotWorkError(told)
 
+    def _told(self, what, problem):
+        words = self._engine.last_words(self._name)
+        return f"Container {self._name} {what}: {problem}. Its last words: {words}"
+
     def _remove_versions(self):
         """Of what was kept of settings, leave what the container reads."""
-        if not self._versions or not os.path.isdir(self._versions):
+        if not self._versions or not Path(self._versions).is_dir():
             return
         mounted = [mount["Source"] for mount in self._engine.look(self._name)["Mounts"]]
-        for version in os.listdir(self._versions):
-            path = os.path.join(self._versions, version)
-            if path not in mounted:
-                shutil.rmtree(path)
+        for version in Path(self._versions).iterdir():
+            if str(version) not in mounted:
+                shutil.rmtree(str(version))
 
     def _remove_image(self, image):
         """Remove an image that no container runs or names as the one before."""
-        named = self._engine.do("ps", "--all", "--format={{.Image}} {{.Label \"" + PREVIOUS_LABEL + "\"}}").split()
+        named = self._engine.do("ps", "--all", '--format={{.Image}} {{.Label "' + PREVIOUS_LABEL + '"}}').split()
         if image and image not in named:
             self._engine.try_to("image", "rm", image)
 
@@ -287,8 +279,7 @@ def main():
     given = module.params
     if module.check_mode:
         module.exit_json(changed=given["successor"])
-    places = (given["name"], given["health"], given["proofs"], given["wait"], given["versions"])
-    place = Place(Engine(module), *places)
+    place = Place(Engine(module), given)
     try:
         if given["successor"]:
             module.exit_json(changed=True, **place.swap())

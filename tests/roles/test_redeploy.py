@@ -1,6 +1,6 @@
-"""Redeploying while faces flow: one container is swapped, a version that does not work goes again, and no face is lost.
+"""Redeploying while faces flow: one container is swapped, a version that does not work goes again, no face is lost.
 
-One deployment serves all tests, in this order. A camera that is a picture in a loop gives three faces every two seconds.
+One deployment serves all tests, in this order. A picture in a loop is the camera: three faces every two seconds.
 """
 
 import json
@@ -167,9 +167,9 @@ def test_a_version_that_does_not_work_goes_again(deployment, fault):
         played = deployment.play("redeploy.yml", "-l", EDGE)
     assert played.rc != 0
     told = only_error(played)
-    assert told.startswith(f"Container {CAPTURE}: face-app-capture:")
+    assert told.startswith(f"Container {CAPTURE} does not work as face-app-capture:")
     assert reason in told
-    assert told.endswith(f"{image} with its settings runs again, and works.")
+    assert told.endswith(f"{image} with its own settings runs again, and works.")
     assert "\n" not in told
     assert ids() == running, "the very container of before is back"
     assert inspect(CAPTURE)["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
@@ -195,7 +195,7 @@ def test_settings_that_do_not_work_go_again_with_what_they_replaced(deployment):
             played = deployment.play("redeploy.yml", "-l", EDGE, "--tags=capture")
             assert played.rc != 0
             told = only_error(played)
-            assert "the new settings, with face-app-capture:" in told
+            assert " with its new settings: " in told
             assert "efuse" in told or "uthor" in told, told
             assert told.endswith("runs again, and works.")
             assert ids() == running
@@ -260,7 +260,7 @@ def family(pid: int) -> list[int]:
     for place in Path("/proc").glob("[0-9]*/stat"):
         try:
             parents[int(place.parent.name)] = int(place.read_text().rpartition(")")[2].split()[1])
-        except OSError:
+        except OSError:  # noqa: PERF203 - each of them may be gone by now
             continue
     found = [pid]
     for each in found:

@@ -1,4 +1,4 @@
-"""Both ends on this machine under names of their own, deployed from a copy of the checkout whose code may be changed."""
+"""Both ends on this machine under names of their own, from a copy of the checkout whose code may be changed."""
 
 import json
 import os

@@ -29,7 +29,7 @@ class Played:
     stats: dict[str, dict[str, int]]
 
 
-def run_playbooks(
+def run_playbooks(  # noqa: PLR0917 - what there is to say about a run
     program: Path,
     inventory: Path,
     playbooks: Sequence[Path],

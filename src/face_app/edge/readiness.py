@@ -91,7 +91,7 @@ def readiness(outbox: Outbox, sender: Sender, pulse: Pulse | None = None) -> Rea
 
 
 def _unproven(state: SenderState, pulse: Pulse | None, waiting: int, stored_age: float | None) -> dict[str, str]:
-    """Say what nobody has seen this program do lately. A camera that is off, a cloud that is away are no faults of it."""
+    """Say what nobody has seen this program do lately; that a camera is off, or the cloud away, is no fault of it."""
     unproven = {}
     if pulse and (not pulse.looked or pulse.age > pulse.most):
         unproven[Work.FRAMES.value] = "no frame is looked at: look at the camera"
