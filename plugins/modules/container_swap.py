@@ -128,15 +128,17 @@ class Place:
         old, asked = self._set_aside()
         begun = time.monotonic()
         engine.do("rename", self._next, self._name)
+        if not old:
+            # There is no other that the engine could bring back.
+            engine.do("update", "--restart=unless-stopped", self._name)
         try:
             gap = round(self._try([self._health, *asked]) - begun, 1)
         except (DoesNotWorkError, EngineError) as error:
             if old:
                 raise self._go_back(old, new, error) from error
-            raise self._give_up(error) from error
+            raise DoesNotWorkError(self._told("does not work", error)) from error
         image = new["Config"]["Image"]
         if not old:
-            engine.do("update", "--restart=unless-stopped", self._name)
             return {"image": image, "asked": asked, "gap": gap}
         # From here on the engine brings back the new one, and the old no more.
         engine.do("update", "--restart=unless-stopped", self._name, self._previous)
@@ -219,8 +221,9 @@ class Place:
         try:
             engine.remove(self._name)
             engine.do("rename", self._previous, self._name)
-            engine.do("update", "--restart=unless-stopped", self._name)
+            # In this order: what is stopped by hand comes back under `always` alone.
             engine.do("start", self._name)
+            engine.do("update", "--restart=unless-stopped", self._name)
         except EngineError as error:
             return DoesNotWorkError(f"{told}. GOING BACK TO {previous} FAILED: {error}. Run the playbook again.")
         self._remove_versions()
@@ -231,13 +234,6 @@ class Place:
             old_told = self._told(f"is {previous} with its own settings again, and DOES NOT WORK EITHER", error)
             return DoesNotWorkError(f"{told}. {old_told}")
         return DoesNotWorkError(f"{told}. {previous} with its own settings runs again, and works.")
-
-    def _give_up(self, problem):
-        """Leave a first version as it is, there is none to go back to; the error that tells of it."""
-        told = self._told("does not work", problem)
-        self._engine.do("update", "--restart=unless-stopped", self._name)
-        self._engine.try_to("start", self._name)
-        return DoesNotWorkError(told)
 
     def _told(self, what, problem):
         words = self._engine.last_words(self._name)
