@@ -6,8 +6,10 @@ LABEL = "face-app.settings"
 """Tells our containers from others."""
 PREVIOUS_LABEL = "face-app.previous"
 """Names the image of the container before."""
-ANSWER_SECONDS = 15
+ANSWER_SECONDS = 60
 """Longest wait for one answer; a program that hangs gives none."""
+STOP_SECONDS = 30
+"""How long a program has to end by itself; then it is killed."""
 
 
 class EngineError(Exception):
@@ -47,8 +49,12 @@ class Engine:
 
     def remove(self, name):
         """Remove a container; it ends as by itself."""
-        self.do("stop", name)
+        self.stop(name)
         self.do("rm", name)
+
+    def stop(self, name):
+        """Let a container end by itself."""
+        self.do("stop", f"--time={STOP_SECONDS}", name)
 
     def answer(self, name, program):
         """Run a program inside a container; whether it exits 0, and what it says."""

@@ -165,7 +165,7 @@ class Place:
         running = old["State"]["Running"]
         asked = [proof for proof in self._proofs if running and engine.answer(name, proof)[0]]
         engine.do("update", "--restart=always", name)
-        engine.do("stop", name)
+        engine.stop(name)
         if name == self._name:
             engine.do("rename", name, self._previous)
         return old, asked
