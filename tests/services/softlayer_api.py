@@ -5,7 +5,9 @@ that ordering a VM takes. What IBM's own API does was read from the library, ver
 """
 
 import base64
+import sys
 import threading
+import time
 import xmlrpc.client
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -122,9 +124,14 @@ def _authorised(headers: dict[str, Any], basic: str) -> bool:
 
 
 @contextmanager
-def softlayer_api() -> Iterator[SoftLayerApi]:
-    """Run an API with an empty account."""
-    api = SoftLayerApi()
+def softlayer_api(host: str = "127.0.0.1", port: int = 0) -> Iterator[SoftLayerApi]:
+    """Run an API with an empty account; its VMs get the address it listens on.
+
+    Args:
+        host: Where it listens.
+        port: There; 0 for any that is free.
+    """
+    api = SoftLayerApi(address=host)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -149,12 +156,27 @@ def softlayer_api() -> Iterator[SoftLayerApi]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, port), Handler)
     server.daemon_threads = True
-    api.endpoint = f"http://127.0.0.1:{server.server_port}"
+    api.endpoint = f"http://{host}:{server.server_port}"
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
         yield api
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _serve(host: str, port: str) -> None:
+    """Run until it is killed; each call is a line."""
+    with softlayer_api(host, int(port)) as api:
+        told = 0
+        while True:
+            time.sleep(0.2)
+            sys.stdout.writelines(f"{call}\n" for call in api.calls[told:])
+            sys.stdout.flush()
+            told = len(api.calls)
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])
