@@ -5,6 +5,7 @@ folder=$1 image=$2
 id=$(docker image inspect --format '{{.Id}}' "$image")
 file=$folder/$(echo "$image" | tr : _)
 [ "$(cat "$file.id" 2>/dev/null)" != "$id" ] || exit 0
+mkdir -p "$folder"
 rm -f "$folder/${image%%:*}"_*.tar "$folder/${image%%:*}"_*.id
 docker save "$image" >"$file.tar"
 echo "$id" >"$file.id"

@@ -109,7 +109,7 @@ def test_what_a_module_imports_goes_with_it():
 
 
 def test_a_real_python_3_6_compiles_it():
-    found = subprocess.run([ROOT / "tests/old_target/python36.sh"], check=False, capture_output=True, text=True)
+    found = subprocess.run([ROOT / "tests/molecule/python36/find.sh"], check=False, capture_output=True, text=True)
     if found.returncode:
         pytest.skip(found.stderr.strip())
     program = Path(found.stdout.strip(), "bin/python3.6")

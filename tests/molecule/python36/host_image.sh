@@ -4,8 +4,8 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 image=face-app-test-host:python36
-python=$("$here/python36.sh")
-"$here/../molecule/host_image.sh" bare
+python=$("$here/find.sh")
+"$here/../host_image.sh" bare
 base=$(docker image inspect --format '{{.Id}}' face-app-test-host:bare)
 recipe=$({ cat "$0" "$here/Dockerfile" "$here/requirements.txt"; echo "$base $python"; } | sha256sum | cut -c1-12)
 [ "$(docker image inspect --format '{{index .Config.Labels "recipe"}}' "$image" 2>/dev/null)" != "$recipe" ] || exit 0
