@@ -15,7 +15,7 @@ MATCH_BOB = r"printf 'Match User bob\n    PasswordAuthentication yes\n' >> /etc/
 DROP_IN = "/etc/ssh/sshd_config.d/00-face-app.conf"
 ADMIN = "face-admin"
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
@@ -129,12 +129,12 @@ def test_the_host_goes_back_by_itself_when_nobody_can_ask_it_to(host):
     with left_alone(host):
         played = host.play(
             settings={"AllowUsers": "nobody"},
-            fallback_timeout=40,
+            fallback_timeout=150,
             login_timeout=1,
             ansible_ssh_args="-o ControlMaster=no",
         )
         assert played.stats["box"]["unreachable"] == 1
-        assert wait_until(lambda: host.gets_in("root"), 90)
+        assert wait_until(lambda: host.gets_in("root"), 300)
         assert wait_until(lambda: not host.sh("ls /run | grep face-app || true"))
 
 

@@ -137,7 +137,7 @@ class SshHost:
         # The paths of its sockets must be short, and no other test's.
         environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": f"/tmp/{self.name}"}
         inventory, playbooks = self.home / "inventory", [self.home / "play.yml"]
-        return run_playbooks(program, inventory, playbooks, options, environment, timeout=280)
+        return run_playbooks(program, inventory, playbooks, options, environment, timeout=600)
 
 
 def error(played: Played) -> str:
