@@ -162,7 +162,7 @@ def test_servers_are_found_in_whatever_tells_them(tmp_path, programs):
     [
         # Found when it reads them while it runs, and not before it has been ended.
         pytest.param(FIRST, {"no-such-key": 1}, "no-such-key", id="read"),
-        pytest.param(SECOND, {"storage-driver": "nonesuch"}, "nonesuch", id="started", marks=on_second),
+        pytest.param(SECOND, {"storage-driver": "nonesuch"}, "driver not supported", id="started", marks=on_second),
     ],
 )
 def test_settings_that_the_engine_does_not_take_are_taken_back(engine, programs, options, reason):
