@@ -6,6 +6,7 @@ mkdir -p "$folder"
 id=$(docker image inspect --format '{{.Id}}' "$image")
 file=$folder/$(echo "$image" | tr : _)
 [ "$(cat "$file.id" 2>/dev/null)" != "$id" ] || exit 0
+mkdir -p "$folder"
 rm -f "$folder/${image%%:*}"_*.tar "$folder/${image%%:*}"_*.id
 docker save "$image" >"$file.tar"
 echo "$id" >"$file.id"
