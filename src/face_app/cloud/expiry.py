@@ -67,8 +67,8 @@ class Expiry:
             if error_code(error) == "NoSuchLifecycleConfiguration":
                 return [], {}
             raise
-        smallest = "TransitionDefaultMinimumObjectSize"
-        return cast("list[_Rule]", answer.get("Rules", [])), {key: answer[key] for key in answer if key == smallest}
+        beside = {key: value for key, value in answer.items() if key == "TransitionDefaultMinimumObjectSize"}
+        return cast("list[_Rule]", answer.get("Rules", [])), beside
 
     def _write(self, rules: list[_Rule], beside: dict[str, Any]) -> None:
         bucket = self._bucket

@@ -3,17 +3,15 @@
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
+from face_app.cloud.public_lock import PublicLock
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.cloud.stores.s3_client import error_code, not_offered
 from face_app.cloud.stranger import Stranger
 from face_app.errors import StoreError
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import PublicAccessBlockConfigurationTypeDef as Locks
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +23,11 @@ _PATIENCE = 10.0
 
 
 class PublicRead:
-    """The statement of ours in the bucket's policy, the store's locks against such, and what a stranger sees."""
+    """The statement of ours in the bucket's policy, behind the store's lock against such, and what a stranger sees."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
+        self._lock = PublicLock(bucket)
         self._stranger = Stranger(bucket)
 
     def ensure(self, *, public: bool, check: bool) -> list[str]:
@@ -44,50 +43,12 @@ class PublicRead:
         Raises:
             StoreError: No answer, a refusal, or a store that cannot do it and was asked to.
         """
-        steps = (self._lock, self._grant) if public else (self._grant, self._lock)
+        steps = (self._lock.ensure, self._grant) if public else (self._grant, self._lock.ensure)
         with self._bucket.explained():
             changes = [words for step in steps for words in step(public=public, check=check)]
             if not (check and changes):
                 self._warn(public=public, seconds=_PATIENCE if changes else 0)
         return changes
-
-    def _lock(self, *, public: bool, check: bool) -> list[str]:
-        """Set what AWS calls the public access block; a store without it has nothing to unlock either."""
-        client, name = self._bucket.client, self._bucket.name
-        wanted: Locks = {
-            "BlockPublicAcls": True,
-            "IgnorePublicAcls": True,
-            "BlockPublicPolicy": not public,
-            "RestrictPublicBuckets": not public,
-        }
-        present: dict[str, Any] = {}
-        try:
-            present = {**client.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]}
-        except ClientError as error:
-            if not_offered(error):
-                log.info("%s has no lock against being made public (%s)", self._bucket.where, error_code(error))
-                return []
-            if error_code(error) != "NoSuchPublicAccessBlockConfiguration":
-                raise
-            present = dict.fromkeys(wanted, False)
-            # Nothing is locked, so nothing is in the way.
-            if public:
-                return []
-        # Of a lock that the store does not tell of, it knows nothing.
-        if all(present.get(lock, state) == state for lock, state in wanted.items()):
-            return []
-        if not check:
-            try:
-                client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=wanted)
-            except ClientError as error:
-                if public:
-                    raise StoreError(
-                        f"{self._bucket.where} is locked against being made public and stays so "
-                        f"({error_code(error)}): lift its public access block, or set bucket.public to false"
-                    ) from error
-                log.info("%s cannot be locked against being made public: %s", self._bucket.where, error)
-                return []
-        return ["the lock against a public policy is lifted" if public else "it is locked against being made public"]
 
     def _grant(self, *, public: bool, check: bool) -> list[str]:
         """Put our statement into the bucket's policy, or take it out."""
