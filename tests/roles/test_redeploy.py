@@ -171,6 +171,7 @@ def test_a_version_that_does_not_work_goes_again(deployment, fault):
     assert inspect(CAPTURE)["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
     assert images("capture") == kept
     assert all(map(there, kept)), "a version that failed pushes out no good one"
+    assert not there(told.split()[6].rstrip(":"))
     check_nothing_is_lost()
 
 
