@@ -127,7 +127,7 @@ class Deployment:
         program = Path(sys.executable).with_name("ansible-playbook")
         given = self._options(*options)
         return run_playbooks(
-            program, self.inventory, [self.checkout / playbook], given, root=self.checkout, seconds=900
+            program, self.inventory, [self.checkout / playbook], given, root=self.checkout, timeout=900
         )
 
     def _options(self, *options: str) -> list[str]:

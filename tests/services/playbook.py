@@ -29,14 +29,15 @@ class Played:
     stats: dict[str, dict[str, int]]
 
 
-def run_playbooks(  # noqa: PLR0917 - what there is to say about a run
+def run_playbooks(
     program: Path,
     inventory: Path,
     playbooks: Sequence[Path],
     options: Sequence[str] = (),
     environment: Mapping[str, str] = os.environ,
+    *,
     root: Path = ROOT,
-    seconds: float = 180,
+    timeout: float = 180,
 ) -> Played:
     """Run playbooks one after the other, with the project's own settings of Ansible.
 
@@ -47,7 +48,7 @@ def run_playbooks(  # noqa: PLR0917 - what there is to say about a run
         options: Further ones of ansible-playbook.
         environment: What our own variables are added to.
         root: Of the project.
-        seconds: Longest time they may take.
+        timeout: Seconds they may take.
     """
     done = subprocess.run(
         [program, "-i", inventory, *options, *playbooks],
@@ -63,7 +64,7 @@ def run_playbooks(  # noqa: PLR0917 - what there is to say about a run
             "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.timer",
             "ANSIBLE_CACHE_PLUGIN": "memory",
         },
-        timeout=seconds,
+        timeout=timeout,
     )
     # Each playbook ends with a document; the last tells of all.
     *_, last = re.finditer(r"^\{$", done.stdout, re.MULTILINE)

@@ -1,0 +1,1 @@
+"""The edge's images on the other architecture, in emulation."""
