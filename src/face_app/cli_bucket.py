@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from face_app.log import log_to_stderr
 from face_app.settings import CloudSettings, load
 
 Config = Annotated[Path | None, typer.Option(help="TOML settings file; FACE_APP_CONFIG names it too.")]
@@ -16,11 +17,17 @@ bucket_app = typer.Typer(no_args_is_help=True, help="The bucket itself.")
 def bucket_ensure(
     *, config: Config = None, check: Annotated[bool, typer.Option("--check", help="Change nothing.")] = False
 ) -> None:
-    """Create the bucket where it is missing; print `changed` or `ok`."""
+    """Create the bucket where it is missing, see to who may read it and how long it keeps faces.
+
+    Prints each change on a line, then `changed` or `ok`.
+    """
     from face_app.cloud import bucket as program  # noqa: PLC0415
 
     settings = load(CloudSettings, config, {})
-    typer.echo("changed" if program.ensure(settings.store, check=check) else "ok")
+    log_to_stderr(settings.log)
+    changes = program.ensure(settings.store, settings.bucket, check=check)
+    for words in [*changes, "changed" if changes else "ok"]:
+        typer.echo(words)
 
 
 @bucket_app.command("list")

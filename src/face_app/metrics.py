@@ -3,7 +3,8 @@
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from enum import Enum
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +12,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from face_app.errors import SettingsError
 from face_app.settings import Metrics
+
+
+class Work(Enum):
+    """What a program is there for, and can be seen to do."""
+
+    FRAMES = "frames"
+    WAY = "way"
+    RECEIPTS = "receipts"
+    OBJECTS = "objects"
 
 
 @dataclass(frozen=True)
@@ -21,11 +31,13 @@ class Readiness:
         ready: The answer.
         facts: What it rests on: ages in seconds, link states, counts.
         problem: One line for the operator; empty when ready.
+        unproven: Which of its works it has not been seen to do since its start, and why, in one line each.
     """
 
     ready: bool
     facts: dict[str, float | int | str | bool | None]
     problem: str = ""
+    unproven: dict[str, str] = field(default_factory=dict)
 
 
 def serve(settings: Metrics, readiness: Callable[[], Readiness]) -> ThreadingHTTPServer | None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 REFUSAL = b"<Error><Code>AccessDenied</Code><Message>read-only</Message></Error>"
 FAILURE = b"<Error><Code>InternalError</Code><Message>told to fail</Message></Error>"
+LACKING = b"<Error><Code>NotImplemented</Code><Message>no such call here</Message></Error>"
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "expect"}
 
 
@@ -20,6 +21,7 @@ class StoreProxy:
     Attributes:
         errors: Part of them that is answered with 500; half of those have reached the store first.
         seconds: Waited before each PUT goes on.
+        lacks: Parts of its API, such as ``policy``, that are answered with 501.
         read_only: PUT, POST and DELETE are answered with 403.
         failed: How many were answered so.
     """
@@ -27,6 +29,7 @@ class StoreProxy:
     def __init__(self, endpoint: str, seed: int) -> None:
         self.errors = 0.0
         self.seconds = 0.0
+        self.lacks: frozenset[str] = frozenset()
         self.read_only = False
         self.failed = 0
         self.target = urlsplit(endpoint)
@@ -57,6 +60,9 @@ def store_proxy(endpoint: str, port: int, seed: int) -> Iterator[StoreProxy]:
             if proxy.read_only and self.command not in {"GET", "HEAD"}:
                 proxy.failed += 1
                 self._answer(403, [], REFUSAL)
+                return
+            if proxy.lacks & set(parse_qs(urlsplit(self.path).query, keep_blank_values=True)):
+                self._answer(501, [], LACKING)
                 return
             fails, reaches = proxy.draw()
             if self.command == "PUT" and proxy.seconds:

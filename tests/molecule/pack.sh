@@ -2,6 +2,7 @@
 # Pack an image into a folder under a name made of its tag and id, and drop older ones of its name. Arguments: folder, image
 set -eu
 folder=$1 image=$2
+mkdir -p "$folder"
 id=$(docker image inspect --format '{{.Id}}' "$image")
 file=$folder/$(echo "$image" | tr : _)
 [ "$(cat "$file.id" 2>/dev/null)" != "$id" ] || exit 0

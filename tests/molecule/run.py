@@ -51,9 +51,12 @@ class Outcome:
 
 def scenarios() -> dict[str, tuple[Path, str]]:
     """Where each scenario is run from, and its name there."""
-    roles = sorted(path.parents[2] for path in ROOT.glob("roles/*/molecule/default/molecule.yml"))
+    found = {}
+    for path in sorted(ROOT.glob("roles/*/molecule/*/molecule.yml")):
+        role, scenario = path.parents[2], path.parent.name
+        found[role.name if scenario == "default" else f"{role.name}-{scenario}"] = (role, scenario)
     sites = sorted(path.parent.name for path in ROOT.glob("tests/molecule/*/molecule.yml"))
-    return {role.name: (role, "default") for role in roles} | {site: (ROOT / "tests", site) for site in sites}
+    return found | {site: (ROOT / "tests", site) for site in sites}
 
 
 def impossible(name: str, core: str) -> str:

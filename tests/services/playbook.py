@@ -35,6 +35,9 @@ def run_playbooks(
     playbooks: Sequence[Path],
     options: Sequence[str] = (),
     environment: Mapping[str, str] = os.environ,
+    *,
+    root: Path = ROOT,
+    timeout: float = 180,
 ) -> Played:
     """Run playbooks one after the other, with the project's own settings of Ansible.
 
@@ -44,22 +47,24 @@ def run_playbooks(
         playbooks: Their files.
         options: Further ones of ansible-playbook.
         environment: What our own variables are added to.
+        root: Of the project.
+        timeout: Seconds they may take.
     """
     done = subprocess.run(
         [program, "-i", inventory, *options, *playbooks],
         check=False,
         capture_output=True,
         text=True,
-        cwd=ROOT,
+        cwd=root,
         env={
             **environment,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
             "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
             # It may not be empty; this one writes one line after the JSON.
             "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.timer",
             "ANSIBLE_CACHE_PLUGIN": "memory",
         },
-        timeout=180,
+        timeout=timeout,
     )
     # Each playbook ends with a document; the last tells of all.
     *_, last = re.finditer(r"^\{$", done.stdout, re.MULTILINE)

@@ -16,7 +16,8 @@ import pytest
 from face_app import __version__
 from face_app.cli import _broker
 from face_app.edge.outbox import Outbox
-from face_app.settings import EdgeSettings, OutboxFile, load
+from face_app.metrics import Readiness, serve
+from face_app.settings import EdgeSettings, Metrics, OutboxFile, load
 from services.clips import face_clip, photo
 from services.mosquitto import mosquitto
 from services.ports import free_port
@@ -240,11 +241,28 @@ def test_health_of_a_program_that_does_not_run(face_app):
     assert "Traceback" not in err
 
 
+def test_health_of_a_program_that_has_not_done_all_of_its_work_yet(face_app):
+    port = free_port()
+    state = Readiness(False, {"waiting": 3}, "it waits", unproven={"frames": "none came", "way": "closed"})
+    server = serve(Metrics(port=port), lambda: state)
+    try:
+        asked = [
+            face_app("health", *proven, FACE_APP_METRICS__PORT=str(port))
+            for proven in ((), ("--proven=receipts",), ("--proven=receipts", "--proven=way"), ("--proven=luck",))
+        ]
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert [code for code, *_ in asked] == [1, 0, 1, 2]
+    assert [err for *_, err in asked[:3]] == ["face-app: it waits\n", "", "face-app: closed\n"]
+
+
 def test_the_bucket_of_a_plain_folder(face_app, cloud, tmp_path):
     (tmp_path / "store").rmdir()
+    made = f"folder {tmp_path}/store is made\nchanged\n"
     assert face_app("bucket", "list", "--config", cloud)[0] == 6
-    assert face_app("bucket", "ensure", "--check", "--config", cloud)[:2] == (0, "changed\n")
-    assert face_app("bucket", "ensure", "--config", cloud)[:2] == (0, "changed\n")
+    assert face_app("bucket", "ensure", "--check", "--config", cloud)[:2] == (0, made)
+    assert face_app("bucket", "ensure", "--config", cloud)[:2] == (0, made)
     assert face_app("bucket", "ensure", "--config", cloud)[:2] == (0, "ok\n")
     (tmp_path / "store" / "face.jpg").write_bytes(b"face")
     assert face_app("bucket", "list", "--config", cloud)[:2] == (0, "face.jpg\n")

@@ -11,7 +11,14 @@ from face_app.settings import Metrics
 from services.ports import free_port
 
 
-@pytest.mark.parametrize("state", [Readiness(True, {"faces": 3}), Readiness(False, {}, "the disk is full")])
+@pytest.mark.parametrize(
+    "state",
+    [
+        Readiness(True, {"faces": 3}),
+        Readiness(False, {}, "the disk is full"),
+        Readiness(True, {}, unproven={"frames": "none came"}),
+    ],
+)
 def test_an_answer_is_what_the_program_says(state):
     settings = Metrics(port=free_port())
     server = serve(settings, lambda: state)

@@ -1,6 +1,5 @@
-"""The bucket itself: made where it is missing, private; what is in it, and links to that."""
+"""The bucket itself: made where it is missing, private unless told otherwise; what is in it, and links to that."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -8,51 +7,56 @@ from face_app import settings
 from face_app.cloud.stores import folder
 from face_app.errors import StoreError
 
-log = logging.getLogger(__name__)
+_AS_IS = settings.Bucket()
 
 # boto3 is imported with the stores that need it: a plain folder must work without.
 
 
-def ensure(store: settings.Store, *, check: bool) -> bool:
-    """Make the bucket, or the folder of a plain directory, where it is missing.
+def ensure(store: settings.Store, wanted: settings.Bucket = _AS_IS, *, check: bool) -> list[str]:
+    """Make the bucket, or the folder of a plain directory, where it is missing, and let it be as it is wanted.
 
     Args:
         store: Which, and where.
+        wanted: Who may read it without a key, and how long it keeps objects. A folder knows neither.
         check: Change nothing, only tell.
 
     Returns:
-        Whether something was, or with `check` would be, changed.
+        What was, or with `check` would be, changed, in words.
 
     Raises:
-        StoreError: No answer, a refused key, or a name that is taken; one line names endpoint, bucket and key file.
+        StoreError: No answer, a refused key, a name that is taken, or something that the store cannot do; one line
+            names endpoint, bucket and key file.
         SettingsError: The credentials file cannot be read.
     """
     if store.kind == "directory":
         return _ensure_folder(store, check=check)
 
+    from face_app.cloud.expiry import Expiry  # noqa: PLC0415
+    from face_app.cloud.public_read import PublicRead  # noqa: PLC0415
     from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
 
     bucket = S3Bucket(store)
-    changed = not bucket.exists()
-    if changed and check:
-        return True
-    if changed:
+    changes = [] if bucket.exists() else [f"{bucket.where} is made"]
+    if changes and check:
+        return changes
+    if changes:
         bucket.create()
-    if bucket.listed_by_anybody():
-        log.warning("%s shows its list of faces to anybody; make it private", bucket.where)
-    return changed
+    changes += PublicRead(bucket).ensure(public=wanted.public, check=check)
+    if wanted.expire_days is not None:
+        changes += Expiry(bucket).ensure(wanted.expire_days, check=check)
+    return changes
 
 
-def _ensure_folder(store: settings.Store, *, check: bool) -> bool:
+def _ensure_folder(store: settings.Store, *, check: bool) -> list[str]:
     path = folder(store)
     if path.is_dir():
-        return False
+        return []
     if not check:
         try:
             path.mkdir(parents=True)
         except OSError as error:
             raise StoreError(f"store.path {path} cannot be made: {error.strerror}") from error
-    return True
+    return [f"folder {path} is made"]
 
 
 def keys(store: settings.Store, prefix: str) -> Iterator[str]:

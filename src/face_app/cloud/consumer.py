@@ -16,7 +16,7 @@ from face_app.cloud.patient_store import PatientStore, StoppedError
 from face_app.cloud.receipt_post import Letter, ReceiptPost
 from face_app.cloud.stores.store import Store, Stored
 from face_app.errors import StoreError
-from face_app.metrics import Readiness
+from face_app.metrics import Readiness, Work
 from face_app.mqtt import Connection, Message
 from face_app.settings import CloudSettings
 from face_app.wire import FACES, Receipt
@@ -59,6 +59,7 @@ class Consumer:
         self._on_link = on_link
         self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
+        self._came = False
         # Daemons: a worker in a hanging mount must not keep the program from ending.
         self._workers = [
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
@@ -112,7 +113,13 @@ class Consumer:
             "waiting": self._deliveries.qsize(),
             "last_stored_age": None if age is None else round(age, 1),
         }
-        return Readiness(not problem, facts, problem)
+        return Readiness(not problem, facts, problem, self._unproven())
+
+    def _unproven(self) -> dict[str, str]:
+        """Say what nobody has seen this program do yet; where no face comes there is nothing to see."""
+        figures = self._figures
+        done = sum(total(counter) for counter in (figures.stored, figures.copies, figures.repaired, figures.refused))
+        return {Work.OBJECTS.value: "faces come, and none becomes an object"} if self._came and not done else {}
 
     def _link_changed(self, connected: bool) -> None:
         if not connected:
@@ -131,6 +138,7 @@ class Consumer:
             return
 
     def _arrived(self, message: Message, epoch: int) -> None:
+        self._came = True
         self._deliveries.put(Delivery(message, epoch, datetime.now(timezone.utc)))
 
     def _work(self) -> None:

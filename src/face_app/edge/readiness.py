@@ -10,7 +10,11 @@ from face_app import metrics, settings
 from face_app.edge import figures
 from face_app.edge.outbox import Outbox
 from face_app.edge.sender import Sender
-from face_app.metrics import Readiness
+from face_app.edge.sender_state import SenderState
+from face_app.metrics import Readiness, Work
+
+LATELY_SECONDS = 60.0
+"""How long a receipt proves that faces get through."""
 
 
 class Pulse:
@@ -20,17 +24,23 @@ class Pulse:
 
     Attributes:
         held: Why no frame is taken; empty while frames are.
+        looked: Frames that were dealt with to the end.
     """
 
     def __init__(self, most: float) -> None:
         self.most = most
         self.held = ""
+        self.looked = 0
         self._last = time.monotonic()
 
     def beat(self) -> None:
         """A frame came, and nothing holds its faces."""
         self.held = ""
         self._last = time.monotonic()
+
+    def look(self) -> None:
+        """The frame that came was looked at, and its faces are kept."""
+        self.looked += 1
 
     def hold(self, reason: str) -> None:
         """No frame is taken, for the outbox does not take faces."""
@@ -76,7 +86,20 @@ def readiness(outbox: Outbox, sender: Sender, pulse: Pulse | None = None) -> Rea
             **{f"hop_{name}": up for name, up in state.hops.items()},
         },
         problem=problem,
+        unproven=_unproven(state, pulse, waiting, stored_age),
     )
+
+
+def _unproven(state: SenderState, pulse: Pulse | None, waiting: int, stored_age: float | None) -> dict[str, str]:
+    """Say what nobody has seen this program do lately; that a camera is off, or the cloud away, is no fault of it."""
+    unproven = {}
+    if pulse and (not pulse.looked or pulse.age > pulse.most):
+        unproven[Work.FRAMES.value] = "no frame is looked at: look at the camera"
+    if state.elected and not state.up:
+        unproven[Work.WAY.value] = state.obstacle
+    if state.elected and waiting and (stored_age is None or stored_age > min(state.running, LATELY_SECONDS)):
+        unproven[Work.RECEIPTS.value] = f"{waiting} faces wait, and no receipt comes: {state.obstacle}"
+    return unproven
 
 
 @contextmanager

@@ -63,6 +63,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
                 if faces:
                     sender.wake()
                 state.frame(frame.captured_at, faces=faces)
+                pulse.look()
                 source.interval = eyes.interval
                 progress.reached(source.count)
                 if keeper.enough:

@@ -4,7 +4,7 @@ A setting comes, first match wins, from the command line, from ``FACE_APP_...`` 
 (``FACE_APP_BROKER__HOST``), from the TOML file that ``--config`` or ``FACE_APP_CONFIG`` names, or from here.
 """
 
-from face_app.settings.cloud import CloudSettings, HealthSettings, Store
+from face_app.settings.cloud import Bucket, CloudSettings, HealthSettings, Store
 from face_app.settings.edge import EdgeSettings, OutboxFile, Sender, Status
 from face_app.settings.eyes import Camera, Crop, Detector, Gate, Shot, Zones
 from face_app.settings.load import load
@@ -12,6 +12,7 @@ from face_app.settings.section import Broker, Metrics
 
 __all__ = [
     "Broker",
+    "Bucket",
     "Camera",
     "CloudSettings",
     "Crop",

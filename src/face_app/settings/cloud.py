@@ -34,6 +34,15 @@ class Store(Section):
         return self
 
 
+class Bucket(Section):
+    """What ``face-app bucket ensure`` makes of the bucket."""
+
+    public: bool = Field(False, description="Anybody who knows a face's address may read it; nobody may list.")
+    expire_days: int | None = Field(
+        None, ge=0, le=36_500, description="The store deletes objects after so many days; 0: never; unset: as it is."
+    )
+
+
 class CloudSettings(Program):
     """Settings of ``face-app subscribe`` and ``face-app bucket``."""
 
@@ -44,6 +53,7 @@ class CloudSettings(Program):
     max_bytes: int = Field(20_000_000, ge=1, description="Refuse larger messages.")
     max_pixels: int = Field(50_000_000, ge=1, description="Refuse larger images before they are decoded.")
     store: Store
+    bucket: Bucket = Bucket()
     broker: Broker = Broker()
     metrics: Metrics = Metrics()
 

@@ -21,7 +21,7 @@ def test_made_where_missing_and_only_once(s3_settings, s3):
 
     assert ensure(s3_settings, check=True)
     assert s3_settings.bucket not in buckets()
-    assert ensure(s3_settings, check=False)
+    assert f"bucket {s3_settings.bucket} at {s3_settings.endpoint} is made" in ensure(s3_settings, check=False)
     assert s3_settings.bucket in buckets()
     assert not ensure(s3_settings, check=True)
     assert not ensure(s3_settings, check=False)

@@ -86,6 +86,7 @@ def check_good_face(broker, edge, store):
         (receipt,) = edge.wait_for_receipts(1)
         wait_until(lambda: consumer.readiness().ready)
         assert consumer.readiness().facts["stored"] == 1
+        assert consumer.readiness().unproven == {}
     assert (receipt.id, receipt.sha256, receipt.key) == (FACE.metadata.id, FACE.sha256, FACE.key)
     assert (receipt.result, receipt.reason) == ("stored", "")
     assert edge.topics == ["receipts/jetson/s1"]
@@ -204,6 +205,7 @@ def test_a_store_that_fails_and_heals_loses_nothing_and_says_why(broker, edge, t
         wait_until(lambda: "does not answer" in consumer.readiness().problem)
         assert not consumer.readiness().ready
         assert consumer.readiness().facts["waiting"] <= 5
+        assert list(consumer.readiness().unproven) == ["objects"]
         with moto_s3(tmp_path, port=port):
             wait_until(lambda: "does not exist" in consumer.readiness().problem, 20)
             s3 = client(endpoint)

@@ -96,3 +96,34 @@ def test_a_full_outbox_is_not_blamed_on_the_camera():
     assert readiness(Waiting(), Sending(), pulse).problem == "outbox: full"
     pulse.beat()
     assert readiness(Waiting(), Sending(), pulse).ready
+
+
+@pytest.mark.parametrize(
+    ("waiting", "sending", "unproven"),
+    [
+        (Waiting(), Sending(), []),
+        (Waiting(), Sending(up=False), ["way"]),
+        (Waiting(), Sending(elected=False, connected=False, up=False), []),
+        (Waiting(2, stored_age=0.5), Sending(running=1), []),
+        (Waiting(2, stored_age=2), Sending(running=1), ["receipts"]),
+        (Waiting(2), Sending(running=1, up=False), ["way", "receipts"]),
+        (Waiting(2, stored_age=61), Sending(), ["receipts"]),
+    ],
+)
+def test_what_was_not_done_since_the_start_is_not_proven(waiting, sending, unproven):
+    assert list(readiness(waiting, sending).unproven) == unproven
+
+
+def test_a_frame_that_came_proves_nothing_until_it_was_looked_at():
+    pulse = Pulse(most=0.5)
+    pulse.beat()
+    assert list(readiness(Waiting(), Sending(), pulse).unproven) == ["frames"]
+    pulse.look()
+    assert readiness(Waiting(), Sending(), pulse).unproven == {}
+
+
+def test_a_camera_that_went_off_proves_nothing_any_more():
+    pulse = Pulse(most=0.05)
+    pulse.look()
+    time.sleep(0.1)
+    assert list(readiness(Waiting(), Sending(), pulse).unproven) == ["frames"]

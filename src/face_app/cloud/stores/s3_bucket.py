@@ -1,21 +1,21 @@
 """One bucket through the S3 API."""
 
 import hashlib
-import logging
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from face_app import settings
 from face_app.cloud.stores.fast_client import INSTALLED, fast_client
 from face_app.cloud.stores.s3_client import connect, error_code, error_status, explained
 from face_app.errors import StoreError
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,13 @@ class ObjectSummary:
 
 
 class S3Bucket:
-    """A bucket and the key pair that opens it. Safe to use from several threads."""
+    """A bucket and the key pair that opens it. Safe to use from several threads.
+
+    Attributes:
+        name: Of the bucket.
+        where: Bucket and endpoint in words.
+        client: For what concerns the bucket and no object of it.
+    """
 
     def __init__(self, store: settings.Store, *, connections: int = 16) -> None:
         """Prepare the one client; nothing is sent yet.
@@ -46,14 +52,18 @@ class S3Bucket:
             SettingsError: The credentials file cannot be read.
         """
         self.where = f"bucket {store.bucket} at {store.endpoint or f'AWS {store.region}'}"
-        self._name = store.bucket
+        self.name = store.bucket
         self._settings = store
-        self._client = connect(store, store.endpoint, connections=connections)
+        self.client = connect(store, store.endpoint, connections=connections)
         self._fast = fast_client(store, connections=connections) if INSTALLED else None
 
     def explained(self) -> AbstractContextManager[None]:
         """Turn errors of boto3 into a `StoreError`."""
         return explained(self.where, self._settings)
+
+    def stranger(self) -> "S3Client":
+        """A client that asks as somebody without a key does."""
+        return connect(self._settings, self._settings.endpoint, connections=1, signed=False)
 
     def put(self, key: str, data: bytes, sha256: str, content_type: str, *, only_new: bool) -> None:
         """Upload an object and see that the store has these very bytes.
@@ -74,8 +84,8 @@ class S3Bucket:
         etag = self._fast.put(key, data, sha256, content_type, only_new=only_new) if self._fast else None
         if etag is None:
             condition: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}
-            answer = self._client.put_object(
-                Bucket=self._name,
+            answer = self.client.put_object(
+                Bucket=self.name,
                 Key=key,
                 Body=data,
                 ContentMD5=b64encode(md5.digest()).decode(),
@@ -97,7 +107,7 @@ class S3Bucket:
             return ObjectSummary(*known)
         with self.explained():
             try:
-                answer = self._client.head_object(Bucket=self._name, Key=key)
+                answer = self.client.head_object(Bucket=self.name, Key=key)
             except ClientError as error:
                 if error_status(error) == 404:
                     return None
@@ -112,7 +122,7 @@ class S3Bucket:
         """
         with self.explained():
             try:
-                return self._client.get_object(Bucket=self._name, Key=key)["Body"].read()
+                return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
             except ClientError as error:
                 if error_code(error) == "NoSuchKey":
                     return None
@@ -143,7 +153,7 @@ class S3Bucket:
             StoreError: It is not, or it does not.
         """
         with self.explained():
-            self._client.list_objects_v2(Bucket=self._name, MaxKeys=1)
+            self.client.list_objects_v2(Bucket=self.name, MaxKeys=1)
 
     def exists(self) -> bool:
         """Whether the bucket is there.
@@ -153,13 +163,13 @@ class S3Bucket:
         """
         with self.explained():
             try:
-                self._client.list_objects_v2(Bucket=self._name, MaxKeys=1)
-            except self._client.exceptions.NoSuchBucket:
+                self.client.list_objects_v2(Bucket=self.name, MaxKeys=1)
+            except self.client.exceptions.NoSuchBucket:
                 return False
         return True
 
     def create(self) -> None:
-        """Make the bucket, for nobody but its owner. Not an error where we have it already.
+        """Make the bucket. Not an error where we have it already.
 
         Raises:
             StoreError: No answer, a refusal, or the name is somebody else's.
@@ -169,20 +179,9 @@ class S3Bucket:
         location: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
         with self.explained():
             try:
-                self._client.create_bucket(
-                    Bucket=self._name, **({} if elsewhere or region == "us-east-1" else location)
-                )
-            except self._client.exceptions.BucketAlreadyOwnedByYou:
+                self.client.create_bucket(Bucket=self.name, **({} if elsewhere or region == "us-east-1" else location))
+            except self.client.exceptions.BucketAlreadyOwnedByYou:
                 return
-        self._shut()
-
-    def _shut(self) -> None:
-        locks = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-        configuration: Any = dict.fromkeys(locks, True)
-        try:
-            self._client.put_public_access_block(Bucket=self._name, PublicAccessBlockConfiguration=configuration)
-        except (ClientError, BotoCoreError) as error:
-            log.info("%s is private, but has no lock against being made public: %s", self.where, error)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """List the keys that begin so, in order, without the empty objects that stand for folders.
@@ -191,24 +190,15 @@ class S3Bucket:
             StoreError: No answer, or a refusal.
         """
         with self.explained():
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix):
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
                 yield from (each["Key"] for each in page.get("Contents", []) if not each["Key"].endswith("/"))
-
-    def listed_by_anybody(self) -> bool:
-        """Whether the bucket shows its list to somebody without a key."""
-        stranger = connect(self._settings, self._settings.endpoint, connections=1, signed=False)
-        try:
-            stranger.list_objects_v2(Bucket=self._name, MaxKeys=1)
-        except (ClientError, BotoCoreError):
-            return False
-        return True
 
     def links(self, keys: Iterable[str], *, seconds: int) -> list[str]:
         """Make links that open objects for a while, through the address that people use."""
         endpoint = self._settings.public_endpoint or self._settings.endpoint
         client = connect(self._settings, endpoint, connections=1)
         return [
-            client.generate_presigned_url("get_object", {"Bucket": self._name, "Key": key}, ExpiresIn=seconds)
+            client.generate_presigned_url("get_object", {"Bucket": self.name, "Key": key}, ExpiresIn=seconds)
             for key in keys
         ]
 

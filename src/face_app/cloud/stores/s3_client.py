@@ -5,9 +5,11 @@ that boto3 adds since 1.36; no `Expect: 100-continue`, which costs each small ob
 """
 
 import logging
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from hashlib import md5
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import UNSIGNED, handlers
@@ -63,7 +65,14 @@ def connect(store: Store, endpoint: str | None, *, connections: int, signed: boo
         client.meta.events.unregister("before-call.s3", handlers.add_expect_header)
     except (AttributeError, ValueError):  # not a public name of botocore: slower without, not wrong
         log.debug("this botocore keeps its Expect header", exc_info=True)
+    # IBM wants it, and boto3, which sends a CRC32 in its place, has no parameter for it.
+    client.meta.events.register("before-call.s3.PutBucketLifecycleConfiguration", _add_md5)
     return client
+
+
+def _add_md5(params: dict[str, Any], **_: object) -> None:
+    digest = md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = b64encode(digest).decode()
 
 
 @contextmanager
@@ -91,6 +100,11 @@ def explained(where: str, store: Store) -> Iterator[None]:
         raise StoreError(
             f"{where} does not answer ({type(error).__name__}); is store.endpoint right and up?"
         ) from error
+
+
+def not_offered(error: ClientError) -> bool:
+    """Whether the store has no such call, or none for this key."""
+    return error_status(error) in {403, 405, 501} or error_code(error) in {"NotImplemented", "XNotImplemented"}
 
 
 def error_code(error: ClientError) -> str:

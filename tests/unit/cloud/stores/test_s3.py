@@ -181,7 +181,7 @@ def test_a_machine_without_ca_certificates_stores_all_the_same(made):
 def test_obstore_alone_stores_a_face_and_confirms_one(made, each_client, monkeypatch):
     store, face = open_store(made), drawn_face()
     if each_client == "obstore":
-        client = store._bucket._client
+        client = store._bucket.client
         monkeypatch.setattr(client, "put_object", None)
         monkeypatch.setattr(client, "head_object", None)
     assert store.put(face.key, face.payload, face.sha256).outcome == "created"

@@ -1,0 +1,278 @@
+"""Redeploying while faces flow: one container is swapped, a version that does not work goes again, no face is lost.
+
+One deployment serves all tests, in this order. A picture in a loop is the camera: three faces every two seconds.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.deployment import (
+    CAPTURE,
+    CLOUD,
+    CONTAINERS,
+    EDGE,
+    SUBSCRIBER,
+    Deployment,
+    docker,
+    environment,
+    inspect,
+    only_error,
+)
+
+WATCH = "src/face_app/edge/watch.py"
+LOOP = "            for frame in source:\n"
+CAPTURE_ALONE = ("-l", EDGE, "--tags=capture")
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(os.geteuid() != 0, reason="deploys on this machine: run as root"),
+]
+
+
+def traces() -> dict[str, set[str]]:
+    """What roles make on a host, as far as it is ours."""
+    ours = "--filter=name=rd"
+    places = ("/etc", "/etc/systemd/system", "/etc/tmpfiles.d", "/run", "/usr/local/sbin", "/var/cache", "/var/log")
+    files = {str(path) for place in places for path in Path(place).glob("*face-app*")}
+    files |= {str(path) for place in files for path in Path(place).rglob("*")}
+    return {
+        "files": files,
+        "containers": set(docker("ps", "--all", "--quiet", ours).split()),
+        "networks": set(docker("network", "ls", "--format={{.Name}}", ours).split()),
+        "volumes": set(docker("volume", "ls", "--quiet", ours).split()),
+        "mounts": {line for line in Path("/proc/mounts").read_text().splitlines() if "face-app" in line},
+        "users": {line for line in Path("/etc/passwd").read_text().splitlines() if "face" in line},
+    }
+
+
+def ids() -> dict[str, str]:
+    return {name: str(inspect(name)["Id"]) for name in CONTAINERS}
+
+
+def images(name: str) -> set[str]:
+    """Which images containers of ours have, or had before."""
+    listed = docker("ps", "--all", '--format={{.Names}} {{.Image}} {{.Label "face-app.previous"}}')
+    kept = {image for line in listed.splitlines() if line.startswith("rd") for image in line.split()[1:]}
+    return {each for each in kept if each.startswith(f"face-app-{name}:")}
+
+
+def there(image: str) -> bool:
+    return bool(docker("image", "ls", "--quiet", image))
+
+
+def health(name: str = CAPTURE) -> dict[str, Any]:
+    told = docker("exec", name, "face-app", "health", "--json", check=False)
+    facts: dict[str, Any] = json.loads(told or "{}").get("facts", {})
+    return facts
+
+
+def wait_until(condition: Any, seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, docker("logs", "--tail=20", CAPTURE, check=False)
+        time.sleep(0.5)
+
+
+def audit() -> dict[str, Any]:
+    """Hold all faces that the edge ever committed against the bucket."""
+    ledger = docker("exec", CAPTURE, "face-app", "ledger")
+    told = docker(*("exec", "-i", SUBSCRIBER, "face-app", "audit", "--ledger=-", "--json"), given=ledger, check=False)
+    report: dict[str, Any] = json.loads(told.splitlines()[-1])
+    return report
+
+
+def check_nothing_is_lost() -> None:
+    report = audit()
+    assert (report["holds"], report["proven"]) == (True, True), report
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, set[str]]:
+    return traces()
+
+
+@pytest.fixture(scope="module")
+def deployment(before: dict[str, set[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    made = Deployment(tmp_path_factory.mktemp("redeploy"))
+    made.prepare()
+    # Where all is well nobody waits so long.
+    made.settings = {"capture_wait": 150, "subscriber_wait": 150}
+    try:
+        first = made.play("site.yml")
+        assert first.rc == 0, first.output[-6000:]
+        wait_until(lambda: health().get("last_stored_age") is not None)
+        yield made
+    finally:
+        made.play("playbooks/teardown.yml", "-e", "teardown_purge=true", "-e", "teardown_images=false")
+
+
+def test_a_second_run_changes_nothing(deployment):
+    running = ids()
+    played = deployment.play("redeploy.yml")
+    assert played.rc == 0, played.output[-3000:]
+    assert {host: counts["changed"] for host, counts in played.stats.items()} == {EDGE: 0, CLOUD: 0}
+    assert ids() == running
+
+
+def test_one_line_of_code_swaps_one_container(deployment, record_property):
+    running, image = ids(), str(inspect(CAPTURE)["Config"]["Image"])
+    begun = time.monotonic()
+    with deployment.changed(WATCH, LOOP, "            # Another line.\n" + LOOP):
+        played = deployment.play("redeploy.yml")
+        record_property("seconds", round(time.monotonic() - begun, 1))
+        assert played.rc == 0, played.output[-3000:]
+        assert {name for name, id_ in ids().items() if id_ != running[name]} == {CAPTURE}
+        assert inspect(CAPTURE)["Config"]["Image"] != image
+        assert images("capture") == {image, inspect(CAPTURE)["Config"]["Image"]}
+        swapped = next(task[EDGE] for task in played.results if "gap" in task.get(EDGE, {}))
+        record_property("gap", swapped["gap"])
+        assert len(swapped["asked"]) == 3, "frames, way and receipts were proven before, and so after"
+    check_nothing_is_lost()
+
+
+BROKEN = {
+    "ends at once": (LOOP, "            raise SystemExit(9)\n" + LOOP, "it ended by itself, with code 9"),
+    "hangs": (
+        "    started = time.monotonic()\n",
+        "    time.sleep(3600)\n    started = time.monotonic()\n",
+        "no answer on",
+    ),
+    "does no work": (
+        LOOP,
+        LOOP + "                while not stop.wait(0.1):\n                    pulse.beat()\n",
+        "no frame is looked at",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_version_that_does_not_work_goes_again(deployment, fault):
+    old, new, reason = BROKEN[fault]
+    image, kept = str(inspect(CAPTURE)["Config"]["Image"]), images("capture")
+    running = ids()
+    with deployment.changed(WATCH, old, new), deployment.having(capture_wait=30):
+        played = deployment.play("redeploy.yml", *CAPTURE_ALONE)
+    assert played.rc != 0
+    told = only_error(played)
+    assert told.startswith(f"Container {CAPTURE} does not work as face-app-capture:")
+    assert reason in told
+    assert told.endswith(f"{image} with its own settings runs again, and works.")
+    assert "\n" not in told
+    assert ids() == running, "the very container of before is back"
+    assert inspect(CAPTURE)["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    assert images("capture") == kept
+    assert all(map(there, kept)), "a version that failed pushes out no good one"
+    assert not there(told.split()[6].rstrip(":"))
+    check_nothing_is_lost()
+
+
+def test_settings_that_the_program_refuses_change_nothing(deployment):
+    running = ids()
+    with deployment.having(capture_settings={"camera": {"loop": True, "read_timeout": -1}}):
+        played = deployment.play("redeploy.yml", *CAPTURE_ALONE)
+    assert played.rc != 0
+    assert "read_timeout" in only_error(played)
+    assert ids() == running
+    assert inspect(CAPTURE)["State"]["Running"]
+
+
+def test_settings_that_do_not_work_go_again_with_what_they_replaced(deployment):
+    running, read = ids(), docker("exec", CAPTURE, "cat", "/etc/face-app/broker_password")
+    with deployment.having(capture_broker_password="wrong", capture_wait=30):
+        for _ in range(2):  # another run tries the same again, and says so
+            played = deployment.play("redeploy.yml", *CAPTURE_ALONE)
+            assert played.rc != 0
+            told = only_error(played)
+            assert " with its new settings: " in told
+            assert "efuse" in told or "uthor" in told, told
+            assert told.endswith("runs again, and works.")
+            assert ids() == running
+            assert docker("exec", CAPTURE, "cat", "/etc/face-app/broker_password") == read
+    check_nothing_is_lost()
+
+
+def test_a_run_that_is_killed_leaves_a_version_that_comes_back(deployment):
+    image = str(inspect(CAPTURE)["Config"]["Image"])
+    with deployment.changed(WATCH, *BROKEN["hangs"][:2]):
+        command = deployment.command("redeploy.yml", *CAPTURE_ALONE, "-e", "capture_wait=300")
+        run = subprocess.Popen(
+            command, cwd=deployment.checkout, env=environment(), start_new_session=True, stdout=subprocess.DEVNULL
+        )
+        # In the middle of the swap there may be none of that name.
+        running = "{{.State.Running}} {{.Config.Image}}"
+        wait_until(lambda: docker("inspect", "-f", running, CAPTURE, check=False).strip() not in {"", f"true {image}"})
+        wait_until(lambda: docker("inspect", "-f", running, CAPTURE, check=False).startswith("true"))
+        for process in family(run.pid):
+            os.kill(process, signal.SIGKILL)
+        run.wait()
+    trial, aside = inspect(CAPTURE), inspect(f"{CAPTURE}.previous")
+    # What an engine does after a power cut: it starts again what may restart, and only that.
+    assert [each["HostConfig"]["RestartPolicy"]["Name"] for each in (trial, aside)] == ["no", "always"]
+    docker("kill", CAPTURE)
+    docker("start", f"{CAPTURE}.previous")
+    wait_until(lambda: health(f"{CAPTURE}.previous").get("link_up"))
+    played = deployment.play("redeploy.yml", *CAPTURE_ALONE)
+    assert played.rc == 0, played.output[-3000:]
+    names = docker("ps", "--all", "--format={{.Names}}", f"--filter=name={CAPTURE}").split()
+    assert names == [CAPTURE]
+    assert deployment.play("redeploy.yml", *CAPTURE_ALONE).stats[EDGE]["changed"] == 0
+    check_nothing_is_lost()
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that come from it, wherever they are."""
+    parents = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(place.parent.name)] = int(place.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # noqa: PERF203 - each of them may be gone by now
+            continue
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
+
+
+def test_status_tells_what_runs_where(deployment):
+    for options in ((), ("--check",), ("-l", EDGE)):
+        played = deployment.play("playbooks/status.yml", *options)
+        assert played.rc == 0, played.output[-3000:]
+        lines = next(task for task in reversed(played.results) for result in task.values() if "msg" in result)
+        (told,) = {tuple(result["msg"]) for result in lines.values()}
+        rows = {line.split()[1]: line for line in told[1:]}
+        assert set(rows) == CONTAINERS, "this machine is both hosts"
+        assert " yes, " in rows[CAPTURE]
+        assert "faces wait" in rows[CAPTURE]
+        assert inspect(CAPTURE)["Config"]["Image"] in rows[CAPTURE]
+
+
+def test_an_outbox_of_a_later_format_is_told_and_healed_by_going_forward(deployment):
+    upgrade = deployment.changed("src/face_app/edge/outbox_file.py", "FORMAT = 3\n", "FORMAT = 4\n")
+    with upgrade:
+        with deployment.changed(WATCH, *BROKEN["does no work"][:2]), deployment.having(capture_wait=20):
+            told = only_error(deployment.play("redeploy.yml", *CAPTURE_ALONE))
+        assert "DOES NOT WORK EITHER" in told
+        assert "has format 4, this program knows 3" in told
+        played = deployment.play("redeploy.yml", *CAPTURE_ALONE)
+        assert played.rc == 0, played.output[-3000:]
+        check_nothing_is_lost()
+
+
+def test_teardown_takes_away_what_was_made(deployment, before):
+    for options in (("--check",), (), ()):
+        played = deployment.play("playbooks/teardown.yml", *options, "-e", "teardown_images=false")
+        assert played.rc == 0, played.output[-3000:]
+    left = traces()
+    assert left.pop("volumes") == {"rd_outbox", "rd_objects"}, "faces and objects stay"
+    assert left == {name: kept for name, kept in before.items() if name != "volumes"}
+    assert deployment.play("playbooks/teardown.yml", "-e", "teardown_purge=true", "-e", "teardown_images=false").rc == 0
+    assert traces() == before

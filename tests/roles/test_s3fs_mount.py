@@ -1,0 +1,268 @@
+"""The role s3fs_mount on a host without systemd: it proves the bucket, heals what breaks, and says why it cannot.
+
+The host is this machine with folders and processes of its own, so nothing of it stays. With systemd, and with a
+container that watches: roles/s3fs_mount/molecule.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.playbook import Played, run_playbooks
+from services.ports import free_ports
+from services.processes import process
+from services.s3 import client
+from services.seaweedfs import ACCESS_KEY, MISSING, SECRET_KEY, SeaweedFS, seaweedfs, weed
+
+ROOT = Path(__file__).parents[2]
+BUCKET = "face-app"
+OWNER = ("setpriv", "--reuid=10001", "--regid=10001", "--clear-groups")
+
+# Ends with its first process, which adopts what the role leaves running.
+INIT = """
+for folder in /run /mnt /usr/local/sbin; do mount --types tmpfs none "$folder"; done
+echo ready
+while :; do sleep 3600 & wait $!; done
+"""
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/fuse").exists(), reason="mounts: needs root and /dev/fuse"),
+    pytest.mark.skipif(not weed(), reason=MISSING),
+]
+
+
+@dataclass
+class Host:
+    """A host without systemd.
+
+    Attributes:
+        home: Of inventory, keys and settings.
+        inside: Command before a command that runs on it.
+        settings: The role's.
+    """
+
+    home: Path
+    inside: tuple[str, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        (self.home / "hosts.yml").write_text(
+            "all: {hosts: {box: {ansible_connection: local, ansible_python_interpreter: /usr/bin/python3}}}\n"
+        )
+        self.program = self.home / "ansible-playbook"
+        program = Path(sys.executable).with_name("ansible-playbook")
+        self.program.write_text(f'#!/bin/sh\nexec {" ".join(self.inside)} {program} "$@"\n')
+        self.program.chmod(0o755)
+
+    def play(self, *options: str, tasks_from: str = "main", **settings: object) -> Played:
+        """Run the role, with further options of ansible-playbook and settings besides self.settings."""
+        role = {"name": "s3fs_mount", "tasks_from": tasks_from}
+        variables = self.settings | {"__s3fs_mount_systemd": False} | settings
+        task = {"ansible.builtin.include_role": role, "vars": variables}
+        play = {"hosts": "box", "gather_facts": False, "become": False, "tasks": [task]}
+        (self.home / "play.yml").write_text(yaml.safe_dump([play]))
+        return run_playbooks(self.program, self.home / "hosts.yml", [self.home / "play.yml"], options)
+
+    def changed(self, *options: str, **settings: object) -> int:
+        """Run the role, which must succeed; how many tasks changed something."""
+        played = self.play(*options, **settings)
+        assert played.rc == 0, played.output[-2000:]
+        return played.stats["box"]["changed"]
+
+    def why_not(self, **settings: object) -> str:
+        """Run the role, which must fail; the one line that says why."""
+        played = self.play(**settings)
+        assert played.stats["box"]["failures"] == 1, played.output[-2000:]
+        (message,) = [str(each["box"]["msg"]) for each in played.results if each.get("box", {}).get("failed")]
+        assert "\n" not in message.strip()
+        assert SECRET_KEY not in played.output
+        return message
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*self.inside, *command], check=False, capture_output=True, text=True, timeout=60)
+
+    def s3fs(self) -> list[int]:
+        """The processes of s3fs, as this machine counts them."""
+        told = subprocess.run(["pgrep", "--exact", "s3fs"], check=False, capture_output=True, text=True).stdout.split()
+        paths = [(int(pid), Path(f"/proc/{pid}/cmdline")) for pid in told]
+        return [pid for pid, path in paths if str(self.settings["s3fs_mount_path"]).encode() in path.read_bytes()]
+
+
+@contextmanager
+def namespaces(folder: Path) -> Iterator[tuple[str, ...]]:
+    """Mounts and processes of their own; what comes before a command that runs in them."""
+    log = folder / "namespaces.log"
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", INIT]
+    with process(command, log) as running:
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+        until(lambda: "ready" in log.read_text(), 10)
+        yield "nsenter", "--mount", "--pid", "--target", children.read_text().strip()
+
+
+def until(met: Any, seconds: float) -> float:
+    """Wait until it is so; how many seconds that took."""
+    began = time.monotonic()
+    while not met():
+        assert time.monotonic() < began + seconds, "it did not come about"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SeaweedFS]:
+    with seaweedfs() as running:
+        client(running.endpoint).create_bucket(Bucket=BUCKET)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory, server: SeaweedFS) -> Iterator[Host]:
+    home = tmp_path_factory.mktemp("host")
+    settings = {
+        "s3fs_mount_endpoint": server.endpoint,
+        "s3fs_mount_access_key": ACCESS_KEY,
+        "s3fs_mount_secret_key": SECRET_KEY,
+        "s3fs_mount_path": f"/mnt/{home.name}/face-app",
+        "s3fs_mount_directory": str(home / "settings"),
+        "s3fs_mount_log_file": str(home / "s3fs.log"),
+        "s3fs_mount_start_timeout": 20,
+    }
+    with namespaces(home) as inside:
+        yield Host(home, inside, settings)
+
+
+@pytest.fixture
+def mounted(host: Host) -> Host:
+    """The role has run, well."""
+    host.changed()
+    return host
+
+
+@contextmanager
+def container(host: Host) -> Iterator[tuple[str, ...]]:
+    """What a container is to mounts: a namespace that began earlier and takes over what comes (rslave)."""
+    command = [*host.inside, "unshare", "--mount", "--propagation=slave", "sh", "-c", "echo ready; exec sleep 600"]
+    log = host.home / "container.log"
+    log.write_text("")
+    with process(command, log) as running:
+        until(lambda: "ready" in log.read_text(), 10)
+        # nsenter forks into the processes' namespace, unshare does not.
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        yield "nsenter", "--mount", "--target", children[0]
+
+
+def writes(place: tuple[str, ...], path: str) -> bool:
+    """Whether an object can be written and read through the mount."""
+    command = [*place, *OWNER, "sh", "-c", 'echo face >"$0" && cat "$0" && rm "$0"', path]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return done.stdout == "face\n"
+
+
+def test_mounted_once_and_only_for_its_owner(mounted, server):
+    path = mounted.settings["s3fs_mount_path"]
+    assert mounted.changed() == 0
+    assert mounted.changed("--check") == 0
+    written = mounted.run(*OWNER, "sh", "-c", 'mkdir -p "$0/a" && printf face >"$0/a/b.jpg"', path)
+    assert written.returncode == 0, written.stderr
+    stored = client(server.endpoint).get_object(Bucket=BUCKET, Key="a/b.jpg")
+    assert (stored["Body"].read(), stored["ContentType"]) == (b"face", "image/jpeg")
+    other = ("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups")
+    assert "Permission denied" in mounted.run(*other, "cat", f"{path}/a/b.jpg").stderr
+
+
+def test_the_key_shows_nowhere(mounted):
+    settings = Path(mounted.settings["s3fs_mount_directory"])
+    told = mounted.play("-vvv", "--diff", s3fs_mount_umask="0027")
+    assert told.rc == 0
+    assert SECRET_KEY not in told.output
+    assert {file.stat().st_mode & 0o777 for file in settings.iterdir()} == {0o600}
+    assert SECRET_KEY not in Path(mounted.settings["s3fs_mount_log_file"]).read_text()
+    (pid,) = mounted.s3fs()
+    assert SECRET_KEY.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    assert SECRET_KEY.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_other_options_mount_anew(mounted):
+    cache = mounted.home / "copies"
+    other = {"s3fs_mount_signature": "v2", "s3fs_mount_retries": 1, "s3fs_mount_cache": str(cache)}
+    before = mounted.s3fs()
+    assert mounted.changed(**other) > 0
+    (pid,) = mounted.s3fs()
+    options = Path(f"/proc/{pid}/cmdline").read_text()
+    assert pid not in before
+    assert all(option in options for option in ("sigv2", "retries=1", f"use_cache={cache}", "use_path_request_style"))
+    assert mounted.changed(**other) == 0
+    assert cache.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("broken", ["s3fs killed", "unmounted", "its supervisor killed"])
+def test_what_breaks_heals_and_a_running_container_sees_it(mounted, broken, record_property):
+    view = "/run/face-app-s3fs/face-app/face"
+    with container(mounted) as inside:
+        assert writes(inside, view)
+        (before,) = mounted.s3fs()
+        if broken == "s3fs killed":
+            os.kill(before, signal.SIGKILL)
+        elif broken == "unmounted":
+            mounted.run("umount", "--lazy", mounted.settings["s3fs_mount_path"])
+        else:
+            mounted.run("sh", "-c", "kill -KILL $(cat /run/face-app-s3fs.pid)")
+            # Nothing looks after a process without systemd, but the next run.
+            assert mounted.changed() > 0
+        seconds = until(lambda: before not in mounted.s3fs() and writes(inside, view), 60)
+    record_property("seconds", f"{seconds:.1f}")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (
+            {"s3fs_mount_secret_key": "wrong"},
+            "SignatureDoesNotMatch. Correct s3fs_mount_access_key and s3fs_mount_secret",
+        ),
+        (
+            {"s3fs_mount_access_key": "nobody"},
+            "InvalidAccessKeyId. Correct s3fs_mount_access_key and s3fs_mount_secret_k",
+        ),
+        ({"s3fs_mount_bucket": "no-such-bucket"}, "NoSuchBucket. Correct s3fs_mount_bucket."),
+        ({"s3fs_mount_endpoint": "http://127.0.0.1:1"}, ". Correct s3fs_mount_endpoint, or start what"),
+        ({"s3fs_mount_endpoint": "http://no-such-host.invalid"}, ". Correct s3fs_mount_endpoint, or start what"),
+    ],
+)
+def test_what_is_wrong_stops_the_play_with_its_reason(host, wrong, why, record_property):
+    message = host.why_not(s3fs_mount_start_timeout=10, **wrong)
+    record_property("message", message)
+    assert why in message
+    assert host.run(*OWNER, "touch", f"{host.settings['s3fs_mount_path']}/beside").returncode != 0
+    host.changed()
+
+
+def test_a_store_that_comes_late_is_mounted_without_another_run(host, tmp_path, record_property):
+    ports = free_ports(10)
+    late = {"s3fs_mount_endpoint": f"http://127.0.0.1:{ports[0]}"}
+    host.why_not(s3fs_mount_start_timeout=5, **late)
+    with seaweedfs(folder=tmp_path, ports=ports) as server:
+        client(server.endpoint).create_bucket(Bucket=BUCKET)
+        seconds = until(lambda: writes(host.inside, f"{host.settings['s3fs_mount_path']}/late"), 120)
+    record_property("seconds", f"{seconds:.1f}")
+
+
+def test_removed_without_a_trace(mounted):
+    assert mounted.play(tasks_from="remove").rc == 0
+    assert mounted.s3fs() == []
+    assert mounted.run("ls", "/usr/local/sbin", mounted.settings["s3fs_mount_path"]).stdout.split() == [
+        "/usr/local/sbin:"
+    ]
+    assert not Path(mounted.settings["s3fs_mount_directory"]).exists()
+    assert mounted.play(tasks_from="remove").rc == 0

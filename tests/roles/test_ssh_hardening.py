@@ -1,0 +1,386 @@
+"""The role ssh_hardening against a real sshd: keys get in, passwords do not, and nobody is ever locked out."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from services.ssh_host import PASSWORD, SshHost, error, ssh_host, wait_until
+
+MATCH_BOB = r"printf 'Match User bob\n    PasswordAuthentication yes\n' >> /etc/ssh/sshd_config"
+DROP_IN = "/etc/ssh/sshd_config.d/00-face-app.conf"
+ADMIN = "face-admin"
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[SshHost]:
+    with ssh_host(f"ssh-hardening-{os.getpid()}", tmp_path) as each:
+        yield each
+
+
+@contextmanager
+def left_alone(host: SshHost) -> Iterator[None]:
+    """Whatever happens, sshd's files are what they were, and the way in is as wide as it was."""
+    before = host.state()
+    yield
+    assert host.state() == before
+    assert host.gets_in("root")
+    assert host.sh("ls /run | grep face-app || true") == ""
+
+
+def make_key(place: Path, kind: str = "ed25519") -> str:
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", place], check=True)
+    return place.with_name(place.name + ".pub").read_text()
+
+
+@pytest.mark.parametrize("core", ["", "-next"])
+def test_keys_get_in_and_passwords_do_not(host, core):
+    host.sh("echo 'PermitRootLogin yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf")
+    host.reload()
+    assert host.gets_in_with_password("root")
+
+    assert error(host.play(core=core)) == ""
+    assert host.gets_in("root")
+    assert host.gets_in(ADMIN, command="sudo -n true")
+    assert not host.gets_in_with_password("root")
+
+    # From now on the operator is somebody else, and root is no longer needed.
+    second = host.play(core=core, ansible_user=ADMIN)
+    assert error(second) == ""
+    assert not host.gets_in("root")
+    again = host.play(core=core, ansible_user=ADMIN)
+    assert again.rc == 0
+    assert again.stats["box"]["changed"] == 0
+
+
+def test_without_a_public_key_nothing_is_touched(host):
+    with left_alone(host):
+        told = error(host.play(public_key_file="/nowhere/key.pub"))
+        assert "no public key /nowhere/key.pub" in told
+        assert ADMIN not in host.sh("cat /etc/passwd")
+
+
+def test_a_private_key_is_refused_and_not_shown(host):
+    with left_alone(host):
+        played = host.play(public_key_file=str(host.home / "key"))
+        assert "number 1 is not one line with a public key" in error(played)
+        assert (host.home / "key").read_text().splitlines()[2] not in played.output
+
+
+def test_a_key_that_the_controller_does_not_hold_limits_nothing(host):
+    make_key(host.home / "other")
+    with left_alone(host):
+        told = error(host.play(public_key_file=str(host.home / "other.pub")))
+        assert f"{ADMIN} cannot log in" in told
+        assert "Permission denied (publickey" in told
+        assert host.gets_in("root")
+
+
+def test_a_controller_that_comes_with_a_password_is_told_how_to_go_on(host):
+    # The first core would need sshpass for it.
+    host.sh("echo 'PermitRootLogin yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf; rm /root/.ssh/authorized_keys")
+    host.reload()
+    before = host.state()
+    played = host.play(core="-next", ansible_password=PASSWORD)
+    assert f"set ansible_user to {ADMIN}" in " ".join(error(played).split()).replace("Set", "set")
+    assert PASSWORD not in played.output
+    assert host.state() == before
+    assert host.gets_in_with_password("root")
+
+    assert error(host.play(ansible_user=ADMIN)) == ""
+    assert not host.gets_in_with_password("root")
+
+
+def test_root_does_not_shut_itself_out(host):
+    with left_alone(host):
+        told = error(host.play(permit_root_login="no"))
+        assert f"set ansible_user to {ADMIN} and run again" in told
+    assert error(host.play(permit_root_login="no", ansible_user=ADMIN)) == ""
+    assert not host.gets_in("root")
+
+
+@pytest.mark.parametrize("limit", ["AllowUsers root", "AllowGroups root"])
+def test_a_list_without_the_administrator_limits_nothing(host, limit):
+    host.sh(f"echo '{limit}' > /etc/ssh/sshd_config.d/10-mine.conf")
+    host.reload()
+    with left_alone(host):
+        told = error(host.play())
+        assert f"{ADMIN} cannot log in" in told
+        assert "not allowed because" in told
+
+
+def test_a_list_without_the_operator_is_taken_back(host):
+    with left_alone(host):
+        told = error(host.play(settings={"AllowUsers": ADMIN}))
+        assert told.startswith(
+            "root could not log in to box any more with the new settings. sshd has its former ones again."
+        )
+        assert "not listed in AllowUsers" in told
+
+
+def test_the_host_goes_back_by_itself_when_nobody_can_ask_it_to(host):
+    # A connection for each task, so none is left from before the reload.
+    with left_alone(host):
+        played = host.play(
+            settings={"AllowUsers": "nobody"},
+            fallback_timeout=150,
+            login_timeout=1,
+            ansible_ssh_args="-o ControlMaster=no",
+        )
+        assert played.stats["box"]["unreachable"] == 1
+        assert wait_until(lambda: host.gets_in("root"), 300)
+        assert wait_until(lambda: not host.sh("ls /run | grep face-app || true"))
+
+
+def test_match_blocks_and_cloud_init_open_nothing(host):
+    host.add_user("bob")
+    host.sh(f"echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf; {MATCH_BOB}")
+    host.reload()
+    assert host.gets_in_with_password("bob")
+    assert error(host.play()) == ""
+    assert not host.gets_in_with_password("bob")
+    assert host.gets_in("bob")
+
+
+def test_a_file_that_sorts_before_ours_is_named(host):
+    host.sh("echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/00-a.conf")
+    with left_alone(host):
+        assert "has other ideas about passwordauthentication." in error(host.play())
+
+
+def test_a_match_block_that_sorts_before_ours_is_found_by_trying(host):
+    block = r"Match User root\n    PasswordAuthentication yes\n    AuthenticationMethods any\n"
+    host.sh(f"printf '{block}' > /etc/ssh/sshd_config.d/00-a.conf")
+    with left_alone(host):
+        told = error(host.play())
+        assert "would still take publickey and password from root" in told
+
+
+def test_a_full_agent_is_noticed_before_sshd_hangs_up(host, monkeypatch):
+    started = subprocess.run(["ssh-agent", "-s", "-a", host.home / "agent"], check=True, capture_output=True, text=True)
+    pid = started.stdout.split("SSH_AGENT_PID=")[1].split(";")[0]
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(host.home / "agent"))
+    try:
+        for name in ("a", "b", "c"):
+            make_key(host.home / name)
+            subprocess.run(["ssh-add", "-q", host.home / name], check=True)
+        subprocess.run(["ssh-add", "-q", host.home / "key"], check=True)
+        loose = {
+            "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={host.home}/known_hosts",
+            "ansible_ssh_private_key_file": None,
+        }
+        loose["public_key_file"] = str(host.home / "key.pub")
+        with left_alone(host):
+            told = error(host.play(**loose))
+            assert "shows 4 keys until the right one comes, and sshd on box would hang up after 2" in told
+        assert error(host.play(**loose, settings={"MaxAuthTries": 4})) == ""
+    finally:
+        subprocess.run(["kill", pid], check=True)
+
+
+def test_a_broken_file_of_somebody_else_stops_it_before_anything_is_changed(host):
+    host.sh("echo 'PermitRoot Login' > /etc/ssh/sshd_config.d/90-mine.conf")
+    with left_alone(host):
+        told = error(host.play())
+        assert "90-mine.conf line 1: Bad configuration option: PermitRoot" in told.replace(": line", " line")
+        assert ADMIN not in host.sh("cat /etc/passwd")
+
+
+def test_settings_that_sshd_refuses_are_taken_back(host):
+    with left_alone(host):
+        told = error(host.play(settings={"Ciphers": "rot13"}))
+        assert "Bad SSH2 cipher spec 'rot13'" in told
+
+
+def test_socket_activation(host):
+    host.sh("systemctl disable --now ssh.service; systemctl enable --now ssh.socket")
+    with left_alone(host):
+        assert "systemd holds the port of box" in error(host.play(port=2222))
+    assert error(host.play()) == ""
+    assert host.gets_in(ADMIN)
+    assert not host.gets_in_with_password("root")
+    host.sh("systemctl stop ssh.service")
+    assert host.gets_in(ADMIN)
+
+
+def test_another_port(host):
+    # Not known there yet: its key is taken, as it is for a VM that was just ordered.
+    known = f"-F none -o UserKnownHostsFile={host.home}/known_hosts -o StrictHostKeyChecking=accept-new"
+    played = host.play(port=2222, ansible_ssh_common_args=known)
+    assert error(played) == ""
+    assert "Set ansible_port to it" in played.output
+    assert not host.gets_in("root")
+    assert host.gets_in("root", "-p", "2222")
+
+
+def test_another_port_where_the_controller_would_not_know_the_host(host):
+    with left_alone(host):
+        told = error(host.play(port=2222))
+        assert "could not log in to box any more with the new settings at port 2222" in told
+        assert "Host key verification failed" in told
+
+
+def test_another_port_behind_a_firewall(host):
+    host.sh("ip rule add ipproto tcp sport 2222 prohibit")
+    with left_alone(host):
+        told = error(host.play(port=2222, login_timeout=3, ansible_timeout=3))
+        assert "at port 2222; a firewall may be in between" in told
+
+
+def test_a_port_of_somebody_else_beside_ours(host):
+    host.sh("echo 'Port 22' > /etc/ssh/sshd_config.d/50-mine.conf")
+    with left_alone(host):
+        assert "would listen on port 2222 and port 22" in error(host.play(port=2222))
+
+
+def test_without_sftp(host):
+    host.sh("sed -i '/^Subsystem/d' /etc/ssh/sshd_config")
+    host.reload()
+    assert error(host.play()) == ""
+
+
+def test_loose_modes_of_the_administrator_are_mended(host):
+    host.add_user(ADMIN)
+    host.sh(f"chmod 777 ~{ADMIN} ~{ADMIN}/.ssh; chmod 666 ~{ADMIN}/.ssh/authorized_keys")
+    assert not host.gets_in(ADMIN)
+    assert error(host.play()) == ""
+    assert host.gets_in(ADMIN)
+
+
+def test_loose_modes_of_the_operator_are_found_and_taken_back(host):
+    host.add_user("op")
+    host.sh(
+        "chmod 777 ~op; echo 'op ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/op;"
+        " echo 'StrictModes no' > /etc/ssh/sshd_config.d/50-mine.conf"
+    )
+    host.reload()
+    with left_alone(host):
+        told = error(host.play(ansible_user="op"))
+        assert told.startswith("op could not log in to box any more")
+        assert "bad ownership or modes for directory /home/op" in told
+        assert host.gets_in("op")
+
+
+def test_a_locked_administrator_without_pam(host):
+    host.sh("useradd --create-home face-admin; echo 'UsePAM no' > /etc/ssh/sshd_config.d/50-mine.conf")
+    host.reload()
+    assert error(host.play(settings={"UsePAM": "no"})) == ""
+    assert host.gets_in(ADMIN)
+
+
+def test_a_lock_that_somebody_set_on_purpose_stays(host):
+    host.add_user(ADMIN)
+    host.sh(f"passwd --lock {ADMIN}; echo 'UsePAM no' > /etc/ssh/sshd_config.d/50-mine.conf")
+    host.reload()
+    with left_alone(host):
+        assert "account is locked" in error(host.play())
+
+
+def test_a_host_key_that_the_controller_does_not_know_is_taken_back(host):
+    # It knows the short one alone, which gives way to a longer one.
+    rsa = host.sh("cat /etc/ssh/ssh_host_rsa_key.pub")
+    (host.home / "known_hosts").write_text(f"{host.address} {rsa}")
+    with left_alone(host):
+        told = error(host.play())
+        assert "could not log in to box any more" in told
+        assert "Host key verification failed" in told
+
+
+def test_a_host_that_others_are_reached_through_goes_on_forwarding(host):
+    also = {"jetson": {"ansible_host": "192.0.2.9", "ansible_ssh_common_args": f"-o ProxyJump=root@{host.address}"}}
+    with left_alone(host):
+        assert "jetson can be reached only through box" in error(host.play(also=also))
+    assert error(host.play(also=also, settings={"AllowTcpForwarding": "local"})) == ""
+
+
+def test_through_a_jump_host_to_another_port_with_a_password_for_sudo(host, tmp_path):
+    home = tmp_path / "jump"
+    home.mkdir()
+    with ssh_host(f"ssh-hardening-jump-{os.getpid()}", home) as jump:
+        host.add_user("op")
+        host.sh("echo 'op ALL=(ALL) ALL' > /etc/sudoers.d/op")
+        host.sh("echo 'Port 2222' > /etc/ssh/sshd_config.d/50-mine.conf; systemctl restart ssh")
+        key = host.sh("cat /etc/ssh/ssh_host_ed25519_key.pub")
+        config = host.home / "config"
+        config.write_text(
+            f"Host target\n  HostName {host.address}\n  Port 2222\n  ProxyJump jump\n"
+            f"Host jump\n  HostName {jump.address}\n  User root\n  IdentityFile {jump.home}/key\n"
+            f"Host *\n  UserKnownHostsFile {host.home}/known_hosts\n  IdentitiesOnly yes\n"
+        )
+        known = (jump.home / "known_hosts").read_text()
+        (host.home / "known_hosts").write_text(f"{known}[{host.address}]:2222 {key}")
+        way = {
+            "ansible_host": "target",
+            "ansible_user": "op",
+            "ansible_become_password": PASSWORD,
+            "ansible_ssh_common_args": f"-F {config}",
+        }
+        played = host.play(**way)
+        assert error(played) == ""
+        assert PASSWORD not in played.output
+        assert not host.gets_in("root", "-F", str(config), "-p", "2222", "-o", "ProxyJump=jump")
+        again = host.play(**way)
+        assert again.rc == 0
+        assert again.stats["box"]["changed"] == 0
+
+
+def test_an_sshd_without_drop_ins(host):
+    host.add_user("bob")
+    host.sh(f"sed -i '/^Include/d' /etc/ssh/sshd_config; {MATCH_BOB}")
+    host.reload()
+    before = host.sh("cat /etc/ssh/sshd_config")
+    assert host.gets_in_with_password("bob")
+    old = ("-e", '{"__ssh_hardening_has_include": false}')
+    assert error(host.play(*old)) == ""
+    assert host.sh(f"ls {DROP_IN} 2>&1 || true").endswith("No such file or directory\n")
+    assert not host.gets_in_with_password("bob")
+    assert host.gets_in("bob")
+    again = host.play(*old)
+    assert again.rc == 0
+    assert again.stats["box"]["changed"] == 0
+    assert error(host.play(tasks_from="remove")) == ""
+    assert host.sh("cat /etc/ssh/sshd_config") == before
+    assert host.gets_in_with_password("bob")
+
+
+def test_an_include_that_comes_late_is_put_first(host):
+    host.sh("sed -i '/^Include/d' /etc/ssh/sshd_config; printf 'PasswordAuthentication yes\n' >> /etc/ssh/sshd_config")
+    host.sh("echo 'Include /etc/ssh/sshd_config.d/*.conf' >> /etc/ssh/sshd_config")
+    host.reload()
+    before = host.sh("cat /etc/ssh/sshd_config")
+    host.add_user("bob")
+    assert host.gets_in_with_password("bob")
+    assert error(host.play()) == ""
+    assert not host.gets_in_with_password("bob")
+    assert error(host.play(tasks_from="remove")) == ""
+    assert host.sh("cat /etc/ssh/sshd_config") == before
+    assert host.gets_in_with_password("bob")
+    assert host.gets_in(ADMIN, command="sudo -n true")
+
+
+def test_another_connection_than_ssh_is_refused(host):
+    with left_alone(host):
+        told = error(host.play(ansible_connection="community.docker.docker", ansible_host=host.name))
+        assert "ansible_connection is community.docker.docker; set it to ssh" in told
+
+
+def test_the_judge(host):
+    policy = "Hardened Debian 12 (version 3)"
+    judge = [
+        Path(sys.executable).with_name("ssh-audit"),
+        "--no-colors",
+        "--skip-rate-test",
+        "--policy",
+        policy,
+        host.address,
+    ]
+    assert subprocess.run(judge, check=False, capture_output=True).returncode != 0
+    assert error(host.play()) == ""
+    done = subprocess.run(judge, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,85 @@
+"""A host for a role: a container of an image that molecule's hosts have, with systemd as PID 1 or without."""
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+IMAGES = Path(__file__).parents[1] / "molecule/host_image.sh"
+SYS_RESOURCE = 1 << 24
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host that is up.
+
+    Attributes:
+        name: Of the container; Ansible's connection ``community.docker.docker`` takes it for the host's.
+    """
+
+    name: str
+
+    def run(self, *command: str, stdin: str = "") -> str:
+        """What a command on the host writes; it must succeed."""
+        done = self.ask(*command, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def ask(self, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """A command on the host that has ended, well or not."""
+        return subprocess.run(
+            ["docker", "exec", "-i", self.name, *command], input=stdin, check=False, capture_output=True, text=True
+        )
+
+    def write(self, path: str, content: str) -> None:
+        """Put text into a file, in place."""
+        self.run("sh", "-c", 'cat >"$0"', path, stdin=content)
+
+    def wait_for(self, *command: str, seconds: float = 90) -> None:
+        """Wait until a command succeeds."""
+        deadline = time.monotonic() + seconds
+        while (asked := self.ask(*command)).returncode != 0:
+            assert time.monotonic() < deadline, f"{command}: {asked.stderr or asked.stdout}"
+            time.sleep(0.5)
+
+
+@contextmanager
+def host(name: str, image: str, *, systemd: bool = True) -> Iterator[Host]:
+    """Start a host; its containers and images end with it.
+
+    Args:
+        name: Its name, and the container's.
+        image: ``bare`` or ``docker``, as `host_image.sh` makes them.
+        systemd: Without, nothing runs on it.
+    """
+    subprocess.run([IMAGES, image], check=True, capture_output=True)
+    remove = ["docker", "rm", "--force", "--volumes", name]
+    subprocess.run(remove, check=False, capture_output=True)
+    command = [
+        *("docker", "run", "--detach", "--pull=never", f"--name={name}", f"--hostname={name}", *_rights()),
+        *("--stop-signal=SIGRTMIN+3", "--tmpfs=/run:exec", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec"),
+        *("--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--volume=/var/lib/docker"),
+        f"face-app-test-host:{image}",
+        *([] if systemd else ["sleep", "infinity"]),
+    ]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+        up = Host(name)
+        if systemd:
+            up.wait_for("sh", "-c", "systemctl is-system-running --wait | grep -E 'running|degraded'")
+        yield up
+    finally:
+        subprocess.run(remove, check=False, capture_output=True)
+
+
+def _rights() -> list[str]:
+    """What an engine inside needs; where this machine lacks a right, all others."""
+    bounding = re.search(r"CapBnd:\s+([0-9a-f]+)", Path("/proc/self/status").read_text())
+    assert bounding
+    if int(bounding[1], 16) & SYS_RESOURCE:
+        return ["--privileged"]
+    unconfined = ["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"]
+    return ["--cap-add=ALL", "--cap-drop=SYS_RESOURCE", *(f"--security-opt={each}" for each in unconfined)]
