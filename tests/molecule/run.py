@@ -27,7 +27,7 @@ STEPS = {
     "check again": "check",
     "verify": "verify",
 }
-# What a scenario cannot say, such as each way to be locked out, is told by pytest; those tests take both cores themselves.
+# What a scenario cannot say, such as each way to be locked out, pytest does; those tests take both cores themselves.
 TESTS = "tests"
 SHOWN = ("check fresh", "converge", "idempotence", "check again", "verify", TESTS)
 CHANGED = re.compile(r"changed=(?!0\b)\d+")
