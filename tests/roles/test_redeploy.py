@@ -247,8 +247,8 @@ def test_status_tells_what_runs_where(deployment):
         played = deployment.play("playbooks/status.yml", *options)
         assert played.rc == 0, played.output[-3000:]
         lines = next(task for task in reversed(played.results) for result in task.values() if "msg" in result)
-        (told,) = {tuple(result["msg"]) for result in lines.values()}
-        rows = {line.split()[1]: line for line in told[1:]}
+        (told,) = {str(result["msg"]) for result in lines.values()}
+        rows = {line.split()[1]: line for line in told.splitlines()[1:]}
         assert set(rows) == CONTAINERS, "this machine is both hosts"
         assert " yes, " in rows[CAPTURE]
         assert "faces wait" in rows[CAPTURE]
