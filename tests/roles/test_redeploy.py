@@ -40,7 +40,7 @@ pytestmark = [
 
 def traces() -> dict[str, set[str]]:
     """What roles make on a host, as far as it is ours."""
-    ours = "--filter=name=rd"
+    ours = "--filter=name=^rd[-_]"
     places = ("/etc", "/etc/systemd/system", "/etc/tmpfiles.d", "/run", "/usr/local/sbin", "/var/cache", "/var/log")
     files = {str(path) for place in places for path in Path(place).glob("*face-app*")}
     files |= {str(path) for place in files for path in Path(place).rglob("*")}
