@@ -15,7 +15,7 @@ MATCH_BOB = r"printf 'Match User bob\n    PasswordAuthentication yes\n' >> /etc/
 DROP_IN = "/etc/ssh/sshd_config.d/00-face-app.conf"
 ADMIN = "face-admin"
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.host, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
