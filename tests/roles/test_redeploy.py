@@ -40,7 +40,7 @@ pytestmark = [
 
 def traces() -> dict[str, set[str]]:
     """What roles make on a host, as far as it is ours."""
-    ours = "--filter=name=rd"
+    ours = "--filter=name=^rd[-_]"
     places = ("/etc", "/etc/systemd/system", "/etc/tmpfiles.d", "/run", "/usr/local/sbin", "/var/cache", "/var/log")
     files = {str(path) for place in places for path in Path(place).glob("*face-app*")}
     files |= {str(path) for place in files for path in Path(place).rglob("*")}
@@ -247,8 +247,8 @@ def test_status_tells_what_runs_where(deployment):
         played = deployment.play("playbooks/status.yml", *options)
         assert played.rc == 0, played.output[-3000:]
         lines = next(task for task in reversed(played.results) for result in task.values() if "msg" in result)
-        (told,) = {tuple(result["msg"]) for result in lines.values()}
-        rows = {line.split()[1]: line for line in told[1:]}
+        (told,) = {str(result["msg"]) for result in lines.values()}
+        rows = {line.split()[1]: line for line in told.splitlines()[1:]}
         assert set(rows) == CONTAINERS, "this machine is both hosts"
         assert " yes, " in rows[CAPTURE]
         assert "faces wait" in rows[CAPTURE]
