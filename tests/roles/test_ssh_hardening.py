@@ -69,7 +69,7 @@ def test_without_a_public_key_nothing_is_touched(host):
 def test_a_private_key_is_refused_and_not_shown(host):
     with left_alone(host):
         played = host.play(public_key_file=str(host.home / "key"))
-        assert "number 1 is not one line with a public key" in error(played)
+        assert "something other than one line with a public key" in error(played)
         assert (host.home / "key").read_text().splitlines()[2] not in played.output
 
 
