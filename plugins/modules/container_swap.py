@@ -202,13 +202,13 @@ class Place:
                 left.pop(0)
                 continue
             found = self._engine.look(self._name)
-            state = found["State"]
+            state, late = found["State"], time.monotonic() > deadline
             if not (state["Running"] or _restarts(found)):
                 ends += state["ExitCode"] != 0
-                if ends >= MOST_ENDS:
-                    raise DoesNotWorkError(f"it ended {ends} times, with code {state['ExitCode']}")
+                if ends >= MOST_ENDS or (ends and late):
+                    raise DoesNotWorkError(f"it ended by itself, with code {state['ExitCode']}")
                 self._engine.do("start", self._name)
-            if time.monotonic() > deadline:
+            if late:
                 raise DoesNotWorkError(f"after {wait} s it answers: {said or 'nothing'}")
             time.sleep(1)
 

@@ -27,7 +27,9 @@ STEPS = {
     "check again": "check",
     "verify": "verify",
 }
-SHOWN = ("check fresh", "converge", "idempotence", "check again", "verify")
+# What a scenario cannot say, such as each way to be locked out, pytest does; those tests take both cores themselves.
+TESTS = "tests"
+SHOWN = ("check fresh", "converge", "idempotence", "check again", "verify", TESTS)
 CHANGED = re.compile(r"changed=(?!0\b)\d+")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -90,6 +92,25 @@ def play(outcome: Outcome, *, keep: bool) -> None:
         molecule(outcome, "destroy", log)
 
 
+def test(outcome: Outcome) -> None:
+    """Run the tests of a role that want a host of their own."""
+    file = ROOT / f"tests/roles/test_{outcome.name}.py"
+    if not file.exists() or "pytest.mark.host" not in file.read_text():
+        return
+    began = time.monotonic()
+    log = LOGS / f"{outcome.name}-tests.log"
+    done = subprocess.run(["pytest", "-m", "host", file], check=False, capture_output=True, text=True, cwd=ROOT)
+    log.write_text(done.stdout + done.stderr)
+    took = time.monotonic() - began
+    summary = done.stdout.rstrip().rpartition("\n")[2].strip("= ")
+    sys.stderr.write(f"    {TESTS}: {summary}\n")
+    if done.returncode:
+        outcome.failed = TESTS
+        sys.stderr.write(f"    its log: {log.relative_to(ROOT)}\n")
+    else:
+        outcome.seconds[TESTS] = took
+
+
 def molecule(outcome: Outcome, command: str, log: Path) -> tuple[bool, str]:
     """Run one command of molecule; whether it went well, and what it said."""
     folder, scenario = scenarios()[outcome.name]
@@ -124,6 +145,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/test --roles", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; without, all of them")
     parser.add_argument("--core", choices=[*CORES, "both"], default="2.16", help="ansible-core (default: %(default)s)")
+    parser.add_argument("--molecule-only", action="store_true", help="leave out the tests of roles that pytest runs")
     parser.add_argument("--keep", action="store_true", help="leave the hosts as they are at the end, to look at them")
     given = parser.parse_args()
     for name in given.names:
@@ -139,6 +161,8 @@ def main() -> int:
             sys.stderr.write(f"==> {name}, ansible-core {core}\n")
             outcomes.append(Outcome(name, core))
             play(outcomes[-1], keep=given.keep)
+            if core == next(iter(CORES)) and not outcomes[-1].failed and not given.molecule_only:
+                test(outcomes[-1])
     print("\n".join(table(outcomes)))
     failed = sum(bool(each.failed) for each in outcomes)
     print(f"\n{len(outcomes) - failed} passed, {failed} failed")

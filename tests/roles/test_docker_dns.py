@@ -156,13 +156,13 @@ def test_servers_are_found_in_whatever_tells_them(tmp_path, programs):
     assert found == list(TOLD.values())
 
 
-@pytest.mark.docker
+@pytest.mark.host
 @pytest.mark.parametrize(
     ("programs", "options", "reason"),
     [
         # Found when it reads them while it runs, and not before it has been ended.
         pytest.param(FIRST, {"no-such-key": 1}, "no-such-key", id="read"),
-        pytest.param(SECOND, {"storage-driver": "nonesuch"}, "nonesuch", id="started", marks=on_second),
+        pytest.param(SECOND, {"storage-driver": "nonesuch"}, "driver not supported", id="started", marks=on_second),
     ],
 )
 def test_settings_that_the_engine_does_not_take_are_taken_back(engine, programs, options, reason):
@@ -172,14 +172,14 @@ def test_settings_that_the_engine_does_not_take_are_taken_back(engine, programs,
     assert engine.settings == EARLIER
 
 
-@pytest.mark.docker
+@pytest.mark.host
 def test_settings_in_vain_are_taken_back(engine):
     error = engine.refused(docker_dns_options={"max-concurrent-uploads": 3, "dns": ["192.0.2.1"]})
     assert f"containers cannot resolve {NAME}" in error
     assert engine.settings == EARLIER
 
 
-@pytest.mark.docker
+@pytest.mark.host
 @pytest.mark.parametrize(("content", "reason"), [('{"dns": [', "Expecting value: line 1 column 10"), ("[]", "object.")])
 def test_a_file_that_is_no_json_object_is_left_as_it_is(engine, content, reason):
     engine.host.write(FILE, content)
@@ -191,7 +191,7 @@ def test_a_file_that_is_no_json_object_is_left_as_it_is(engine, content, reason)
     assert reason in error
 
 
-@pytest.mark.docker
+@pytest.mark.host
 def test_servers_that_answer_no_container_are_not_even_tried(engine):
     assert "no server answers them (192.0.2.1)" in engine.refused(docker_dns_servers=["192.0.2.1"])
     told = "/run/NetworkManager/no-stub-resolv.conf"
@@ -202,14 +202,14 @@ def test_servers_that_answer_no_container_are_not_even_tried(engine):
         engine.host.run("mv", "/root/told", told)
 
 
-@pytest.mark.docker
+@pytest.mark.host
 def test_names_that_the_host_does_not_know_are_no_reason(engine):
     told = engine.role(name="nobody.test")
     assert (told["rc"], told["changed"]) == (0, 0), told["output"]
     assert "left alone: the host cannot either" in "".join(told["messages"])
 
 
-@pytest.mark.docker
+@pytest.mark.host
 def test_what_a_run_that_was_cut_off_has_written_is_read_in_the_next(engine):
     since = engine.working
     engine.host.write(FILE, json.dumps(json.loads(EARLIER) | {"dns": [ADDRESS], "live-restore": True}))
@@ -221,7 +221,7 @@ def test_what_a_run_that_was_cut_off_has_written_is_read_in_the_next(engine):
     assert engine.role()["changed"] == 0
 
 
-@pytest.mark.docker
+@pytest.mark.host
 def test_without_systemd_the_roles_own_daemon_is_restarted(bare_engine):
     started = bare_engine.play([{"ansible.builtin.include_role": {"name": "docker_engine"}}])
     assert started["rc"] == 0, started["output"]
@@ -235,7 +235,7 @@ def test_without_systemd_the_roles_own_daemon_is_restarted(bare_engine):
     assert bare_engine.role()["changed"] == 0
 
 
-@pytest.mark.docker
+@pytest.mark.host
 def test_without_systemd_anothers_daemon_is_left_alone(bare_engine):
     bare_engine.host.run("sh", "-c", "setsid dockerd >/dev/null 2>&1 </dev/null &")
     bare_engine.host.wait_for("docker", "version")

@@ -13,7 +13,7 @@ from services.apt_repository import AptRepository, serve_apt_repository
 from services.hosts import Host, host
 from services.playbook import run_playbooks
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.host, pytest.mark.timeout(1200)]
 
 FIRST = Path(sys.executable).parent
 SECOND = FIRST.parents[1] / ".venv-next/bin"

@@ -40,7 +40,7 @@ pytestmark = [
 
 def traces() -> dict[str, set[str]]:
     """What roles make on a host, as far as it is ours."""
-    ours = "--filter=name=rd"
+    ours = "--filter=name=^rd[-_]"
     places = ("/etc", "/etc/systemd/system", "/etc/tmpfiles.d", "/run", "/usr/local/sbin", "/var/cache", "/var/log")
     files = {str(path) for place in places for path in Path(place).glob("*face-app*")}
     files |= {str(path) for place in files for path in Path(place).rglob("*")}
@@ -140,7 +140,7 @@ def test_one_line_of_code_swaps_one_container(deployment, record_property):
 
 
 BROKEN = {
-    "ends at once": (LOOP, "            raise SystemExit(9)\n" + LOOP, "ended 3 times, with code 9"),
+    "ends at once": (LOOP, "            raise SystemExit(9)\n" + LOOP, "it ended by itself, with code 9"),
     "hangs": (
         "    started = time.monotonic()\n",
         "    time.sleep(3600)\n    started = time.monotonic()\n",
@@ -171,6 +171,7 @@ def test_a_version_that_does_not_work_goes_again(deployment, fault):
     assert inspect(CAPTURE)["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
     assert images("capture") == kept
     assert all(map(there, kept)), "a version that failed pushes out no good one"
+    assert not there(told.split()[6].rstrip(":"))
     check_nothing_is_lost()
 
 
@@ -179,7 +180,7 @@ def test_settings_that_the_program_refuses_change_nothing(deployment):
     with deployment.having(capture_settings={"camera": {"loop": True, "read_timeout": -1}}):
         played = deployment.play("redeploy.yml", *CAPTURE_ALONE)
     assert played.rc != 0
-    assert "read_timeout" in only_error(played)
+    assert "camera.read_timeout = -1" in played.output
     assert ids() == running
     assert inspect(CAPTURE)["State"]["Running"]
 
@@ -246,8 +247,8 @@ def test_status_tells_what_runs_where(deployment):
         played = deployment.play("playbooks/status.yml", *options)
         assert played.rc == 0, played.output[-3000:]
         lines = next(task for task in reversed(played.results) for result in task.values() if "msg" in result)
-        (told,) = {tuple(result["msg"]) for result in lines.values()}
-        rows = {line.split()[1]: line for line in told[1:]}
+        (told,) = {str(result["msg"]) for result in lines.values()}
+        rows = {line.split()[1]: line for line in told.splitlines()[1:]}
         assert set(rows) == CONTAINERS, "this machine is both hosts"
         assert " yes, " in rows[CAPTURE]
         assert "faces wait" in rows[CAPTURE]

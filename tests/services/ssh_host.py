@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,7 +137,7 @@ class SshHost:
         # The paths of its sockets must be short, and no other test's.
         environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": f"/tmp/{self.name}"}
         inventory, playbooks = self.home / "inventory", [self.home / "play.yml"]
-        return run_playbooks(program, inventory, playbooks, options, environment, timeout=280)
+        return run_playbooks(program, inventory, playbooks, options, environment, timeout=600)
 
 
 def error(played: Played) -> str:
@@ -154,17 +154,17 @@ def wait_until(condition: Any, seconds: float = 60) -> bool:
 
 
 @contextmanager
-def ssh_host(name: str, home: Path, options: Sequence[str] = ()) -> Iterator[SshHost]:
+def ssh_host(name: str, home: Path, image: str = "bare") -> Iterator[SshHost]:
     """Start a host, and remove it with all that is in it.
 
     Args:
         name: Of its container.
         home: An empty folder for the operator.
-        options: Further ones of ``docker run``.
+        image: ``bare``, or ``docker``, which also has iptables.
     """
-    subprocess.run([ROOT / "tests/molecule/host_image.sh", "bare"], check=True, capture_output=True)
+    subprocess.run([ROOT / "tests/molecule/host_image.sh", image], check=True, capture_output=True)
     subprocess.run(["docker", "rm", "-f", "-v", name], check=False, capture_output=True)
-    started = ["docker", "run", f"--name={name}", f"--hostname={name}", *RUN, *options, "face-app-test-host:bare"]
+    started = ["docker", "run", f"--name={name}", f"--hostname={name}", *RUN, f"face-app-test-host:{image}"]
     subprocess.run(started, check=True, capture_output=True)
     try:
         look = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
