@@ -95,8 +95,16 @@ class Host:
     def s3fs(self) -> list[int]:
         """The processes of s3fs, as this machine counts them."""
         told = subprocess.run(["pgrep", "--exact", "s3fs"], check=False, capture_output=True, text=True).stdout.split()
-        paths = [(int(pid), Path(f"/proc/{pid}/cmdline")) for pid in told]
-        return [pid for pid, path in paths if str(self.settings["s3fs_mount_path"]).encode() in path.read_bytes()]
+        path = str(self.settings["s3fs_mount_path"]).encode()
+        return [pid for pid in map(int, told) if path in command_line(pid)]
+
+
+def command_line(pid: int) -> bytes:
+    """Of a process; nothing where it has ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 @contextmanager
