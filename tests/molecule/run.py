@@ -29,6 +29,7 @@ STEPS = {
 }
 # What a scenario cannot say, such as each way to be locked out, pytest does; those tests take both cores themselves.
 TESTS = "tests"
+TESTED_AS = {"container": "redeploy"}
 SHOWN = ("check fresh", "converge", "idempotence", "check again", "verify", TESTS)
 CHANGED = re.compile(r"changed=(?!0\b)\d+")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -94,7 +95,7 @@ def play(outcome: Outcome, *, keep: bool) -> None:
 
 def test(outcome: Outcome) -> None:
     """Run the tests of a role that want a host of their own."""
-    file = ROOT / f"tests/roles/test_{outcome.name}.py"
+    file = ROOT / f"tests/roles/test_{TESTED_AS.get(outcome.name, outcome.name)}.py"
     if not file.exists() or "pytest.mark.host" not in file.read_text():
         return
     began = time.monotonic()

@@ -32,7 +32,7 @@ LOOP = "            for frame in source:\n"
 CAPTURE_ALONE = ("-l", EDGE, "--tags=capture")
 
 pytestmark = [
-    pytest.mark.docker,
+    pytest.mark.host,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(os.geteuid() != 0, reason="deploys on this machine: run as root"),
 ]
@@ -136,6 +136,9 @@ def test_one_line_of_code_swaps_one_container(deployment, record_property):
         swapped = next(task[EDGE] for task in played.results if "gap" in task.get(EDGE, {}))
         record_property("gap", swapped["gap"])
         assert len(swapped["asked"]) == 3, "frames, way and receipts were proven before, and so after"
+    back = deployment.play("redeploy.yml", *CAPTURE_ALONE)
+    assert back.rc == 0, back.output[-3000:]
+    assert inspect(CAPTURE)["Config"]["Image"] == image
     check_nothing_is_lost()
 
 
