@@ -36,7 +36,7 @@ while :; do sleep 3600 & wait $!; done
 """
 
 pytestmark = [
-    pytest.mark.root,
+    pytest.mark.host,
     pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/fuse").exists(), reason="mounts: needs root and /dev/fuse"),
     pytest.mark.skipif(not weed(), reason=MISSING),
 ]
