@@ -1,7 +1,6 @@
 """Where containers cannot be given names, the engine and its containers stay as they were, and one line says why."""
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +10,12 @@ import pytest
 import yaml
 
 from services.hosts import Host, host
-from services.playbook import run_playbooks
+from services.playbook import FIRST, SECOND, run_playbooks
 
 pytestmark = pytest.mark.timeout(1200)
 
 ROOT = Path(__file__).parents[2]
 MOLECULE = ROOT / "roles/docker_dns/molecule/default"
-FIRST = Path(sys.executable).parent
-SECOND = FIRST.parents[1] / ".venv-next/bin"
 on_second = pytest.mark.skipif(not (SECOND / "ansible-playbook").exists(), reason="the second core is not here")
 NAME, ADDRESS = "only.containers.test", "10.53.0.53"
 FILE = "/etc/docker/daemon.json"
@@ -51,12 +48,11 @@ class Engine:
         )
         played = run_playbooks(self.programs / "ansible-playbook", self.folder / "hosts.yml", [playbook], timeout=600)
         mine = [each[self.host.name] for each in played.results if self.host.name in each]
-        failed = [each["msg"] for each in mine if each.get("failed")]
         return {
             "rc": played.rc,
             "changed": played.stats[self.host.name]["changed"],
             "messages": [str(each["msg"]) for each in mine if "msg" in each],
-            "error": failed[-1] if failed else "",
+            "error": played.error,
             "output": played.output,
         }
 

@@ -1,6 +1,5 @@
 """Docker's own packages come signed with the one key that the operator trusts, or not at all."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,10 @@ import yaml
 
 from services.apt_repository import AptRepository, serve_apt_repository
 from services.hosts import Host, host
-from services.playbook import run_playbooks
+from services.playbook import FIRST, SECOND, run_playbooks
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1200)]
 
-FIRST = Path(sys.executable).parent
-SECOND = FIRST.parents[1] / ".venv-next/bin"
 LIST, KEY = "/etc/apt/sources.list.d/docker.list", "/etc/apt/keyrings/docker.asc"
 
 
@@ -51,12 +48,10 @@ class Newcomer:
             yaml.safe_dump([{"hosts": "all", "gather_facts": False, "vars": variables, "roles": ["docker_engine"]}])
         )
         played = run_playbooks(programs / "ansible-playbook", hosts, [playbook], options, timeout=900)
-        mine = [each[self.host.name] for each in played.results if self.host.name in each]
-        failed = [str(each["msg"]) for each in mine if each.get("failed")]
         return {
             "rc": played.rc,
             "changed": played.stats[self.host.name]["changed"],
-            "error": failed[-1] if failed else "",
+            "error": played.error,
             "output": played.output,
         }
 

@@ -84,7 +84,7 @@ class Host:
         """Run the role, which must fail; the one line that says why."""
         played = self.play(**settings)
         assert played.stats["box"]["failures"] == 1, played.output[-2000:]
-        (message,) = [str(each["box"]["msg"]) for each in played.results if each.get("box", {}).get("failed")]
+        (message,) = played.errors
         assert "\n" not in message.strip()
         assert SECRET_KEY not in played.output
         return message

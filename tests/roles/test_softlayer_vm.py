@@ -4,7 +4,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
-from services.playbook import run_playbooks
+from services.playbook import FIRST, SECOND, run_playbooks
 from services.softlayer_api import API_KEY, USER, SoftLayerApi, fault, softlayer_api
 
 ROOT = Path(__file__).parents[2]
 FQDN = "face-server.server.cloud"
 WRONG_KEY = "f" * 63 + "0"
-FIRST = Path(sys.executable).parent
-SECOND = FIRST.parents[1] / ".venv-next/bin"
 
 
 def _has_library(programs: Path) -> bool:
@@ -97,7 +94,7 @@ class Desk:
             "changed": played.stats["localhost"]["changed"],
             "cloud": {name: each["msg"] for name, each in others},
             "messages": [str(each["msg"]) for each in mine if "msg" in each],
-            "error": next((each["msg"] for each in mine if each.get("failed")), ""),
+            "error": next(iter(played.errors), ""),
             "output": played.output,
         }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.ssh_host import PASSWORD, SshHost, error, ssh_host, wait_until
+from services.ssh_host import PASSWORD, SshHost, ssh_host, wait_until
 
 MATCH_BOB = r"printf 'Match User bob\n    PasswordAuthentication yes\n' >> /etc/ssh/sshd_config"
 DROP_IN = "/etc/ssh/sshd_config.d/00-face-app.conf"
@@ -45,14 +45,14 @@ def test_keys_get_in_and_passwords_do_not(host, core):
     host.reload()
     assert host.gets_in_with_password("root")
 
-    assert error(host.play(core=core)) == ""
+    assert host.play(core=core).error == ""
     assert host.gets_in("root")
     assert host.gets_in(ADMIN, command="sudo -n true")
     assert not host.gets_in_with_password("root")
 
     # From now on the operator is somebody else, and root is no longer needed.
     second = host.play(core=core, ansible_user=ADMIN)
-    assert error(second) == ""
+    assert second.error == ""
     assert not host.gets_in("root")
     again = host.play(core=core, ansible_user=ADMIN)
     assert again.rc == 0
@@ -61,7 +61,7 @@ def test_keys_get_in_and_passwords_do_not(host, core):
 
 def test_without_a_public_key_nothing_is_touched(host):
     with left_alone(host):
-        told = error(host.play(public_key_file="/nowhere/key.pub"))
+        told = host.play(public_key_file="/nowhere/key.pub").error
         assert "no public key /nowhere/key.pub" in told
         assert ADMIN not in host.sh("cat /etc/passwd")
 
@@ -69,14 +69,14 @@ def test_without_a_public_key_nothing_is_touched(host):
 def test_a_private_key_is_refused_and_not_shown(host):
     with left_alone(host):
         played = host.play(public_key_file=str(host.home / "key"))
-        assert "something other than one line with a public key" in error(played)
+        assert "something other than one line with a public key" in played.error
         assert (host.home / "key").read_text().splitlines()[2] not in played.output
 
 
 def test_a_key_that_the_controller_does_not_hold_limits_nothing(host):
     make_key(host.home / "other")
     with left_alone(host):
-        told = error(host.play(public_key_file=str(host.home / "other.pub")))
+        told = host.play(public_key_file=str(host.home / "other.pub")).error
         assert f"{ADMIN} cannot log in" in told
         assert "Permission denied (publickey" in told
         assert host.gets_in("root")
@@ -88,20 +88,20 @@ def test_a_controller_that_comes_with_a_password_is_told_how_to_go_on(host):
     host.reload()
     before = host.state()
     played = host.play(core="-next", ansible_password=PASSWORD)
-    assert f"set ansible_user to {ADMIN}" in " ".join(error(played).split()).replace("Set", "set")
+    assert f"set ansible_user to {ADMIN}" in " ".join(played.error.split()).replace("Set", "set")
     assert PASSWORD not in played.output
     assert host.state() == before
     assert host.gets_in_with_password("root")
 
-    assert error(host.play(ansible_user=ADMIN)) == ""
+    assert host.play(ansible_user=ADMIN).error == ""
     assert not host.gets_in_with_password("root")
 
 
 def test_root_does_not_shut_itself_out(host):
     with left_alone(host):
-        told = error(host.play(permit_root_login="no"))
+        told = host.play(permit_root_login="no").error
         assert f"set ansible_user to {ADMIN} and run again" in told
-    assert error(host.play(permit_root_login="no", ansible_user=ADMIN)) == ""
+    assert host.play(permit_root_login="no", ansible_user=ADMIN).error == ""
     assert not host.gets_in("root")
 
 
@@ -110,14 +110,14 @@ def test_a_list_without_the_administrator_limits_nothing(host, limit):
     host.sh(f"echo '{limit}' > /etc/ssh/sshd_config.d/10-mine.conf")
     host.reload()
     with left_alone(host):
-        told = error(host.play())
+        told = host.play().error
         assert f"{ADMIN} cannot log in" in told
         assert "not allowed because" in told
 
 
 def test_a_list_without_the_operator_is_taken_back(host):
     with left_alone(host):
-        told = error(host.play(settings={"AllowUsers": ADMIN}))
+        told = host.play(settings={"AllowUsers": ADMIN}).error
         assert told.startswith(
             "root could not log in to box any more with the new settings. sshd has its former ones again."
         )
@@ -143,25 +143,25 @@ def test_match_blocks_and_cloud_init_open_nothing(host):
     host.sh(f"echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf; {MATCH_BOB}")
     host.reload()
     assert host.gets_in_with_password("bob")
-    assert error(host.play()) == ""
+    assert host.play().error == ""
     assert not host.gets_in_with_password("bob")
     assert host.gets_in("bob")
 
 
 def test_a_file_that_sorts_before_ours_opens_nothing_and_is_named(host):
     host.sh("echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/00-a.conf")
-    assert error(host.play()) == ""
+    assert host.play().error == ""
     assert not host.gets_in_with_password("root")
     host.sh("echo 'Ciphers aes256-ctr' > /etc/ssh/sshd_config.d/00-a.conf")
     with left_alone(host):
-        assert "has other ideas about ciphers." in error(host.play())
+        assert "has other ideas about ciphers." in host.play().error
 
 
 def test_a_match_block_that_sorts_before_ours_is_found_by_trying(host):
     block = r"Match User root\n    PasswordAuthentication yes\n    AuthenticationMethods any\n"
     host.sh(f"printf '{block}' > /etc/ssh/sshd_config.d/00-a.conf")
     with left_alone(host):
-        told = error(host.play())
+        told = host.play().error
         assert "would still take publickey and password from root" in told
 
 
@@ -180,9 +180,9 @@ def test_a_full_agent_is_noticed_before_sshd_hangs_up(host, monkeypatch):
         }
         loose["public_key_file"] = str(host.home / "key.pub")
         with left_alone(host):
-            told = error(host.play(**loose))
+            told = host.play(**loose).error
             assert "shows 4 keys until the right one comes, and sshd on box would hang up after 2" in told
-        assert error(host.play(**loose, settings={"MaxAuthTries": 4})) == ""
+        assert host.play(**loose, settings={"MaxAuthTries": 4}).error == ""
     finally:
         subprocess.run(["kill", pid], check=True)
 
@@ -190,22 +190,22 @@ def test_a_full_agent_is_noticed_before_sshd_hangs_up(host, monkeypatch):
 def test_a_broken_file_of_somebody_else_stops_it_before_anything_is_changed(host):
     host.sh("echo 'PermitRoot Login' > /etc/ssh/sshd_config.d/90-mine.conf")
     with left_alone(host):
-        told = error(host.play())
+        told = host.play().error
         assert "90-mine.conf line 1: Bad configuration option: PermitRoot" in told.replace(": line", " line")
         assert ADMIN not in host.sh("cat /etc/passwd")
 
 
 def test_settings_that_sshd_refuses_are_taken_back(host):
     with left_alone(host):
-        told = error(host.play(settings={"Ciphers": "rot13"}))
+        told = host.play(settings={"Ciphers": "rot13"}).error
         assert "Bad SSH2 cipher spec 'rot13'" in told
 
 
 def test_socket_activation(host):
     host.sh("systemctl disable --now ssh.service; systemctl enable --now ssh.socket")
     with left_alone(host):
-        assert "systemd holds the port of box" in error(host.play(port=2222))
-    assert error(host.play()) == ""
+        assert "systemd holds the port of box" in host.play(port=2222).error
+    assert host.play().error == ""
     assert host.gets_in(ADMIN)
     assert not host.gets_in_with_password("root")
     host.sh("systemctl stop ssh.service")
@@ -214,7 +214,7 @@ def test_socket_activation(host):
 
 def test_another_port(host):
     played = host.play(port=2222)
-    assert error(played) == ""
+    assert played.error == ""
     assert "Set ansible_port to it" in played.output
     assert not host.gets_in("root")
     assert host.gets_in("root", "-p", "2222")
@@ -224,27 +224,27 @@ def test_another_port_behind_a_firewall(tmp_path):
     with ssh_host(f"ssh-hardening-{os.getpid()}", tmp_path, image="docker") as host:
         host.sh("iptables --insert INPUT --protocol tcp --dport 2222 --jump DROP")
         with left_alone(host):
-            told = error(host.play(port=2222, login_timeout=3, ansible_timeout=3))
+            told = host.play(port=2222, login_timeout=3, ansible_timeout=3).error
             assert "at port 2222; a firewall may be in between" in told
 
 
 def test_a_port_of_somebody_else_beside_ours(host):
     host.sh("echo 'Port 22' > /etc/ssh/sshd_config.d/50-mine.conf")
     with left_alone(host):
-        assert "would listen on port 2222 and port 22" in error(host.play(port=2222))
+        assert "would listen on port 2222 and port 22" in host.play(port=2222).error
 
 
 def test_without_sftp(host):
     host.sh("sed -i '/^Subsystem/d' /etc/ssh/sshd_config")
     host.reload()
-    assert error(host.play()) == ""
+    assert host.play().error == ""
 
 
 def test_loose_modes_of_the_administrator_are_mended(host):
     host.add_user(ADMIN)
     host.sh(f"chmod 777 ~{ADMIN} ~{ADMIN}/.ssh; chmod 666 ~{ADMIN}/.ssh/authorized_keys")
     assert not host.gets_in(ADMIN)
-    assert error(host.play()) == ""
+    assert host.play().error == ""
     assert host.gets_in(ADMIN)
 
 
@@ -256,7 +256,7 @@ def test_loose_modes_of_the_operator_are_found_and_taken_back(host):
     )
     host.reload()
     with left_alone(host):
-        told = error(host.play(ansible_user="op"))
+        told = host.play(ansible_user="op").error
         assert told.startswith("op could not log in to box any more")
         assert "bad ownership or modes for directory /home/op" in told
         assert host.gets_in("op")
@@ -265,7 +265,7 @@ def test_loose_modes_of_the_operator_are_found_and_taken_back(host):
 def test_a_locked_administrator_without_pam(host):
     host.sh("useradd --create-home face-admin; echo 'UsePAM no' > /etc/ssh/sshd_config.d/50-mine.conf")
     host.reload()
-    assert error(host.play(settings={"UsePAM": "no"})) == ""
+    assert host.play(settings={"UsePAM": "no"}).error == ""
     assert host.gets_in(ADMIN)
 
 
@@ -274,7 +274,7 @@ def test_a_lock_that_somebody_set_on_purpose_stays(host):
     host.sh(f"passwd --lock {ADMIN}; echo 'UsePAM no' > /etc/ssh/sshd_config.d/50-mine.conf")
     host.reload()
     with left_alone(host):
-        assert "account is locked" in error(host.play())
+        assert "account is locked" in host.play().error
 
 
 def test_a_host_key_that_the_controller_does_not_know_is_taken_back(host):
@@ -282,7 +282,7 @@ def test_a_host_key_that_the_controller_does_not_know_is_taken_back(host):
     rsa = host.sh("cat /etc/ssh/ssh_host_rsa_key.pub")
     (host.home / "known_hosts").write_text(f"{host.address} {rsa}")
     with left_alone(host):
-        told = error(host.play())
+        told = host.play().error
         assert "could not log in to box any more" in told
         assert "Host key verification failed" in told
 
@@ -290,8 +290,8 @@ def test_a_host_key_that_the_controller_does_not_know_is_taken_back(host):
 def test_a_host_that_others_are_reached_through_goes_on_forwarding(host):
     also = {"jetson": {"ansible_host": "192.0.2.9", "ansible_ssh_common_args": f"-o ProxyJump=root@{host.address}"}}
     with left_alone(host):
-        assert "jetson can be reached only through box" in error(host.play(also=also))
-    assert error(host.play(also=also, settings={"AllowTcpForwarding": "local"})) == ""
+        assert "jetson can be reached only through box" in host.play(also=also).error
+    assert host.play(also=also, settings={"AllowTcpForwarding": "local"}).error == ""
 
 
 def test_through_a_jump_host_to_another_port_with_a_password_for_sudo(host, tmp_path):
@@ -317,7 +317,7 @@ def test_through_a_jump_host_to_another_port_with_a_password_for_sudo(host, tmp_
             "ansible_ssh_common_args": f"-F {config}",
         }
         played = host.play(**way)
-        assert error(played) == ""
+        assert played.error == ""
         assert PASSWORD not in played.output
         assert not host.gets_in("root", "-F", str(config), "-p", "2222", "-o", "ProxyJump=jump")
         again = host.play(**way)
@@ -332,14 +332,14 @@ def test_an_sshd_without_drop_ins(host):
     before = host.sh("cat /etc/ssh/sshd_config")
     assert host.gets_in_with_password("bob")
     old = ("-e", '{"__ssh_hardening_has_include": false}')
-    assert error(host.play(*old)) == ""
+    assert host.play(*old).error == ""
     assert host.sh(f"ls {DROP_IN} 2>&1 || true").endswith("No such file or directory\n")
     assert not host.gets_in_with_password("bob")
     assert host.gets_in("bob")
     again = host.play(*old)
     assert again.rc == 0
     assert again.stats["box"]["changed"] == 0
-    assert error(host.play(tasks_from="remove")) == ""
+    assert host.play(tasks_from="remove").error == ""
     assert host.sh("cat /etc/ssh/sshd_config") == before
     assert host.gets_in_with_password("bob")
 
@@ -351,9 +351,9 @@ def test_an_include_that_comes_late_is_put_first(host):
     before = host.sh("cat /etc/ssh/sshd_config")
     host.add_user("bob")
     assert host.gets_in_with_password("bob")
-    assert error(host.play()) == ""
+    assert host.play().error == ""
     assert not host.gets_in_with_password("bob")
-    assert error(host.play(tasks_from="remove")) == ""
+    assert host.play(tasks_from="remove").error == ""
     assert host.sh("cat /etc/ssh/sshd_config") == before
     assert host.gets_in_with_password("bob")
     assert host.gets_in(ADMIN, command="sudo -n true")
@@ -361,7 +361,7 @@ def test_an_include_that_comes_late_is_put_first(host):
 
 def test_another_connection_than_ssh_is_refused(host):
     with left_alone(host):
-        told = error(host.play(ansible_connection="community.docker.docker", ansible_host=host.name))
+        told = host.play(ansible_connection="community.docker.docker", ansible_host=host.name).error
         assert "ansible_connection is community.docker.docker; set it to ssh" in told
 
 
@@ -376,6 +376,6 @@ def test_the_judge(host):
         host.address,
     ]
     assert subprocess.run(judge, check=False, capture_output=True).returncode != 0
-    assert error(host.play()) == ""
+    assert host.play().error == ""
     done = subprocess.run(judge, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

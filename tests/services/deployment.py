@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,10 +13,9 @@ from typing import Any
 import yaml
 
 from services.clips import photo
-from services.playbook import Played, run_playbooks
+from services.playbook import FIRST, ROOT, Played, run_playbooks
 from services.ports import free_port
 
-ROOT = Path(__file__).parents[2]
 EDGE, CLOUD = "rd-edge", "rd-cloud"
 CAPTURE, SUBSCRIBER, BROKER, FORWARDER = "rd_face_app", "rd_subscriber", "rd_mosquitto", "rd_forwarder"
 CLOUD_BROKER, STORE = "rd_cloud_mosquitto", "rd-object-store"
@@ -119,16 +117,14 @@ class Deployment:
 
     def command(self, playbook: str, *options: str) -> list[str]:
         """The command of a run, for those who want to end it themselves."""
-        program = Path(sys.executable).with_name("ansible-playbook")
-        return [str(program), "-i", str(self.inventory), *self._options(*options), str(self.checkout / playbook)]
+        program, given = str(FIRST / "ansible-playbook"), self._options(*options)
+        return [program, "-i", str(self.inventory), *given, str(self.checkout / playbook)]
 
     def play(self, playbook: str, *options: str) -> Played:
         """Run a playbook of the copy."""
-        program = Path(sys.executable).with_name("ansible-playbook")
+        program, playbooks = FIRST / "ansible-playbook", [self.checkout / playbook]
         given = self._options(*options)
-        return run_playbooks(
-            program, self.inventory, [self.checkout / playbook], given, root=self.checkout, timeout=900
-        )
+        return run_playbooks(program, self.inventory, playbooks, given, root=self.checkout, timeout=900)
 
     def _options(self, *options: str) -> list[str]:
         return ["-e", json.dumps(self.settings), *options]
@@ -158,14 +154,8 @@ class Deployment:
 
 def only_error(played: Played) -> str:
     """The message of the one task that failed."""
-    failed = [
-        result["msg"]
-        for task in played.results
-        for result in task.values()
-        if result.get("failed") and not result.get("ignored")
-    ]
-    assert len(failed) == 1, failed or played.output[-3000:]
-    return str(failed[0])
+    assert len(played.errors) == 1, played.errors or played.output[-3000:]
+    return played.errors[0]
 
 
 def environment() -> dict[str, str]:

@@ -4,12 +4,17 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+FIRST = Path(sys.executable).parent
+"""Programs of the first ansible-core."""
+SECOND = FIRST.parents[1] / ".venv-next/bin"
+"""Programs of the second, which not every Python can have."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,17 @@ class Played:
     output: str
     results: list[dict[str, dict[str, Any]]]
     stats: dict[str, dict[str, int]]
+
+    @property
+    def errors(self) -> list[str]:
+        """What the tasks that failed said, also those that were rescued."""
+        told = [result for hosts in self.results for result in hosts.values()]
+        return [str(each["msg"]) for each in told if each.get("failed") and not each.get("ignored")]
+
+    @property
+    def error(self) -> str:
+        """The last of them; empty where nothing failed."""
+        return self.errors[-1] if self.errors else ""
 
 
 def run_playbooks(
