@@ -35,6 +35,11 @@ options:
     type: list
     elements: str
     required: true
+  itself:
+    description: What to ask in its place where the container stays as it is; the same where it is empty.
+    type: list
+    elements: str
+    default: []
   proofs:
     description: Further ones. Those that the old container answers with 0 the new one must answer so too.
     type: list
@@ -102,6 +107,7 @@ class Place:
         self._next = f"{self._name}.next"
         self._previous = f"{self._name}.previous"
         self._health = given["health"]
+        self._itself = given["itself"] or given["health"]
         self._proofs = given["proofs"]
         self._wait = given["wait"]
         self._versions = given["versions"]
@@ -114,7 +120,7 @@ class Place:
         if left:
             self._remove_versions()
         try:
-            self._wait_for([self._health])
+            self._wait_for([self._itself])
         except DoesNotWorkError as error:
             raise DoesNotWorkError(self._told("does not work", error)) from error
         return bool(left)
@@ -266,6 +272,7 @@ def main():
             "name": {"type": "str", "required": True},
             "successor": {"type": "bool", "default": False},
             "health": {"type": "list", "elements": "str", "required": True},
+            "itself": {"type": "list", "elements": "str", "default": []},
             "proofs": {"type": "list", "elements": "list", "default": []},
             "wait": {"type": "int", "default": 60},
             "versions": {"type": "path"},

@@ -281,6 +281,10 @@ def health(
     proven: Annotated[
         list[Work] | None, typer.Option(help="Ask only whether it has been seen to do this since its start.")
     ] = None,
+    itself: Annotated[
+        bool,
+        typer.Option("--itself", help="Pass over what lies elsewhere: a camera that is off, a cloud that is away."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask the running program whether it gets its work done; exit 1 with the reason when it does not.
@@ -291,7 +295,7 @@ def health(
     if as_json:
         typer.echo(json.dumps(asdict(state)))
     answered = bool(state.facts)
-    problem = state.problem
+    problem = state.fault if itself and answered else state.problem
     if proven and answered:
         problem = next((state.unproven[work.value] for work in proven if work.value in state.unproven), "")
     if problem:

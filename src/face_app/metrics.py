@@ -31,12 +31,14 @@ class Readiness:
         ready: The answer.
         facts: What it rests on: ages in seconds, link states, counts.
         problem: One line for the operator; empty when ready.
+        fault: The problem, as far as it lies on this machine: a camera that is off, or a cloud that is away, is none.
         unproven: Which of its works it has not been seen to do since its start, and why, in one line each.
     """
 
     ready: bool
     facts: dict[str, float | int | str | bool | None]
     problem: str = ""
+    fault: str = ""
     unproven: dict[str, str] = field(default_factory=dict)
 
 

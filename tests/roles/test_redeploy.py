@@ -17,6 +17,7 @@ import pytest
 from services.deployment import (
     CAPTURE,
     CLOUD,
+    CLOUD_BROKER,
     CONTAINERS,
     EDGE,
     SUBSCRIBER,
@@ -200,6 +201,27 @@ def test_settings_that_do_not_work_go_again_with_what_they_replaced(deployment):
             assert told.endswith("runs again, and works.")
             assert ids() == running
             assert docker("exec", CAPTURE, "cat", "/etc/face-app/broker_password") == read
+    check_nothing_is_lost()
+
+
+def test_a_cloud_that_is_away_for_long_stops_no_play_of_the_edge(deployment):
+    with deployment.having(capture_settings={"camera": {"loop": True}, "outbox": {"late_after": 5}}):
+        assert deployment.play("redeploy.yml", *CAPTURE_ALONE).rc == 0
+        running = ids()
+        docker("stop", CLOUD_BROKER)
+        try:
+            wait_until(
+                lambda: (
+                    "faces wait, the oldest for" in docker("exec", CAPTURE, "face-app", "health", "--json", check=False)
+                )
+            )
+            played = deployment.play("edge.yml")
+        finally:
+            docker("start", CLOUD_BROKER)
+        assert played.rc == 0, played.output[-3000:]
+        assert played.stats[EDGE]["changed"] == 0
+        assert ids() == running
+    assert deployment.play("redeploy.yml", *CAPTURE_ALONE).rc == 0
     check_nothing_is_lost()
 
 

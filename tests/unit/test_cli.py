@@ -257,6 +257,22 @@ def test_health_of_a_program_that_has_not_done_all_of_its_work_yet(face_app):
     assert [err for *_, err in asked[:3]] == ["face-app: it waits\n", "", "face-app: closed\n"]
 
 
+@pytest.mark.parametrize(("fault", "answer"), [("", (0, "")), ("no locks", (1, "face-app: no locks\n"))])
+def test_health_of_a_program_that_waits_for_what_lies_elsewhere(face_app, fault, answer):
+    port = free_port()
+    server = serve(Metrics(port=port), lambda: Readiness(False, {"waiting": 3}, "it waits", fault))
+    try:
+        asked, alone = (
+            face_app("health", *options, FACE_APP_METRICS__PORT=str(port)) for options in ([], ["--itself"])
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (asked[0], asked[2]) == (1, "face-app: it waits\n")
+    assert (alone[0], alone[2]) == answer
+    assert face_app("health", "--itself", FACE_APP_METRICS__PORT=str(port))[0] == 1
+
+
 def test_the_bucket_of_a_plain_folder(face_app, cloud, tmp_path):
     (tmp_path / "store").rmdir()
     made = f"folder {tmp_path}/store is made\nchanged\n"

@@ -113,7 +113,7 @@ class Consumer:
             "waiting": self._deliveries.qsize(),
             "last_stored_age": None if age is None else round(age, 1),
         }
-        return Readiness(not problem, facts, problem, self._unproven())
+        return Readiness(not problem, facts, problem, fault=problem, unproven=self._unproven())
 
     def _unproven(self) -> dict[str, str]:
         """Say what nobody has seen this program do yet; where no face comes there is nothing to see."""

@@ -65,13 +65,13 @@ def readiness(outbox: Outbox, sender: Sender, pulse: Pulse | None = None) -> Rea
     stored_age = outbox.stored_age
     # Nobody is late at the start: a deploy during an outage is a good one.
     late = min(oldest, math.inf if stored_age is None else stored_age, state.running) > outbox.late_after
-    problem = ""
-    if pulse and pulse.held:
-        problem = pulse.held
-    elif pulse and pulse.age > pulse.most:
+    waits = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}"
+    fault = pulse.held if pulse else ""
+    if not fault and (state.failure or (state.elected and not state.connected)):
+        fault = waits
+    problem = fault or (waits if late else "")
+    if pulse and pulse.age > pulse.most and not pulse.held:
         problem = f"no frame for {pulse.age:.0f} s: look at the camera"
-    elif late or state.failure or (state.elected and not state.connected):
-        problem = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}"
     return Readiness(
         ready=not problem,
         facts={
@@ -86,6 +86,7 @@ def readiness(outbox: Outbox, sender: Sender, pulse: Pulse | None = None) -> Rea
             **{f"hop_{name}": up for name, up in state.hops.items()},
         },
         problem=problem,
+        fault=fault,
         unproven=_unproven(state, pulse, waiting, stored_age),
     )
 

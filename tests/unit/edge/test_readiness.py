@@ -98,6 +98,25 @@ def test_a_full_outbox_is_not_blamed_on_the_camera():
     assert readiness(Waiting(), Sending(), pulse).ready
 
 
+def test_a_cloud_that_is_away_is_no_fault_of_this_machine():
+    away = readiness(Waiting(3, 301), Sending(up=False))
+    assert (away.ready, away.fault) == (False, "")
+    for sending in (Sending(connected=False, up=False), Sending(failure="no locks")):
+        broken = readiness(Waiting(3, 301), sending)
+        assert broken.fault == broken.problem != ""
+
+
+def test_a_camera_that_is_off_is_no_fault_of_this_machine_and_a_full_outbox_is():
+    pulse = Pulse(most=0.05)
+    time.sleep(0.1)
+    off = readiness(Waiting(), Sending(), pulse)
+    assert (off.ready, off.fault) == (False, "")
+    # Each hides no other.
+    assert readiness(Waiting(1, 1), Sending(failure="no locks"), pulse).fault.endswith("no locks")
+    pulse.hold("outbox: full")
+    assert readiness(Waiting(), Sending(), pulse).fault == "outbox: full"
+
+
 @pytest.mark.parametrize(
     ("waiting", "sending", "unproven"),
     [
