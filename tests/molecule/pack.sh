@@ -1,13 +1,12 @@
 #!/bin/sh
-# Pack an image into a folder under a name made of its tag and id, and drop older ones of its name. Arguments: folder, image
+# Pack an image into a folder, unless it lies there already.
+#   pack.sh FOLDER NAME IMAGE
 set -eu
-folder=$1 image=$2
+folder=$1 name=$2 image=$3
 mkdir -p "$folder"
 id=$(docker image inspect --format '{{.Id}}' "$image")
-file=$folder/$(echo "$image" | tr : _)
-[ "$(cat "$file.id" 2>/dev/null)" != "$id" ] || exit 0
-mkdir -p "$folder"
-rm -f "$folder/${image%%:*}"_*.tar "$folder/${image%%:*}"_*.id
-docker save "$image" >"$file.tar"
-echo "$id" >"$file.id"
+[ "$(cat "$folder/$name.id" 2>/dev/null)" != "$id" ] || exit 0
+rm -f "$folder/$name.id"
+docker save "$image" >"$folder/$name.tar"
+echo "$id" >"$folder/$name.id"
 echo packed

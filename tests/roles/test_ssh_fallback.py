@@ -1,17 +1,13 @@
 """The way back that ssh_hardening keeps: taken when asked for, and without being asked."""
 
-import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.module import run_module
 from services.ssh_host import wait_until
-
-MODULE = Path(__file__).parents[2] / "plugins/modules/ssh_fallback.py"
 
 
 @dataclass
@@ -45,15 +41,7 @@ class Settings:
             "reload": ["sh", "-c", f"printf x >> {self.home}/reloads"],
             "directory": str(self.home / "run/kept"),
         }
-        done = subprocess.run(
-            [sys.executable, MODULE],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
+        return run_module("ssh_fallback", given)
 
     def spoil(self) -> None:
         self.main.write_text("new")

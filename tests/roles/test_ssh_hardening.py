@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from services.playbook import FIRST, SECOND
 from services.ssh_host import PASSWORD, SshHost, ssh_host, wait_until
 
 MATCH_BOB = r"printf 'Match User bob\n    PasswordAuthentication yes\n' >> /etc/ssh/sshd_config"
@@ -39,22 +40,22 @@ def make_key(place: Path, kind: str = "ed25519") -> str:
     return place.with_name(place.name + ".pub").read_text()
 
 
-@pytest.mark.parametrize("core", ["", "-next"])
-def test_keys_get_in_and_passwords_do_not(host, core):
+@pytest.mark.parametrize("programs", [FIRST, SECOND], ids=["first core", "second core"])
+def test_keys_get_in_and_passwords_do_not(host, programs):
     host.sh("echo 'PermitRootLogin yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf")
     host.reload()
     assert host.gets_in_with_password("root")
 
-    assert host.play(core=core).error == ""
+    assert host.play(programs=programs).error == ""
     assert host.gets_in("root")
     assert host.gets_in(ADMIN, command="sudo -n true")
     assert not host.gets_in_with_password("root")
 
     # From now on the operator is somebody else, and root is no longer needed.
-    second = host.play(core=core, ansible_user=ADMIN)
+    second = host.play(programs=programs, ansible_user=ADMIN)
     assert second.error == ""
     assert not host.gets_in("root")
-    again = host.play(core=core, ansible_user=ADMIN)
+    again = host.play(programs=programs, ansible_user=ADMIN)
     assert again.rc == 0
     assert again.stats["box"]["changed"] == 0
 
@@ -87,7 +88,7 @@ def test_a_controller_that_comes_with_a_password_is_told_how_to_go_on(host):
     host.sh("echo 'PermitRootLogin yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf; rm /root/.ssh/authorized_keys")
     host.reload()
     before = host.state()
-    played = host.play(core="-next", ansible_password=PASSWORD)
+    played = host.play(programs=SECOND, ansible_password=PASSWORD)
     assert f"set ansible_user to {ADMIN}" in " ".join(played.error.split()).replace("Set", "set")
     assert PASSWORD not in played.output
     assert host.state() == before

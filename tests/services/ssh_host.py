@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,25 +13,10 @@ from typing import Any
 
 import yaml
 
-from services.playbook import ROOT, Played, run_playbooks
+from services.hosts import host
+from services.playbook import FIRST, Played, run_playbooks
 
 PASSWORD = "correct horse"
-RUN = [
-    "--detach",
-    "--pull=never",
-    "--cap-add=ALL",
-    "--cap-drop=SYS_RESOURCE",
-    "--security-opt=seccomp=unconfined",
-    "--security-opt=apparmor=unconfined",
-    "--security-opt=systempaths=unconfined",
-    "--stop-signal=SIGRTMIN+3",
-    "--tmpfs=/run:exec",
-    "--tmpfs=/run/lock",
-    "--tmpfs=/tmp:exec",
-    # A namespace of its own would have systemd write into the machine's root group, and leave it there.
-    "--cgroupns=host",
-    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
-]
 
 
 @dataclass
@@ -101,14 +85,14 @@ class SshHost:
         )
 
     def play(
-        self, *options: str, tasks_from: str = "main", core: str = "", also: object = None, **settings: object
+        self, *options: str, tasks_from: str = "main", programs: Path = FIRST, also: object = None, **settings: object
     ) -> Played:
         """Run the role.
 
         Args:
             options: Of ansible-playbook.
             tasks_from: Which of its files.
-            core: ``-next`` for the second ansible-core.
+            programs: Those of the first or the second ansible-core.
             also: Further hosts of the inventory, with their variables.
             settings: Of the role, without ``ssh_hardening_``; those of the connection begin with ``ansible_``.
         """
@@ -132,18 +116,10 @@ class SshHost:
         ]
         play = {"hosts": "box", "gather_facts": False, "become": True, "tasks": [role, *after]}
         (self.home / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False))
-        venv = Path(sys.executable).parents[1]
-        program = venv.with_name(venv.name + core) / "bin/ansible-playbook"
         # The paths of its sockets must be short, and no other test's.
         environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": f"/tmp/{self.name}"}
         inventory, playbooks = self.home / "inventory", [self.home / "play.yml"]
-        return run_playbooks(program, inventory, playbooks, options, environment, timeout=600)
-
-
-def error(played: Played) -> str:
-    """The last message of a task that failed."""
-    failed = [each["box"] for each in played.results if each.get("box", {}).get("failed")]
-    return str(failed[-1]["msg"]) if failed else ""
+        return run_playbooks(programs / "ansible-playbook", inventory, playbooks, options, environment, timeout=600)
 
 
 def wait_until(condition: Any, seconds: float = 60) -> bool:
@@ -162,31 +138,20 @@ def ssh_host(name: str, home: Path, image: str = "bare") -> Iterator[SshHost]:
         home: An empty folder for the operator.
         image: ``bare``, or ``docker``, which also has iptables.
     """
-    subprocess.run([ROOT / "tests/molecule/host_image.sh", image], check=True, capture_output=True)
-    subprocess.run(["docker", "rm", "-f", "-v", name], check=False, capture_output=True)
-    started = ["docker", "run", f"--name={name}", f"--hostname={name}", *RUN, f"face-app-test-host:{image}"]
-    subprocess.run(started, check=True, capture_output=True)
     try:
-        look = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-        address = subprocess.run(
-            ["docker", "inspect", "--format", look, name], check=True, capture_output=True, text=True
-        ).stdout.strip()
-        host = SshHost(name, address, home)
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "key"], check=True)
-        (home / "askpass").write_text(f"#!/bin/sh\necho '{PASSWORD}'\n")
-        (home / "askpass").chmod(0o700)
-        assert wait_until(lambda: _is_up(name)), "systemd is not up"
-        public = (home / "key.pub").read_text().strip()
-        host.sh(f"umask 077; mkdir -p /root/.ssh; echo '{public}' >/root/.ssh/authorized_keys")
-        host.sh(f"echo 'root:{PASSWORD}' | chpasswd")
-        key = host.sh("cat /etc/ssh/ssh_host_ed25519_key.pub")
-        (home / "known_hosts").write_text(f"{address} {key}")
-        yield host
+        with host(name, image) as up:
+            look = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+            address = subprocess.run(
+                ["docker", "inspect", "--format", look, name], check=True, capture_output=True, text=True
+            ).stdout.strip()
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "key"], check=True)
+            (home / "askpass").write_text(f"#!/bin/sh\necho '{PASSWORD}'\n")
+            (home / "askpass").chmod(0o700)
+            public = (home / "key.pub").read_text().strip()
+            up.run("sh", "-c", f"umask 077; mkdir -p /root/.ssh; echo '{public}' >/root/.ssh/authorized_keys")
+            up.run("chpasswd", stdin=f"root:{PASSWORD}")
+            key = up.run("cat", "/etc/ssh/ssh_host_ed25519_key.pub")
+            (home / "known_hosts").write_text(f"{address} {key}\n")
+            yield SshHost(name, address, home)
     finally:
-        subprocess.run(["docker", "rm", "-f", "-v", name], check=False, capture_output=True)
         shutil.rmtree(f"/tmp/{name}", ignore_errors=True)
-
-
-def _is_up(name: str) -> bool:
-    look = "systemctl is-active ssh && test -S /run/dbus/system_bus_socket"
-    return subprocess.run(["docker", "exec", name, "sh", "-c", look], check=False, capture_output=True).returncode == 0

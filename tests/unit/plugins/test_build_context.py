@@ -1,15 +1,12 @@
 """The module is run as Ansible runs it: arguments on standard input, one JSON object on standard output."""
 
-import json
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-MODULE = Path(__file__).parents[3] / "plugins/modules/build_context.py"
+from services.module import run_module
 
 
 @pytest.fixture
@@ -41,15 +38,7 @@ def run(root: Path, *, check: bool = False, **changes: Any) -> dict[str, Any]:
         "_ansible_check_mode": check,
         **changes,
     }
-    done = subprocess.run(
-        [sys.executable, MODULE],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    return run_module("build_context", arguments)
 
 
 def test_collects_sources_without_what_stays_out(checkout: Path) -> None:
@@ -177,7 +166,7 @@ def test_a_dangling_link_is_not_left_out_silently(checkout: Path) -> None:
 
 def test_every_source_in_the_catalogue_exists() -> None:
     yaml = pytest.importorskip("yaml")
-    root = MODULE.parents[2]
+    root = Path(__file__).parents[3]
     catalogue = yaml.safe_load((root / "roles/images/vars/main.yml").read_text())["__images_catalogue"]
     for name, image in catalogue.items():
         assert run(root, dockerfile=f"files/Dockerfile.{name}", sources=image["sources"], exclude=image["exclude"])[
