@@ -56,6 +56,9 @@ class Deployment:
 
     def prepare(self) -> None:
         """Copy what git knows, and write an inventory beside it."""
+        # Of a run that was cut short.
+        docker("rm", "--force", "--volumes", *CONTAINERS, check=False)
+        docker("volume", "rm", "--force", "rd_outbox", "rd_objects")
         names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
         for name in filter(None, names.split("\0")):
             place = self.checkout / name
