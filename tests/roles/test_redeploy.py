@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,7 +136,7 @@ def test_one_line_of_code_swaps_one_container(deployment):
         assert inspect(CAPTURE)["Config"]["Image"] != image
         assert images("capture") == {image, inspect(CAPTURE)["Config"]["Image"]}
         swapped = next(task[EDGE] for task in played.results if "gap" in task.get(EDGE, {}))
-        print(f"in {seconds:.1f} s, gap {swapped['gap']} s")
+        sys.stdout.write(f"redeployed in {seconds:.1f} s, gap {swapped['gap']} s\n")
         assert len(swapped["asked"]) == 3, "frames, way and receipts were proven before, and so after"
     back = deployment.play("redeploy.yml", *CAPTURE_ALONE)
     assert back.rc == 0, back.output[-3000:]
