@@ -1,0 +1,59 @@
+"""Facts are kept in a file on the controller, so nothing secret may be among them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.playbook import FIRST, ROOT, SECOND, run_playbooks
+
+SECRET = "only-for-this-test"
+PLACES = sorted(
+    [*ROOT.glob("playbooks/**/*.yml"), *ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/molecule/**/*.yml")]
+)
+
+
+class Loader(yaml.SafeLoader):
+    """Takes Ansible's own tags for what they stand before."""
+
+
+Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+
+
+def subsets(part: Any) -> Iterator[list[str]]:
+    """What is gathered anywhere in a document."""
+    if isinstance(part, dict):
+        yield from (value for name, value in part.items() if name == "gather_subset")
+    if isinstance(part, (dict, list)):
+        for each in part.values() if isinstance(part, dict) else part:
+            yield from subsets(each)
+
+
+GATHERED = {
+    (str(place.relative_to(ROOT)), tuple(subset))
+    for place in PLACES
+    for subset in subsets(yaml.load(place.read_text(), Loader))
+}
+
+
+@pytest.mark.parametrize("core", [FIRST, SECOND], ids=["first core", "second core"])
+def test_the_environment_is_no_fact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, core: Path) -> None:
+    if not (core / "ansible-playbook").exists():
+        pytest.skip("no second ansible-core here")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    # A host for each, for what one gathers stays with it.
+    hosts = {
+        f"{place.replace('/', '-')}-{number}": {"wanted": list(subset), "place": place}
+        for number, (place, subset) in enumerate(sorted(GATHERED))
+    }
+    local = {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": local, "hosts": hosts}}))
+    task = {"ansible.builtin.setup": {"gather_subset": "{{ wanted }}"}}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+    played = run_playbooks(core / "ansible-playbook", tmp_path / "hosts.yml", [tmp_path / "play.yml"])
+    assert played.rc == 0, played.output[-2000:]
+    (told,) = played.results
+    assert len(told) == len(GATHERED) > 5
+    assert [hosts[name]["place"] for name, result in told.items() if SECRET in str(result)] == []
