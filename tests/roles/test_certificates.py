@@ -1,6 +1,7 @@
 """The role certificates, run on this machine: keys stay on their host, and what is revoked stays so."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -167,6 +168,19 @@ def test_the_dates_are_those_of_the_files(host):
     authority = host.certificate("host/edge/ca.crt").not_valid_after_utc
     assert f'{{name="ca",kind="authority"}} {int(authority.timestamp())}\n' in dates
     assert 'name="ca",kind="revocations"' in dates
+
+
+@pytest.mark.skipif(not Path("/usr/share/i18n/locales/el_GR").exists(), reason="no source of a Greek locale here")
+def test_the_dates_are_the_same_where_every_month_has_another_name(host, tmp_path, monkeypatch):
+    command = ["localedef", "--inputfile=el_GR", "--charmap=UTF-8", tmp_path / "el_GR.UTF-8"]
+    subprocess.run(command, check=True, capture_output=True)
+    dates = host.home / "host/metrics/certificates-box.prom"
+    before = dates.read_text()
+    dates.unlink()
+    monkeypatch.setenv("LOCPATH", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", "el_GR.UTF-8")
+    host.run()
+    assert dates.read_text() == before
 
 
 def test_verify_warns_of_what_expires_soon_and_of_nothing_else(host):
