@@ -214,6 +214,12 @@ def test_other_options_mount_anew(mounted):
     assert cache.stat().st_mode & 0o777 == 0o700
 
 
+def test_no_endpoint_is_aws_in_its_region(mounted):
+    told = mounted.play("--check", "--diff", s3fs_mount_endpoint="", s3fs_mount_region="eu-central-1")
+    assert told.rc == 0, told.output[-2000:]
+    assert ",url=https://s3.eu-central-1.amazonaws.com,endpoint=eu-central-1," in told.output
+
+
 @pytest.mark.parametrize("broken", ["s3fs killed", "unmounted", "its supervisor killed"])
 def test_what_breaks_heals_and_a_running_container_sees_it(mounted, broken, record_property):
     view = "/run/face-app-s3fs/face-app/face"
@@ -246,6 +252,7 @@ def test_what_breaks_heals_and_a_running_container_sees_it(mounted, broken, reco
         ({"s3fs_mount_bucket": "no-such-bucket"}, "NoSuchBucket. Correct s3fs_mount_bucket."),
         ({"s3fs_mount_endpoint": "http://127.0.0.1:1"}, ". Correct s3fs_mount_endpoint, or start what"),
         ({"s3fs_mount_endpoint": "http://no-such-host.invalid"}, ". Correct s3fs_mount_endpoint, or start what"),
+        ({"s3fs_mount_endpoint": "no-such-host.invalid"}, "https protocol. Correct s3fs_mount_endpoint, or start"),
     ],
 )
 def test_what_is_wrong_stops_the_play_with_its_reason(host, wrong, why, record_property):
