@@ -196,8 +196,8 @@ def test_a_further_camera_shares_the_outbox(demo, three_faces):
             time.sleep(1)
         assert playbook("edge.yml", "-e", further)["demo-edge"]["changed"] == 0
     finally:
-        run("docker", "rm", "--force", f"{EDGE}_second")
         playbook("edge.yml")
+    assert not run("docker", "ps", "--all", "--quiet", "--filter", f"name={EDGE}_second")
     wait_until_empty()
 
 
