@@ -241,6 +241,25 @@ def test_without_sftp(host):
     assert host.play().error == ""
 
 
+def test_a_run_that_broke_off_is_undone_before_the_next_looks(host):
+    length = "ssh-keygen -l -f /etc/ssh/ssh_host_rsa_key | cut -d' ' -f1"
+    assert int(host.sh(length)) < 4096
+    # Nobody gets in after the reload, so it ends with its way back still to be taken.
+    broken_off = host.play(
+        settings={"AllowUsers": "nobody"},
+        fallback_timeout=1200,
+        login_timeout=1,
+        ansible_ssh_args="-o ControlMaster=no",
+    )
+    assert broken_off.stats["box"]["unreachable"] == 1
+    assert int(host.sh(length)) == 4096
+    host.sh(f"sed -i '/^AllowUsers/d' {DROP_IN}")
+    host.reload()
+
+    assert host.play().error == ""
+    assert int(host.sh(length)) == 4096
+
+
 def test_loose_modes_of_the_administrator_are_mended(host):
     host.add_user(ADMIN)
     host.sh(f"chmod 777 ~{ADMIN} ~{ADMIN}/.ssh; chmod 666 ~{ADMIN}/.ssh/authorized_keys")
