@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,16 @@ class Engine:
     def role(self, *, name: str = NAME, **variables: object) -> dict[str, Any]:
         role = {"ansible.builtin.include_role": {"name": "docker_dns"}}
         return self.play([role], docker_dns_name=name, **variables)
+
+    @contextmanager
+    def edited(self, content: str) -> Iterator[None]:
+        """The engine's settings changed by hand, which it has not read; afterwards the former file, which it has."""
+        self.host.run("cp", "--preserve", FILE, "/root/former")
+        self.host.write(FILE, content)
+        try:
+            yield
+        finally:
+            self.host.run("mv", "/root/former", FILE)
 
     def refused(self, **variables: object) -> str:
         """Run the role; it must stop. The one line it stops with, after all is as it was."""
@@ -178,11 +189,8 @@ def test_settings_in_vain_are_taken_back(engine):
 @pytest.mark.host
 @pytest.mark.parametrize(("content", "reason"), [('{"dns": [', "Expecting value: line 1 column 10"), ("[]", "object.")])
 def test_a_file_that_is_no_json_object_is_left_as_it_is(engine, content, reason):
-    engine.host.write(FILE, content)
-    try:
+    with engine.edited(content):
         error = engine.refused()
-    finally:
-        engine.host.write(FILE, EARLIER)
     assert f"{FILE} on {engine.host.name} is no JSON object" in error
     assert reason in error
 
@@ -206,14 +214,31 @@ def test_names_that_the_host_does_not_know_are_no_reason(engine):
 
 
 @pytest.mark.host
+@pytest.mark.parametrize(
+    "options", [{}, {"max-concurrent-uploads": 3}], ids=["all of it is there", "something is to be added"]
+)
+def test_an_edit_by_hand_that_the_engine_has_not_read_is_left_to_its_author(engine, options):
+    # Nothing that it would notice before it has been ended.
+    settings = json.loads(EARLIER) | {"live-restore": True, "storage-driver": "nonesuch"}
+    with engine.edited(json.dumps(settings)):
+        # A name that containers resolve: the servers are not what it is about.
+        error = engine.refused(name="localhost", docker_dns_options={"live-restore": True} | options)
+    assert f"{FILE} on {engine.host.name} was changed after Docker had started" in error
+    assert "restart Docker, and run this again" in error
+
+
+@pytest.mark.host
 def test_what_a_run_that_was_cut_off_has_written_is_read_in_the_next(engine):
     since = engine.working
+    engine.host.run("cp", "--preserve", FILE, f"{FILE}.before")
     engine.host.write(FILE, json.dumps(json.loads(EARLIER) | {"dns": [ADDRESS], "live-restore": True}))
     assert not engine.resolves()
     told = engine.role()
     assert told["rc"] == 0, told["output"]
     assert engine.resolves()
     assert engine.working == since
+    assert json.loads(engine.settings)["dns"] == [ADDRESS]
+    assert engine.host.ask("ls", f"{FILE}.before").returncode != 0
     assert engine.role()["changed"] == 0
 
 

@@ -7,7 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,14 @@ class Desk:
         api: The account.
         programs: Where ansible-playbook is.
         ssh_port: Where the VM's sshd answers.
+        said: What ``hosts.yml`` says of the VM; empty where it does not name it.
     """
 
     home: Path
     api: SoftLayerApi
     programs: Path
     ssh_port: int
+    said: dict[str, object] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
@@ -57,10 +59,11 @@ class Desk:
 
         Args:
             options: Of ansible-playbook.
-            settings: Of the role, without ``softlayer_vm_``; they win over those that every run has.
+            settings: Of the role, without ``softlayer_vm_``; they win over those that every run has. None: not set.
 
         Returns:
-            ``rc``, ``changed``, ``cloud`` (address of each host in the group), the last ``error``, and all ``output``.
+            ``rc``, ``changed``, ``cloud`` (address of each host in the group), ``ports`` and ``authorities`` (the same
+            hosts'), the last ``error``, and all ``output``.
         """
         usual = {
             "username": USER,
@@ -72,10 +75,14 @@ class Desk:
         }
         variables = self.home / "inventory/group_vars/all/vars.yml"
         variables.parent.mkdir(parents=True, exist_ok=True)
-        settings = usual | settings
-        variables.write_text(yaml.safe_dump({f"softlayer_vm_{name}": value for name, value in settings.items()}))
-        (self.home / "inventory/hosts.yml").write_text("edge: {hosts: {jetson: {ansible_host: 192.0.2.1}}}\n")
-        tell = {"ansible.builtin.debug": {"msg": "{{ ansible_user }}@{{ ansible_host }}"}}
+        given = {f"softlayer_vm_{name}": value for name, value in (usual | settings).items() if value is not None}
+        variables.write_text(yaml.safe_dump(given | {"authority": "{{ inventory_dir }}/secrets/pki"}))
+        hosts = {"edge": {"hosts": {"jetson": {"ansible_host": "192.0.2.1"}}}}
+        if self.said:
+            hosts["cloud"] = {"hosts": {"face-server": self.said}}
+        (self.home / "inventory/hosts.yml").write_text(yaml.safe_dump(hosts))
+        words = "{{ ansible_user }}@{{ ansible_host }} {{ ansible_port }} {{ authority }}"
+        tell = {"ansible.builtin.debug": {"msg": words}}
         (self.home / "next.yml").write_text(
             yaml.safe_dump([{"hosts": "cloud", "gather_facts": False, "tasks": [tell]}])
         )
@@ -89,10 +96,13 @@ class Desk:
         )
         mine = [each["localhost"] for each in played.results if "localhost" in each]
         others = [(name, each) for hosts in played.results for name, each in hosts.items() if name != "localhost"]
+        told = {name: str(each["msg"]).split() for name, each in others}
         return {
             "rc": played.rc,
             "changed": played.stats["localhost"]["changed"],
-            "cloud": {name: each["msg"] for name, each in others},
+            "cloud": {name: address for name, (address, _, _) in told.items()},
+            "ports": {name: int(port) for name, (_, port, _) in told.items()},
+            "authorities": {name: authority for name, (_, _, authority) in told.items()},
             "messages": [str(each["msg"]) for each in mine if "msg" in each],
             "error": next(iter(played.errors), ""),
             "output": played.output,
@@ -174,15 +184,46 @@ def test_it_is_ordered_once_and_stands_in_the_inventory(desk):
         "Configure Network",
         "Service Setup",
     ]
-    assert told["cloud"] == {"face-server": "root@127.0.0.1"}
+    # What the run goes on with is what the next ones have, an authority beside the inventory included.
+    here = {
+        "cloud": {"face-server": "root@127.0.0.1"},
+        "ports": {"face-server": desk.ssh_port},
+        "authorities": {"face-server": f"{desk.home}/inventory/secrets/pki"},
+    }
+    assert {name: told[name] for name in here} == here
     written = desk.file.stat().st_mtime_ns
-    host = yaml.safe_load(desk.file.read_text())["cloud"]["hosts"]["face-server"]
-    assert (host["ansible_host"], host["ansible_user"], host["ansible_port"]) == ("127.0.0.1", "root", desk.ssh_port)
 
     for options in ((), ("--check",)):
         told = desk.run(*options)
-        assert (told["changed"], told["cloud"]) == (0, {"face-server": "root@127.0.0.1"})
+        assert told["changed"] == 0
+        assert {name: told[name] for name in here} == here
     assert (len(desk.api.guests), len(desk.api.keys), desk.file.stat().st_mtime_ns) == (1, 1, written)
+
+
+@on_each_core
+def test_a_user_and_a_port_that_came_later_stay(desk):
+    desk.run()
+    with sshd_greeting() as moved:
+        desk.said = {"ansible_user": "face-admin", "ansible_port": moved}
+        for _ in range(2):
+            told = desk.run(ssh_port=None)
+            assert (told["cloud"], told["ports"]) == ({"face-server": "face-admin@127.0.0.1"}, {"face-server": moved})
+        assert told["changed"] == 0
+
+
+def test_what_was_written_into_its_own_file_stays(desk):
+    desk.run()
+    desk.file.write_text(desk.file.read_text().replace("root", "face-admin"))
+    told = desk.run()
+    assert (told["changed"], told["cloud"]) == (0, {"face-server": "face-admin@127.0.0.1"})
+
+
+def test_another_vm_of_that_name_begins_with_root(desk):
+    desk.run()
+    desk.said = {"ansible_host": "192.0.2.20", "ansible_user": "face-admin", "ansible_port": 2222}
+    desk.file.unlink()
+    told = desk.run()
+    assert (told["cloud"], told["ports"]) == ({"face-server": "root@127.0.0.1"}, {"face-server": desk.ssh_port})
 
 
 @on_each_core

@@ -40,6 +40,13 @@ def make_key(place: Path, kind: str = "ed25519") -> str:
     return place.with_name(place.name + ".pub").read_text()
 
 
+def signs_in(host: SshHost, key: str) -> bool:
+    """Log in as the administrator with another key than the operator's."""
+    known = f"UserKnownHostsFile={host.home}/known_hosts"
+    plain = ["ssh", "-F", "none", "-o", known, "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-i", host.home / key]
+    return subprocess.run([*plain, f"{ADMIN}@{host.address}", "true"], check=False, timeout=60).returncode == 0
+
+
 @pytest.mark.parametrize("programs", [FIRST, SECOND], ids=["first core", "second core"])
 def test_keys_get_in_and_passwords_do_not(host, programs):
     host.sh("echo 'PermitRootLogin yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf")
@@ -239,6 +246,61 @@ def test_without_sftp(host):
     host.sh("sed -i '/^Subsystem/d' /etc/ssh/sshd_config")
     host.reload()
     assert host.play().error == ""
+
+
+def test_who_is_taken_off_gets_in_no_more(host):
+    colleague, other = (make_key(host.home / name, kind) for name, kind in (("colleague", "rsa"), ("other", "ed25519")))
+    # Before there is an administrator, too.
+    assert host.play("--check").error == ""
+    host.add_user(ADMIN)
+    # As versions without a part of its own did it, around somebody's own key and without a last line's end.
+    foreign = f'from="192.0.2.0/24" {other.strip()}'
+    host.sh(f"printf '%s' '{colleague}{foreign}' >> ~{ADMIN}/.ssh/authorized_keys")
+
+    assert host.play(public_keys=[colleague]).error == ""
+    assert host.play(public_keys=[colleague]).stats["box"]["changed"] == 0
+    keys = host.sh(f"cat ~{ADMIN}/.ssh/authorized_keys")
+    own = (host.home / "key.pub").read_text()
+    assert [keys.count(each.split()[1]) for each in (own, colleague, other)] == [1, 1, 1]
+    assert signs_in(host, "colleague")
+
+    assert host.play().error == ""
+    assert not signs_in(host, "colleague")
+    assert host.gets_in(ADMIN, command="sudo -n true")
+    assert foreign in host.sh(f"cat ~{ADMIN}/.ssh/authorized_keys").splitlines()
+    assert host.play().stats["box"]["changed"] == 0
+
+
+def test_the_operator_does_not_take_himself_off(host):
+    assert host.play().error == ""
+    assert host.play(ansible_user=ADMIN).error == ""
+    before = host.sh(f"cat ~{ADMIN}/.ssh/authorized_keys")
+    make_key(host.home / "other")
+    told = host.play(ansible_user=ADMIN, public_key_file=str(host.home / "other.pub")).error
+    assert "his key is none of those that ssh_hardening_public_key_file and ssh_hardening_public_keys name" in told
+    assert host.gets_in(ADMIN, command="sudo -n true")
+    # Nor does what he named by mistake get in for ever.
+    assert host.play(ansible_user=ADMIN).error == ""
+    assert host.sh(f"cat ~{ADMIN}/.ssh/authorized_keys") == before
+
+
+def test_a_run_that_broke_off_is_undone_before_the_next_looks(host):
+    length = "ssh-keygen -l -f /etc/ssh/ssh_host_rsa_key | cut -d' ' -f1"
+    assert int(host.sh(length)) < 4096
+    # Nobody gets in after the reload, so it ends with its way back still to be taken.
+    broken_off = host.play(
+        settings={"AllowUsers": "nobody"},
+        fallback_timeout=1200,
+        login_timeout=1,
+        ansible_ssh_args="-o ControlMaster=no",
+    )
+    assert broken_off.stats["box"]["unreachable"] == 1
+    assert int(host.sh(length)) == 4096
+    host.sh(f"sed -i '/^AllowUsers/d' {DROP_IN}")
+    host.reload()
+
+    assert host.play().error == ""
+    assert int(host.sh(length)) == 4096
 
 
 def test_loose_modes_of_the_administrator_are_mended(host):
