@@ -77,7 +77,7 @@ class Desk:
         variables.parent.mkdir(parents=True, exist_ok=True)
         given = {f"softlayer_vm_{name}": value for name, value in (usual | settings).items() if value is not None}
         variables.write_text(yaml.safe_dump(given | {"authority": "{{ inventory_dir }}/secrets/pki"}))
-        hosts = {"edge": {"hosts": {"jetson": {"ansible_host": "192.0.2.1"}}}}
+        hosts: dict[str, Any] = {"edge": {"hosts": {"jetson": {"ansible_host": "192.0.2.1"}}}}
         if self.said:
             hosts["cloud"] = {"hosts": {"face-server": self.said}}
         (self.home / "inventory/hosts.yml").write_text(yaml.safe_dump(hosts))
