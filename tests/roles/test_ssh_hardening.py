@@ -132,16 +132,21 @@ def test_a_list_without_the_operator_is_taken_back(host):
         assert "not listed in AllowUsers" in told
 
 
+def break_off(host: SshHost, *, fallback_timeout: int) -> None:
+    """A run after whose reload nobody gets in: it ends with its way back still to be taken."""
+    played = host.play(
+        settings={"AllowUsers": "nobody"},
+        fallback_timeout=fallback_timeout,
+        login_timeout=1,
+        # A connection for each task, so none is left from before the reload.
+        ansible_ssh_args="-o ControlMaster=no",
+    )
+    assert played.stats["box"]["unreachable"] == 1
+
+
 def test_the_host_goes_back_by_itself_when_nobody_can_ask_it_to(host):
-    # A connection for each task, so none is left from before the reload.
     with left_alone(host):
-        played = host.play(
-            settings={"AllowUsers": "nobody"},
-            fallback_timeout=150,
-            login_timeout=1,
-            ansible_ssh_args="-o ControlMaster=no",
-        )
-        assert played.stats["box"]["unreachable"] == 1
+        break_off(host, fallback_timeout=150)
         assert wait_until(lambda: host.gets_in("root"), 300)
         assert wait_until(lambda: not host.sh("ls /run | grep face-app || true"))
 
@@ -287,14 +292,7 @@ def test_the_operator_does_not_take_himself_off(host):
 def test_a_run_that_broke_off_is_undone_before_the_next_looks(host):
     length = "ssh-keygen -l -f /etc/ssh/ssh_host_rsa_key | cut -d' ' -f1"
     assert int(host.sh(length)) < 4096
-    # Nobody gets in after the reload, so it ends with its way back still to be taken.
-    broken_off = host.play(
-        settings={"AllowUsers": "nobody"},
-        fallback_timeout=1200,
-        login_timeout=1,
-        ansible_ssh_args="-o ControlMaster=no",
-    )
-    assert broken_off.stats["box"]["unreachable"] == 1
+    break_off(host, fallback_timeout=1200)
     assert int(host.sh(length)) == 4096
     host.sh(f"sed -i '/^AllowUsers/d' {DROP_IN}")
     host.reload()
