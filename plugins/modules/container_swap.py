@@ -36,7 +36,9 @@ options:
     elements: str
     required: true
   itself:
-    description: What to ask in its place where the container stays as it is; the same where it is empty.
+    description:
+      - What to ask in its place where the container stays as it is; the same where it is empty.
+      - A new one has to answer this too, and I(health) only where the old one did, or where there was no old one.
     type: list
     elements: str
     default: []
@@ -138,10 +140,10 @@ class Place:
             # There is no other that the engine could bring back.
             engine.do("update", "--restart=unless-stopped", self._name)
         try:
-            gap = round(self._try([self._health, *asked]) - begun, 1)
+            gap = round(self._try(asked) - begun, 1)
         except (DoesNotWorkError, EngineError) as error:
             if old:
-                raise self._go_back(old, new, error) from error
+                raise self._go_back(old, new, asked[0], error) from error
             raise DoesNotWorkError(self._told("does not work", error)) from error
         image = new["Config"]["Image"]
         if not old:
@@ -155,7 +157,7 @@ class Place:
         return {"image": image, "previous": previous, "asked": asked, "gap": gap}
 
     def _set_aside(self):
-        """Stop what is in the place, and keep it; what it is, and what of the proofs it gave."""
+        """Stop what is in the place, and keep it; what it is, and what the next must answer, its health first."""
         engine = self._engine
         current, before = engine.look(self._name), engine.look(self._previous)
         if current and before:
@@ -167,9 +169,14 @@ class Place:
                 engine.remove(self._name)
         name, old = (self._previous, before) if before else (self._name, current)
         if not old:
-            return None, []
-        running = old["State"]["Running"]
-        asked = [proof for proof in self._proofs if running and engine.answer(name, proof)[0]]
+            return None, [self._health]
+
+        def answers(program):
+            return old["State"]["Running"] and engine.answer(name, program)[0]
+
+        # What is wrong around it now is no fault of the new one.
+        health = self._itself if not answers(self._health) and answers(self._itself) else self._health
+        asked = [health] + [proof for proof in self._proofs if answers(proof)]
         engine.do("update", "--restart=always", name)
         engine.stop(name)
         if name == self._name:
@@ -189,7 +196,7 @@ class Place:
         since = self._engine.look(self._name)["State"]["StartedAt"]
         time.sleep(STEADY_SECONDS)
         state = self._engine.look(self._name)["State"]
-        works, said = self._engine.answer(self._name, self._health)
+        works, said = self._engine.answer(self._name, programs[0])
         if not works or state["StartedAt"] != since:
             raise DoesNotWorkError(f"it worked, and {STEADY_SECONDS} s later it did not: {said}")
         return worked
@@ -218,8 +225,8 @@ class Place:
                 raise DoesNotWorkError(f"after {wait} s it answers: {said or 'nothing'}")
             time.sleep(1)
 
-    def _go_back(self, old, new, problem):
-        """Put the old container back in its place; the error that tells of it."""
+    def _go_back(self, old, new, health, problem):
+        """Put the old container back in its place, where it must answer this; the error that tells of it."""
         engine = self._engine
         image, previous = new["Config"]["Image"], old["Config"]["Image"]
         what = image if image != previous else f"{image} with its new settings"
@@ -235,7 +242,7 @@ class Place:
         self._remove_versions()
         self._remove_image(image)
         try:
-            self._wait_for([self._health], RETURN_SECONDS)
+            self._wait_for([health], RETURN_SECONDS)
         except (DoesNotWorkError, EngineError) as error:
             old_told = self._told(f"is {previous} with its own settings again, and DOES NOT WORK EITHER", error)
             return DoesNotWorkError(f"{told}. {old_told}")

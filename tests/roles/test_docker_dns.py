@@ -243,6 +243,33 @@ def test_what_a_run_that_was_cut_off_has_written_is_read_in_the_next(engine):
 
 
 @pytest.mark.host
+def test_what_a_run_that_was_cut_off_has_written_goes_also_where_nobody_asks_for_it_any_more(engine):
+    file, since = engine.settings, engine.working
+    engine.host.run("cp", "--preserve", FILE, f"{FILE}.before")
+    engine.host.write(FILE, json.dumps(json.loads(file) | {"storage-driver": "nonesuch"}))
+    told = engine.role()
+    assert told["rc"] == 0, told["output"]
+    assert (engine.settings, engine.working) == (file, since)
+    assert engine.host.ask("ls", f"{FILE}.before").returncode != 0
+    assert engine.role()["changed"] == 0
+
+
+@pytest.mark.host
+def test_an_engine_that_died_of_what_a_run_that_was_cut_off_has_written(engine):
+    role = [{"ansible.builtin.include_role": {"name": "docker_engine"}}]
+    engine.host.run("cp", "--preserve", FILE, f"{FILE}.before")
+    engine.host.write(FILE, json.dumps(json.loads(engine.settings) | {"storage-driver": "nonesuch"}))
+    engine.host.ask("systemctl", "restart", "docker")
+    told = engine.play(role)
+    assert told["rc"] == 2, told["output"]
+    assert f"{FILE}.before is what it had before the run of docker_dns that was cut off: move it back" in told["error"]
+    engine.host.run("mv", f"{FILE}.before", FILE)
+    engine.host.run("systemctl", "reset-failed", "docker")
+    told = engine.play(role)
+    assert told["rc"] == 0, told["output"]
+
+
+@pytest.mark.host
 def test_without_systemd_the_roles_own_daemon_is_restarted(bare_engine):
     started = bare_engine.play([{"ansible.builtin.include_role": {"name": "docker_engine"}}])
     assert started["rc"] == 0, started["output"]

@@ -137,7 +137,8 @@ def test_one_line_of_code_swaps_one_container(deployment):
         assert images("capture") == {image, inspect(CAPTURE)["Config"]["Image"]}
         swapped = next(task[EDGE] for task in played.results if "gap" in task.get(EDGE, {}))
         sys.stdout.write(f"redeployed in {seconds:.1f} s, gap {swapped['gap']} s\n")
-        assert len(swapped["asked"]) == 3, "frames, way and receipts were proven before, and so after"
+        assert swapped["asked"][0] == ["face-app", "health"]
+        assert len(swapped["asked"]) == 4, "frames, way and receipts were proven before, and so after"
     back = deployment.play("redeploy.yml", *CAPTURE_ALONE)
     assert back.rc == 0, back.output[-3000:]
     assert inspect(CAPTURE)["Config"]["Image"] == image
@@ -205,23 +206,27 @@ def test_settings_that_do_not_work_go_again_with_what_they_replaced(deployment):
     check_nothing_is_lost()
 
 
-def test_a_cloud_that_is_away_for_long_stops_no_play_of_the_edge(deployment):
-    with deployment.having(capture_settings={"camera": {"loop": True}, "outbox": {"late_after": 5}}):
+def test_a_cloud_that_is_away_until_the_outbox_is_full_stops_no_play_of_the_edge(deployment):
+    small = {"late_after": 5, "max_bytes": 1_000_000}
+    with deployment.having(capture_settings={"camera": {"loop": True}, "outbox": small}):
         assert deployment.play("redeploy.yml", *CAPTURE_ALONE).rc == 0
         running = ids()
         docker("stop", CLOUD_BROKER)
         try:
-            wait_until(
-                lambda: (
-                    "faces wait, the oldest for" in docker("exec", CAPTURE, "face-app", "health", "--json", check=False)
+            for problem in "faces wait, the oldest for", "is full":
+                wait_until(
+                    lambda said=problem: said in docker("exec", CAPTURE, "face-app", "health", "--json", check=False)
                 )
-            )
-            played = deployment.play("edge.yml")
+                played = deployment.play("edge.yml")
+                assert played.rc == 0, played.output[-3000:]
+                assert played.stats[EDGE]["changed"] == 0
+                assert ids() == running
+            with deployment.changed(WATCH, LOOP, "            # Another line.\n" + LOOP):
+                played = deployment.play("redeploy.yml", *CAPTURE_ALONE)
+                assert played.rc == 0, played.output[-3000:]
+                assert ids()[CAPTURE] != running[CAPTURE]
         finally:
             docker("start", CLOUD_BROKER)
-        assert played.rc == 0, played.output[-3000:]
-        assert played.stats[EDGE]["changed"] == 0
-        assert ids() == running
     assert deployment.play("redeploy.yml", *CAPTURE_ALONE).rc == 0
     check_nothing_is_lost()
 

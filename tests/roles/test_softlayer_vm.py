@@ -38,6 +38,7 @@ class Desk:
         programs: Where ansible-playbook is.
         ssh_port: Where the VM's sshd answers.
         said: What ``hosts.yml`` says of the VM; empty where it does not name it.
+        of_the_group: Whether it says so of the group cloud.
     """
 
     home: Path
@@ -45,6 +46,7 @@ class Desk:
     programs: Path
     ssh_port: int
     said: dict[str, object] = field(default_factory=dict)
+    of_the_group: bool = False
 
     @property
     def file(self) -> Path:
@@ -79,7 +81,7 @@ class Desk:
         variables.write_text(yaml.safe_dump(given | {"authority": "{{ inventory_dir }}/secrets/pki"}))
         hosts: dict[str, Any] = {"edge": {"hosts": {"jetson": {"ansible_host": "192.0.2.1"}}}}
         if self.said:
-            hosts["cloud"] = {"hosts": {"face-server": self.said}}
+            hosts["cloud"] = {"vars": self.said} if self.of_the_group else {"hosts": {"face-server": self.said}}
         (self.home / "inventory/hosts.yml").write_text(yaml.safe_dump(hosts))
         words = "{{ ansible_user }}@{{ ansible_host }} {{ ansible_port }} {{ authority }}"
         tell = {"ansible.builtin.debug": {"msg": words}}
@@ -201,10 +203,11 @@ def test_it_is_ordered_once_and_stands_in_the_inventory(desk):
 
 
 @on_each_core
-def test_a_user_and_a_port_that_came_later_stay(desk):
+@pytest.mark.parametrize("of_the_group", [False, True], ids=["of the host", "of its group"])
+def test_a_user_and_a_port_that_came_later_stay(desk, of_the_group):
     desk.run()
     with sshd_greeting() as moved:
-        desk.said = {"ansible_user": "face-admin", "ansible_port": moved}
+        desk.said, desk.of_the_group = {"ansible_user": "face-admin", "ansible_port": moved}, of_the_group
         for _ in range(2):
             told = desk.run(ssh_port=None)
             assert (told["cloud"], told["ports"]) == ({"face-server": "face-admin@127.0.0.1"}, {"face-server": moved})

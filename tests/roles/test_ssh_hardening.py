@@ -255,21 +255,23 @@ def test_without_sftp(host):
 
 def test_who_is_taken_off_gets_in_no_more(host):
     colleague, other = (make_key(host.home / name, kind) for name, kind in (("colleague", "rsa"), ("other", "ed25519")))
+    own = (host.home / "key.pub").read_text()
     # Before there is an administrator, too.
     assert host.play("--check").error == ""
     host.add_user(ADMIN)
-    # As versions without a part of its own did it, around somebody's own key and without a last line's end.
-    foreign = f'from="192.0.2.0/24" {other.strip()}'
-    host.sh(f"printf '%s' '{colleague}{foreign}' >> ~{ADMIN}/.ssh/authorized_keys")
+    # As versions without a part of its own did it: no comment, somebody's own key between, no end of the last line.
+    bare, foreign = " ".join(own.split()[:2]), f'from="192.0.2.0/24" {other.strip()}'
+    host.sh(f"printf '%s' '{bare}\n{foreign}\n{colleague.strip()}' >> ~{ADMIN}/.ssh/authorized_keys")
 
     assert host.play(public_keys=[colleague]).error == ""
     assert host.play(public_keys=[colleague]).stats["box"]["changed"] == 0
     keys = host.sh(f"cat ~{ADMIN}/.ssh/authorized_keys")
-    own = (host.home / "key.pub").read_text()
     assert [keys.count(each.split()[1]) for each in (own, colleague, other)] == [1, 1, 1]
     assert signs_in(host, "colleague")
 
-    assert host.play().error == ""
+    told = host.play()
+    assert told.error == ""
+    assert f"{colleague.split(maxsplit=2)[2].strip()} may log in to box no more" in told.output
     assert not signs_in(host, "colleague")
     assert host.gets_in(ADMIN, command="sudo -n true")
     assert foreign in host.sh(f"cat ~{ADMIN}/.ssh/authorized_keys").splitlines()

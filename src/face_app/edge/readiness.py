@@ -66,10 +66,12 @@ def readiness(outbox: Outbox, sender: Sender, pulse: Pulse | None = None) -> Rea
     # Nobody is late at the start: a deploy during an outage is a good one.
     late = min(oldest, math.inf if stored_age is None else stored_age, state.running) > outbox.late_after
     waits = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}"
-    fault = pulse.held if pulse else ""
+    held = pulse.held if pulse else ""
+    # What fills while nothing can leave is emptied by the cloud's return, and by nothing that is done here.
+    fault = held if state.up or not state.elected else ""
     if not fault and (state.failure or (state.elected and not state.connected)):
         fault = waits
-    problem = fault or (waits if late else "")
+    problem = held or fault or (waits if late else "")
     if pulse and pulse.age > pulse.most and not pulse.held:
         problem = f"no frame for {pulse.age:.0f} s: look at the camera"
     return Readiness(

@@ -106,7 +106,7 @@ def test_a_cloud_that_is_away_is_no_fault_of_this_machine():
         assert broken.fault == broken.problem != ""
 
 
-def test_a_camera_that_is_off_is_no_fault_of_this_machine_and_a_full_outbox_is():
+def test_a_camera_that_is_off_is_no_fault_of_this_machine_and_an_outbox_that_fills_all_the_same_is():
     pulse = Pulse(most=0.05)
     time.sleep(0.1)
     off = readiness(Waiting(), Sending(), pulse)
@@ -115,6 +115,8 @@ def test_a_camera_that_is_off_is_no_fault_of_this_machine_and_a_full_outbox_is()
     assert readiness(Waiting(1, 1), Sending(failure="no locks"), pulse).fault.endswith("no locks")
     pulse.hold("outbox: full")
     assert readiness(Waiting(), Sending(), pulse).fault == "outbox: full"
+    away = readiness(Waiting(3, 301), Sending(up=False), pulse)
+    assert (away.ready, away.problem, away.fault) == (False, "outbox: full", "")
 
 
 @pytest.mark.parametrize(
