@@ -37,6 +37,10 @@ class OutboxUnavailableError(OutboxError):
     """The outbox cannot be written now. Waiting, or room on the disk, helps."""
 
 
+class OutboxFullError(OutboxUnavailableError):
+    """The faces that wait take all the room that they may."""
+
+
 class OutboxDamagedError(OutboxError):
     """The outbox is not whole. The next start sets it aside and saves what can be read."""
 

@@ -20,6 +20,7 @@ MOLECULE = ROOT / "roles/docker_dns/molecule/default"
 on_second = pytest.mark.skipif(not (SECOND / "ansible-playbook").exists(), reason="the second core is not here")
 NAME, ADDRESS = "only.containers.test", "10.53.0.53"
 FILE = "/etc/docker/daemon.json"
+KEPT = f"{FILE}.before-face-app"
 # As an operator has written it.
 EARLIER = '{"shutdown-timeout": 17,\n   "log-opts": {"max-size": "10m", "tag": "{{.Name}}"}}'
 
@@ -78,7 +79,7 @@ class Engine:
         assert told["rc"] == 2, told["output"]
         assert "\n" not in told["error"]
         assert (self.settings, self.working) == (file, working)
-        assert self.host.ask("ls", f"{FILE}.before").returncode != 0
+        assert self.host.ask("ls", KEPT).returncode != 0
         return str(told["error"])
 
     @property
@@ -230,7 +231,7 @@ def test_an_edit_by_hand_that_the_engine_has_not_read_is_left_to_its_author(engi
 @pytest.mark.host
 def test_what_a_run_that_was_cut_off_has_written_is_read_in_the_next(engine):
     since = engine.working
-    engine.host.run("cp", "--preserve", FILE, f"{FILE}.before")
+    engine.host.run("cp", "--preserve", FILE, KEPT)
     engine.host.write(FILE, json.dumps(json.loads(EARLIER) | {"dns": [ADDRESS], "live-restore": True}))
     assert not engine.resolves()
     told = engine.role()
@@ -238,32 +239,33 @@ def test_what_a_run_that_was_cut_off_has_written_is_read_in_the_next(engine):
     assert engine.resolves()
     assert engine.working == since
     assert json.loads(engine.settings)["dns"] == [ADDRESS]
-    assert engine.host.ask("ls", f"{FILE}.before").returncode != 0
+    assert engine.host.ask("ls", KEPT).returncode != 0
     assert engine.role()["changed"] == 0
 
 
 @pytest.mark.host
 def test_what_a_run_that_was_cut_off_has_written_goes_also_where_nobody_asks_for_it_any_more(engine):
     file, since = engine.settings, engine.working
-    engine.host.run("cp", "--preserve", FILE, f"{FILE}.before")
+    engine.host.run("cp", "--preserve", FILE, KEPT)
     engine.host.write(FILE, json.dumps(json.loads(file) | {"storage-driver": "nonesuch"}))
     told = engine.role()
     assert told["rc"] == 0, told["output"]
     assert (engine.settings, engine.working) == (file, since)
-    assert engine.host.ask("ls", f"{FILE}.before").returncode != 0
+    assert engine.host.ask("ls", KEPT).returncode != 0
     assert engine.role()["changed"] == 0
 
 
 @pytest.mark.host
 def test_an_engine_that_died_of_what_a_run_that_was_cut_off_has_written(engine):
     role = [{"ansible.builtin.include_role": {"name": "docker_engine"}}]
-    engine.host.run("cp", "--preserve", FILE, f"{FILE}.before")
+    engine.host.run("cp", "--preserve", FILE, KEPT)
     engine.host.write(FILE, json.dumps(json.loads(engine.settings) | {"storage-driver": "nonesuch"}))
     engine.host.ask("systemctl", "restart", "docker")
     told = engine.play(role)
     assert told["rc"] == 2, told["output"]
-    assert f"{FILE}.before is what it had before the run of docker_dns that was cut off: move it back" in told["error"]
-    engine.host.run("mv", f"{FILE}.before", FILE)
+    cure = told["error"].rpartition(" goes by ")[2]
+    assert cure == f"mv {KEPT} {FILE}"
+    engine.host.run(*cure.split())
     engine.host.run("systemctl", "reset-failed", "docker")
     told = engine.play(role)
     assert told["rc"] == 0, told["output"]

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from face_app.edge import figures
-from face_app.errors import OutboxUnavailableError
+from face_app.errors import OutboxFullError, OutboxUnavailableError
 from face_app.settings import OutboxFile
 
 log = logging.getLogger(__name__)
@@ -41,13 +41,14 @@ class Budget:
         """See whether there is room for `faces` new faces of `size` bytes in all.
 
         Raises:
-            OutboxUnavailableError: There is none, and the rule is to stop.
+            OutboxFullError: The faces that wait take all that they may, and the rule is to stop.
+            OutboxUnavailableError: The disk has none, and the rule is to stop.
         """
         if self._rule != "stop":
             return
         needed = size // PAGE + PAGES_A_FACE * faces
         if self._used(connection) + needed > self._most:
-            raise OutboxUnavailableError(
+            raise OutboxFullError(
                 f"outbox {self._path} is full ({self._most * PAGE >> 20} MiB): see why faces wait, "
                 "raise outbox.max_bytes, or set outbox.when_full to drop some"
             )

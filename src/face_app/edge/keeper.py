@@ -9,7 +9,7 @@ from face_app.edge.capture import Seen
 from face_app.edge.outbox import Outbox
 from face_app.edge.photograph import photograph
 from face_app.edge.readiness import Pulse
-from face_app.errors import OutboxUnavailableError
+from face_app.errors import OutboxFullError, OutboxUnavailableError
 from face_app.settings import EdgeSettings
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Keeper:
             try:
                 self._outbox.add(faces, seen.visits)
             except OutboxUnavailableError as error:
-                self._pulse.hold(str(error))
+                self._pulse.hold(str(error), full=isinstance(error, OutboxFullError))
                 log.warning("%s. %s are held, no frame is taken; trying again in %.0f s", error, held, pause)
                 if self._stop.wait(pause):
                     raise

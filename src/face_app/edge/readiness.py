@@ -24,12 +24,14 @@ class Pulse:
 
     Attributes:
         held: Why no frame is taken; empty while frames are.
+        full: Whether that is because of the faces that wait.
         looked: Frames that were dealt with to the end.
     """
 
     def __init__(self, most: float) -> None:
         self.most = most
         self.held = ""
+        self.full = False
         self.looked = 0
         self._last = time.monotonic()
 
@@ -42,9 +44,9 @@ class Pulse:
         """The frame that came was looked at, and its faces are kept."""
         self.looked += 1
 
-    def hold(self, reason: str) -> None:
+    def hold(self, reason: str, *, full: bool = False) -> None:
         """No frame is taken, for the outbox does not take faces."""
-        self.held = reason
+        self.held, self.full = reason, full
 
     @property
     def age(self) -> float:
@@ -67,8 +69,9 @@ def readiness(outbox: Outbox, sender: Sender, pulse: Pulse | None = None) -> Rea
     late = min(oldest, math.inf if stored_age is None else stored_age, state.running) > outbox.late_after
     waits = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}"
     held = pulse.held if pulse else ""
-    # What fills while nothing can leave is emptied by the cloud's return, and by nothing that is done here.
-    fault = held if state.up or not state.elected else ""
+    # What fills while nothing can leave is emptied by the cloud's return, and by nothing that is done here. Of the
+    # processes of one outbox only the one that sends knows whether anything can.
+    fault = "" if pulse and pulse.full and not state.up else held
     if not fault and (state.failure or (state.elected and not state.connected)):
         fault = waits
     problem = held or fault or (waits if late else "")

@@ -131,6 +131,7 @@ def test_a_full_outbox_holds_them_and_they_are_committed_once(keeper, outbox, fu
     holding = threading.Thread(target=lambda: kept.append(one.keep(Seen((shot(1), shot(2)), (visit(1),)))))
     holding.start()
     wait_until(lambda: "is full" in pulse.held)
+    assert pulse.full
     time.sleep(0.2)
     assert (kept, outbox.tally().waiting, visits(outbox)) == ([], len(full), [])
     now = datetime.now(timezone.utc)

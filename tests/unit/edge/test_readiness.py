@@ -115,8 +115,12 @@ def test_a_camera_that_is_off_is_no_fault_of_this_machine_and_an_outbox_that_fil
     assert readiness(Waiting(1, 1), Sending(failure="no locks"), pulse).fault.endswith("no locks")
     pulse.hold("outbox: full")
     assert readiness(Waiting(), Sending(), pulse).fault == "outbox: full"
-    away = readiness(Waiting(3, 301), Sending(up=False), pulse)
-    assert (away.ready, away.problem, away.fault) == (False, "outbox: full", "")
+    assert readiness(Waiting(), Sending(up=False), pulse).fault == "outbox: full"
+    pulse.hold("outbox: full", full=True)
+    assert readiness(Waiting(), Sending(), pulse).fault == "outbox: full"
+    for sending in (Sending(up=False), Sending(elected=False, connected=False, up=False)):
+        away = readiness(Waiting(3, 301), sending, pulse)
+        assert (away.ready, away.problem, away.fault) == (False, "outbox: full", "")
 
 
 @pytest.mark.parametrize(
