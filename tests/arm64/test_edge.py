@@ -76,6 +76,7 @@ def inventory(folder: Path) -> Path:
         # Nobody else's image goes; old ones of ours do at the end.
         "images_keep": 1000,
         "certificates_metrics_directory": f"{host}/metrics",
+        "container_versions_directory": f"{host}/containers",
         "edge_broker_edge": EDGE,
         "edge_broker_cloud_address": "{{ face_app_cloud_address }}",
         "edge_broker_directory": f"{host}/edge_broker",
