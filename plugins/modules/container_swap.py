@@ -38,7 +38,7 @@ options:
   itself:
     description:
       - What to ask in its place where the container stays as it is; the same where it is empty.
-      - A new one has to answer this too, and I(health) only where the old one did, or where there was no old one.
+      - A new one is asked this in place of I(health) where the old one answered this with 0, and I(health) not.
     type: list
     elements: str
     default: []

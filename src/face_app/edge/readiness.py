@@ -75,7 +75,7 @@ def readiness(outbox: Outbox, sender: Sender, pulse: Pulse | None = None) -> Rea
     if not fault and (state.failure or (state.elected and not state.connected)):
         fault = waits
     problem = held or fault or (waits if late else "")
-    if pulse and pulse.age > pulse.most and not pulse.held:
+    if pulse and pulse.age > pulse.most and not held:
         problem = f"no frame for {pulse.age:.0f} s: look at the camera"
     return Readiness(
         ready=not problem,
