@@ -8,7 +8,7 @@ from types import FrameType
 def main() -> None:
     """Be able to end first, then load the rest: that takes a second, and process 1 of a container ignores SIGTERM."""
     signal.signal(signal.SIGTERM, _end)
-    from face_app.cli import main as run  # noqa: PLC0415
+    from face_app.cli.app import main as run  # noqa: PLC0415
 
     run()
 

@@ -10,9 +10,9 @@ from subprocess import DEVNULL, PIPE, Popen
 
 from bench.payloads import fill
 from bench.raw_chain import edge_client
-from face_app.metrics import ask
-from face_app.settings import Metrics
-from face_app.wire import load_receipts
+from face_app.common.health_server import ask
+from face_app.common.settings import Metrics
+from face_app.common.wire import load_receipts
 from services.chain import EDGE
 from services.processes import process
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from face_app.edge.face import NewFace
-from face_app.edge.image import Encoded
-from face_app.edge.outbox import Outbox
-from face_app.metadata import write_metadata
-from face_app.settings import OutboxFile
-from face_app.wire import FaceId
+from face_app.common.metadata import write_metadata
+from face_app.common.settings import OutboxFile
+from face_app.common.wire import FaceId
+from face_app.edge.outbox.outbox import Outbox
+from face_app.edge.outbox.records import Encoded, NewFace
 from services.new_faces import new_face
 
 CAMERA = "bench"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.metadata import read_image
+from face_app.common.metadata import read_image
 from services.chain import EDGE, Broker, Chain, chain
 from services.clips import face_clip, photo
 from services.seaweedfs import seaweedfs

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from face_app.wire import face_of_key
+from face_app.common.wire import face_of_key
 from services.clips import photo
 
 ROOT = Path(__file__).parents[2]

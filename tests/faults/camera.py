@@ -14,15 +14,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from face_app.edge import figures
-from face_app.edge.face import NewFace
-from face_app.edge.outbox import Outbox
-from face_app.edge.sender import Sender
-from face_app.edge.stop import stop_on_signals
-from face_app.errors import OutboxUnavailableError
-from face_app.metadata import FaceMetadata
-from face_app.settings import EdgeSettings, load
-from face_app.wire import FaceId, Receipt
+from face_app.common.errors import OutboxUnavailableError
+from face_app.common.metadata import FaceMetadata
+from face_app.common.settings import EdgeSettings, load
+from face_app.common.wire import FaceId, Receipt
+from face_app.edge import metrics
+from face_app.edge.commands.stop import stop_on_signals
+from face_app.edge.outbox.outbox import Outbox
+from face_app.edge.outbox.records import NewFace
+from face_app.edge.uplink.sender import Sender
 from services.new_faces import new_face
 
 
@@ -91,7 +91,7 @@ def main() -> None:
                 sender.wake()
                 break
             sender.check()
-            log.write(f"resent {os.getpid()} {int(figures.RESENT._value.get())}")
+            log.write(f"resent {os.getpid()} {int(metrics.RESENT._value.get())}")
             due = max(due + len(new) / options.rate, time.monotonic() - 1)
             stop.wait(max(0.0, due - time.monotonic()))
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
-from face_app.wire import FaceTopic, object_key
+from face_app.common.wire import FaceTopic, object_key
 from faults.outcome import Outcome, outcome
 from faults.world import world
 from services.faces import drawn_face

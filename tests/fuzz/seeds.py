@@ -7,7 +7,7 @@ import zlib
 
 from PIL import Image
 
-from face_app.metadata import write_metadata
+from face_app.common.metadata import write_metadata
 from services.faces import drawn_face, picture
 
 FACE = drawn_face()

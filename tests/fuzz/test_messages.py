@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from face_app.cloud.stores.directory import DirectoryStore
-from face_app.errors import MessageError
-from face_app.metadata import write_metadata
-from face_app.wire import SEED_TOPIC, FaceId, FaceTopic
+from face_app.common.errors import MessageError
+from face_app.common.metadata import write_metadata
+from face_app.common.wire import SEED_TOPIC, FaceId, FaceTopic
 from fuzz.mutate import mutated
 from fuzz.promises import judged
 from fuzz.seeds import FACE, corpus, story

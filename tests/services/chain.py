@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from face_app.cloud import bucket
+from face_app.cloud.bucket import bucket
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.metadata import read_image
-from face_app.settings import Store
+from face_app.common.metadata import read_image
+from face_app.common.settings import Store
 from services.authority import Authority
 from services.brokers import Broker, configure_cloud_broker, configure_edge_broker, configure_forwarder
 from services.ports import free_ports

@@ -11,8 +11,8 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from face_app.metadata import FaceMetadata, read_image
-from face_app.wire import FaceTopic, Receipt, dump_receipts, object_key, receipts_topic
+from face_app.common.metadata import FaceMetadata, read_image
+from face_app.common.wire import FaceTopic, Receipt, dump_receipts, object_key, receipts_topic
 from services.mosquitto import Mosquitto
 
 

@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 
 from PIL import Image, ImageDraw
 
-from face_app.metadata import FaceMetadata, write_metadata
-from face_app.wire import FaceId, FaceTopic, object_key
+from face_app.common.metadata import FaceMetadata, write_metadata
+from face_app.common.wire import FaceId, FaceTopic, object_key
 
 TAKEN = datetime(2026, 11, 22, 18, 30, 1, 123456, tzinfo=timezone.utc)
 

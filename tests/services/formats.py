@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from face_app.edge.outbox_file import APPLICATION
+from face_app.edge.outbox.schema import APPLICATION
 
 FORMAT_1 = """
 CREATE TABLE outbox (id TEXT NOT NULL, sequence INTEGER NOT NULL);

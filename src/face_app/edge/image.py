@@ -1,8 +1,9 @@
 """Pictures and boxes, as every stage of the edge passes them on."""
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+import os
+from typing import TypeAlias
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -11,19 +12,6 @@ Image: TypeAlias = npt.NDArray[np.uint8]
 
 Box: TypeAlias = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the frame."""
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A picture as a file.
-
-    Attributes:
-        data: JPEG or PNG.
-        suffix: Which of them.
-    """
-
-    data: bytes
-    suffix: Literal["jpg", "png"]
 
 
 def clamp(box: Box, width: int, height: int) -> Box:
@@ -49,3 +37,14 @@ def overlap(one: Box, other: Box) -> float:
 def area(box: Box) -> float:
     """Square pixels of a box."""
     return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def set_up_opencv() -> None:
+    """Set OpenCV up, before the first capture is opened.
+
+    One thread: two made each frame slower on two cores. Silent: what it and FFmpeg have to say about a broken file is
+    many lines; ours is one.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    cv2.setNumThreads(1)

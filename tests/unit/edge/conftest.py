@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from face_app.edge import opencv
+from face_app.edge.image import set_up_opencv
 from services.clips import face_clip, visits_clip
 from services.cloud import cloud as connected_cloud
 from services.mosquitto import mosquitto
@@ -15,7 +15,7 @@ from services.mosquitto import mosquitto
 
 @pytest.fixture(scope="session", autouse=True)
 def as_the_programs_run_it():
-    opencv.set_up()
+    set_up_opencv()
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from typing import Any
 
 import cv2
 
-from face_app import settings
-from face_app.edge import opencv
-from face_app.edge.sources.choose import choose_source
+from face_app.common import settings
+from face_app.edge.image import set_up_opencv
 from face_app.edge.sources.device import Device
+from face_app.edge.sources.open_source import open_source
 from vm.guest import camera
 from vm.guest.program import Capture, capture
 
@@ -25,9 +25,9 @@ Report = dict[str, Any]
 
 def frames() -> Report:
     """Take frames from the source itself, which tells when it took them."""
-    opencv.set_up()
+    set_up_opencv()
     with camera.plugged():
-        source = choose_source(settings.Camera(source="/dev/video0"), threading.Event())
+        source = open_source(settings.Camera(source="/dev/video0"), threading.Event())
         before = time.time()
         with source:
             taken = list(islice(source, 20))
@@ -56,7 +56,7 @@ def _granted(**wanted: Any) -> Report:
     """Open it so; give what the driver says while it is open, the shape of a frame, and the log."""
     log = io.StringIO()
     logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(message)s", force=True)
-    with choose_source(settings.Camera(source="/dev/video0", **wanted), threading.Event()) as source:
+    with open_source(settings.Camera(source="/dev/video0", **wanted), threading.Event()) as source:
         (frame,) = islice(source, 1)
         driver = camera.state()
     return {"driver": driver, "shape": frame.image.shape, "log": log.getvalue().splitlines()}

@@ -5,15 +5,15 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from face_app import settings
-from face_app.cloud import bucket
-from face_app.cloud.audit.books import Books, open_books
 from face_app.cloud.audit.content import THREADS, wrong_contents
-from face_app.cloud.audit.listing import Listing, Shelf, sort_keys
+from face_app.cloud.audit.ledgers import LedgerIndex, open_ledger_index
+from face_app.cloud.audit.listing import BucketIndex, Listing, sort_keys
 from face_app.cloud.audit.outbox import OutboxAudit
 from face_app.cloud.audit.report import AuditReport, EdgeReport, OutboxReport
 from face_app.cloud.audit.scope import Scope
-from face_app.ledger import EdgeLedger
+from face_app.cloud.bucket import bucket
+from face_app.common import settings
+from face_app.common.ledger_file import EdgeLedger
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +39,11 @@ def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, c
         StoreError: The bucket cannot be listed, or an object cannot be read.
         SettingsError: The credentials file cannot be read.
     """
-    books = open_books(ledgers, scope)
+    books = open_ledger_index(ledgers, scope)
     keys = (key for prefix in scope.prefixes for key in bucket.keys(store, prefix))
     listing = sort_keys(_told(keys, "keys listed"))
     outboxes = {
-        outbox: OutboxAudit(outbox, listing.shelves.get(outbox) or Shelf(), books.outboxes.get(outbox), scope)
+        outbox: OutboxAudit(outbox, listing.shelves.get(outbox) or BucketIndex(), books.outboxes.get(outbox), scope)
         for outbox in sorted(listing.shelves.keys() | books.outboxes.keys())
     }
     wrong, read = {}, 0
@@ -83,7 +83,7 @@ def _by_edge(reports: list[OutboxReport]) -> Iterator[EdgeReport]:
 
 
 def _not_judged(
-    reports: list[OutboxReport], books: Books, listing: Listing, scope: Scope, *, content: bool
+    reports: list[OutboxReport], books: LedgerIndex, listing: Listing, scope: Scope, *, content: bool
 ) -> Iterator[str]:
     if not reports:
         yield "any face: there is none; are bucket, edge and times right?"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from face_app.cloud.audit.scope import hour_of
-from face_app.wire import FaceId, face_of_key
+from face_app.common.wire import FaceId, face_of_key
 
 ERASED = "erased/"
 """An empty object under this prefix and the key of a face says that the face was erased on request."""
@@ -14,7 +14,7 @@ BARE_IMAGES = "test/seed/"
 
 
 @dataclass(frozen=True)
-class Shelf:
+class BucketIndex:
     """What the bucket holds of one outbox, by sequence.
 
     Attributes:
@@ -49,7 +49,7 @@ class Listing:
         foreign: Keys that are none of ours.
     """
 
-    shelves: dict[str, Shelf]
+    shelves: dict[str, BucketIndex]
     quarantine: Counter[str]
     bare_images: int
     foreign: tuple[str, ...]
@@ -57,14 +57,14 @@ class Listing:
 
 def sort_keys(keys: Iterable[str]) -> Listing:
     """Sort the keys of a bucket."""
-    shelves: dict[str, Shelf] = {}
+    shelves: dict[str, BucketIndex] = {}
     quarantine: Counter[str] = Counter()
     bare_images, foreign = 0, []
     for key in keys:
         if face := _face(key):
-            shelves.setdefault(face.outbox, Shelf()).add(face.sequence, key)
+            shelves.setdefault(face.outbox, BucketIndex()).add(face.sequence, key)
         elif key.startswith(ERASED) and (face := _face(key.removeprefix(ERASED))):
-            shelves.setdefault(face.outbox, Shelf()).erased[face.sequence] = key.removeprefix(ERASED)
+            shelves.setdefault(face.outbox, BucketIndex()).erased[face.sequence] = key.removeprefix(ERASED)
         elif key.startswith(QUARANTINE) and key.count("/") == 2:
             quarantine[key.split("/")[1]] += 1
         elif key.startswith(BARE_IMAGES):

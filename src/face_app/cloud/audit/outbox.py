@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from face_app.cloud.audit.books import Book
-from face_app.cloud.audit.listing import Shelf
+from face_app.cloud.audit.ledgers import OutboxLedger
+from face_app.cloud.audit.listing import BucketIndex
 from face_app.cloud.audit.report import OutboxReport, Wrong
 from face_app.cloud.audit.scope import Scope
 from face_app.cloud.audit.spans import Span, holes, joined
@@ -13,7 +13,7 @@ from face_app.cloud.audit.spans import Span, holes, joined
 class OutboxAudit:
     """Holds what the bucket has against what the ledgers know."""
 
-    def __init__(self, outbox: str, shelf: Shelf, book: Book | None, scope: Scope) -> None:
+    def __init__(self, outbox: str, shelf: BucketIndex, book: OutboxLedger | None, scope: Scope) -> None:
         """Put both side by side.
 
         Args:
@@ -88,7 +88,7 @@ class OutboxAudit:
             wrong=tuple(self._wrong(wrong)),
             duplicates=tuple(self._duplicates()),
             unknown=tuple(faults["unknown"]),
-            revenants=tuple(faults["revenants"]),
+            reappeared_after_erasure=tuple(faults["revenants"]),
         )
 
     def _in_scope(self, number: int) -> bool:

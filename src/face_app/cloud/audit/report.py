@@ -62,7 +62,7 @@ class OutboxReport:
     wrong: tuple[Wrong, ...]
     duplicates: tuple[tuple[str, ...], ...]
     unknown: tuple[str, ...]
-    revenants: tuple[str, ...]
+    reappeared_after_erasure: tuple[str, ...]
 
     @property
     def faults(self) -> dict[str, int]:
@@ -73,7 +73,7 @@ class OutboxReport:
             "wrong": len(self.wrong),
             "duplicated": len(self.duplicates),
             "unknown to the ledger": len(self.unknown),
-            "erased but there": len(self.revenants),
+            "erased but there": len(self.reappeared_after_erasure),
         }
 
     def document(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class OutboxReport:
             "wrong": [{"key": each.key, "why": each.why} for each in self.wrong],
             "duplicates": [list(keys) for keys in self.duplicates],
             "unknown": list(self.unknown),
-            "erased_but_there": list(self.revenants),
+            "erased_but_there": list(self.reappeared_after_erasure),
             "faults": self.faults,
         }
 

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from face_app.errors import SettingsError
-from face_app.ledger import LedgerEntry
-from face_app.wire import NAME
+from face_app.common.errors import SettingsError
+from face_app.common.ledger_file import LedgerEntry
+from face_app.common.wire import NAME
 
 HOUR = timedelta(hours=1)
 

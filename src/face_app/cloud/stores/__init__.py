@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from face_app import settings
 from face_app.cloud.stores.store import Store
-from face_app.errors import SettingsError
+from face_app.common import settings
+from face_app.common.errors import SettingsError
 
 
 def open_store(store: settings.Store, *, connections: int = 16) -> Store:

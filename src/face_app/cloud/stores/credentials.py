@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from face_app.errors import SettingsError
+from face_app.common.errors import SettingsError
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from face_app.cloud.stores.files import opened, read_file, subfolder, write_file
+from face_app.cloud.stores.open_folder import opened, read_file, subfolder, write_file
 from face_app.cloud.stores.store import Outcome, Stored, safe_parts
-from face_app.errors import StoreError
+from face_app.common.errors import StoreError
 
 INCOMING = ".incoming"
 """Files on their way. A kill can leave some; an hour later nobody works on them any more."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from face_app.cloud.stores.credentials import read_credentials
-from face_app.settings import Store
+from face_app.common.settings import Store
 
 try:
     import obstore

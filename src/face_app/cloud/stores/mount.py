@@ -1,16 +1,17 @@
 """The write-up's way: a bucket mounted by s3fs, each object confirmed through the S3 API."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from face_app.cloud.stores.files import opened, subfolder, write_file
-from face_app.cloud.stores.mount_entry import mount_of
+from face_app.cloud.stores.open_folder import opened, subfolder, write_file
 from face_app.cloud.stores.probe import Probe
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.cloud.stores.store import Stored, safe_parts
-from face_app.errors import StoreError
+from face_app.common.errors import StoreError
 
 KIND = "fuse.s3fs"
 
@@ -79,3 +80,52 @@ class MountStore:
                 f"mount {self._path}: {error.strerror}; see the log of s3fs, whose passwd_file and url must open "
                 f"{self._bucket.where}"
             ) from error
+
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass(frozen=True)
+class MountEntry:
+    """One line of ``/proc/self/mountinfo``, see proc_pid_mountinfo(5).
+
+    Attributes:
+        id: Number of the mount, as in ``/proc/self/fdinfo``.
+        device: ``major:minor``.
+        point: Where it is mounted.
+        kind: File system type, such as ``fuse.s3fs``.
+        read_only: Whether writing is shut off.
+    """
+
+    id: int
+    device: str
+    point: str
+    kind: str
+    read_only: bool
+
+
+def mount_of(descriptor: int) -> MountEntry | None:
+    """Find the mount of an open folder; None where it is not mounted any more.
+
+    Reads from the kernel alone. Asking the folder itself (`fstat`) would ask s3fs, and hang with it.
+    """
+    facts = dict(line.split(":", 1) for line in _lines(f"/proc/self/fdinfo/{descriptor}"))
+    number = int(facts["mnt_id"])
+    return next((entry for line in _lines("/proc/self/mountinfo") if (entry := _entry(line)).id == number), None)
+
+
+def _lines(file: str) -> list[str]:
+    return Path(file).read_text(errors="surrogateescape").splitlines()
+
+
+def _entry(line: str) -> MountEntry:
+    mount, _, rest = line.partition(" - ")
+    number, _parent, device, _root, point, options = mount.split()[:6]
+    kind, _source, more_options = rest.split(" ", 2)
+    return MountEntry(
+        id=int(number),
+        device=device,
+        point=_OCTAL.sub(lambda match: chr(int(match[1], 8)), point),
+        kind=kind,
+        read_only="ro" in {*options.split(","), *more_options.split(",")},
+    )

@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from face_app.errors import StoreError
+from face_app.common.errors import StoreError
 
 DEADLINE = 5.0
 """Seconds a mount may take; statvfs does not touch S3, so a working s3fs answers within milliseconds."""

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.cloud.stores.s3_client import error_code, error_status
 from face_app.cloud.stores.store import Stored, safe_parts
-from face_app.errors import StoreError
+from face_app.common.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class S3Store:
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
         """Keep bytes under a key; see `Store.put`."""
         content_type = _TYPES.get(safe_parts(key)[-1].rpartition(".")[2], "application/octet-stream")
-        with self._bucket.explained():
+        with self._bucket.translate_errors():
             if self._put_new(key, data, sha256, content_type):
                 return Stored("created")
             held = self._bucket.holds(key, data, sha256)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from face_app import settings
 from face_app.cloud.stores.fast_client import INSTALLED, fast_client
-from face_app.cloud.stores.s3_client import connect, error_code, error_status, explained
-from face_app.errors import StoreError
+from face_app.cloud.stores.s3_client import connect, error_code, error_status, translate_errors
+from face_app.common import settings
+from face_app.common.errors import StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -57,9 +57,9 @@ class S3Bucket:
         self.client = connect(store, store.endpoint, connections=connections)
         self._fast = fast_client(store, connections=connections) if INSTALLED else None
 
-    def explained(self) -> AbstractContextManager[None]:
+    def translate_errors(self) -> AbstractContextManager[None]:
         """Turn errors of boto3 into a `StoreError`."""
-        return explained(self.where, self._settings)
+        return translate_errors(self.where, self._settings)
 
     def stranger(self) -> "S3Client":
         """A client that asks as somebody without a key does."""
@@ -105,7 +105,7 @@ class S3Bucket:
         """
         if self._fast and (known := self._fast.head(key)):
             return ObjectSummary(*known)
-        with self.explained():
+        with self.translate_errors():
             try:
                 answer = self.client.head_object(Bucket=self.name, Key=key)
             except ClientError as error:
@@ -120,7 +120,7 @@ class S3Bucket:
         Raises:
             StoreError: No answer, or a refusal.
         """
-        with self.explained():
+        with self.translate_errors():
             try:
                 return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
             except ClientError as error:
@@ -152,7 +152,7 @@ class S3Bucket:
         Raises:
             StoreError: It is not, or it does not.
         """
-        with self.explained():
+        with self.translate_errors():
             self.client.list_objects_v2(Bucket=self.name, MaxKeys=1)
 
     def exists(self) -> bool:
@@ -161,7 +161,7 @@ class S3Bucket:
         Raises:
             StoreError: No answer, or a refusal.
         """
-        with self.explained():
+        with self.translate_errors():
             try:
                 self.client.list_objects_v2(Bucket=self.name, MaxKeys=1)
             except self.client.exceptions.NoSuchBucket:
@@ -177,7 +177,7 @@ class S3Bucket:
         # Only AWS wants its region repeated; IBM takes this place for a storage class.
         region, elsewhere = self._settings.region, self._settings.endpoint
         location: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        with self.explained():
+        with self.translate_errors():
             try:
                 self.client.create_bucket(Bucket=self.name, **({} if elsewhere or region == "us-east-1" else location))
             except self.client.exceptions.BucketAlreadyOwnedByYou:
@@ -189,7 +189,7 @@ class S3Bucket:
         Raises:
             StoreError: No answer, or a refusal.
         """
-        with self.explained():
+        with self.translate_errors():
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
                 yield from (each["Key"] for each in page.get("Contents", []) if not each["Key"].endswith("/"))
 

@@ -17,8 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from face_app.cloud.stores.credentials import read_credentials
-from face_app.errors import StoreError
-from face_app.settings import Store
+from face_app.common.errors import StoreError
+from face_app.common.settings import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -76,7 +76,7 @@ def _add_md5(params: dict[str, Any], **_: object) -> None:
 
 
 @contextmanager
-def explained(where: str, store: Store) -> Iterator[None]:
+def translate_errors(where: str, store: Store) -> Iterator[None]:
     """Turn errors of boto3 into a `StoreError` of one line that says what to look at.
 
     Args:

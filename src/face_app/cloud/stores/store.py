@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from face_app.errors import MessageError
+from face_app.common.errors import MessageError
 
 Outcome = Literal["created", "already", "repaired"]
 

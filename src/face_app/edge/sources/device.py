@@ -8,13 +8,13 @@ from pathlib import Path
 
 import cv2
 
-from face_app import settings
-from face_app.edge.sources import nvidia
-from face_app.edge.sources.capture import LiveCapture
+from face_app.common import settings
+from face_app.common.errors import SourceError
+from face_app.edge.sources import jetson
+from face_app.edge.sources.decoder import LiveCapture
 from face_app.edge.sources.gstreamer import pipeline
 from face_app.edge.sources.live import Live
 from face_app.edge.sources.videocapture import VideoCapture
-from face_app.errors import SourceError
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def device(path: Path, camera: settings.Camera, stop: threading.Event) -> Live:
         SourceError: A Jetson's decoder is asked for, and GStreamer cannot be used.
     """
     if camera.decoder == "nvidia" and camera.pixel_format == "mjpg":
-        open_pipeline = pipeline(str(path), nvidia.mjpg(camera), camera, stop, {"device": str(path)})
+        open_pipeline = pipeline(str(path), jetson.mjpg(camera), camera, stop, {"device": str(path)})
 
         def connect() -> LiveCapture:
             _check(path)
@@ -56,7 +56,7 @@ def device(path: Path, camera: settings.Camera, stop: threading.Event) -> Live:
                 # After a silence it may be our own last reader: OpenCV comes back from one after 10 s only.
                 raise SourceError(f"{path}: gives no video; is another program using it, or is it not a camera?")
             ask(capture, camera)
-            tell_granted(str(path), capture, camera)
+            log_granted_format(str(path), capture, camera)
             return Device(capture)
 
     return Live(str(path), camera, stop, connect)
@@ -83,7 +83,7 @@ def ask(capture: cv2.VideoCapture, camera: settings.Camera) -> None:
         capture.set(cv2.CAP_PROP_FPS, camera.fps)
 
 
-def tell_granted(name: str, capture: cv2.VideoCapture, camera: settings.Camera) -> None:
+def log_granted_format(name: str, capture: cv2.VideoCapture, camera: settings.Camera) -> None:
     """Log what the camera gives, and warn where something else was asked for; 5 % of the rate is nothing else."""
     width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     fps = capture.get(cv2.CAP_PROP_FPS)

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from face_app import settings
+from face_app.common import settings
+from face_app.common.errors import SourceError
 from face_app.edge.sources.frame import Frame
 from face_app.edge.sources.picture import Picture
 from face_app.edge.sources.pixels import Pixels
-from face_app.edge.sources.player import Player, Reel
+from face_app.edge.sources.player import Clip, Player
 from face_app.edge.sources.schedule import Schedule
 from face_app.edge.sources.video import Video
-from face_app.errors import SourceError
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Files:
         self._schedule = Schedule()
         self._player = Player(stop, self._schedule, Pixels(str(path)), fast=camera.pace == "fast")
         self._files: list[Path] = []
-        self._reel: Reel | None = None
+        self._reel: Clip | None = None
 
     @property
     def count(self) -> int:
@@ -124,5 +124,5 @@ class Files:
         log.warning("left out: %s", error)
 
 
-def _open(file: Path, *, loop: bool) -> Reel:
+def _open(file: Path, *, loop: bool) -> Clip:
     return Picture(file, loop=loop) if file.suffix.lower() in PICTURES else Video(file)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from face_app import settings
-from face_app.edge.sources.capture import Decoded
-from face_app.errors import SourceError
+from face_app.common import settings
+from face_app.common.errors import SourceError
+from face_app.edge.sources.decoder import Decoded
 
 SINK = "videoconvert ! video/x-raw,format=BGRx ! appsink name=frames drop=true max-buffers=1 sync=false"
 """Ends every pipeline. BGRx is what a Jetson's nvvidconv gives: there nothing is converted before a frame is wanted."""

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from face_app import settings
-from face_app.edge.backoff import pauses
-from face_app.edge.sources.capture import LiveCapture
+from face_app.common import settings
+from face_app.common.backoff import pauses
+from face_app.common.errors import SourceError
+from face_app.edge.sources.decoder import LiveCapture
 from face_app.edge.sources.frame import Frame
 from face_app.edge.sources.pixels import Pixels
-from face_app.edge.sources.reader import Reader, Taken
+from face_app.edge.sources.reader import LatestFrame, Reader
 from face_app.edge.sources.schedule import Schedule
-from face_app.errors import SourceError
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Live:
                 log.warning("%s; trying again in %.0f s", error, pause)
                 self._stop.wait(pause)
 
-    def _shots(self) -> Iterator[Taken]:
+    def _shots(self) -> Iterator[LatestFrame]:
         """Open once, and give what comes.
 
         Raises:

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import cv2
 
-from face_app.edge.sources.capture import Decoded
-from face_app.errors import SourceError
+from face_app.common.errors import SourceError
+from face_app.edge.sources.decoder import Decoded
 
 SHOWN = 2.0
 """Seconds for which a picture is shown that comes again and again."""
 
 
 class Picture:
-    """One picture, without a rate of its own: a `player.Reel` of one frame."""
+    """One picture, without a rate of its own: a `player.Clip` of one frame."""
 
     length = 1
     at = 0.0

@@ -5,9 +5,9 @@ import logging
 import cv2
 import numpy as np
 
-from face_app.edge.figures import BAD
 from face_app.edge.image import Image
-from face_app.edge.sources.capture import Decoded
+from face_app.edge.metrics import BAD
+from face_app.edge.sources.decoder import Decoded
 
 log = logging.getLogger(__name__)
 

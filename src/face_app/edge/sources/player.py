@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Protocol
 
-from face_app.edge.figures import SKIPPED
-from face_app.edge.sources.capture import Capture
+from face_app.edge.metrics import SKIPPED
+from face_app.edge.sources.decoder import Capture
 from face_app.edge.sources.frame import Frame
 from face_app.edge.sources.pixels import Pixels
 from face_app.edge.sources.schedule import Schedule
@@ -17,7 +17,7 @@ APART = 2.0
 file stands by itself."""
 
 
-class Reel(Capture, Protocol):
+class Clip(Capture, Protocol):
     """What one file holds.
 
     Attributes:
@@ -53,7 +53,7 @@ class Player:
         self._elapsed = 0.0
         self._next = 0.0
 
-    def play(self, reel: Reel) -> Iterator[Frame]:
+    def play(self, reel: Clip) -> Iterator[Frame]:
         """Give the frames of one reel, at its own rate or as fast as they are read.
 
         Raises:

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from face_app.edge.figures import MISSED, SKIPPED
+from face_app.common.errors import SourceError
 from face_app.edge.image import Image
-from face_app.edge.sources.capture import LiveCapture
+from face_app.edge.metrics import MISSED, SKIPPED
+from face_app.edge.sources.decoder import LiveCapture
 from face_app.edge.sources.pixels import Pixels
 from face_app.edge.sources.schedule import Schedule
-from face_app.errors import SourceError
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Taken:
+class LatestFrame:
     """One frame as it was read.
 
     Attributes:
@@ -53,7 +53,7 @@ class Reader(threading.Thread):
         self._pixels = pixels
         self.broken = False
         self._closed = False
-        self._newest: Taken | None = None
+        self._newest: LatestFrame | None = None
         self._end: SourceError | None = None
         self._news = threading.Condition()
 
@@ -100,10 +100,10 @@ class Reader(threading.Thread):
         with self._news:
             if self._newest:
                 MISSED.inc()
-            self._newest = Taken(image, self.count, captured_at, at)
+            self._newest = LatestFrame(image, self.count, captured_at, at)
             self._news.notify()
 
-    def take(self, timeout: float) -> Taken | None:
+    def take(self, timeout: float) -> LatestFrame | None:
         """Wait at most `timeout` seconds for a frame that was not taken before.
 
         Raises:

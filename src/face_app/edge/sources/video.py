@@ -5,16 +5,16 @@ from pathlib import Path
 
 import cv2
 
-from face_app.edge.sources.capture import Decoded
+from face_app.common.errors import SourceError
+from face_app.edge.sources.decoder import Decoded
 from face_app.edge.sources.videocapture import VideoCapture, open_ffmpeg
-from face_app.errors import SourceError
 
 USUAL_RATE = 25.0
 """Frames per second of a video that does not tell its own, or tells nonsense."""
 
 
 class Video:
-    """A video file, read by OpenCV's FFmpeg: a `player.Reel`."""
+    """A video file, read by OpenCV's FFmpeg: a `player.Clip`."""
 
     alone = False
 

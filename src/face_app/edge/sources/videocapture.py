@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import cv2
 
-from face_app.edge.figures import BAD
-from face_app.edge.sources.capture import Decoded
+from face_app.edge.metrics import BAD
+from face_app.edge.sources.decoder import Decoded
 
 ATTEMPTS = 50
 PATIENCE = 1.0

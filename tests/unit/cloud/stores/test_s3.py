@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from face_app.cloud.stores import fast_client, open_store
-from face_app.errors import StoreError
-from face_app.settings import Store
+from face_app.common.errors import StoreError
+from face_app.common.settings import Store
 from services.faces import drawn_face
 from services.ports import free_port
 

@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from face_app import settings
-from face_app.edge import opencv
-from face_app.edge.sources.device import Device, ask, tell_granted
+from face_app.common import settings
+from face_app.edge.image import set_up_opencv
+from face_app.edge.sources.device import Device, ask, log_granted_format
 from services.clips import write_clip
 
-opencv.set_up()
+set_up_opencv()
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_what_is_granted_is_one_line(capture, caplog, asked, line):
     caplog.set_level(logging.INFO)
     camera = settings.Camera(**asked)
     ask(capture, camera)  # a clip grants nothing
-    tell_granted("camera", capture, camera)
+    log_granted_format("camera", capture, camera)
     (record,) = caplog.records
     assert f"{record.levelname}: {record.message}".startswith(line)
     assert "asked" in line or "asked" not in record.message

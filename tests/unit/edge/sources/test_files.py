@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from face_app import settings
-from face_app.edge import opencv
-from face_app.edge.figures import SKIPPED
-from face_app.edge.sources.choose import choose_source
+from face_app.common import settings
+from face_app.common.errors import SourceError
+from face_app.edge.image import set_up_opencv
+from face_app.edge.metrics import SKIPPED
+from face_app.edge.sources.open_source import open_source
 from face_app.edge.sources.player import APART
-from face_app.errors import SourceError
 from services.clips import RATE, write_clip
 
-opencv.set_up()
+set_up_opencv()
 
 
 def shades(*values):
@@ -30,7 +30,7 @@ def shade(frame):
 
 def frames(path, *, stop=None, **camera):
     camera = {"pace": "fast", **camera}
-    with choose_source(settings.Camera(source=str(path), **camera), stop or threading.Event()) as source:
+    with open_source(settings.Camera(source=str(path), **camera), stop or threading.Event()) as source:
         yield from source
 
 
@@ -49,7 +49,7 @@ def test_a_clip_gives_every_frame_on_its_own_clock(clip):
 
 
 def test_the_length_is_known(clip):
-    with choose_source(settings.Camera(source=str(clip)), threading.Event()) as source:
+    with open_source(settings.Camera(source=str(clip)), threading.Event()) as source:
         assert source.length == 10
         assert not source.live
 
@@ -74,7 +74,7 @@ def test_a_slow_program_loses_no_frame_and_does_not_hurry_afterwards(clip):
 @pytest.mark.parametrize("pace", ["fast", "source"])
 def test_frames_that_nobody_wants_are_counted_and_left_out(clip, pace):
     before = SKIPPED._value.get()
-    with choose_source(settings.Camera(source=str(clip), pace=pace), threading.Event()) as source:
+    with open_source(settings.Camera(source=str(clip), pace=pace), threading.Event()) as source:
         source.interval = 3 / RATE
         frames = list(source)
         assert source.interval == 3 / RATE
@@ -87,7 +87,7 @@ def test_frames_that_nobody_wants_are_counted_and_left_out(clip, pace):
 
 def test_the_interval_may_be_changed_on_the_way(clip):
     indexes = []
-    with choose_source(settings.Camera(source=str(clip), pace="fast"), threading.Event()) as source:
+    with open_source(settings.Camera(source=str(clip), pace="fast"), threading.Event()) as source:
         for frame in source:
             indexes.append(frame.index)
             source.interval = 0.0 if frame.index >= 6 else 3 / RATE

@@ -10,16 +10,16 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from face_app import settings
-from face_app.edge import opencv
-from face_app.edge.figures import SKIPPED
-from face_app.edge.sources import nvidia
-from face_app.edge.sources.choose import choose_source
+from face_app.common import settings
+from face_app.common.errors import SourceError
+from face_app.edge.image import set_up_opencv
+from face_app.edge.metrics import SKIPPED
+from face_app.edge.sources import jetson
 from face_app.edge.sources.gstreamer import elements, pipeline
-from face_app.errors import SourceError
+from face_app.edge.sources.open_source import open_source
 from services.gstreamer import link_bindings
 
-opencv.set_up()
+set_up_opencv()
 
 CANNOT = link_bindings()
 needs_gstreamer = pytest.mark.skipif(bool(CANNOT), reason=CANNOT)
@@ -27,7 +27,7 @@ LIVE = "gst:videotestsrc is-live=true ! video/x-raw,width=162,height=120,framera
 
 
 def source(address, stop, **camera):
-    return choose_source(settings.Camera(source=address, **{"reopen_max": 0.2, "read_timeout": 5, **camera}), stop)
+    return open_source(settings.Camera(source=address, **{"reopen_max": 0.2, "read_timeout": 5, **camera}), stop)
 
 
 @needs_gstreamer
@@ -149,13 +149,13 @@ def test_a_pipeline_is_named_without_its_properties(description, name):
 
 def test_what_a_jetson_is_asked_for():
     asked = settings.Camera(width=1920, height=1080, fps=29.97, pixel_format="mjpg")
-    assert nvidia.csi(1, settings.Camera()) == (
+    assert jetson.csi_pipeline(1, settings.Camera()) == (
         "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM),format=NV12,width=1280,height=720,framerate=30/1 "
         "! nvvidconv ! video/x-raw,format=BGRx"
     )
-    assert ",width=1920,height=1080,framerate=2997/100 !" in nvidia.csi(0, asked)
-    assert nvidia.mjpg(asked).startswith("v4l2src name=camera ! image/jpeg,width=1920,height=1080,framerate=2997/100 !")
-    assert nvidia.mjpg(settings.Camera()).startswith("v4l2src name=camera ! image/jpeg ! nvv4l2decoder mjpeg=1 !")
+    assert ",width=1920,height=1080,framerate=2997/100 !" in jetson.csi_pipeline(0, asked)
+    assert jetson.mjpg(asked).startswith("v4l2src name=camera ! image/jpeg,width=1920,height=1080,framerate=2997/100 !")
+    assert jetson.mjpg(settings.Camera()).startswith("v4l2src name=camera ! image/jpeg ! nvv4l2decoder mjpeg=1 !")
 
 
 STAND_INS = {
@@ -168,15 +168,15 @@ STAND_INS = {
 
 
 def stand_in(description):
-    for jetson, ours in STAND_INS.items():
-        description = description.replace(jetson, ours)
+    for element, substitute in STAND_INS.items():
+        description = description.replace(element, substitute)
     return description
 
 
 @needs_gstreamer
 def test_the_shape_of_the_csi_pipeline_is_right(stop):
     camera = settings.Camera(width=320, height=240, fps=29.97)
-    capture = pipeline("csi://0", stand_in(nvidia.csi(0, camera)), camera, stop)()
+    capture = pipeline("csi://0", stand_in(jetson.csi_pipeline(0, camera)), camera, stop)()
     assert capture.grab()
     assert capture.retrieve().shape == (240, 320, 4)
     capture.release()

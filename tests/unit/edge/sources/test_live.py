@@ -14,24 +14,24 @@ import cv2
 import numpy as np
 import pytest
 
-from face_app import settings
-from face_app.edge import opencv
-from face_app.edge.figures import BAD, MISSED, SKIPPED
-from face_app.edge.sources.choose import choose_source
+from face_app.common import settings
+from face_app.common.errors import SourceError
+from face_app.edge.image import set_up_opencv
+from face_app.edge.metrics import BAD, MISSED, SKIPPED
 from face_app.edge.sources.live import LEAVE, Live
+from face_app.edge.sources.open_source import open_source
 from face_app.edge.sources.videocapture import VideoCapture, open_ffmpeg
-from face_app.errors import SourceError
 from faults.clocks import build_clock
 from services.mjpeg_camera import jpeg, mjpeg_camera
 from services.ports import free_port
 
-opencv.set_up()
+set_up_opencv()
 
 DETAILED = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))[1].tobytes()
 
 
 def source(address, stop, **camera):
-    return choose_source(settings.Camera(source=address, **{"reopen_max": 0.2, "read_timeout": 5, **camera}), stop)
+    return open_source(settings.Camera(source=address, **{"reopen_max": 0.2, "read_timeout": 5, **camera}), stop)
 
 
 def test_frames_of_a_stream(stop):
@@ -237,7 +237,7 @@ from face_app import settings
 from face_app.edge import opencv
 from face_app.edge.sources.choose import choose_source
 
-opencv.set_up()
+set_up_opencv()
 with choose_source(settings.Camera(source=sys.argv[1]), threading.Event()) as camera:
     for frame in islice(camera, 40):
         print(frame.captured_at.timestamp(), frame.elapsed)

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from face_app.edge import opencv
-from face_app.edge.figures import BAD
+from face_app.edge.image import set_up_opencv
+from face_app.edge.metrics import BAD
 from face_app.edge.sources.pixels import Pixels
 from face_app.edge.sources.video import Video
 
-opencv.set_up()
+set_up_opencv()
 
 SCENE = cv2.normalize(
     cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (320, 400, 3), np.uint8), (0, 0), 3),

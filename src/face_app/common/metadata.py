@@ -1,0 +1,220 @@
+"""The story inside the file: EXIF that any tool can read, and how it gets in and out.
+
+Standard tags are used where one exists (CIPA DC-008, Exif 2.32); the rest is one JSON document in
+UserComment. The pixels are never encoded again: the EXIF block is put into the encoded file as it is.
+"""
+
+import io
+import json
+import threading
+import zlib
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from face_app.common.errors import MessageError
+from face_app.common.image_container import PNG, read_exif, take_apart
+from face_app.common.wire import FaceId
+
+SCHEMA = 1
+Why = Literal["first", "again", "better", "final", "verify"]
+
+# Pillow's own limit warns or raises by a global; ours is an argument, checked before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+LARGE = 4_000_000
+"""Pixels. Larger images are decoded one at a time: what all workers may need for them together is unbounded."""
+_one_large = threading.Lock()
+
+_COMMENT = b"ASCII\x00\x00\x00"
+_TAGS = {
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.DateTimeOriginal,
+    ExifTags.Base.SubsecTimeOriginal,
+    ExifTags.Base.ImageUniqueID,
+    ExifTags.Base.UserComment,
+}
+_PNG_HEADER = 33  # signature, then the IHDR chunk of fixed size
+
+
+@dataclass(frozen=True)
+class FaceMetadata:
+    """What is known about one face.
+
+    Attributes:
+        id: Which face.
+        edge: The box that saw it.
+        camera: The camera that saw it.
+        captured_at: When its frame was taken (aware).
+        track: Number of the visit this shot belongs to, per camera and run.
+        frame_size: Width and height of the whole frame, pixels.
+        box: x1, y1, x2, y2 of the face in the frame, pixels.
+        landmarks: Right eye, left eye, nose, right and left mouth corner as x, y in the frame, or empty.
+        detector: Name of the detector.
+        score: The detector's confidence, 0 to 1.
+        shot_score: How good a picture this is, 0 to 1.
+        shot_terms: What `shot_score` is made of.
+        why: Why this shot was taken.
+        chosen_from: Looks at this face that it was the best of; 1 in files of programs that did not choose.
+        clock_synchronised: Whether the clock was set by a time server; None where that is not known.
+    """
+
+    id: FaceId
+    edge: str
+    camera: str
+    captured_at: datetime
+    track: int
+    frame_size: tuple[int, int]
+    box: tuple[int, int, int, int]
+    landmarks: tuple[tuple[float, float], ...]
+    detector: str
+    score: float
+    shot_score: float
+    shot_terms: dict[str, float]
+    why: Why
+    clock_synchronised: bool | None
+    chosen_from: int = 1
+
+    def document(self) -> dict[str, Any]:
+        """The part that has no standard tag, as plain JSON values."""
+        rest = asdict(self)
+        for tagged in ("id", "edge", "camera", "captured_at"):
+            del rest[tagged]
+        return {"schema": SCHEMA, "sequence": self.id.sequence, **rest}
+
+
+def write_metadata(image: bytes, metadata: FaceMetadata) -> bytes:
+    """Put the metadata into an encoded JPEG or PNG; the pixels stay as they are."""
+    exif = _exif(metadata).tobytes()
+    if image.startswith(PNG):
+        body = b"eXIf" + exif.removeprefix(b"Exif\x00\x00")
+        chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+        return image[:_PNG_HEADER] + chunk + image[_PNG_HEADER:]
+    return image[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + image[2:]
+
+
+def _exif(metadata: FaceMetadata) -> Image.Exif:
+    base, detail = ExifTags.Base, ExifTags.IFD.Exif
+    taken = metadata.captured_at.astimezone(timezone.utc)
+    comment = json.dumps(metadata.document(), separators=(",", ":"))
+    exif = Image.Exif()
+    exif[base.Make] = metadata.edge
+    exif[base.Model] = metadata.camera
+    exif.get_ifd(detail).update(
+        {
+            base.DateTimeOriginal: taken.strftime("%Y:%m:%d %H:%M:%S"),
+            base.OffsetTime: "+00:00",
+            base.OffsetTimeOriginal: "+00:00",
+            base.SubsecTimeOriginal: f"{taken.microsecond:06d}",
+            base.ImageUniqueID: str(metadata.id),
+            base.UserComment: _COMMENT + comment.encode("ascii"),
+        }
+    )
+    return exif
+
+
+@dataclass(frozen=True)
+class FaceImage:
+    """An image that was decoded to its last pixel.
+
+    Attributes:
+        suffix: ``jpg`` or ``png``.
+        size: Width and height, pixels.
+        metadata: The story inside, or None for a bare image such as the write-up's.
+    """
+
+    suffix: str
+    size: tuple[int, int]
+    metadata: FaceMetadata | None
+
+
+def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
+    """Check that a payload is one whole JPEG or PNG and read its metadata.
+
+    Args:
+        payload: The bytes as they arrived.
+        max_pixels: Refuse more than this before anything is decoded.
+
+    Raises:
+        MessageError: With the reason ``empty``, ``not-an-image``, ``too-many-pixels``, ``too-many-scans``,
+            ``bad-metadata`` or ``unknown-schema``.
+        MemoryError: This machine is short of memory; nothing is known about the image.
+        OSError: This machine fails in another way; nothing is known about the image.
+    """
+    if not payload:
+        raise MessageError("empty", "the message has no payload")
+    parts = take_apart(payload)
+    return FaceImage(parts.suffix, _decoded_size(parts.pixels, max_pixels), _metadata(parts.exif))
+
+
+def _decoded_size(pixels: bytes, most: int) -> tuple[int, int]:
+    try:
+        with Image.open(io.BytesIO(pixels), formats=("JPEG", "PNG")) as image:
+            count = image.width * image.height
+            if count > most:
+                raise MessageError("too-many-pixels", f"{image.width}x{image.height} > {most}")
+            with _one_large if count > LARGE else nullcontext():
+                image.load()
+            return int(image.width), int(image.height)
+    except (MessageError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        # Its own words name an address in memory: another verdict for each copy of the message.
+        raise MessageError("not-an-image", "a file that Pillow cannot identify") from error
+    except Exception as error:
+        # Pillow's own OSErrors carry no errno. One that does tells of this machine, as a MemoryError does.
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise MessageError("not-an-image", f"{type(error).__name__}: {str(error)!r:.150}") from error
+
+
+def _metadata(exif: bytes) -> FaceMetadata | None:
+    base = ExifTags.Base
+    tags = read_exif(exif, _TAGS)
+    if base.ImageUniqueID not in tags or base.UserComment not in tags:
+        return None
+    try:
+        document = json.loads(tags[base.UserComment].removeprefix(_COMMENT))
+        if document["schema"] != SCHEMA:
+            cure = "upgrade the cloud, then `face-app retry` at the edge sends it again"
+            raise MessageError("unknown-schema", f"{document['schema']!r:.20}, this program reads {SCHEMA}; {cure}")
+        when = f"{_text(tags[base.DateTimeOriginal])}.{_text(tags[base.SubsecTimeOriginal])}"
+        metadata = FaceMetadata(
+            id=FaceId.parse(_text(tags[base.ImageUniqueID])),
+            edge=_text(tags[base.Make]),
+            camera=_text(tags[base.Model]),
+            captured_at=datetime.strptime(when, "%Y:%m:%d %H:%M:%S.%f").replace(tzinfo=timezone.utc),
+            track=int(document["track"]),
+            frame_size=_whole(document["frame_size"], 2),
+            box=_whole(document["box"], 4),
+            landmarks=tuple((float(x), float(y)) for x, y in document["landmarks"]),
+            detector=str(document["detector"]),
+            score=float(document["score"]),
+            shot_score=float(document["shot_score"]),
+            shot_terms={str(name): float(term) for name, term in document["shot_terms"].items()},
+            why=document["why"],
+            clock_synchronised=document["clock_synchronised"],
+            chosen_from=int(document.get("chosen_from", 1)),
+        )
+        if metadata.id.sequence != document["sequence"]:
+            raise ValueError(f"id {metadata.id} is not of sequence {document['sequence']!r:.40}")
+    except MessageError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise MessageError("bad-metadata", f"{error!r}"[:200]) from error
+    return metadata
+
+
+def _text(tag: bytes) -> str:
+    return tag.removesuffix(b"\x00").decode("ascii")
+
+
+def _whole(values: list[int], count: int) -> Any:
+    numbers = tuple(int(value) for value in values)
+    if len(numbers) != count:
+        raise ValueError(f"{values} has not {count} numbers")
+    return numbers

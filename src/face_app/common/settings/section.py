@@ -1,0 +1,50 @@
+"""What sections are made of: types with a range, and what both programs have."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from face_app.common.wire import NAME
+
+Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Section(BaseModel):
+    """Refuses what it does not know, and does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Broker(Section):
+    """How to reach the broker. A password is read from a file, never from a setting."""
+
+    host: str = Field("localhost", min_length=1, description="Name or address of the broker.")
+    port: Port = Field(1883, description="1883 in clear text, 8883 with TLS.")
+    keepalive: int = Field(15, ge=5, le=3600, description="Seconds; decides how soon a dead link is noticed.")
+    username: str | None = Field(None, description="User name, where the broker asks for one.")
+    password_file: Path | None = Field(None, description="File whose first line is the password.")
+    ca_file: Path | None = Field(None, description="Trust this CA; turns TLS on.")
+    cert_file: Path | None = Field(None, description="Our certificate.")
+    key_file: Path | None = Field(None, description="Our private key.")
+
+    @model_validator(mode="after")
+    def _whole_identity(self) -> "Broker":
+        if bool(self.cert_file) != bool(self.key_file):
+            raise ValueError("cert_file and key_file belong together: set both or neither")
+        if self.cert_file and not self.ca_file:
+            raise ValueError("cert_file without ca_file: set ca_file to the CA of the broker")
+        if self.password_file and not self.username:
+            raise ValueError("password_file without username: set username")
+        return self
+
+
+class Metrics(Section):
+    """Where a program tells how it is: /metrics for Prometheus, /ready for the health check."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Port | None = Field(None, description="Port to listen on; unset: no listener.")

@@ -1,0 +1,100 @@
+"""`face-app verify`: one known picture goes the way of a face."""
+
+import io
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+
+from PIL import Image, ImageDraw, ImageFont
+
+from face_app.common.errors import NotVerifiedError
+from face_app.common.metadata import FaceMetadata
+from face_app.common.settings import EdgeSettings
+from face_app.edge.clock import clock_synchronised
+from face_app.edge.commands.stop import stop_on_signals
+from face_app.edge.outbox.outbox import Outbox
+from face_app.edge.outbox.records import EncodedImage, NewFace
+from face_app.edge.uplink.sender import Sender
+
+CAMERA = "verify"
+CARD = (320, 200)
+LOOK_SECONDS = 0.05
+"""Between two looks at the card's state; another process may be the one that sends."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A picture that arrived.
+
+    Attributes:
+        id: Of the face that it pretends to be.
+        key: Name of its object.
+        sha256: Hex digest of its file.
+        latency_ms: From the commit to the receipt.
+    """
+
+    id: str
+    key: str
+    sha256: str
+    latency_ms: float
+
+
+def run(settings: EdgeSettings, *, wait: float) -> Probe:
+    """Put a test card in and wait for its receipt.
+
+    Args:
+        settings: Of the edge.
+        wait: Most seconds until it must be there.
+
+    Raises:
+        OutboxError: The outbox cannot be opened or written.
+        NotVerifiedError: It did not arrive, or was refused. The card itself is not lost: it goes on waiting.
+    """
+    now = datetime.now(timezone.utc)
+    with (
+        stop_on_signals() as stop,
+        Outbox(settings.outbox) as outbox,
+        Sender(settings, outbox) as sender,
+    ):
+        outbox.add([_card(settings, now)])
+        sender.wake()
+        deadline = time.monotonic() + wait
+        while outbox.tally().waiting and time.monotonic() < deadline and not stop.wait(LOOK_SECONDS):
+            pass
+        (face,) = outbox.faces()
+        obstacle = sender.state.obstacle
+    if face.state == "refused":
+        raise NotVerifiedError(f"the cloud refused the test card {face.id}: {face.reason}")
+    if face.state != "stored" or face.settled_at is None:
+        end = "had not arrived when a signal came" if stop.is_set() else f"did not arrive within {wait:.0f} s"
+        raise NotVerifiedError(f"the test card {face.id} {end}, and waits: {obstacle}")
+    return Probe(str(face.id), face.key, face.sha256, round((face.settled_at - face.captured_at) * 1000, 1))
+
+
+def _card(settings: EdgeSettings, now: datetime) -> NewFace:
+    """Draw a card that tells what it is, for whoever finds it in the bucket."""
+    picture = Image.new("RGB", CARD, "white")
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((4, 4, CARD[0] - 5, CARD[1] - 5), outline="black", width=2)
+    text = f"face-app verify\n{settings.edge}\n{now:%Y-%m-%d}\n{now:%H:%M:%S.%f} UTC"
+    draw.multiline_text((20, 20), text, "black", ImageFont.load_default(size=24), spacing=12)
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=settings.crop.quality)
+    describe = partial(
+        FaceMetadata,
+        edge=settings.edge,
+        camera=CAMERA,
+        captured_at=now,
+        track=0,
+        frame_size=CARD,
+        box=(0, 0, *CARD),
+        landmarks=(),
+        detector="verify",
+        score=1.0,
+        shot_score=1.0,
+        shot_terms={},
+        why="verify",
+        clock_synchronised=clock_synchronised(),
+    )
+    return NewFace(EncodedImage(file.getvalue(), "jpg"), describe)

@@ -1,0 +1,1 @@
+"""Health, published status, Home Assistant."""

@@ -1,0 +1,1 @@
+"""The outbox: faces wait on disk until a receipt deletes their pixels."""

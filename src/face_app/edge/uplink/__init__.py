@@ -1,0 +1,1 @@
+"""The uplink: sends waiting faces and applies receipts."""

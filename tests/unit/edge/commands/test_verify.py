@@ -1,0 +1,50 @@
+"""A test card arrives, or the reason is told."""
+
+import hashlib
+import os
+import signal
+import threading
+from dataclasses import replace
+
+import pytest
+
+from face_app.common.errors import NotVerifiedError
+from face_app.common.metadata import read_image
+from face_app.common.settings import EdgeSettings
+from face_app.edge.commands import verify
+from services.cloud import stored
+from services.ports import free_port
+
+
+def settings(path, port):
+    return EdgeSettings(edge="jetson", outbox={"path": path}, broker={"host": "127.0.0.1", "port": port})
+
+
+def test_a_card_arrives(path, broker, cloud):
+    probe = verify.run(settings(path, broker.port), wait=20)
+    (face,) = cloud.wait_for(1)
+    assert probe.id == str(face.metadata.id)
+    assert probe.sha256 == hashlib.sha256(face.payload).hexdigest()
+    assert probe.key == stored(face).key
+    assert probe.key.startswith("jetson/verify/")
+    assert 0 < probe.latency_ms < 20_000
+    assert face.metadata.why == "verify"
+    assert read_image(face.payload, max_pixels=10**6).size == face.metadata.frame_size
+
+
+def test_a_card_that_does_not_arrive(path):
+    port = free_port()
+    with pytest.raises(NotVerifiedError, match=f"did not arrive within 1 s, and waits: broker 127.0.0.1:{port} is not"):
+        verify.run(settings(path, port), wait=1)
+
+
+def test_a_signal_is_told_from_a_time_out(path):
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(NotVerifiedError, match="had not arrived when a signal came, and waits: broker"):
+        verify.run(settings(path, free_port()), wait=60)
+
+
+def test_a_card_that_is_refused(path, broker, cloud):
+    cloud.answer = lambda face: replace(stored(face), result="refused", reason="foreign-topic")
+    with pytest.raises(NotVerifiedError, match=r"refused the test card .*: foreign-topic"):
+        verify.run(settings(path, broker.port), wait=20)
