@@ -11,7 +11,7 @@ from face_app.common.metadata import write_metadata
 from face_app.common.settings import OutboxFile
 from face_app.common.wire import FaceId
 from face_app.edge.outbox.outbox import Outbox
-from face_app.edge.outbox.records import Encoded, NewFace
+from face_app.edge.outbox.records import EncodedImage, NewFace
 from services.new_faces import new_face
 
 CAMERA = "bench"
@@ -28,7 +28,7 @@ def picture() -> bytes:
 
 def face() -> NewFace:
     """A face that is not committed yet."""
-    return replace(new_face(CAMERA), image=Encoded(picture(), "jpg"))
+    return replace(new_face(CAMERA), image=EncodedImage(picture(), "jpg"))
 
 
 def payload(number: int) -> bytes:

@@ -98,8 +98,8 @@ def test_garbage_is_refused_with_its_reason(payload, reason):
 SHORT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
-from face_app.errors import MessageError
-from face_app.metadata import read_image
+from face_app.common.errors import MessageError
+from face_app.common.metadata import read_image
 
 payload = sys.stdin.buffer.read()
 pages = int(Path("/proc/self/statm").read_text().split()[0])

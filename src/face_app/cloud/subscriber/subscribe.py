@@ -1,4 +1,4 @@
-"""The program ``face-app subscribe``: starts the consumer, ends it on a signal or when the broker refuses us."""
+"""Run ``face-app subscribe``: start the consumer, stop it on a signal or a permanent refusal."""
 
 import logging
 import queue
@@ -38,7 +38,7 @@ def run(settings: CloudSettings) -> None:
     A broker or store that is down is waited for; `/ready` says why.
 
     Raises:
-        BrokerError: The broker refuses us for good.
+        BrokerError: the broker refuses the connection permanently.
         SettingsError: A file cannot be read or the metrics' port is taken.
     """
     events: Events = queue.SimpleQueue()
@@ -71,7 +71,7 @@ def _wait(consumer: Consumer, broker: Broker, events: Events) -> None:
             log.info("ending: what is not stored now comes again")
             return
         patience = None
-        consumer.connection.wait(0)
+        consumer.connection.wait_for_outcome(0)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class Posting:
 def posting(port):
     it = Posting(port)
     it.connection.start()
-    assert it.connection.wait(10)
+    assert it.connection.wait_for_outcome(10)
     it.post.start(it.connection)
     try:
         yield it

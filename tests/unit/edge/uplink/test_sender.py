@@ -230,14 +230,14 @@ def test_a_refusal_for_good_is_known(path, tmp_path):
     with mosquitto(["allow_anonymous false"]) as broker, sending(path, broker.port) as (outbox, sender):
         add(outbox, sender, 1)
         until(lambda: sender.state.refusal is not None)
-        assert "refuses us: Not authorized" in sender.state.obstacle
+        assert "refuses the connection: Not authorized" in sender.state.obstacle
         assert outbox.backlog()[0] == 1
 
 
 SENDING = """
 import sys, logging
 from pathlib import Path
-from face_app.settings import EdgeSettings
+from face_app.common.settings import EdgeSettings
 from face_app.edge import send
 logging.basicConfig(level="INFO")
 send.run(EdgeSettings(edge="jetson", outbox={"path": sys.argv[1]}, broker={"host": "127.0.0.1", "port": sys.argv[2]}),
