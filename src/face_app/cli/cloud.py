@@ -62,7 +62,7 @@ def audit(  # noqa: PLR0913
     with open_ledgers(ledger or []) as ledgers:
         report = program.run(settings.store, ledgers, scope, content=content)
     typer.echo(json.dumps(report.document()) if as_json else table(report))
-    if not report.holds:
+    if not report.balanced:
         raise AuditError(report.verdict)
 
 

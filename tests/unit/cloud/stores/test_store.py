@@ -68,9 +68,9 @@ def test_a_plain_folder_needs_no_boto3(tmp_path):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("", "holds no line"),
-        ("no colon\n", "holds no line"),
-        ("other:key:secret\n", "holds no line"),
+        ("", "contains no line"),
+        ("no colon\n", "contains no line"),
+        ("other:key:secret\n", "contains no line"),
         (None, "cannot be read"),
     ],
 )

@@ -318,7 +318,7 @@ def test_receipts_that_the_broker_does_not_take_are_told(folder, tmp_path):
         consuming(broker, folder) as consumer,
     ):
         edge.send(FACE)
-        wait_until(lambda: "does not take receipts on receipts/jetson/s1" in consumer.readiness().problem)
+        wait_until(lambda: "does not accept receipts on receipts/jetson/s1" in consumer.readiness().problem)
         assert "ACL" in consumer.readiness().problem
         assert total(consumer.metrics.receipts_refused) >= 1
         assert kept(folder) == {FACE.key: FACE.payload}
