@@ -63,10 +63,10 @@ def until(brokers, tmp_path):
 def test_a_state_and_a_last_will_stand_in_the_cloud_also_after_an_outage(
     brokers, settings, until, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(status_publisher, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(status_publisher, "POLL_SECONDS", 0.05)
     moment = datetime(2026, 11, 22, tzinfo=timezone.utc)
     with Outbox(settings.outbox) as outbox:
-        with publish_status(settings, outbox, lambda: Health(True, {})) as seen:
+        with publish_status(settings, outbox, lambda: Health(True, True, "", frozenset(), {})) as seen:
             until(lambda state: state["state"] == "online")
             brokers["cloud"].stop()
             for minute in range(10):

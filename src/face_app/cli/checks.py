@@ -10,7 +10,7 @@ import typer
 
 from face_app.cli.options import AsJson, Config
 from face_app.common.errors import FaceAppError, SettingsError
-from face_app.common.health_server import Work, ask
+from face_app.common.health_server import fetch_health
 from face_app.common.log import log_to_stderr
 from face_app.common.settings import CloudSettings, EdgeSettings, HealthSettings, Store, load
 
@@ -62,28 +62,17 @@ def verify(  # noqa: PLR0913
 def health(
     *,
     config: Config = None,
-    proven: Annotated[
-        list[Work] | None, typer.Option(help="Ask only whether it has been seen to do this since its start.")
-    ] = None,
-    itself: Annotated[
-        bool,
-        typer.Option("--itself", help="Pass over what lies elsewhere: a camera that is off, a cloud that is away."),
+    live: Annotated[
+        bool, typer.Option("--live", help="Ignore causes elsewhere: a camera that is off, a cloud that is down.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the running program whether it gets its work done; exit 1 with the reason when it does not.
-
-    A program that has just begun is given time. With --proven it is not: a new version shows with it what it can do.
-    """
-    state = ask(load(HealthSettings, config, {}).metrics)
+    """Check the health of the running program; exit 1 with the reason unless it is ready."""
+    state = fetch_health(load(HealthSettings, config, {}).metrics)
     if as_json:
-        typer.echo(json.dumps(asdict(state)))
-    answered = bool(state.facts)
-    problem = state.fault if itself and answered else state.problem
-    if proven and answered:
-        problem = next((state.unproven[work.value] for work in proven if work.value in state.unproven), "")
-    if problem:
-        raise FaceAppError(problem)
+        typer.echo(json.dumps(state.document()))
+    if not (state.live if live else state.ready):
+        raise FaceAppError(state.reason)
 
 
 def check(*, program: Annotated[Program, typer.Argument()], config: Config = None) -> None:

@@ -17,7 +17,7 @@ from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt
 from face_app.cloud.subscriber.retrying_store import RetryingStore, StoppedError
 from face_app.cloud.subscriber.validate import Decision, Limits, validate
 from face_app.common.errors import StoreError
-from face_app.common.health_server import Health, Work
+from face_app.common.health_server import Capability, Facts, Health
 from face_app.common.mqtt import Connection, Message
 from face_app.common.settings import CloudSettings
 from face_app.common.wire import FACES, Receipt
@@ -105,11 +105,11 @@ class Consumer:
         self._receipts.stop(RECEIPT_SECONDS)
         self.connection.stop()
 
-    def readiness(self) -> Health:
-        """Whether faces get from the broker into the store now."""
-        problem = self.connection.problem or self._store.problem or self._receipts.problem
+    def health(self) -> Health:
+        """Determine whether faces get from the broker into the store."""
+        reason = self.connection.problem or self._store.problem or self._receipts.problem
         age = self._metrics.last_stored_age
-        facts: dict[str, float | int | str | bool | None] = {
+        facts: Facts = {
             "connected": self.connection.connected,
             "subscribed": self.connection.subscribed,
             "stored": total(self._metrics.stored),
@@ -119,13 +119,13 @@ class Consumer:
             "waiting": self._deliveries.qsize(),
             "last_stored_age": None if age is None else round(age, 1),
         }
-        return Health(not problem, facts, problem, fault=problem, unproven=self._unproven())
+        return Health(not reason, not reason, reason, self._capabilities(), facts)
 
-    def _unproven(self) -> dict[str, str]:
-        """Say what nobody has seen this program do yet; where no face comes there is nothing to see."""
+    def _capabilities(self) -> frozenset[Capability]:
+        """List the work that was observed; before the first face arrives there is nothing to observe."""
         metrics = self._metrics
         done = sum(total(counter) for counter in (metrics.stored, metrics.copies, metrics.repaired, metrics.refused))
-        return {Work.OBJECTS.value: "faces come, and none becomes an object"} if self._received and not done else {}
+        return frozenset({Capability.OBJECTS}) if done or not self._received else frozenset()
 
     def _link_changed(self, connected: bool) -> None:
         if not connected:

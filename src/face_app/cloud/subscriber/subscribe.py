@@ -45,7 +45,7 @@ def run(settings: CloudSettings) -> None:
     with _signals(events):
         store = open_store(settings.store, connections=settings.workers + 1)
         consumer = Consumer(settings, store, SubscriberMetrics(REGISTRY), on_link=lambda: events.put(Event.LINK))
-        server = serve(settings.metrics, consumer.readiness)
+        server = serve(settings.metrics, consumer.health)
         consumer.start()
         try:
             _wait(consumer, settings.broker, events)

@@ -16,6 +16,7 @@ from face_app.cloud.subscriber import retrying_store
 from face_app.cloud.subscriber.consumer import Consumer
 from face_app.cloud.subscriber.metrics import SubscriberMetrics, total
 from face_app.common.errors import StoreError
+from face_app.common.health_server import Capability
 from face_app.common.metadata import write_metadata
 from face_app.common.settings import Broker, CloudSettings, Store
 from services.edge import edge as connected_edge
@@ -84,9 +85,9 @@ def check_good_face(broker, edge, store):
     with consuming(broker, store) as consumer:
         edge.send(FACE)
         (receipt,) = edge.wait_for_receipts(1)
-        wait_until(lambda: consumer.readiness().ready)
-        assert consumer.readiness().facts["stored"] == 1
-        assert consumer.readiness().unproven == {}
+        wait_until(lambda: consumer.health().ready)
+        assert consumer.health().facts["stored"] == 1
+        assert consumer.health().capabilities == {Capability.OBJECTS}
     assert (receipt.id, receipt.sha256, receipt.key) == (FACE.metadata.id, FACE.sha256, FACE.key)
     assert (receipt.result, receipt.reason) == ("stored", "")
     assert edge.topics == ["receipts/jetson/s1"]
@@ -138,7 +139,7 @@ def test_copies_that_come_while_the_face_is_being_stored_are_answered_too(broker
     face, slow = drawn_face(), Slow(folder)
     with consuming(broker, folder, kept=slow) as consumer:
         edge.send(face, face, face)
-        wait_until(lambda: slow.puts == 1 and consumer.readiness().facts["waiting"] == 0)
+        wait_until(lambda: slow.puts == 1 and consumer.health().facts["waiting"] == 0)
         time.sleep(0.2)
         assert edge.receipts == []
         slow.go.set()
@@ -166,7 +167,7 @@ def test_a_bad_message_is_quarantined_and_refused_and_the_next_one_is_stored(  #
         (receipt,) = edge.wait_for_receipts(1)
         edge.send(FACE)
         edge.wait_for_receipts(2)
-        wait_until(lambda: consumer.readiness().ready)
+        wait_until(lambda: consumer.health().ready)
         assert consumer.metrics.refused.labels(reason)._value.get() == 1
     assert (receipt.result, receipt.reason, receipt.id, receipt.sha256) == ("refused", reason, face, sha256)
     assert edge.topics[0] == "receipts/jetson/s1"
@@ -202,16 +203,16 @@ def test_a_store_that_fails_and_heals_loses_nothing_and_says_why(broker, edge, t
     store = Store(kind="s3", bucket=bucket_name, endpoint=endpoint, credentials_file=credentials)
     with consuming(broker, store, receive_maximum=5) as consumer:
         edge.send(*faces)
-        wait_until(lambda: "does not answer" in consumer.readiness().problem)
-        assert not consumer.readiness().ready
-        assert consumer.readiness().facts["waiting"] <= 5
-        assert list(consumer.readiness().unproven) == ["objects"]
+        wait_until(lambda: "does not answer" in consumer.health().reason)
+        assert not consumer.health().ready
+        assert consumer.health().facts["waiting"] <= 5
+        assert consumer.health().capabilities == set()
         with moto_s3(tmp_path, port=port):
-            wait_until(lambda: "does not exist" in consumer.readiness().problem, 20)
+            wait_until(lambda: "does not exist" in consumer.health().reason, 20)
             s3 = client(endpoint)
             s3.create_bucket(Bucket=bucket_name)
             edge.wait_for_faces(len(faces))
-            wait_until(lambda: consumer.readiness().ready)
+            wait_until(lambda: consumer.health().ready)
             found = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket_name)["Contents"]]
             assert sorted(found) == sorted(face.key for face in faces)
 
@@ -233,7 +234,7 @@ def test_the_broker_restarts_while_faces_wait_for_the_store(folder, tmp_path):
             slow.go.set()
             brokers.enter_context(mosquitto(lines, port=port, folder=home))
             edge.wait_for_faces(len(faces))
-            assert consumer.readiness().ready
+            assert consumer.health().ready
     assert kept(folder) == {face.key: face.payload for face in faces}
 
 
@@ -266,7 +267,7 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
             wait_until(lambda: total(consumer.metrics.copies) == 1)
             wait_until(lambda: [epoch for _, epoch in acknowledged][-1:] == [consumer.connection.epoch])
             assert (slow.puts, total(consumer.metrics.stored)) == (1, 1)
-            wait_until(lambda: consumer.readiness().ready)
+            wait_until(lambda: consumer.health().ready)
     assert kept(folder) == {FACE.key: FACE.payload}
 
 
@@ -292,8 +293,8 @@ def test_a_connected_subscriber_without_its_subscription_is_not_ready(folder, tm
     rules.write_text(json.dumps({"defaultACLAccess": access}))
     lines = [*OPEN, f"plugin {PLUGIN}", f"plugin_opt_config_file {rules}"]
     with mosquitto(lines) as broker, consuming(broker, folder) as consumer:
-        wait_until(lambda: "refuses the subscription to $share/face-app/face_app/#" in consumer.readiness().problem)
-        state = consumer.readiness()
+        wait_until(lambda: "refuses the subscription to $share/face-app/face_app/#" in consumer.health().reason)
+        state = consumer.health()
         assert (state.ready, state.facts["connected"], state.facts["subscribed"]) == (False, True, False)
 
 
@@ -318,8 +319,8 @@ def test_receipts_that_the_broker_does_not_take_are_told(folder, tmp_path):
         consuming(broker, folder) as consumer,
     ):
         edge.send(FACE)
-        wait_until(lambda: "does not accept receipts on receipts/jetson/s1" in consumer.readiness().problem)
-        assert "ACL" in consumer.readiness().problem
+        wait_until(lambda: "does not accept receipts on receipts/jetson/s1" in consumer.health().reason)
+        assert "ACL" in consumer.health().reason
         assert total(consumer.metrics.receipts_refused) >= 1
         assert kept(folder) == {FACE.key: FACE.payload}
 
@@ -393,7 +394,7 @@ def test_stop_does_not_wait_for_a_store_that_is_down(broker, edge, folder):
 
     with consuming(broker, folder, kept=Down(folder)) as consumer:
         edge.send(FACE)
-        wait_until(lambda: consumer.readiness().problem == "down")
+        wait_until(lambda: consumer.health().reason == "down")
         began = time.monotonic()
     assert time.monotonic() - began < 3
     with consuming(broker, folder):
