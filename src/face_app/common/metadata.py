@@ -1,7 +1,7 @@
-"""The story inside the file: EXIF that any tool can read, and how it gets in and out.
+"""Write and read the metadata of a face: EXIF inside its image file.
 
-Standard tags are used where one exists (CIPA DC-008, Exif 2.32); the rest is one JSON document in
-UserComment. The pixels are never encoded again: the EXIF block is put into the encoded file as it is.
+Standard tags are used where one exists (CIPA DC-008, Exif 2.32). The rest is one JSON document in UserComment.
+The EXIF block is inserted into the encoded file, so pixels are never encoded twice.
 """
 
 import io
@@ -16,17 +16,17 @@ from typing import Any, Literal
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from face_app.common.errors import MessageError
-from face_app.common.image_container import PNG, read_exif, take_apart
+from face_app.common.image_container import PNG, read_exif, split_image
 from face_app.common.wire import FaceId
 
 SCHEMA = 1
 Why = Literal["first", "again", "better", "final", "verify"]
 
-# Pillow's own limit warns or raises by a global; ours is an argument, checked before anything is decoded.
+# Pillow's own limit is a global. `read_image` checks its argument before it decodes.
 Image.MAX_IMAGE_PIXELS = None
 
 LARGE = 4_000_000
-"""Pixels. Larger images are decoded one at a time: what all workers may need for them together is unbounded."""
+"""Pixels. Larger images are decoded one at a time, to bound the memory of all workers."""
 _one_large = threading.Lock()
 
 _COMMENT = b"ASCII\x00\x00\x00"
@@ -43,23 +43,23 @@ _PNG_HEADER = 33  # signature, then the IHDR chunk of fixed size
 
 @dataclass(frozen=True)
 class FaceMetadata:
-    """What is known about one face.
+    """Metadata of one face.
 
     Attributes:
-        edge: The box that saw it.
-        camera: The camera that saw it.
-        captured_at: When its frame was taken (aware).
-        track: Number of the visit this shot belongs to, per camera and run.
+        edge: Name of the edge.
+        camera: Name of the camera.
+        captured_at: Time of its frame (aware).
+        track: Number of its visit, per camera and run.
         frame_size: Width and height of the whole frame, pixels.
         box: x1, y1, x2, y2 of the face in the frame, pixels.
         landmarks: Right eye, left eye, nose, right and left mouth corner as x, y in the frame, or empty.
         detector: Name of the detector.
         score: The detector's confidence, 0 to 1.
-        shot_score: How good a picture this is, 0 to 1.
-        shot_terms: What `shot_score` is made of.
-        why: Why this shot was taken.
-        chosen_from: Looks at this face that it was the best of; 1 in files of programs that did not choose.
-        clock_synchronised: Whether the clock was set by a time server; None where that is not known.
+        shot_score: Quality of the picture, 0 to 1.
+        shot_terms: Terms of `shot_score` by name, 0 to 1 each.
+        why: Reason for this shot.
+        chosen_from: Detections that this shot is the best of; 1 in files of early versions.
+        clock_synchronised: True when a time server had set the clock; None when unknown.
     """
 
     edge: str
@@ -78,7 +78,7 @@ class FaceMetadata:
     chosen_from: int = 1
 
     def document(self, face_id: FaceId) -> dict[str, Any]:
-        """Return the part that has no standard tag, as plain JSON values."""
+        """Return the part without standard tags, as plain JSON values."""
         rest = asdict(self)
         for tagged in ("edge", "camera", "captured_at"):
             del rest[tagged]
@@ -86,7 +86,7 @@ class FaceMetadata:
 
 
 def write_metadata(image: bytes, face_id: FaceId, metadata: FaceMetadata) -> bytes:
-    """Put the id and the metadata into an encoded JPEG or PNG; the pixels stay as they are."""
+    """Insert the id and the metadata into an encoded JPEG or PNG; the pixels do not change."""
     exif = _exif(face_id, metadata).tobytes()
     if image.startswith(PNG):
         body = b"eXIf" + exif.removeprefix(b"Exif\x00\x00")
@@ -117,13 +117,13 @@ def _exif(face_id: FaceId, metadata: FaceMetadata) -> Image.Exif:
 
 @dataclass(frozen=True)
 class FaceImage:
-    """An image that was decoded to its last pixel.
+    """Describes an image that was decoded completely.
 
     Attributes:
         suffix: ``jpg`` or ``png``.
         size: Width and height, pixels.
-        face_id: The id inside, or None for a bare image.
-        metadata: The metadata inside, or None for a bare image, as the original homework sends it.
+        face_id: Id of the face, or None for a bare image.
+        metadata: Its metadata, or None for a bare image.
     """
 
     suffix: str
@@ -133,21 +133,21 @@ class FaceImage:
 
 
 def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
-    """Check that a payload is one whole JPEG or PNG and read its metadata.
+    """Decode a payload as one complete JPEG or PNG and read its metadata.
 
     Args:
-        payload: The bytes as they arrived.
-        max_pixels: Refuse more than this before anything is decoded.
+        payload: Received bytes.
+        max_pixels: Limit of width x height, checked before decoding.
 
     Raises:
         MessageError: With the reason ``empty``, ``not-an-image``, ``too-many-pixels``, ``too-many-scans``,
             ``bad-metadata`` or ``unknown-schema``.
-        MemoryError: This machine is short of memory; nothing is known about the image.
-        OSError: This machine fails in another way; nothing is known about the image.
+        MemoryError: This machine is out of memory; the image may be valid.
+        OSError: This machine failed; the image may be valid.
     """
     if not payload:
         raise MessageError("empty", "the message has no payload")
-    parts = take_apart(payload)
+    parts = split_image(payload)
     return FaceImage(parts.suffix, _decoded_size(parts.pixels, max_pixels), *_metadata(parts.exif))
 
 
@@ -163,10 +163,10 @@ def _decoded_size(pixels: bytes, most: int) -> tuple[int, int]:
     except (MessageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        # Its own words name an address in memory: another verdict for each copy of the message.
+        # Its message contains a memory address, which would differ for each copy of the message.
         raise MessageError("not-an-image", "a file that Pillow cannot identify") from error
     except Exception as error:
-        # Pillow's own OSErrors carry no errno. One that does tells of this machine, as a MemoryError does.
+        # OSErrors of Pillow have no errno. One with an errno is a failure of this machine.
         if isinstance(error, OSError) and error.errno:
             raise
         raise MessageError("not-an-image", f"{type(error).__name__}: {str(error)!r:.150}") from error

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from face_app import __version__
-from face_app.cli.app import _broker
+from face_app.cli.options import broker_overrides
 from face_app.common.health_server import Health, serve
 from face_app.common.settings import EdgeSettings, Metrics, OutboxFile, load
 from face_app.edge.outbox.outbox import Outbox
@@ -117,7 +117,7 @@ def test_verify_of_an_object_fetches_and_compares_it(face_app, cloud, tmp_path):
     ],
 )
 def test_the_broker_of_the_command_line(argument, host, port):
-    broker = load(EdgeSettings, None, _broker(argument)).broker
+    broker = load(EdgeSettings, None, broker_overrides(argument)).broker
     assert (broker.host, broker.port) == (host, port)
 
 

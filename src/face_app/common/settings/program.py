@@ -1,4 +1,4 @@
-"""Where the settings of a program come from."""
+"""Define the sources of settings and their priority."""
 
 import os
 from pathlib import Path
@@ -11,11 +11,11 @@ from face_app.common.settings.section import LogLevel
 PREFIX = "FACE_APP_"
 CONFIG_VARIABLE = "FACE_APP_CONFIG"
 OTHER_VARIABLES = {CONFIG_VARIABLE, "FACE_APP_EXTRA_CA"}
-"""Names in the environment that are no settings; the second one is the playbooks'."""
+"""Environment names that are not settings; the playbooks use the second one."""
 
 
 class Program(BaseSettings):
-    """Settings of one program."""
+    """Base of the settings of a program."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
@@ -30,7 +30,7 @@ class Program(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line, then environment, then TOML file."""
+        """Return the sources by priority: command line, environment, TOML file."""
         file = os.environ.get(CONFIG_VARIABLE)
         toml = TomlConfigSettingsSource(settings_cls, Path(file)) if file else None
         return (init_settings, env_settings) + ((toml,) if toml else ())

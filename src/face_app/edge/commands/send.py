@@ -25,7 +25,7 @@ def run(settings: EdgeSettings, *, until_empty: bool) -> None:
 
     Raises:
         OutboxError: The outbox cannot be opened.
-        BrokerError: The broker refuses us for good.
+        BrokerError: the broker refuses the connection permanently.
         StillWaitingError: A signal came with `until_empty` while faces wait.
     """
     report_every = 1 if until_empty else 60

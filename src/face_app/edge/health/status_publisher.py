@@ -130,7 +130,7 @@ class StatusPublisher:
             self._connection.start()
             while not self._stop.wait(LOOK_SECONDS):
                 self._look()
-            self._connection.tell(self._topic, self._state("offline", self._end, {}))
+            self._connection.publish_retained(self._topic, self._state("offline", self._end, {}))
             self._connection.stop()
         except OutboxError as error:
             log.error("the state of the camera is not told: %s", error)  # noqa: TRY400 - its line says it all
@@ -144,7 +144,7 @@ class StatusPublisher:
             self._judge_at = 0.0
             return
         hearers = (connection.epoch, self._births)
-        if self._announcement and hearers != self._announced and connection.tell(*self._announcement):
+        if self._announcement and hearers != self._announced and connection.publish_retained(*self._announcement):
             self._announced = hearers
         if time.monotonic() >= self._judge_at:
             self._judged, self._judge_at = self._judge(), time.monotonic() + JUDGE_SECONDS
@@ -153,7 +153,7 @@ class StatusPublisher:
         news = (connection.epoch, re.sub(r"[\d.]+", "", told.problem), self._counts.last_face)
         if news == self._told and time.monotonic() - self._told_at < RENEW_SECONDS:
             return
-        if connection.tell(self._topic, self._state("online", told.problem, told.facts)):
+        if connection.publish_retained(self._topic, self._state("online", told.problem, told.facts)):
             self._told, self._told_at = news, time.monotonic()
 
     def _judge(self) -> Health:

@@ -48,9 +48,9 @@ def consuming(broker, store, *, kept=None, **changes):
         broker=Broker(host=broker.host, port=broker.port, keepalive=5),
         **changes,
     )
-    figures = SubscriberMetrics(CollectorRegistry())
-    consumer = Consumer(settings, kept or open_store(store), figures)
-    consumer.figures = figures
+    metrics = SubscriberMetrics(CollectorRegistry())
+    consumer = Consumer(settings, kept or open_store(store), metrics)
+    consumer.metrics = metrics
     consumer.start()
     try:
         wait_until(lambda: f"Sending SUBACK to subscriber-{settings.subscriber}" in broker.log.read_text())
@@ -110,11 +110,11 @@ def test_a_copy_has_its_receipt_and_makes_no_second_object(broker, edge, folder)
         edge.send(face)
         first, second = edge.wait_for_receipts(2)
         assert first == second
-        assert (total(consumer.figures.stored), total(consumer.figures.copies)) == (1, 1)
+        assert (total(consumer.metrics.stored), total(consumer.metrics.copies)) == (1, 1)
     with consuming(broker, folder) as consumer:  # without the memory of the first
         edge.send(face)
         edge.wait_for_receipts(3)
-        assert (total(consumer.figures.stored), total(consumer.figures.copies)) == (0, 1)
+        assert (total(consumer.metrics.stored), total(consumer.metrics.copies)) == (0, 1)
     assert kept(folder) == {face.key: face.payload}
 
 
@@ -167,7 +167,7 @@ def test_a_bad_message_is_quarantined_and_refused_and_the_next_one_is_stored(  #
         edge.send(FACE)
         edge.wait_for_receipts(2)
         wait_until(lambda: consumer.readiness().ready)
-        assert consumer.figures.refused.labels(reason)._value.get() == 1
+        assert consumer.metrics.refused.labels(reason)._value.get() == 1
     assert (receipt.result, receipt.reason, receipt.id, receipt.sha256) == ("refused", reason, face, sha256)
     assert edge.topics[0] == "receipts/jetson/s1"
     assert kept(folder) == {f"quarantine/{reason}/{sha256}.bin": payload, FACE.key: FACE.payload}
@@ -255,7 +255,7 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
             time.sleep(0.2)
             broker.process.send_signal(signal.SIGSTOP)
             slow.go.set()
-            wait_until(lambda: consumer.figures.receipts_open._value.get() == 1)
+            wait_until(lambda: consumer.metrics.receipts_open._value.get() == 1)
             time.sleep(0.3)
             assert acknowledged == []
             broker.process.kill()
@@ -263,9 +263,9 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
             brokers.close()
             broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
             edge.wait_for_receipts(1)
-            wait_until(lambda: total(consumer.figures.copies) == 1)
+            wait_until(lambda: total(consumer.metrics.copies) == 1)
             wait_until(lambda: [epoch for _, epoch in acknowledged][-1:] == [consumer.connection.epoch])
-            assert (slow.puts, total(consumer.figures.stored)) == (1, 1)
+            assert (slow.puts, total(consumer.metrics.stored)) == (1, 1)
             wait_until(lambda: consumer.readiness().ready)
     assert kept(folder) == {FACE.key: FACE.payload}
 
@@ -279,7 +279,7 @@ def test_receipts_of_many_faces_come_in_few_messages(broker, edge, folder):
         wait_until(lambda: slow.puts == 64)
         slow.go.set()
         receipts = edge.wait_for_receipts(len(faces))
-        wait_until(lambda: consumer.figures.receipts_open._value.get() == 0)
+        wait_until(lambda: consumer.metrics.receipts_open._value.get() == 0)
     assert {receipt.key for receipt in receipts} == set(kept(folder)) == {face.key for face in faces}
     assert set(edge.topics) == {f"receipts/{name}/s1" for name in edges}
     assert len(edge.topics) <= len(faces) / 3
@@ -302,7 +302,7 @@ def test_subscribers_of_a_group_share_the_faces(broker, edge, folder):
     with consuming(broker, folder) as one, consuming(broker, folder, subscriber="s2") as two:
         edge.send(*faces)
         edge.wait_for_faces(len(faces))
-        parts = [total(consumer.figures.stored) for consumer in (one, two)]
+        parts = [total(consumer.metrics.stored) for consumer in (one, two)]
     assert sum(parts) == len(faces)
     assert all(parts)
     assert set(edge.topics) == {"receipts/jetson/s1", "receipts/jetson/s2"}
@@ -320,7 +320,7 @@ def test_receipts_that_the_broker_does_not_take_are_told(folder, tmp_path):
         edge.send(FACE)
         wait_until(lambda: "does not take receipts on receipts/jetson/s1" in consumer.readiness().problem)
         assert "ACL" in consumer.readiness().problem
-        assert total(consumer.figures.receipts_refused) >= 1
+        assert total(consumer.metrics.receipts_refused) >= 1
         assert kept(folder) == {FACE.key: FACE.payload}
 
 
@@ -335,7 +335,7 @@ def test_an_error_nobody_foresaw_does_not_end_the_worker(broker, edge, folder, c
         edge.send(FACE, drawn_face(2))
         (receipt,) = edge.wait_for_receipts(1)
         assert receipt.id == drawn_face(2).id
-        assert total(consumer.figures.unexpected) == 1
+        assert total(consumer.metrics.unexpected) == 1
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -347,7 +347,7 @@ def test_a_shortage_while_judging_refuses_nothing_and_the_next_copy_is_stored(br
         with monkeypatch.context() as patch:
             patch.setattr("face_app.cloud.subscriber.validate.read_image", short)
             edge.send(FACE)
-            wait_until(lambda: total(consumer.figures.unexpected) == 1)
+            wait_until(lambda: total(consumer.metrics.unexpected) == 1)
         assert (edge.receipts, kept(folder)) == ([], {})
         edge.send(FACE)
         (receipt,) = edge.wait_for_receipts(1)

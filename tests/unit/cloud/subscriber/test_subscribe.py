@@ -151,7 +151,7 @@ def test_a_broker_that_does_not_know_us_ends_it_with_one_line(program):
     assert (
         program.log.read_text()
         .splitlines()[-1]
-        .startswith(f"face-app: broker 127.0.0.1:{broker.port} refuses us: Not authorized")
+        .startswith(f"face-app: broker 127.0.0.1:{broker.port} refuses the connection: Not authorized")
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from face_app.cloud.stores.store import safe_parts
-from face_app.cloud.subscriber.validate import Limits, judge
+from face_app.cloud.subscriber.validate import Limits, validate
 from face_app.common.metadata import write_metadata
 from services.faces import TAKEN, drawn_face, picture
 
@@ -21,7 +21,7 @@ FACE = drawn_face()
 
 
 def verdict(topic, payload, at=AT, limits=LIMITS):
-    return judge(topic, payload, hashlib.sha256(payload).hexdigest(), at, limits)
+    return validate(topic, payload, hashlib.sha256(payload).hexdigest(), at, limits)
 
 
 def test_a_face_is_kept_under_the_key_that_its_edge_would_compute():

@@ -68,7 +68,7 @@ class Sending:
         (
             Waiting(3, 1),
             Sending(connected=False, up=False, refusal="Banned"),
-            "3 faces wait, the oldest for 1 s: broker broker:1883 refuses us: Banned",
+            "3 faces wait, the oldest for 1 s: broker broker:1883 refuses the connection: Banned",
         ),
         (Waiting(1, 1), Sending(failure="no locks"), "1 faces wait, the oldest for 1 s: no locks"),
     ],

@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 import pytest
 
 from face_app.common.errors import OutboxError, OutboxUnavailableError
-from face_app.common.ledger_file import opened_ledgers, write_ledger
+from face_app.common.ledger_file import open_ledgers, write_ledger
 from face_app.common.metadata import read_image
 from face_app.common.settings import OutboxFile
 from face_app.common.wire import FaceId, FaceTopic, Receipt, face_of_key, object_key
@@ -414,7 +414,7 @@ def test_the_ledger_travels_whole(outbox, tmp_path):
     with (tmp_path / "ledger").open("wb") as file, export_ledger(outbox, "jetson") as ledger:
         outbox.add([new_face()])
         write_ledger(ledger, file)
-    with opened_ledgers([str(tmp_path / "ledger")]) as (ledger,):
+    with open_ledgers([str(tmp_path / "ledger")]) as (ledger,):
         assert ledger.complete_since is None
         entries = list(ledger.entries)
     assert [(entry.id, entry.sha256, entry.key) for entry in entries] == [

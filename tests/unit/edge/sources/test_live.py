@@ -235,10 +235,10 @@ from itertools import islice
 from pathlib import Path
 from face_app import settings
 from face_app.edge import opencv
-from face_app.edge.sources.choose import choose_source
+from face_app.edge.sources.open_source import open_source
 
 set_up_opencv()
-with choose_source(settings.Camera(source=sys.argv[1]), threading.Event()) as camera:
+with open_source(settings.Camera(source=sys.argv[1]), threading.Event()) as camera:
     for frame in islice(camera, 40):
         print(frame.captured_at.timestamp(), frame.elapsed)
         if frame.index == 10:

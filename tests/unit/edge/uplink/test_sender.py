@@ -230,7 +230,7 @@ def test_a_refusal_for_good_is_known(path, tmp_path):
     with mosquitto(["allow_anonymous false"]) as broker, sending(path, broker.port) as (outbox, sender):
         add(outbox, sender, 1)
         until(lambda: sender.state.refusal is not None)
-        assert "refuses us: Not authorized" in sender.state.obstacle
+        assert "refuses the connection: Not authorized" in sender.state.obstacle
         assert outbox.backlog()[0] == 1
 
 
