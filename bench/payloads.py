@@ -34,7 +34,7 @@ def face() -> NewFace:
 def payload(number: int) -> bytes:
     """The message of a face; each number its own."""
     new = face()
-    return write_metadata(new.image.data, new.describe(FaceId("0badcafe", number)))
+    return write_metadata(new.image.data, FaceId("0badcafe", number), new.metadata)
 
 
 def fill(outbox: Path, count: int) -> None:

@@ -46,7 +46,6 @@ class FaceMetadata:
     """Metadata of one face.
 
     Attributes:
-        id: Which face.
         edge: Name of the edge.
         camera: Name of the camera.
         captured_at: Time of its frame (aware).
@@ -63,7 +62,6 @@ class FaceMetadata:
         clock_synchronised: True when a time server had set the clock; None when unknown.
     """
 
-    id: FaceId
     edge: str
     camera: str
     captured_at: datetime
@@ -79,17 +77,17 @@ class FaceMetadata:
     clock_synchronised: bool | None
     chosen_from: int = 1
 
-    def document(self) -> dict[str, Any]:
+    def document(self, face_id: FaceId) -> dict[str, Any]:
         """Return the part without standard tags, as plain JSON values."""
         rest = asdict(self)
-        for tagged in ("id", "edge", "camera", "captured_at"):
+        for tagged in ("edge", "camera", "captured_at"):
             del rest[tagged]
-        return {"schema": SCHEMA, "sequence": self.id.sequence, **rest}
+        return {"schema": SCHEMA, "sequence": face_id.sequence, **rest}
 
 
-def write_metadata(image: bytes, metadata: FaceMetadata) -> bytes:
-    """Insert the metadata into an encoded JPEG or PNG; the pixels do not change."""
-    exif = _exif(metadata).tobytes()
+def write_metadata(image: bytes, face_id: FaceId, metadata: FaceMetadata) -> bytes:
+    """Insert the id and the metadata into an encoded JPEG or PNG; the pixels do not change."""
+    exif = _exif(face_id, metadata).tobytes()
     if image.startswith(PNG):
         body = b"eXIf" + exif.removeprefix(b"Exif\x00\x00")
         chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
@@ -97,10 +95,10 @@ def write_metadata(image: bytes, metadata: FaceMetadata) -> bytes:
     return image[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + image[2:]
 
 
-def _exif(metadata: FaceMetadata) -> Image.Exif:
+def _exif(face_id: FaceId, metadata: FaceMetadata) -> Image.Exif:
     base, detail = ExifTags.Base, ExifTags.IFD.Exif
     taken = metadata.captured_at.astimezone(timezone.utc)
-    comment = json.dumps(metadata.document(), separators=(",", ":"))
+    comment = json.dumps(metadata.document(face_id), separators=(",", ":"))
     exif = Image.Exif()
     exif[base.Make] = metadata.edge
     exif[base.Model] = metadata.camera
@@ -110,7 +108,7 @@ def _exif(metadata: FaceMetadata) -> Image.Exif:
             base.OffsetTime: "+00:00",
             base.OffsetTimeOriginal: "+00:00",
             base.SubsecTimeOriginal: f"{taken.microsecond:06d}",
-            base.ImageUniqueID: str(metadata.id),
+            base.ImageUniqueID: str(face_id),
             base.UserComment: _COMMENT + comment.encode("ascii"),
         }
     )
@@ -124,11 +122,13 @@ class FaceImage:
     Attributes:
         suffix: ``jpg`` or ``png``.
         size: Width and height, pixels.
+        face_id: Id of the face, or None for a bare image.
         metadata: Its metadata, or None for a bare image.
     """
 
     suffix: str
     size: tuple[int, int]
+    face_id: FaceId | None
     metadata: FaceMetadata | None
 
 
@@ -148,7 +148,7 @@ def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
     if not payload:
         raise MessageError("empty", "the message has no payload")
     parts = split_image(payload)
-    return FaceImage(parts.suffix, _decoded_size(parts.pixels, max_pixels), _metadata(parts.exif))
+    return FaceImage(parts.suffix, _decoded_size(parts.pixels, max_pixels), *_metadata(parts.exif))
 
 
 def _decoded_size(pixels: bytes, most: int) -> tuple[int, int]:
@@ -172,19 +172,19 @@ def _decoded_size(pixels: bytes, most: int) -> tuple[int, int]:
         raise MessageError("not-an-image", f"{type(error).__name__}: {str(error)!r:.150}") from error
 
 
-def _metadata(exif: bytes) -> FaceMetadata | None:
+def _metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:
     base = ExifTags.Base
     tags = read_exif(exif, _TAGS)
     if base.ImageUniqueID not in tags or base.UserComment not in tags:
-        return None
+        return None, None
     try:
         document = json.loads(tags[base.UserComment].removeprefix(_COMMENT))
         if document["schema"] != SCHEMA:
             cure = "upgrade the cloud, then `face-app retry` at the edge sends it again"
             raise MessageError("unknown-schema", f"{document['schema']!r:.20}, this program reads {SCHEMA}; {cure}")
         when = f"{_text(tags[base.DateTimeOriginal])}.{_text(tags[base.SubsecTimeOriginal])}"
+        face_id = FaceId.parse(_text(tags[base.ImageUniqueID]))
         metadata = FaceMetadata(
-            id=FaceId.parse(_text(tags[base.ImageUniqueID])),
             edge=_text(tags[base.Make]),
             camera=_text(tags[base.Model]),
             captured_at=datetime.strptime(when, "%Y:%m:%d %H:%M:%S.%f").replace(tzinfo=timezone.utc),
@@ -200,13 +200,13 @@ def _metadata(exif: bytes) -> FaceMetadata | None:
             clock_synchronised=document["clock_synchronised"],
             chosen_from=int(document.get("chosen_from", 1)),
         )
-        if metadata.id.sequence != document["sequence"]:
-            raise ValueError(f"id {metadata.id} is not of sequence {document['sequence']!r:.40}")
+        if face_id.sequence != document["sequence"]:
+            raise ValueError(f"id {face_id} is not of sequence {document['sequence']!r:.40}")
     except MessageError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise MessageError("bad-metadata", f"{error!r}"[:200]) from error
-    return metadata
+    return face_id, metadata
 
 
 def _text(tag: bytes) -> str:

@@ -66,23 +66,23 @@ def validate(topic: str, payload: bytes, sha256: str, at: datetime, limits: Limi
         image = read_image(payload, max_pixels=limits.pixels)
         if topic == SEED_TOPIC:
             return Decision(bare_image_key(at, sha256, image.suffix), None)
-        if image.metadata is None:
+        if image.face_id is None or image.metadata is None:
             raise MessageError("no-metadata", "an image without the metadata of face-app")
-        face = image.metadata.id
-        return Decision(_face_key(topic, image.metadata, sha256, image.suffix), edge, face)
+        face = image.face_id
+        return Decision(_face_key(topic, face, image.metadata, sha256, image.suffix), edge, face)
     except MessageError as error:
         return Decision(quarantine_key(error.reason, sha256), edge, face, error.reason, str(error))
 
 
-def _face_key(topic: str, metadata: FaceMetadata, sha256: str, suffix: str) -> str:
+def _face_key(topic: str, face_id: FaceId, metadata: FaceMetadata, sha256: str, suffix: str) -> str:
     place = FaceTopic.parse(topic)
     if metadata.edge != place.edge:
         raise MessageError("wrong-edge", f"the file names {metadata.edge[:80]!r}, its topic {place.edge!r}")
     if metadata.camera != place.camera:
         raise MessageError("wrong-camera", f"the file names {metadata.camera[:80]!r}, its topic {place.camera!r}")
-    key = object_key(place, metadata.id, metadata.captured_at, sha256, suffix)
+    key = object_key(place, face_id, metadata.captured_at, sha256, suffix)
     # The audit lists keys. A face under a key that it cannot parse would be in no count.
-    if face_of_key(key) != metadata.id:
+    if face_of_key(key) != face_id:
         raise MessageError("bad-metadata", f"captured {metadata.captured_at} gives a key that cannot be parsed")
     return key
 

@@ -64,7 +64,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
                 pulse.frame_received()
                 sender.check()
                 metrics.FRAMES.inc()
-                faces = keeper.keep(eyes.look(frame))
+                faces = keeper.keep(eyes.process(frame))
                 if faces:
                     sender.wake()
                 state.frame(frame.captured_at, faces=faces)
@@ -74,7 +74,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
                 if keeper.enough:
                     break
         finally:  # whatever ends it, who is in the picture is not to be lost
-            if keeper.keep(eyes.close()):
+            if keeper.keep(eyes.finish()):
                 sender.wake()
         progress.reached(source.count)  # the last frames may be ones that nobody wanted
         _wait(outbox, sender, progress, stop, wait)

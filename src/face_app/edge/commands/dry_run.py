@@ -90,18 +90,18 @@ def run(settings: EdgeSettings, folder: Path) -> DryRun:
                 source.length, 60 if source.live else 1, lambda: f"visits {eyes.visits}, shots {len(shots)}"
             )
             for frame in source:
-                seen = eyes.look(frame)
+                seen = eyes.process(frame)
                 source.interval = eyes.interval
                 shots += _write(seen.shots, settings, eyes.detector, folder, len(shots))
                 progress.reached(source.count)
                 if settings.camera.stop_after and len(shots) >= settings.camera.stop_after:
                     break
-            shots += _write(eyes.close().shots, settings, eyes.detector, folder, len(shots))
+            shots += _write(eyes.finish().shots, settings, eyes.detector, folder, len(shots))
             frames = source.count
     except OSError as error:
         raise SettingsError(f"--dry-run {folder}: {error.strerror}; name a folder that can be written") from error
     seconds = round(time.monotonic() - started, 3)
-    return DryRun(frames, eyes.looks, eyes.visits, shots, round(time.process_time() - spent, 3), seconds)
+    return DryRun(frames, eyes.detector_runs, eyes.visits, shots, round(time.process_time() - spent, 3), seconds)
 
 
 def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder: Path, before: int) -> list[DryRunShot]:
@@ -110,7 +110,7 @@ def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder:
     for number, shot in enumerate(shots[: most - before] if most else shots, before + 1):
         face = encode_face(shot, settings, detector)
         file = folder / f"{number:04d}-track-{shot.track:03d}-{shot.why}.{face.image.suffix}"
-        file.write_bytes(write_metadata(face.image.data, face.describe(FaceId(NO_OUTBOX, number))))
+        file.write_bytes(write_metadata(face.image.data, FaceId(NO_OUTBOX, number), face.metadata))
         x1, y1, x2, y2 = (round(edge, 1) for edge in shot.candidate.detection.box)
         written.append(
             DryRunShot(

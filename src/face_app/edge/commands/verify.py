@@ -4,7 +4,6 @@ import io
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -81,8 +80,7 @@ def _card(settings: EdgeSettings, now: datetime) -> NewFace:
     draw.multiline_text((20, 20), text, "black", ImageFont.load_default(size=24), spacing=12)
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=settings.crop.quality)
-    describe = partial(
-        FaceMetadata,
+    metadata = FaceMetadata(
         edge=settings.edge,
         camera=CAMERA,
         captured_at=now,
@@ -97,4 +95,4 @@ def _card(settings: EdgeSettings, now: datetime) -> NewFace:
         why="verify",
         clock_synchronised=clock_synchronised(),
     )
-    return NewFace(EncodedImage(file.getvalue(), "jpg"), describe)
+    return NewFace(EncodedImage(file.getvalue(), "jpg"), metadata)

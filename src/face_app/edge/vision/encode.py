@@ -1,7 +1,5 @@
 """From a shot to the face that goes into the outbox: its file, and the story in it."""
 
-from functools import partial
-
 from face_app.common.metadata import FaceMetadata
 from face_app.common.settings import EdgeSettings
 from face_app.edge.clock import clock_synchronised
@@ -22,8 +20,7 @@ def encode_face(shot: Shot, settings: EdgeSettings, detector: str) -> NewFace:
     x1, y1, x2, y2 = (round(edge) for edge in chosen.detection.box)
     return NewFace(
         encode(chosen.image, settings.crop),
-        partial(
-            FaceMetadata,
+        FaceMetadata(
             edge=settings.edge,
             camera=settings.camera.name,
             captured_at=chosen.captured_at,

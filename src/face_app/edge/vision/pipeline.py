@@ -1,21 +1,23 @@
-"""The eyes of the edge: frames in, shots and visits out. Each stage takes and gives plain values.
+"""Turns frames into shots and visits. Every stage takes and returns plain values.
 
-=====================  ==============================================
-zones                  blacks out what nobody may see
-gate                   whether anything moves, and when to look
-detector               where the faces are
-tracker                which face is which
-quality, best shots    how good a picture is, and which ones are kept
-=====================  ==============================================
+=====================  ================================================
+zones                  blacken private areas, select where faces count
+gate                   decides which frames the detector gets
+detector               finds faces in one frame
+tracker                joins the faces of successive frames into tracks
+quality, best shots    score each face, select the shots of a visit
+=====================  ================================================
 """
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from face_app.common.settings import EdgeSettings
 from face_app.edge import metrics
 from face_app.edge.outbox.records import Visit
-from face_app.edge.sources.frame import Frame
+from face_app.edge.sources.frame import Frame, Source
 from face_app.edge.vision.best_shot import BestShots, Shot
 from face_app.edge.vision.detectors.load import load_detector
 from face_app.edge.vision.gate import Gate
@@ -25,11 +27,11 @@ from face_app.edge.vision.zones import Zones
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """What a frame led to.
+    """Carries what one frame, or the end of the source, led to.
 
     Attributes:
-        shots: Pictures to keep.
-        visits: Visits that are over.
+        shots: Pictures that were selected.
+        visits: Visits that have ended.
     """
 
     shots: tuple[Shot, ...] = ()
@@ -37,21 +39,21 @@ class PipelineResult:
 
 
 class VisionPipeline:
-    """The stages of one camera.
+    """Runs all stages for one camera.
 
     Attributes:
         detector: Name of the detector.
-        looks: Frames in which faces were looked for.
-        visits: Tracks that turned out to be somebody, and are over.
+        detector_runs: Frames in which the detector ran.
+        visits: Confirmed visits that have ended.
     """
 
     def __init__(self, settings: EdgeSettings) -> None:
-        """Load the detector.
+        """Load the detector and prepare the other stages.
 
         Raises:
-            DetectorError: It cannot be loaded.
+            DetectorError: The detector cannot be loaded.
         """
-        self.looks = 0
+        self.detector_runs = 0
         self.visits = 0
         self._zones = Zones(settings.zones)
         self._gate = Gate(settings.gate, budget=settings.camera.pace != "fast")
@@ -62,11 +64,11 @@ class VisionPipeline:
 
     @property
     def interval(self) -> float:
-        """Seconds until the next frame that is wanted."""
+        """Return the seconds until the next frame is needed."""
         return self._gate.interval
 
-    def look(self, frame: Frame) -> PipelineResult:
-        """Take the next frame. Its privacy zones are black afterwards."""
+    def process(self, frame: Frame) -> PipelineResult:
+        """Process the next frame, and blacken the privacy zones in its image."""
         image, elapsed = frame.image, frame.elapsed
         self._zones.blacken(image)
         if not frame.alone and not self._gate.opens(image, elapsed):
@@ -79,15 +81,53 @@ class VisionPipeline:
             ends += self._tracker.close()
         shots = self._best.see(frame, sightings)
         late, visits = self._best.end(ends)
-        self.looks += 1
+        self.detector_runs += 1
         self.visits += len(visits)
         metrics.LOOKS.inc()
         news = self._best.news(elapsed) or self._tracker.missing
         self._gate.told(news=news, cpu=time.thread_time() - began, elapsed=elapsed)
         return PipelineResult((*shots, *late), tuple(visits))
 
-    def close(self) -> PipelineResult:
-        """End every visit: there are no more frames."""
+    def finish(self) -> PipelineResult:
+        """End every visit: no frame follows."""
         shots, visits = self._best.end(self._tracker.close())
         self.visits += len(visits)
         return PipelineResult(tuple(shots), tuple(visits))
+
+
+@contextmanager
+def run_pipeline(
+    source: Source, pipeline: VisionPipeline, finish: Callable[[PipelineResult], object]
+) -> Iterator[Iterator[tuple[Frame, PipelineResult]]]:
+    """Process the frames of a source, at the rate that the pipeline needs.
+
+    Before a result is yielded, the source gets its next interval. The visits that are still open end with the `with`
+    block, and `finish` receives their shots. It does so whatever ends the block: the last frame, `break`, or an error
+    of the source, the pipeline or the caller. A plain generator could not deliver them after `break`. ::
+
+        with run_pipeline(source, pipeline, commit) as results:
+            for frame, result in results:
+                commit(result)
+
+    Args:
+        source: An open source.
+        pipeline: Processes each frame.
+        finish: Receives the result of `VisionPipeline.finish`, exactly once.
+
+    Yields:
+        Each frame with its result.
+
+    Raises:
+        SourceError: The source cannot be decoded; `finish` has been called before.
+    """
+    try:
+        yield _results(source, pipeline)
+    finally:
+        finish(pipeline.finish())
+
+
+def _results(source: Source, pipeline: VisionPipeline) -> Iterator[tuple[Frame, PipelineResult]]:
+    for frame in source:
+        result = pipeline.process(frame)
+        source.interval = pipeline.interval
+        yield frame, result

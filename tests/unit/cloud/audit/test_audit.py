@@ -221,9 +221,7 @@ def kept(place):
     faces = [drawn_face(number) for number in range(1, 21)]
     for face in faces:
         place.put(face.key, face.payload)
-    entries = [
-        LedgerEntry(face.metadata.id, face.key, face.sha256, "stored", "", face.metadata.captured_at) for face in faces
-    ]
+    entries = [LedgerEntry(face.id, face.key, face.sha256, "stored", "", face.metadata.captured_at) for face in faces]
     return place, faces, [ledger_of(entries, 20)]
 
 

@@ -88,7 +88,7 @@ def check_good_face(broker, edge, store):
         wait_until(lambda: consumer.health().ready)
         assert consumer.health().facts["stored"] == 1
         assert consumer.health().capabilities == {Capability.OBJECTS}
-    assert (receipt.id, receipt.sha256, receipt.key) == (FACE.metadata.id, FACE.sha256, FACE.key)
+    assert (receipt.id, receipt.sha256, receipt.key) == (FACE.id, FACE.sha256, FACE.key)
     assert (receipt.result, receipt.reason) == ("stored", "")
     assert edge.topics == ["receipts/jetson/s1"]
 
@@ -154,8 +154,8 @@ def test_copies_that_come_while_the_face_is_being_stored_are_answered_too(broker
         (FACE.topic, b"garbage", "not-an-image", None),
         (FACE.topic, b"x" * 300_000, "too-large", None),
         (FACE.topic, picture(), "no-metadata", None),
-        ("face_app/jetson/door/deeper", FACE.payload, "foreign-topic", FACE.metadata.id),
-        (FACE.topic, write_metadata(picture(), replace(FACE.metadata, edge="other")), "wrong-edge", FACE.metadata.id),
+        ("face_app/jetson/door/deeper", FACE.payload, "foreign-topic", FACE.id),
+        (FACE.topic, write_metadata(picture(), FACE.id, replace(FACE.metadata, edge="other")), "wrong-edge", FACE.id),
     ],
 )
 def test_a_bad_message_is_quarantined_and_refused_and_the_next_one_is_stored(  # noqa: PLR0917
@@ -335,7 +335,7 @@ def test_an_error_nobody_foresaw_does_not_end_the_worker(broker, edge, folder, c
     with consuming(broker, folder, kept=Broken(folder), workers=1) as consumer:
         edge.send(FACE, drawn_face(2))
         (receipt,) = edge.wait_for_receipts(1)
-        assert receipt.id == drawn_face(2).metadata.id
+        assert receipt.id == drawn_face(2).id
         assert total(consumer.metrics.unexpected) == 1
     assert "ZeroDivisionError" in caplog.text
 
@@ -379,7 +379,7 @@ def test_stop_does_not_wait_for_a_store_that_hangs(broker, edge, folder, monkeyp
     assert time.monotonic() - began < 3
     assert edge.receipts == []
     with consuming(broker, folder):
-        assert edge.wait_for_receipts(1)[0].id == FACE.metadata.id
+        assert edge.wait_for_receipts(1)[0].id == FACE.id
     slow.go.set()
 
 
@@ -446,7 +446,7 @@ def test_keys_that_cannot_be_stored_do_not_hold_up_the_others(broker, edge, fold
         wait_until(lambda: consumer._store._state.checked)
         edge.send(*stuck, *others)
         edge.wait_for_faces(10)
-        assert {receipt.id for receipt in edge.receipts} == {face.metadata.id for face in others}
+        assert {receipt.id for receipt in edge.receipts} == {face.id for face in others}
         (folder.path / "jetson" / "door").unlink()
         edge.wait_for_faces(16, seconds=60)
     assert len(kept(folder)) == 16

