@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from face_app import __version__
 from face_app.common.health_server import Health
 from face_app.common.mqtt import Connection
 from face_app.common.settings import EdgeSettings
@@ -81,7 +82,7 @@ def test_a_state_and_a_last_will_stand_in_the_cloud_also_after_an_outage(
             until(lambda state: state["faces"] == 10)
         until(lambda state: (state["state"], state["problem"]) == ("offline", "stopped"))
 
-        lost = json.dumps({"state": "offline", "problem": LOST}).encode()
+        lost = json.dumps({"state": "offline", "problem": LOST, "version": __version__}).encode()
         connection = Connection(
             settings.broker, "door", subscriptions=[], on_message=lambda *_: None, will=(TOPIC, lost)
         )

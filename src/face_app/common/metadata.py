@@ -60,6 +60,7 @@ class FaceMetadata:
         why: Reason for this shot.
         chosen_from: Detections that this shot is the best of; 1 in files of early versions.
         clock_synchronised: True when a time server had set the clock; None when unknown.
+        version: Version of the program that captured the face; empty in files of versions before 0.2.
     """
 
     edge: str
@@ -76,12 +77,15 @@ class FaceMetadata:
     why: Why
     clock_synchronised: bool | None
     chosen_from: int = 1
+    version: str = ""
 
     def document(self, face_id: FaceId) -> dict[str, Any]:
         """Return the part without standard tags, as plain JSON values."""
         rest = asdict(self)
         for tagged in ("edge", "camera", "captured_at"):
             del rest[tagged]
+        if not self.version:
+            del rest["version"]
         return {"schema": SCHEMA, "sequence": face_id.sequence, **rest}
 
 
@@ -199,6 +203,7 @@ def _metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:
             why=document["why"],
             clock_synchronised=document["clock_synchronised"],
             chosen_from=int(document.get("chosen_from", 1)),
+            version=str(document.get("version", "")),
         )
         if face_id.sequence != document["sequence"]:
             raise ValueError(f"id {face_id} is not of sequence {document['sequence']!r:.40}")

@@ -83,6 +83,14 @@ def test_bare_image_has_no_metadata():
     assert (bare.face_id, bare.metadata) == (None, None)
 
 
+def test_names_the_version_that_captured_the_face():
+    image = encoded("JPEG")
+    named = read_image(write_metadata(image, FACE_ID, replace(METADATA, version="0.2.0")), max_pixels=1_000_000)
+    older = read_image(write_metadata(image, FACE_ID, METADATA), max_pixels=1_000_000)
+    assert named.metadata and older.metadata
+    assert (named.metadata.version, older.metadata.version) == ("0.2.0", "")
+
+
 @pytest.mark.parametrize(
     ("image", "sha256"),
     [

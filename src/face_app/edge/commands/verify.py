@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 from PIL import Image, ImageDraw, ImageFont
 
+from face_app import __version__
 from face_app.common.errors import NotVerifiedError
 from face_app.common.metadata import FaceMetadata
 from face_app.common.settings import EdgeSettings
@@ -94,5 +95,6 @@ def _card(settings: EdgeSettings, now: datetime) -> NewFace:
         shot_terms={},
         why="verify",
         clock_synchronised=clock_synchronised(),
+        version=__version__,
     )
     return NewFace(EncodedImage(file.getvalue(), "jpg"), metadata)

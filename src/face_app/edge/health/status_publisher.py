@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any, Literal
 
+from face_app import __version__
 from face_app.common.errors import FaceAppError, OutboxError
 from face_app.common.health_server import Health
 from face_app.common.mqtt import Connection, Message
@@ -184,7 +185,8 @@ class StatusPublisher:
 
 def _document(state: Literal["online", "offline"], problem: str, more: Mapping[str, Any]) -> bytes:
     """Write a state as JSON; the facts have the names that `face-app health --json` prints."""
-    return json.dumps({"state": state, "problem": problem, **more}, separators=(",", ":")).encode()
+    document = {"state": state, "problem": problem, "version": __version__, **more}
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _now() -> str:

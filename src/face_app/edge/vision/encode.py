@@ -1,5 +1,6 @@
 """From a shot to the face that goes into the outbox: its file, and the story in it."""
 
+from face_app import __version__
 from face_app.common.metadata import FaceMetadata
 from face_app.common.settings import EdgeSettings
 from face_app.edge.clock import clock_synchronised
@@ -35,5 +36,6 @@ def encode_face(shot: Shot, settings: EdgeSettings, detector: str) -> NewFace:
             why=shot.why,
             chosen_from=shot.chosen_from,
             clock_synchronised=clock_synchronised(),
+            version=__version__,
         ),
     )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from face_app import __version__
 from face_app.common.errors import OutboxError, SourceError
 from face_app.common.health_server import Health
 from face_app.common.settings import EdgeSettings, OutboxFile
@@ -101,7 +102,7 @@ def test_a_killed_camera_is_offline_by_its_last_will(broker, program):
         heard.wait_for(is_online)
         program.kill()
         heard.wait_for(is_offline)
-    assert retained(broker.port) == {"state": "offline", "problem": LOST}
+    assert retained(broker.port) == {"state": "offline", "problem": LOST, "version": __version__}
 
 
 def test_publishes_a_change_but_not_the_same_reason_with_other_numbers(broker, path, monkeypatch):
