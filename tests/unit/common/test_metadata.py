@@ -87,7 +87,8 @@ def test_names_the_version_that_captured_the_face():
     image = encoded("JPEG")
     named = read_image(write_metadata(image, FACE_ID, replace(METADATA, version="0.2.0")), max_pixels=1_000_000)
     older = read_image(write_metadata(image, FACE_ID, METADATA), max_pixels=1_000_000)
-    assert named.metadata and older.metadata
+    assert named.metadata
+    assert older.metadata
     assert (named.metadata.version, older.metadata.version) == ("0.2.0", "")
 
 
