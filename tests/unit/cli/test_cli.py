@@ -71,7 +71,7 @@ def test_verify_of_half_an_object_is_refused_and_puts_no_card_in(face_app, outbo
     code, _, err = face_app("verify", *half, "--wait", 0)
     assert (code, err) == (
         2,
-        "face-app: --object and --sha256 belong together: give both, or neither to put a test card in\n",
+        "face-app: --object and --sha256 belong together: give both, or neither to send a test card\n",
     )
     assert not outbox.exists()
 

@@ -12,7 +12,7 @@ from pydantic_settings import SettingsError as SourceSettingsError
 from face_app.common.errors import SettingsError
 from face_app.common.settings.cloud import CloudSettings
 from face_app.common.settings.edge import EdgeSettings
-from face_app.common.settings.program import CONFIG_VARIABLE, OTHER_VARIABLES, PREFIX
+from face_app.common.settings.program import CONFIG_FILE, CONFIG_VARIABLE, OTHER_VARIABLES, PREFIX
 
 Model = TypeVar("Model", bound=BaseSettings)
 
@@ -28,18 +28,19 @@ def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) 
     Raises:
         SettingsError: One line with the setting, its value and the allowed values.
     """
-    if config:
-        os.environ[CONFIG_VARIABLE] = str(config)
-    file = os.environ.get(CONFIG_VARIABLE)
+    file = config or os.environ.get(CONFIG_VARIABLE)
     if file and not Path(file).is_file():
         raise SettingsError(f"{file}: no such settings file; change --config or {CONFIG_VARIABLE}")
     _refuse_unknown_variables()
+    previous = CONFIG_FILE.set(config)
     try:
         return model(**_nested(overrides))
     except ValidationError as error:
         raise SettingsError("; ".join(_describe(each) for each in error.errors())) from error
     except (SourceSettingsError, ValueError, OSError, RecursionError) as error:
         raise SettingsError(f"{file or 'environment'}: {error}") from error
+    finally:
+        CONFIG_FILE.reset(previous)
 
 
 def _refuse_unknown_variables() -> None:

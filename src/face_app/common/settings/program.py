@@ -1,6 +1,7 @@
 """Define the sources of settings and their priority."""
 
 import os
+from contextvars import ContextVar
 from pathlib import Path
 
 from pydantic import Field
@@ -10,6 +11,8 @@ from face_app.common.settings.section import LogLevel
 
 PREFIX = "FACE_APP_"
 CONFIG_VARIABLE = "FACE_APP_CONFIG"
+CONFIG_FILE: ContextVar[Path | None] = ContextVar("config_file", default=None)
+"""File that `load` reads, before the one that the environment names."""
 OTHER_VARIABLES = {CONFIG_VARIABLE, "FACE_APP_EXTRA_CA"}
 """Environment names that are not settings; the playbooks use the second one."""
 
@@ -31,6 +34,6 @@ class Program(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources by priority: command line, environment, TOML file."""
-        file = os.environ.get(CONFIG_VARIABLE)
+        file = CONFIG_FILE.get() or os.environ.get(CONFIG_VARIABLE)
         toml = TomlConfigSettingsSource(settings_cls, Path(file)) if file else None
         return (init_settings, env_settings) + ((toml,) if toml else ())
