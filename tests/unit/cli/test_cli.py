@@ -271,7 +271,7 @@ def test_live_fails_where_no_program_runs(face_app):
 
 def test_the_bucket_of_a_plain_folder(face_app, cloud, tmp_path):
     (tmp_path / "store").rmdir()
-    made = f"folder {tmp_path}/store is made\nchanged\n"
+    made = f"folder {tmp_path}/store is created\nchanged\n"
     assert face_app("bucket", "list", "--config", cloud)[0] == 6
     assert face_app("bucket", "ensure", "--check", "--config", cloud)[:2] == (0, made)
     assert face_app("bucket", "ensure", "--config", cloud)[:2] == (0, made)
