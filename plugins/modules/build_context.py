@@ -64,7 +64,7 @@ EXAMPLES = r"""
   build_context:
     root: "{{ playbook_dir }}"
     dockerfile: files/Dockerfile.capture
-    sources: [requirements-edge.txt, src/face_app]
+    sources: [requirements/edge.txt, src/face_app]
     exclude: [src/face_app/cloud]
     identity: {base: "sha256:..."}
   delegate_to: localhost

@@ -40,13 +40,13 @@ def _fill(path: Path, log: Path, count: int) -> None:
             face = drawn_face(number, outbox=OLD, captured_at=datetime.now(timezone.utc))
             sha256, at = hashlib.sha256(face.payload).hexdigest(), face.metadata.captured_at
             topic = FaceTopic(face.metadata.edge, face.metadata.camera)
-            key = object_key(topic, face.metadata.id, at, sha256, "jpg")
+            key = object_key(topic, face.id, at, sha256, "jpg")
             connection.execute(
                 "INSERT INTO faces VALUES (?, ?, 'run', ?, ?, ?, 'waiting', '', ?, NULL, 0.5)",
-                (number, str(face.metadata.id), str(topic), key, sha256, at.timestamp()),
+                (number, str(face.id), str(topic), key, sha256, at.timestamp()),
             )
             connection.execute("INSERT INTO pixels VALUES (?, ?)", (number, face.payload))
-            lines.write(f"meant {face.metadata.id}\ncommitted {face.metadata.id} {sha256}\n")
+            lines.write(f"meant {face.id}\ncommitted {face.id} {sha256}\n")
     connection.commit()
     connection.close()
 

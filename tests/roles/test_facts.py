@@ -11,7 +11,12 @@ from services.playbook import FIRST, ROOT, SECOND, run_playbooks
 
 SECRET = "only-for-this-test"
 PLACES = sorted(
-    [*ROOT.glob("playbooks/**/*.yml"), *ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/molecule/**/*.yml")]
+    [
+        *ROOT.glob("*.yml"),
+        *ROOT.glob("playbooks/**/*.yml"),
+        *ROOT.glob("roles/*/tasks/*.yml"),
+        *ROOT.glob("roles/*/molecule/**/*.yml"),
+    ]
 )
 
 

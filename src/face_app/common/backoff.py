@@ -1,10 +1,10 @@
-"""Pauses between attempts: each twice as long as the one before, up to a limit."""
+"""Compute exponential backoff."""
 
 from collections.abc import Iterator
 
 
 def pauses(most: float) -> Iterator[float]:
-    """Give the next pause in seconds: 1, 2, 4, ... `most`, without an end."""
+    """Yield pauses in seconds without end: 1, 2, 4, ... `most`."""
     pause = 1.0
     while True:
         yield min(pause, most)

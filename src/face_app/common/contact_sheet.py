@@ -1,4 +1,4 @@
-"""Many faces on one picture, each with time, camera, visit and quality from its own metadata."""
+"""Draw many faces on one picture, each with time, camera, visit and quality from its metadata."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +16,12 @@ def draw(faces: Sequence[Path], sheet: Path, *, columns: int = 8) -> None:
     """Draw a contact sheet.
 
     Args:
-        faces: JPEG or PNG files; a bare image gets its file name as caption.
+        faces: JPEG or PNG files; the caption of a bare image is its file name.
         sheet: The PNG to write.
         columns: Most tiles in a row.
 
     Raises:
-        FaceAppError: There is nothing to draw, or a file is not an image or cannot be read or written.
+        FaceAppError: The list is empty, or a file is not an image, not readable or not writable.
     """
     if not faces:
         raise FaceAppError("no faces to draw: name at least one file")

@@ -1,10 +1,10 @@
-"""Every error that face-app raises on purpose, and the exit code each one ends a program with."""
+"""Define the errors of face-app and the exit code of each."""
 
 from typing import Any
 
 
 class FaceAppError(Exception):
-    """Something went wrong that the operator can understand from one line."""
+    """Base of all errors that one line explains to the operator."""
 
     exit_code = 1
 
@@ -16,7 +16,7 @@ class SettingsError(FaceAppError):
 
 
 class SourceError(FaceAppError):
-    """A source cannot be opened or gave nothing that can be decoded."""
+    """A source cannot be opened, or none of its frames can be decoded."""
 
     exit_code = 3
 
@@ -34,34 +34,34 @@ class OutboxError(FaceAppError):
 
 
 class OutboxUnavailableError(OutboxError):
-    """The outbox cannot be written now. Waiting, or room on the disk, helps."""
+    """The outbox cannot be written now. A retry, or free disk space, helps."""
 
 
 class OutboxFullError(OutboxUnavailableError):
-    """The faces that wait take all the room that they may."""
+    """The waiting faces use all of ``outbox.max_bytes``."""
 
 
 class OutboxDamagedError(OutboxError):
-    """The outbox is not whole. The next start sets it aside and saves what can be read."""
+    """The outbox file is damaged. The next start sets it aside and recovers readable faces."""
 
 
 class BrokerError(FaceAppError):
-    """A broker refuses us, for a reason that waiting does not cure."""
+    """A broker refuses the connection, for a reason that a retry does not cure."""
 
     exit_code = 5
 
 
 class StoreError(FaceAppError):
-    """A store did not take an object. Trying again later may help."""
+    """A store did not accept an object. A later retry may help."""
 
     exit_code = 6
 
 
 class StillWaitingError(FaceAppError):
-    """The program ends while faces wait in the outbox. None of them is lost.
+    """The program ends while faces wait in the outbox. No face is lost.
 
     Attributes:
-        summary: What the program would have returned, where that is something.
+        summary: Result of the run, if the program has one.
     """
 
     exit_code = 7
@@ -78,7 +78,7 @@ class NotVerifiedError(FaceAppError):
 
 
 class AuditError(FaceAppError):
-    """The books do not balance: a face is missing, changed, or there twice."""
+    """The audit does not balance: a face is missing, changed or duplicated."""
 
     exit_code = 9
 
@@ -90,7 +90,7 @@ class LedgerError(FaceAppError):
 
 
 class MessageError(FaceAppError):
-    """A message is not what it should be. It is refused, and its reason is counted.
+    """A message is invalid. It is refused, and its reason is counted.
 
     Attributes:
         reason: One word for metrics and quarantine prefixes, such as ``not-an-image``.

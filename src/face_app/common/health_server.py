@@ -1,49 +1,84 @@
-"""How a program tells how it is: /metrics for Prometheus, /ready for people and health checks."""
+"""Serve the health of a program: /metrics for Prometheus, /live and /ready for health checks."""
 
 import json
 import threading
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, TypeAlias
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from face_app.common.errors import SettingsError
 from face_app.common.settings import Metrics
 
+Facts: TypeAlias = Mapping[str, float | int | str | bool | None]
 
-class Work(Enum):
-    """What a program is there for, and can be seen to do."""
+
+class Capability(str, Enum):
+    """Work that a program was observed to do."""
 
     FRAMES = "frames"
-    WAY = "way"
+    UPLINK = "uplink"
     RECEIPTS = "receipts"
     OBJECTS = "objects"
 
 
 @dataclass(frozen=True)
 class Health:
-    """Whether work is being done, and if not, why.
+    """The health of a running program.
 
     Attributes:
-        ready: The answer.
-        facts: What it rests on: ages in seconds, link states, counts.
-        problem: One line for the operator; empty when ready.
-        fault: The problem, as far as it lies on this machine: a camera that is off, or a cloud that is away, is none.
-        unproven: Which of its works it has not been seen to do since its start, and why, in one line each.
+        live: Nothing on this machine prevents the work. A camera that is off, or a cloud that is down, does not count.
+        ready: The work gets done.
+        reason: Why the program is not live, or else not ready, in one line; empty when ready.
+        capabilities: The work that was observed lately.
+        facts: The measurements behind it: ages in seconds, link states, counts.
     """
 
+    live: bool
     ready: bool
-    facts: dict[str, float | int | str | bool | None]
-    problem: str = ""
-    fault: str = ""
-    unproven: dict[str, str] = field(default_factory=dict)
+    reason: str
+    capabilities: frozenset[Capability]
+    facts: Facts
+
+    @classmethod
+    def failed(cls, reason: str) -> "Health":
+        """Describe a program whose health cannot be determined."""
+        return cls(live=False, ready=False, reason=reason, capabilities=frozenset(), facts={})
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Health":
+        """Read what `document` wrote.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: It is no mapping.
+            ValueError: A capability is unknown.
+        """
+        return cls(
+            live=document["live"],
+            ready=document["ready"],
+            reason=document["reason"],
+            capabilities=frozenset(map(Capability, document["capabilities"])),
+            facts=document["facts"],
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return the health as JSON values."""
+        return {
+            "live": self.live,
+            "ready": self.ready,
+            "reason": self.reason,
+            "capabilities": sorted(capability.value for capability in self.capabilities),
+            "facts": dict(self.facts),
+        }
 
 
-def serve(settings: Metrics, readiness: Callable[[], Health]) -> ThreadingHTTPServer | None:
-    """Answer /metrics and /ready in a thread of its own.
+def serve(settings: Metrics, health: Callable[[], Health]) -> ThreadingHTTPServer | None:
+    """Serve /metrics, /live and /ready in a thread of its own.
 
     Returns:
         The server, or None where no port is set.
@@ -58,12 +93,12 @@ def serve(settings: Metrics, readiness: Callable[[], Health]) -> ThreadingHTTPSe
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
-            elif self.path == "/ready":
-                state = readiness()
-                body = json.dumps(asdict(state)).encode()
-                self._answer(200 if state.ready else 503, "application/json", body)
+            elif self.path in {"/live", "/ready"}:
+                state = health()
+                passed = state.live if self.path == "/live" else state.ready
+                self._answer(200 if passed else 503, "application/json", json.dumps(state.document()).encode())
             else:
-                self._answer(404, "text/plain", b"/metrics or /ready\n")
+                self._answer(404, "text/plain", b"/metrics, /live or /ready\n")
 
         def _answer(self, status: int, kind: str, body: bytes) -> None:
             self.send_response(status)
@@ -73,7 +108,7 @@ def serve(settings: Metrics, readiness: Callable[[], Health]) -> ThreadingHTTPSe
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing: a health check every few seconds is no news."""
+            """Log nothing: a health check comes every few seconds."""
 
     try:
         server = ThreadingHTTPServer((settings.host, settings.port), Handler)
@@ -83,23 +118,23 @@ def serve(settings: Metrics, readiness: Callable[[], Health]) -> ThreadingHTTPSe
     return server
 
 
-def ask(settings: Metrics, *, timeout: float = 5) -> Health:
-    """Ask the program that runs with these settings how it is.
+def fetch_health(settings: Metrics, *, timeout: float = 5) -> Health:
+    """Fetch the health of the program that runs with these settings.
 
     Args:
-        settings: Where it listens.
+        settings: The address that the program listens on.
         timeout: Seconds to wait for its answer.
 
     Raises:
-        SettingsError: No port is set, so nothing can be asked.
+        SettingsError: No port is set, so there is no address.
     """
     if settings.port is None:
-        raise SettingsError("metrics.port: not set; without it the program cannot be asked how it is")
+        raise SettingsError("metrics.port: not set; without it the program has no health endpoint")
     connection = HTTPConnection(settings.host, settings.port, timeout=timeout)
     try:
         connection.request("GET", "/ready")
-        return Health(**json.loads(connection.getresponse().read()))
-    except (OSError, HTTPException, ValueError, TypeError) as error:
-        return Health(False, {}, f"no answer on {settings.host}:{settings.port}: {error}")
+        return Health.from_document(json.loads(connection.getresponse().read()))
+    except (OSError, HTTPException, ValueError, TypeError, KeyError) as error:
+        return Health.failed(f"no answer on {settings.host}:{settings.port}: {error}")
     finally:
         connection.close()

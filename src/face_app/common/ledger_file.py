@@ -1,7 +1,6 @@
-"""What an edge knows of its faces, without their pixels, as a file that travels to the audit: JSON lines.
+"""Read and write the ledger file: the faces of an edge without pixels, as JSON lines, for the audit.
 
-The first line is about the edge, each line after it about one face. Both ways the file is a stream: no end holds more
-than a line of it.
+The first line describes the edge, each further line one face. Reader and writer stream: memory contains one line.
 """
 
 import json
@@ -25,16 +24,16 @@ _BAD = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Recursio
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One face, as its edge knows it.
+    """Describes one face as the edge recorded it.
 
     Attributes:
         id: Which face.
-        key: Name of its object, whether or not that is in the bucket.
+        key: Key of its object, stored or not.
         sha256: Hex digest of its file.
-        state: ``waiting`` for a receipt; ``stored`` or ``refused`` by one; ``expired`` where a limit of the edge took
-            its pixels before any receipt; ``erased`` where somebody asked for that.
-        reason: Why it was refused, expired or erased; empty otherwise.
-        captured_at: When its frame was taken (aware).
+        state: ``waiting`` for a receipt; ``stored`` or ``refused`` by one; ``expired`` when a limit of the edge
+            deleted its pixels before a receipt; ``erased`` on request.
+        reason: Reason of ``refused``, ``expired`` or ``erased``; empty otherwise.
+        captured_at: Time of its frame (aware).
     """
 
     id: FaceId
@@ -47,15 +46,15 @@ class LedgerEntry:
 
 @dataclass(frozen=True)
 class EdgeLedger:
-    """All that one edge knows.
+    """Describes all faces of one edge.
 
     Attributes:
-        edge: Its name.
-        outboxes: The last sequence that each of its outboxes has given, by the outbox's id.
-        complete_since: Every face captured since then has an entry (aware). An earlier one may lack it if it was
-            stored, and only then. None: nothing was ever left out.
-        entries: The faces, in any order, also those of an older outbox that was rescued into this one. May be an
-            iterator, which can be read once.
+        edge: Name of the edge.
+        outboxes: Last allocated sequence of each of its outboxes, by outbox id.
+        complete_since: Every face captured since then has an entry (aware). Earlier stored faces may have none.
+            None: nothing was pruned.
+        entries: The faces in any order, including those recovered from an older outbox. May be an iterator,
+            which can be read once.
     """
 
     edge: str
@@ -65,7 +64,7 @@ class EdgeLedger:
 
 
 def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
-    """Write a ledger as it comes, line by line."""
+    """Write a ledger line by line."""
     since = ledger.complete_since
     header = {
         "edge": ledger.edge,
@@ -87,15 +86,15 @@ def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
 
 
 def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
-    """Read the first line now, and each face when `EdgeLedger.entries` is asked for it.
+    """Read the first line now, and each face while `EdgeLedger.entries` is iterated.
 
     Args:
         file: Must stay open until the entries are read.
-        name: What to call it in an error.
+        name: Name of the file in errors.
 
     Raises:
-        LedgerError: The first line is not a ledger's, or is of a later format. The entries raise it where a line is
-            not a face. It names file and line.
+        LedgerError: The first line is invalid or of a later format. The iterator raises it for an invalid line.
+            It names file and line.
     """
     try:
         document = json.loads(file.readline())
@@ -114,17 +113,17 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
 
 
 @contextmanager
-def opened_ledgers(names: Iterable[str]) -> Iterator[list[EdgeLedger]]:
-    """Open ledgers by the names of their files, ``-`` for standard input, for as long as the context lasts.
+def open_ledgers(names: Iterable[str]) -> Iterator[list[EdgeLedger]]:
+    """Open ledger files, ``-`` for standard input, while the context lasts.
 
     Raises:
-        LedgerError: A file cannot be opened, or its first line is not a ledger's.
+        LedgerError: A file cannot be opened, or its first line is invalid.
     """
     with ExitStack() as files:
-        yield [_opened(name, files) for name in names]
+        yield [_open(name, files) for name in names]
 
 
-def _opened(name: str, files: ExitStack) -> EdgeLedger:
+def _open(name: str, files: ExitStack) -> EdgeLedger:
     if name == "-":
         return read_ledger(sys.stdin.buffer, "standard input")
     try:
@@ -172,7 +171,7 @@ def _time(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
-    return at.astimezone(timezone.utc)  # the first and the last hours of the calendar have none
+    return at.astimezone(timezone.utc)  # raises for the first and last hours of the calendar
 
 
 def _text(at: datetime) -> str:

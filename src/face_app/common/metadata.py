@@ -1,7 +1,7 @@
-"""The story inside the file: EXIF that any tool can read, and how it gets in and out.
+"""Write and read the metadata of a face: EXIF inside its image file.
 
-Standard tags are used where one exists (CIPA DC-008, Exif 2.32); the rest is one JSON document in
-UserComment. The pixels are never encoded again: the EXIF block is put into the encoded file as it is.
+Standard tags are used where one exists (CIPA DC-008, Exif 2.32). The rest is one JSON document in UserComment.
+The EXIF block is inserted into the encoded file, so pixels are never encoded twice.
 """
 
 import io
@@ -16,17 +16,17 @@ from typing import Any, Literal
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from face_app.common.errors import MessageError
-from face_app.common.image_container import PNG, read_exif, take_apart
+from face_app.common.image_container import PNG, read_exif, split_image
 from face_app.common.wire import FaceId
 
 SCHEMA = 1
 Why = Literal["first", "again", "better", "final", "verify"]
 
-# Pillow's own limit warns or raises by a global; ours is an argument, checked before anything is decoded.
+# Pillow's own limit is a global. `read_image` checks its argument before it decodes.
 Image.MAX_IMAGE_PIXELS = None
 
 LARGE = 4_000_000
-"""Pixels. Larger images are decoded one at a time: what all workers may need for them together is unbounded."""
+"""Pixels. Larger images are decoded one at a time, to bound the memory of all workers."""
 _one_large = threading.Lock()
 
 _COMMENT = b"ASCII\x00\x00\x00"
@@ -43,27 +43,26 @@ _PNG_HEADER = 33  # signature, then the IHDR chunk of fixed size
 
 @dataclass(frozen=True)
 class FaceMetadata:
-    """What is known about one face.
+    """Metadata of one face.
 
     Attributes:
-        id: Which face.
-        edge: The box that saw it.
-        camera: The camera that saw it.
-        captured_at: When its frame was taken (aware).
-        track: Number of the visit this shot belongs to, per camera and run.
+        edge: Name of the edge.
+        camera: Name of the camera.
+        captured_at: Time of its frame (aware).
+        track: Number of its visit, per camera and run.
         frame_size: Width and height of the whole frame, pixels.
         box: x1, y1, x2, y2 of the face in the frame, pixels.
         landmarks: Right eye, left eye, nose, right and left mouth corner as x, y in the frame, or empty.
         detector: Name of the detector.
         score: The detector's confidence, 0 to 1.
-        shot_score: How good a picture this is, 0 to 1.
-        shot_terms: What `shot_score` is made of.
-        why: Why this shot was taken.
-        chosen_from: Looks at this face that it was the best of; 1 in files of programs that did not choose.
-        clock_synchronised: Whether the clock was set by a time server; None where that is not known.
+        shot_score: Quality of the picture, 0 to 1.
+        shot_terms: Terms of `shot_score` by name, 0 to 1 each.
+        why: Reason for this shot.
+        chosen_from: Detections that this shot is the best of; 1 in files of early versions.
+        clock_synchronised: True when a time server had set the clock; None when unknown.
+        version: Version of the program that captured the face; empty in files of versions before 0.2.
     """
 
-    id: FaceId
     edge: str
     camera: str
     captured_at: datetime
@@ -78,18 +77,21 @@ class FaceMetadata:
     why: Why
     clock_synchronised: bool | None
     chosen_from: int = 1
+    version: str = ""
 
-    def document(self) -> dict[str, Any]:
-        """The part that has no standard tag, as plain JSON values."""
+    def document(self, face_id: FaceId) -> dict[str, Any]:
+        """Return the part without standard tags, as plain JSON values."""
         rest = asdict(self)
-        for tagged in ("id", "edge", "camera", "captured_at"):
+        for tagged in ("edge", "camera", "captured_at"):
             del rest[tagged]
-        return {"schema": SCHEMA, "sequence": self.id.sequence, **rest}
+        if not self.version:
+            del rest["version"]
+        return {"schema": SCHEMA, "sequence": face_id.sequence, **rest}
 
 
-def write_metadata(image: bytes, metadata: FaceMetadata) -> bytes:
-    """Put the metadata into an encoded JPEG or PNG; the pixels stay as they are."""
-    exif = _exif(metadata).tobytes()
+def write_metadata(image: bytes, face_id: FaceId, metadata: FaceMetadata) -> bytes:
+    """Insert the id and the metadata into an encoded JPEG or PNG; the pixels do not change."""
+    exif = _exif(face_id, metadata).tobytes()
     if image.startswith(PNG):
         body = b"eXIf" + exif.removeprefix(b"Exif\x00\x00")
         chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
@@ -97,10 +99,10 @@ def write_metadata(image: bytes, metadata: FaceMetadata) -> bytes:
     return image[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + image[2:]
 
 
-def _exif(metadata: FaceMetadata) -> Image.Exif:
+def _exif(face_id: FaceId, metadata: FaceMetadata) -> Image.Exif:
     base, detail = ExifTags.Base, ExifTags.IFD.Exif
     taken = metadata.captured_at.astimezone(timezone.utc)
-    comment = json.dumps(metadata.document(), separators=(",", ":"))
+    comment = json.dumps(metadata.document(face_id), separators=(",", ":"))
     exif = Image.Exif()
     exif[base.Make] = metadata.edge
     exif[base.Model] = metadata.camera
@@ -110,7 +112,7 @@ def _exif(metadata: FaceMetadata) -> Image.Exif:
             base.OffsetTime: "+00:00",
             base.OffsetTimeOriginal: "+00:00",
             base.SubsecTimeOriginal: f"{taken.microsecond:06d}",
-            base.ImageUniqueID: str(metadata.id),
+            base.ImageUniqueID: str(face_id),
             base.UserComment: _COMMENT + comment.encode("ascii"),
         }
     )
@@ -119,36 +121,38 @@ def _exif(metadata: FaceMetadata) -> Image.Exif:
 
 @dataclass(frozen=True)
 class FaceImage:
-    """An image that was decoded to its last pixel.
+    """Describes an image that was decoded completely.
 
     Attributes:
         suffix: ``jpg`` or ``png``.
         size: Width and height, pixels.
-        metadata: The story inside, or None for a bare image such as the write-up's.
+        face_id: Id of the face, or None for a bare image.
+        metadata: Its metadata, or None for a bare image.
     """
 
     suffix: str
     size: tuple[int, int]
+    face_id: FaceId | None
     metadata: FaceMetadata | None
 
 
 def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
-    """Check that a payload is one whole JPEG or PNG and read its metadata.
+    """Decode a payload as one complete JPEG or PNG and read its metadata.
 
     Args:
-        payload: The bytes as they arrived.
-        max_pixels: Refuse more than this before anything is decoded.
+        payload: Received bytes.
+        max_pixels: Limit of width x height, checked before decoding.
 
     Raises:
         MessageError: With the reason ``empty``, ``not-an-image``, ``too-many-pixels``, ``too-many-scans``,
             ``bad-metadata`` or ``unknown-schema``.
-        MemoryError: This machine is short of memory; nothing is known about the image.
-        OSError: This machine fails in another way; nothing is known about the image.
+        MemoryError: This machine is out of memory; the image may be valid.
+        OSError: This machine failed; the image may be valid.
     """
     if not payload:
         raise MessageError("empty", "the message has no payload")
-    parts = take_apart(payload)
-    return FaceImage(parts.suffix, _decoded_size(parts.pixels, max_pixels), _metadata(parts.exif))
+    parts = split_image(payload)
+    return FaceImage(parts.suffix, _decoded_size(parts.pixels, max_pixels), *_metadata(parts.exif))
 
 
 def _decoded_size(pixels: bytes, most: int) -> tuple[int, int]:
@@ -163,28 +167,28 @@ def _decoded_size(pixels: bytes, most: int) -> tuple[int, int]:
     except (MessageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        # Its own words name an address in memory: another verdict for each copy of the message.
+        # Its message contains a memory address, which would differ for each copy of the message.
         raise MessageError("not-an-image", "a file that Pillow cannot identify") from error
     except Exception as error:
-        # Pillow's own OSErrors carry no errno. One that does tells of this machine, as a MemoryError does.
+        # OSErrors of Pillow have no errno. One with an errno is a failure of this machine.
         if isinstance(error, OSError) and error.errno:
             raise
         raise MessageError("not-an-image", f"{type(error).__name__}: {str(error)!r:.150}") from error
 
 
-def _metadata(exif: bytes) -> FaceMetadata | None:
+def _metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:
     base = ExifTags.Base
     tags = read_exif(exif, _TAGS)
     if base.ImageUniqueID not in tags or base.UserComment not in tags:
-        return None
+        return None, None
     try:
         document = json.loads(tags[base.UserComment].removeprefix(_COMMENT))
         if document["schema"] != SCHEMA:
             cure = "upgrade the cloud, then `face-app retry` at the edge sends it again"
             raise MessageError("unknown-schema", f"{document['schema']!r:.20}, this program reads {SCHEMA}; {cure}")
         when = f"{_text(tags[base.DateTimeOriginal])}.{_text(tags[base.SubsecTimeOriginal])}"
+        face_id = FaceId.parse(_text(tags[base.ImageUniqueID]))
         metadata = FaceMetadata(
-            id=FaceId.parse(_text(tags[base.ImageUniqueID])),
             edge=_text(tags[base.Make]),
             camera=_text(tags[base.Model]),
             captured_at=datetime.strptime(when, "%Y:%m:%d %H:%M:%S.%f").replace(tzinfo=timezone.utc),
@@ -199,14 +203,15 @@ def _metadata(exif: bytes) -> FaceMetadata | None:
             why=document["why"],
             clock_synchronised=document["clock_synchronised"],
             chosen_from=int(document.get("chosen_from", 1)),
+            version=str(document.get("version", "")),
         )
-        if metadata.id.sequence != document["sequence"]:
-            raise ValueError(f"id {metadata.id} is not of sequence {document['sequence']!r:.40}")
+        if face_id.sequence != document["sequence"]:
+            raise ValueError(f"id {face_id} is not of sequence {document['sequence']!r:.40}")
     except MessageError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise MessageError("bad-metadata", f"{error!r}"[:200]) from error
-    return metadata
+    return face_id, metadata
 
 
 def _text(tag: bytes) -> str:

@@ -1,9 +1,11 @@
-"""The one place that sets paho up.
+"""MQTT connections: the only module that configures paho.
 
-What is not obvious, and measured (paho-mqtt 2.2): the default first connection wipes the session, so
-`clean_start` is always False and the session has an expiry of its own; without ReceiveMaximum the broker stops
-at 20 unacknowledged messages; an acknowledgement belongs to one connection, so each connection has an epoch; a
-subscription may be refused, or never answered, on a connection that stands, so its answer is waited for.
+Measured with paho-mqtt 2.2:
+
+* The default first connection discards the session. So `clean_start` is False, and the session has an expiry.
+* Without ReceiveMaximum the broker stops at 20 unacknowledged messages.
+* An acknowledgement is valid in one connection only. So each connection has an epoch.
+* A broker can refuse or ignore a subscription on a live connection. So `Subscription` waits for the answer.
 """
 
 import logging
@@ -26,20 +28,20 @@ log = logging.getLogger(__name__)
 
 SESSION_SECONDS = 86400
 PACKET_BYTES = 16
-"""Of a PUBLISH besides topic and payload, at most: header, lengths, packet id, no properties."""
-# MQTT 5 CONNACK reasons that no waiting cures: bad client id, user or password, not authorised, banned.
+"""Most bytes of a PUBLISH besides topic and payload: header, lengths, packet id, no properties."""
+# MQTT 5 CONNACK reasons that a retry does not cure: bad client id, user or password, not authorised, banned.
 _FINAL = {0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C}
 
 Message = paho.MQTTMessage
 
 
 class Connection:
-    """One session with one broker: reconnects by itself, subscribes again after each connect.
+    """Maintains one session with one broker: reconnects, and subscribes again after each connect.
 
     Attributes:
-        epoch: Counts connections; a message is acknowledged only in the epoch it came in.
-        refusal: The broker's reason when it refuses us for good, else None.
-        largest: Bytes of the largest packet that the broker takes; None where it names none.
+        epoch: Number of the current connection. A message is acknowledged only in the epoch it arrived in.
+        refusal: Reason of a permanent refusal by the broker, else None.
+        largest: Bytes of the largest packet that the broker accepts; None without a limit.
     """
 
     def __init__(  # noqa: PLR0913
@@ -54,21 +56,21 @@ class Connection:
         receive_maximum: int = 200,
         will: tuple[str, bytes] | None = None,
     ) -> None:
-        """Prepare a connection; `start` makes it.
+        """Prepare a connection; `start` opens it.
 
         Args:
-            broker: Where, and as whom.
-            client_id: Stable name of the session at the broker.
+            broker: Address and identity.
+            client_id: Stable name of the session.
             subscriptions: Topic filters, all at QoS 1.
             on_message: Called in the network thread with the message and its epoch. Must not block for long.
-            on_sent: Called with message id and reason when the broker has answered a publish. Runs under a
-                lock of paho's: it may not wait for a thread that publishes.
-            on_state: Called with True after a connect, with False after a loss or a refusal for good.
-            receive_maximum: Most messages that the broker hands over unacknowledged.
-            will: Topic and state that the broker tells, as `tell` would, when it loses us without a word.
+            on_sent: Called with message id and reason when the broker has answered a publish. It runs under a
+                lock of paho and must not wait for a thread that publishes.
+            on_state: Called with True after a connect, with False after a loss or a permanent refusal.
+            receive_maximum: Most unacknowledged messages that the broker delivers.
+            will: Topic and state that the broker publishes (retained) when the connection breaks.
 
         Raises:
-            SettingsError: A file of the identity cannot be read.
+            SettingsError: An identity file cannot be read.
         """
         self.epoch = 0
         self.refusal: str | None = None
@@ -78,10 +80,10 @@ class Connection:
         self._on_sent = on_sent
         self._on_state = on_state
         self._receive_maximum = receive_maximum
-        self._turn = threading.Lock()
+        self._epoch_lock = threading.Lock()
         self._subscription = Subscription(subscriptions, f"{broker.host}:{broker.port}", self._subscribe)
         self._connected = threading.Event()
-        self._settled = threading.Event()
+        self._outcome = threading.Event()
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5, manual_ack=True
         )
@@ -117,23 +119,23 @@ class Connection:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted us and the link stands."""
+        """True while the broker accepts this client and the link is up."""
         return self._connected.is_set()
 
     @property
     def subscribed(self) -> bool:
-        """Whether the broker has granted every subscription on the present link."""
+        """True while the broker has granted every subscription on the current link."""
         return self.connected and self._subscription.granted
 
     @property
     def problem(self) -> str:
-        """Why no message can come now; empty when the link stands and every subscription is granted."""
+        """Reason why no message can arrive; empty when connected and subscribed."""
         if self.refusal:
-            return f"the broker refuses us: {self.refusal}"
+            return f"the broker refuses the connection: {self.refusal}"
         return self._subscription.problem if self.connected else "the broker is not connected"
 
     def start(self) -> None:
-        """Connect in the background and keep connected."""
+        """Connect in the background; reconnect after each loss."""
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_SECONDS
         properties.ReceiveMaximum = self._receive_maximum
@@ -146,56 +148,56 @@ class Connection:
         )
         self._client.loop_start()
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the first connection.
+    def wait_for_outcome(self, timeout: float | None = None) -> bool:
+        """Wait until the first connection attempt succeeds or is refused.
 
         Returns:
             False when `timeout` seconds passed without one.
 
         Raises:
-            BrokerError: The broker refuses us for good.
+            BrokerError: The broker refuses the connection permanently.
         """
-        self._settled.wait(timeout)
+        self._outcome.wait(timeout)
         if self.refusal:
-            raise BrokerError(f"broker {self._broker.host}:{self._broker.port} refuses us: {self.refusal}")
+            raise BrokerError(f"broker {self._broker.host}:{self._broker.port} refuses the connection: {self.refusal}")
         return self.connected
 
     def publish(self, topic: str, payload: bytes) -> int | None:
-        """Hand one message over at QoS 1.
+        """Publish one message at QoS 1.
 
         Returns:
-            The message id that `on_sent` will name, or None when it was not taken (no link, queue full).
+            The message id that `on_sent` receives, or None when not accepted (no link, queue full).
         """
         if not self.connected:
             return None
         info = self._client.publish(topic, payload, qos=1)
-        # Without a link paho keeps the message all the same, and sends it after the next connect.
+        # Without a link paho queues the message and sends it after the next connect.
         return info.mid if info.rc in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN} else None
 
-    def tell(self, topic: str, state: bytes) -> bool:
-        """Hand over a state, which replaces the last one on its topic.
+    def publish_retained(self, topic: str, state: bytes) -> bool:
+        """Publish a retained state, which replaces the last one on its topic.
 
-        Retained, and at QoS 0: so neither paho nor a broker queues states that are no longer true. What is lost with
-        a connection is told again by the caller, on the next one (see `epoch`).
+        QoS 0: neither paho nor a broker queues outdated states. The caller publishes again on the next
+        connection (see `epoch`).
 
         Returns:
-            False when it was not taken, for there is no link.
+            False without a link.
         """
         return self.connected and self._client.publish(topic, state, qos=0, retain=True).rc == paho.MQTT_ERR_SUCCESS
 
-    def takes(self, topic: str, payload: bytes) -> bool:
-        """Whether the broker takes a message of this size; a larger one costs the connection, again and again."""
+    def accepts(self, topic: str, payload: bytes) -> bool:
+        """Return False for a message over the broker's size limit, which would close the connection."""
         return self.largest is None or len(topic.encode()) + len(payload) + PACKET_BYTES <= self.largest
 
     def acknowledge(self, message: Message, epoch: int) -> None:
-        """Tell the broker that a message is done; a message of an older connection comes again instead."""
-        # Between two connections paho would send it first thing on the new one, where its number is another message's.
-        with self._turn:
+        """Acknowledge a message; one of an older connection is redelivered instead."""
+        # paho would queue it for the next connection, where its id belongs to another message.
+        with self._epoch_lock:
             if epoch == self.epoch and self.connected:
                 self._client.ack(message.mid, message.qos)
 
     def stop(self) -> None:
-        """Disconnect cleanly; the session stays at the broker."""
+        """Disconnect; the broker retains the session."""
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -204,20 +206,20 @@ class Connection:
     ) -> None:
         where = f"{self._broker.host}:{self._broker.port}"
         if reason.is_failure:
-            log.warning("broker %s refuses us: %s", where, reason)
+            log.warning("broker %s refuses the connection: %s", where, reason)
             if reason.value in _FINAL:
                 self.refusal = str(reason)
-                self._settled.set()
+                self._outcome.set()
                 if self._on_state:
                     self._on_state(False)
             return
-        with self._turn:
+        with self._epoch_lock:
             self.refusal = None
             self.largest = getattr(properties, "MaximumPacketSize", None)
             self.epoch += 1
             self._connected.set()
-        self._subscription.begin()
-        self._settled.set()
+        self._subscription.request()
+        self._outcome.set()
         log.info("connected to broker %s", where)
         if self._on_state:
             self._on_state(True)
@@ -226,11 +228,11 @@ class Connection:
         self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
         if self._connected.is_set():
-            level = logging.WARNING if reason.is_failure else logging.DEBUG  # not a failure: we have stopped
+            level = logging.WARNING if reason.is_failure else logging.DEBUG  # not a failure: stop() was called
             log.log(level, "lost broker %s:%d: %s", self._broker.host, self._broker.port, reason)
-            with self._turn:
+            with self._epoch_lock:
                 self._connected.clear()
-            self._subscription.end()
+            self._subscription.cancel()
             if self._on_state:
                 self._on_state(False)
 
@@ -245,53 +247,53 @@ class Connection:
     def _message(self, _client: paho.Client, _userdata: Any, message: Message) -> None:
         try:
             self._on_message(message, self.epoch)
-        except Exception:  # an exception here would end paho's thread without a word
-            log.exception("message on %s could not be handled; the broker will send it again", message.topic)
+        except Exception:  # an exception here would end paho's thread silently
+            log.exception("message on %s could not be handled; the broker redelivers it", message.topic)
 
     def _published(self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
         if self._on_sent:
             self._on_sent(mid, reason)
 
 
-AGAIN_SECONDS = 10.0
-"""Until a subscription that was refused, or has no answer, is asked for again."""
+RETRY_SECONDS = 10.0
+"""Seconds until a refused or unanswered subscription is requested again."""
 
 
 class Subscription:
-    """Topic filters of one connection. Safe to use from several threads.
+    """Requests the topic filters of one connection until the broker grants them. Thread-safe.
 
-    A broker may refuse them, or never answer, on a connection that stands: then nothing comes, and nothing else tells.
+    A broker can refuse or ignore a SUBSCRIBE on a live connection. No message arrives then, without another sign.
 
     Attributes:
-        granted: Whether the broker has granted all of them on the present connection.
+        granted: True while the broker has granted all filters on the current connection.
     """
 
-    def __init__(self, topics: list[str], where: str, ask: Callable[[list[str]], None]) -> None:
-        """Get ready; `begin` asks.
+    def __init__(self, topics: list[str], where: str, subscribe: Callable[[list[str]], None]) -> None:
+        """Prepare; `request` sends the first SUBSCRIBE.
 
         Args:
             topics: Topic filters.
-            where: The broker in words.
-            ask: Sends one SUBSCRIBE for these topics; must not wait for an answer.
+            where: Host and port of the broker, for messages.
+            subscribe: Sends one SUBSCRIBE for these topics; must not wait for the answer.
         """
         self.granted = False
         self._topics = topics
         self._where = where
-        self._ask = ask
+        self._subscribe = subscribe
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._refused = ""
-        self._told = ""
+        self._logged = ""
 
     @property
     def problem(self) -> str:
-        """Why nothing can come on a connection that stands; empty when the broker has granted everything."""
+        """Reason why no message arrives on a live connection; empty when granted."""
         if self.granted:
             return ""
         return self._refused or f"broker {self._where} has not answered the subscription to {', '.join(self._topics)}"
 
-    def begin(self) -> None:
-        """Ask, on a new connection."""
+    def request(self) -> None:
+        """Send a SUBSCRIBE on a new connection."""
         with self._lock:
             self._refused = ""
             if self._topics:
@@ -300,38 +302,38 @@ class Subscription:
                 self.granted = True
 
     def answered(self, reasons: Iterable[ReasonCode]) -> None:
-        """Take the broker's answer: one reason for each topic."""
+        """Handle the SUBACK: one reason for each topic."""
         refusals = [
             f"{topic} ({reason})" for topic, reason in zip(self._topics, reasons, strict=False) if reason.is_failure
         ]
         with self._lock:
             if refusals:
                 self._refused = f"broker {self._where} refuses the subscription to {', '.join(refusals)}; check its ACL"
-                self._tell()
+                self._log_problem()
                 return
             self._drop_timer()
             self.granted = True
-            if self._told:
-                log.info("broker %s grants the subscription now", self._where)
-            self._told = ""
+            if self._logged:
+                log.info("broker %s granted the subscription", self._where)
+            self._logged = ""
 
-    def end(self) -> None:
-        """Ask no more: the connection is gone."""
+    def cancel(self) -> None:
+        """Stop requesting: the connection is lost."""
         with self._lock:
             self.granted = False
             self._drop_timer()
 
     def _send(self) -> None:
         self._drop_timer()
-        self._timer = timer = threading.Timer(AGAIN_SECONDS, lambda: self._again(timer))
+        self._timer = timer = threading.Timer(RETRY_SECONDS, lambda: self._retry(timer))
         timer.daemon = True
         timer.start()
-        self._ask(self._topics)
+        self._subscribe(self._topics)
 
-    def _again(self, timer: threading.Timer) -> None:
+    def _retry(self, timer: threading.Timer) -> None:
         with self._lock:
             if timer is self._timer:
-                self._tell()
+                self._log_problem()
                 self._send()
 
     def _drop_timer(self) -> None:
@@ -339,7 +341,7 @@ class Subscription:
             self._timer.cancel()
         self._timer = None
 
-    def _tell(self) -> None:
-        if self.problem != self._told:
-            self._told = self.problem
-            log.error("%s; asking again", self._told)
+    def _log_problem(self) -> None:
+        if self.problem != self._logged:
+            self._logged = self.problem
+            log.error("%s; requesting it again", self._logged)

@@ -1,4 +1,4 @@
-"""What travels between edge and cloud: the id of a face, topics, the object key, receipts."""
+"""Define the contracts between edge and cloud: face ids, topics, object keys, receipts."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from face_app.common.errors import MessageError
 FACES = "face_app/#"
 SEED_TOPIC = "face_app/test"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
-"""An edge, camera or subscriber: one topic level, one path segment, one certificate CN."""
+"""Name of an edge, camera or subscriber: one topic level, one path segment, one certificate CN."""
 
 _REASON = r"[a-z0-9-]{0,63}"
 _KEY = re.compile(
@@ -23,11 +23,11 @@ _KEY = re.compile(
 
 @dataclass(frozen=True, order=True)
 class FaceId:
-    """Which face: the outbox that committed it, and its number there.
+    """Identify a face: the outbox that committed it, and its sequence number there.
 
     Attributes:
-        outbox: 8 hex digits, made with the outbox file.
-        sequence: Counts from 1, without a gap, in that outbox.
+        outbox: 8 hex digits, random per outbox file.
+        sequence: Counts from 1 without gaps.
     """
 
     outbox: str
@@ -38,10 +38,10 @@ class FaceId:
 
     @classmethod
     def parse(cls, text: str) -> "FaceId":
-        """Read the 32 hex digits that `str` gives.
+        """Parse the 32 hex digits that `str` returns.
 
         Raises:
-            MessageError: `text` is anything else.
+            MessageError: `text` has another form.
         """
         if not re.fullmatch(r"[0-9a-f]{32}", text):
             raise MessageError("bad-id", f"{text[:40]!r} is not 32 hex digits")
@@ -50,7 +50,7 @@ class FaceId:
 
 @dataclass(frozen=True)
 class FaceTopic:
-    """Where a face is published: ``face_app/<edge>/<camera>``."""
+    """Topic of a face: ``face_app/<edge>/<camera>``."""
 
     edge: str
     camera: str
@@ -60,10 +60,10 @@ class FaceTopic:
 
     @classmethod
     def parse(cls, topic: str) -> "FaceTopic":
-        """Read a topic back.
+        """Parse a topic.
 
         Raises:
-            MessageError: The topic has other levels, or a name that could not be a path segment.
+            MessageError: The topic has other levels, or a name that is not a valid path segment.
         """
         match = re.fullmatch(rf"face_app/({NAME})/({NAME})", topic)
         if not match:
@@ -72,27 +72,27 @@ class FaceTopic:
 
 
 def receipts_topic(edge: str, subscriber: str) -> str:
-    """Where one subscriber publishes its receipts for one edge."""
+    """Return the topic of the receipts of one subscriber for one edge."""
     return f"receipts/{edge}/{subscriber}"
 
 
 def status_topic(edge: str, camera: str) -> str:
-    """Where the state of one camera stands, retained."""
+    """Return the topic of the retained state of one camera."""
     return f"status/{edge}/{camera}"
 
 
 def link_topics(edge: str) -> tuple[str, str]:
-    """The retained states, ``1`` or ``0``, of both hops: edge broker - forwarder, forwarder - cloud."""
+    """Return the topics of the retained states (``1`` or ``0``) of both hops: broker - forwarder, forwarder - cloud."""
     return f"link/{edge}/forwarder", f"link/{edge}/cloud"
 
 
 def object_key(topic: FaceTopic, face: FaceId, captured_at: datetime, sha256: str, suffix: str) -> str:
-    """Name the object of a face: the same message gives the same key.
+    """Return the object key of a face; equal messages have equal keys.
 
     Args:
         topic: Edge and camera.
         face: The id that stands inside the file.
-        captured_at: Aware time of capture; the key holds it in UTC.
+        captured_at: Time of capture (aware); the key contains it in UTC.
         sha256: Hex digest of the whole file.
         suffix: ``jpg`` or ``png``.
     """
@@ -102,22 +102,22 @@ def object_key(topic: FaceTopic, face: FaceId, captured_at: datetime, sha256: st
 
 
 def face_of_key(key: str) -> FaceId | None:
-    """Tell which face an object holds by its key alone; None where the key is not a face's."""
+    """Parse the face id in an object key; None for any other key."""
     match = _KEY.fullmatch(key)
     return FaceId(match["outbox"], int(match["sequence"])) if match else None
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """The cloud's word on one message.
+    """Answer of the cloud to one message.
 
     Attributes:
-        id: The face, or None where the message carried no readable id.
+        id: The face, or None for a message without a readable id.
         sha256: Hex digest of the payload as it arrived.
-        key: Where the bytes are now: the object, or its copy in quarantine.
-        at: When the store had confirmed them (aware).
+        key: Key of the object, or of the copy in quarantine.
+        at: Time when the store confirmed the bytes (aware).
         result: ``stored`` or ``refused``.
-        reason: Why it was refused; empty for ``stored``.
+        reason: Reason of a refusal; empty for ``stored``.
     """
 
     id: FaceId | None
@@ -128,7 +128,7 @@ class Receipt:
     reason: str = ""
 
     def document(self) -> dict[str, Any]:
-        """The receipt as plain JSON values."""
+        """Return the receipt as plain JSON values."""
         return {
             "id": str(self.id) if self.id else None,
             "sha256": self.sha256,
@@ -140,16 +140,16 @@ class Receipt:
 
 
 def dump_receipts(receipts: Iterable[Receipt]) -> bytes:
-    """Write receipts as one message: an object for one, a list for more."""
+    """Serialize receipts as one message: an object for one, a list for more."""
     documents = [receipt.document() for receipt in receipts]
     return json.dumps(documents[0] if len(documents) == 1 else documents, separators=(",", ":")).encode()
 
 
 def load_receipts(payload: bytes) -> list[Receipt]:
-    """Read one message of receipts.
+    """Parse one message of receipts.
 
     Raises:
-        MessageError: The payload is not receipts; none of it counts.
+        MessageError: A part of the payload is not a receipt; none of it is valid.
     """
     try:
         documents = json.loads(payload)
@@ -160,12 +160,12 @@ def load_receipts(payload: bytes) -> list[Receipt]:
 
 def _receipt(document: dict[str, Any]) -> Receipt:
     at = datetime.fromisoformat(document["at"])
-    at.astimezone(timezone.utc)  # the first and the last hours of the calendar have none
+    at.astimezone(timezone.utc)  # raises for the first and last hours of the calendar
     result, sha256 = document["result"], document["sha256"]
     if result not in {"stored", "refused"} or not re.fullmatch(r"[0-9a-f]{64}", sha256) or at.tzinfo is None:
         raise ValueError(f"result {result!r}, sha256 {sha256!r}, at {at}")
     reason = document.get("reason", "")
-    # It becomes a label of a metric and a value in the outbox, and neither takes all that JSON can say.
+    # It becomes a metric label and a value in the outbox; neither accepts every JSON string.
     if not re.fullmatch(_REASON, reason):
         raise ValueError(f"reason {reason[:80]!r}")
     face = None if document["id"] is None else FaceId.parse(document["id"])

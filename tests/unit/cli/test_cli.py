@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from face_app import __version__
-from face_app.cli.app import _broker
-from face_app.common.health_server import Health, serve
+from face_app.cli.options import broker_overrides
+from face_app.common.health_server import Capability, Health, serve
 from face_app.common.settings import EdgeSettings, Metrics, OutboxFile, load
 from face_app.edge.outbox.outbox import Outbox
 from services.clips import face_clip, photo
@@ -71,7 +71,7 @@ def test_verify_of_half_an_object_is_refused_and_puts_no_card_in(face_app, outbo
     code, _, err = face_app("verify", *half, "--wait", 0)
     assert (code, err) == (
         2,
-        "face-app: --object and --sha256 belong together: give both, or neither to put a test card in\n",
+        "face-app: --object and --sha256 belong together: give both, or neither to send a test card\n",
     )
     assert not outbox.exists()
 
@@ -117,7 +117,7 @@ def test_verify_of_an_object_fetches_and_compares_it(face_app, cloud, tmp_path):
     ],
 )
 def test_the_broker_of_the_command_line(argument, host, port):
-    broker = load(EdgeSettings, None, _broker(argument)).broker
+    broker = load(EdgeSettings, None, broker_overrides(argument)).broker
     assert (broker.host, broker.port) == (host, port)
 
 
@@ -241,41 +241,37 @@ def test_health_of_a_program_that_does_not_run(face_app):
     assert "Traceback" not in err
 
 
-def test_health_of_a_program_that_has_not_done_all_of_its_work_yet(face_app):
+@pytest.mark.parametrize(
+    ("state", "codes"),
+    [
+        (Health(True, True, "", frozenset({Capability.FRAMES}), {"waiting": 0}), (0, 0)),
+        (Health(True, False, "the cloud is down", frozenset(), {"waiting": 3}), (1, 0)),
+        (Health(False, False, "no locks", frozenset(), {"waiting": 3}), (1, 1)),
+    ],
+)
+def test_health_fails_with_the_reason_unless_ready_or_live(face_app, state, codes):
     port = free_port()
-    state = Health(False, {"waiting": 3}, "it waits", unproven={"frames": "none came", "way": "closed"})
     server = serve(Metrics(port=port), lambda: state)
     try:
-        asked = [
-            face_app("health", *proven, FACE_APP_METRICS__PORT=str(port))
-            for proven in ((), ("--proven=receipts",), ("--proven=receipts", "--proven=way"), ("--proven=luck",))
+        results = [
+            face_app("health", *options, FACE_APP_METRICS__PORT=str(port)) for options in (["--json"], ["--live"])
         ]
     finally:
         server.shutdown()
         server.server_close()
-    assert [code for code, *_ in asked] == [1, 0, 1, 2]
-    assert [err for *_, err in asked[:3]] == ["face-app: it waits\n", "", "face-app: closed\n"]
+    assert tuple(code for code, *_ in results) == codes
+    assert [err for *_, err in results] == [f"face-app: {state.reason}\n" if code else "" for code in codes]
+    assert json.loads(results[0][1]) == state.document()
+    assert results[1][1] == ""
 
 
-@pytest.mark.parametrize(("fault", "answer"), [("", (0, "")), ("no locks", (1, "face-app: no locks\n"))])
-def test_health_of_a_program_that_waits_for_what_lies_elsewhere(face_app, fault, answer):
-    port = free_port()
-    server = serve(Metrics(port=port), lambda: Health(False, {"waiting": 3}, "it waits", fault))
-    try:
-        asked, alone = (
-            face_app("health", *options, FACE_APP_METRICS__PORT=str(port)) for options in ([], ["--itself"])
-        )
-    finally:
-        server.shutdown()
-        server.server_close()
-    assert (asked[0], asked[2]) == (1, "face-app: it waits\n")
-    assert (alone[0], alone[2]) == answer
-    assert face_app("health", "--itself", FACE_APP_METRICS__PORT=str(port))[0] == 1
+def test_live_fails_where_no_program_runs(face_app):
+    assert face_app("health", "--live", FACE_APP_METRICS__PORT=str(free_port()))[0] == 1
 
 
 def test_the_bucket_of_a_plain_folder(face_app, cloud, tmp_path):
     (tmp_path / "store").rmdir()
-    made = f"folder {tmp_path}/store is made\nchanged\n"
+    made = f"folder {tmp_path}/store is created\nchanged\n"
     assert face_app("bucket", "list", "--config", cloud)[0] == 6
     assert face_app("bucket", "ensure", "--check", "--config", cloud)[:2] == (0, made)
     assert face_app("bucket", "ensure", "--config", cloud)[:2] == (0, made)

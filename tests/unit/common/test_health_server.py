@@ -1,40 +1,67 @@
-"""Asking a program how it is: an answer, or the reason why there is none."""
+"""Fetch the health of a program: an answer, or the reason why there is none."""
 
+import json
 import socket
 import threading
+from contextlib import contextmanager
+from http.client import HTTPConnection
 
 import pytest
 
 from face_app.common.errors import SettingsError
-from face_app.common.health_server import Health, ask, serve
+from face_app.common.health_server import Capability, Health, fetch_health, serve
 from face_app.common.settings import Metrics
 from services.ports import free_port
 
 
-@pytest.mark.parametrize(
-    "state",
-    [
-        Health(True, {"faces": 3}),
-        Health(False, {}, "the disk is full"),
-        Health(True, {}, unproven={"frames": "none came"}),
-    ],
-)
-def test_an_answer_is_what_the_program_says(state):
+@contextmanager
+def serving(state):
     settings = Metrics(port=free_port())
     server = serve(settings, lambda: state)
     try:
-        assert ask(settings) == state
+        yield settings
     finally:
         server.shutdown()
         server.server_close()
 
 
-def test_nobody_listens():
+@pytest.mark.parametrize(
+    "state",
+    [
+        Health(True, True, "", frozenset(), {"faces": 3}),
+        Health(True, False, "the cloud is down", frozenset({Capability.FRAMES, Capability.RECEIPTS}), {"age": None}),
+        Health(False, False, "the disk is full", frozenset(), {}),
+    ],
+)
+def test_fetches_the_health_that_the_program_serves(state):
+    with serving(state) as settings:
+        assert fetch_health(settings) == state
+
+
+@pytest.mark.parametrize(("live", "ready"), [(True, True), (True, False), (False, False)])
+def test_the_status_code_says_whether_it_is_live_or_ready(live, ready):
+    state = Health(live, ready, "why", frozenset({Capability.UPLINK, Capability.FRAMES}), {"waiting": 3})
+    with serving(state) as settings:
+        for path, passed in (("/live", live), ("/ready", ready)):
+            connection = HTTPConnection(settings.host, settings.port, timeout=5)
+            connection.request("GET", path)
+            response = connection.getresponse()
+            assert response.status == (200 if passed else 503)
+            assert json.loads(response.read()) == {
+                "live": live,
+                "ready": ready,
+                "reason": "why",
+                "capabilities": ["frames", "uplink"],
+                "facts": {"waiting": 3},
+            }
+
+
+def test_a_closed_port_is_neither_live_nor_ready():
     port = free_port()
-    state = ask(Metrics(port=port))
-    assert not state.ready
-    assert state.problem.startswith(f"no answer on 127.0.0.1:{port}: ")
-    assert "refused" in state.problem
+    state = fetch_health(Metrics(port=port))
+    assert (state.live, state.ready) == (False, False)
+    assert state.reason.startswith(f"no answer on 127.0.0.1:{port}: ")
+    assert "refused" in state.reason
 
 
 @pytest.mark.parametrize(
@@ -45,9 +72,10 @@ def test_nobody_listens():
         b"HTTP/1.0 200 OK\r\n\r\nnot json",
         b"HTTP/1.0 200 OK\r\n\r\n[]",
         b'HTTP/1.0 200 OK\r\n\r\n{"other": 1}',
+        b'HTTP/1.0 200 OK\r\n\r\n{"live": 1, "ready": 1, "reason": "", "capabilities": ["magic"], "facts": {}}',
     ],
 )
-def test_another_program_listens(answer):
+def test_another_program_gives_no_health(answer):
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def reply():
@@ -58,19 +86,19 @@ def test_another_program_listens(answer):
 
         replying = threading.Thread(target=reply)
         replying.start()
-        state = ask(Metrics(port=listener.getsockname()[1]))
+        state = fetch_health(Metrics(port=listener.getsockname()[1]))
         replying.join(5)
     assert (state.ready, state.facts) == (False, {})
-    assert state.problem.startswith("no answer on 127.0.0.1:")
+    assert state.reason.startswith("no answer on 127.0.0.1:")
 
 
-def test_a_program_that_hangs():
+def test_a_program_that_hangs_gives_no_health():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        state = ask(Metrics(port=listener.getsockname()[1]), timeout=0.3)
-    assert (state.ready, "timed out" in state.problem) == (False, True)
+        state = fetch_health(Metrics(port=listener.getsockname()[1]), timeout=0.3)
+    assert (state.ready, "timed out" in state.reason) == (False, True)
 
 
 def test_no_port_is_a_wrong_setting():
     with pytest.raises(SettingsError, match=r"metrics\.port: not set"):
-        ask(Metrics())
-    assert serve(Metrics(), lambda: Health(True, {})) is None
+        fetch_health(Metrics())
+    assert serve(Metrics(), lambda: Health.failed("")) is None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from face_app.common.errors import LedgerError
-from face_app.common.ledger_file import EdgeLedger, LedgerEntry, opened_ledgers, read_ledger, write_ledger
+from face_app.common.ledger_file import EdgeLedger, LedgerEntry, open_ledgers, read_ledger, write_ledger
 from face_app.common.wire import FaceId
 
 AT = datetime(2026, 11, 22, 18, 30, tzinfo=timezone(timedelta(hours=1)))
@@ -158,12 +158,12 @@ def test_any_other_bytes_are_no_ledger(data):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(LedgerError, match="No such file"), opened_ledgers([str(tmp_path / "none")]):
+    with pytest.raises(LedgerError, match="No such file"), open_ledgers([str(tmp_path / "none")]):
         pass
 
 
 def test_several_files_at_once(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).write_bytes(written(EdgeLedger(name, {}, None, [ENTRY])))
-    with opened_ledgers([str(tmp_path / "one"), str(tmp_path / "two")]) as ledgers:
+    with open_ledgers([str(tmp_path / "one"), str(tmp_path / "two")]) as ledgers:
         assert [(ledger.edge, list(ledger.entries)) for ledger in ledgers] == [("one", [ENTRY]), ("two", [ENTRY])]

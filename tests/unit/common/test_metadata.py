@@ -1,6 +1,7 @@
 """The metadata goes into the file, comes out again, and other tools can read it."""
 
 import errno
+import hashlib
 import io
 import os
 import shutil
@@ -13,11 +14,12 @@ import pytest
 from PIL import Image
 
 from face_app.common.errors import MessageError
+from face_app.common.image_container import PNG
 from face_app.common.metadata import FaceMetadata, read_image, write_metadata
 from face_app.common.wire import FaceId
 
+FACE_ID = FaceId("0badcafe", 42)
 METADATA = FaceMetadata(
-    id=FaceId("0badcafe", 42),
     edge="jetson",
     camera="door",
     captured_at=datetime(2026, 11, 22, 18, 30, 1, 123456, tzinfo=timezone.utc),
@@ -44,10 +46,10 @@ def encoded(kind: str) -> bytes:
 @pytest.mark.parametrize(("kind", "suffix"), [("JPEG", "jpg"), ("PNG", "png")])
 def test_round_trip_keeps_pixels_and_story(kind, suffix):
     image = encoded(kind)
-    written = write_metadata(image, METADATA)
+    written = write_metadata(image, FACE_ID, METADATA)
     read = read_image(written, max_pixels=1_000_000)
     assert read.suffix == suffix
-    assert read.metadata == METADATA
+    assert (read.face_id, read.metadata) == (FACE_ID, METADATA)
     with Image.open(io.BytesIO(image)) as before, Image.open(io.BytesIO(written)) as after:
         assert before.tobytes() == after.tobytes()
 
@@ -61,23 +63,45 @@ def test_the_jpeg_of_a_camera_that_keeps_a_preview_in_it_is_a_jpeg():
 
 
 def test_a_file_of_a_program_that_did_not_choose_was_chosen_from_one(monkeypatch):
-    document = METADATA.document()
+    document = METADATA.document(FACE_ID)
     del document["chosen_from"]
-    monkeypatch.setattr(FaceMetadata, "document", lambda _: document)
-    read = read_image(write_metadata(encoded("JPEG"), METADATA), max_pixels=1_000_000).metadata
+    monkeypatch.setattr(FaceMetadata, "document", lambda *_: document)
+    read = read_image(write_metadata(encoded("JPEG"), FACE_ID, METADATA), max_pixels=1_000_000).metadata
     assert read == replace(METADATA, chosen_from=1)
 
 
 @pytest.mark.parametrize("chosen_from", ["many", None, [], float("inf")])
 def test_a_number_of_looks_that_is_none_is_refused(chosen_from):
-    written = write_metadata(encoded("JPEG"), replace(METADATA, chosen_from=chosen_from))
+    written = write_metadata(encoded("JPEG"), FACE_ID, replace(METADATA, chosen_from=chosen_from))
     with pytest.raises(MessageError) as refused:
         read_image(written, max_pixels=1_000_000)
     assert refused.value.reason == "bad-metadata"
 
 
 def test_bare_image_has_no_metadata():
-    assert read_image(encoded("PNG"), max_pixels=1_000_000).metadata is None
+    bare = read_image(encoded("PNG"), max_pixels=1_000_000)
+    assert (bare.face_id, bare.metadata) == (None, None)
+
+
+def test_names_the_version_that_captured_the_face():
+    image = encoded("JPEG")
+    named = read_image(write_metadata(image, FACE_ID, replace(METADATA, version="0.2.0")), max_pixels=1_000_000)
+    older = read_image(write_metadata(image, FACE_ID, METADATA), max_pixels=1_000_000)
+    assert named.metadata
+    assert older.metadata
+    assert (named.metadata.version, older.metadata.version) == ("0.2.0", "")
+
+
+@pytest.mark.parametrize(
+    ("image", "sha256"),
+    [
+        (b"\xff\xd8\xff\xd9", "87741f43096c19cf5f2f44e3478cffad7f4b88a6f130ff98582056f3e47a6b86"),
+        (PNG + bytes(25) + b"rest", "915834fc3d8e727e1042b8e71ed7fb36f489eb74f2a27d2c35707cb873959e4b"),
+    ],
+    ids=["JPEG", "PNG"],
+)
+def test_writes_the_same_bytes_as_earlier_versions(image, sha256):
+    assert hashlib.sha256(write_metadata(image, FACE_ID, METADATA)).hexdigest() == sha256
 
 
 @pytest.mark.parametrize(
@@ -98,8 +122,8 @@ def test_garbage_is_refused_with_its_reason(payload, reason):
 SHORT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
-from face_app.errors import MessageError
-from face_app.metadata import read_image
+from face_app.common.errors import MessageError
+from face_app.common.metadata import read_image
 
 payload = sys.stdin.buffer.read()
 pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -138,7 +162,7 @@ def test_an_error_of_the_machine_is_no_fault_of_the_image(monkeypatch):
 
 def test_a_later_schema_says_what_to_do(monkeypatch):
     monkeypatch.setattr("face_app.common.metadata.SCHEMA", 2)
-    written = write_metadata(encoded("PNG"), METADATA)
+    written = write_metadata(encoded("PNG"), FACE_ID, METADATA)
     monkeypatch.undo()
     with pytest.raises(MessageError, match="2, this program reads 1; upgrade the cloud, then `face-app retry`"):
         read_image(written, max_pixels=1_000_000)
@@ -154,7 +178,7 @@ def test_large_images_are_refused_before_decoding():
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_exiftool_reads_it(tmp_path, kind):
     file = tmp_path / "face"
-    file.write_bytes(write_metadata(encoded(kind), METADATA))
+    file.write_bytes(write_metadata(encoded(kind), FACE_ID, METADATA))
     told = subprocess.run(["exiftool", "-s", file], check=True, capture_output=True, text=True).stdout
     for line in ("0badcafe00000000000000000000002a", "jetson", "door", "+00:00", '"sequence":42', '"chosen_from":12'):
         assert line in told

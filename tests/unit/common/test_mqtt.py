@@ -19,7 +19,7 @@ from services.ports import free_port
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(mqtt, "AGAIN_SECONDS", 0.3)
+    monkeypatch.setattr(mqtt, "RETRY_SECONDS", 0.3)
 
 
 def wait_until(condition, seconds=10):
@@ -36,7 +36,7 @@ def connected(port, *, on_message=lambda *_: None):
     )
     connection.start()
     try:
-        assert connection.wait(10)
+        assert connection.wait_for_outcome(10)
         yield connection
     finally:
         connection.stop()

@@ -149,7 +149,7 @@ def test_check_mode_hashes_and_writes_nothing(checkout: Path, tmp_path: Path) ->
     ("changes", "named"),
     [
         ({"dockerfile": "files/Dockerfile.none"}, "files/Dockerfile.none: not a file"),
-        ({"sources": ["requirements-none.txt"]}, "requirements-none.txt: not a file"),
+        ({"sources": ["requirements/none.txt"]}, "requirements/none.txt: not a file"),
         ({"extra_ca": "/nowhere/ca.crt"}, "/nowhere/ca.crt: no such CA bundle"),
     ],
 )

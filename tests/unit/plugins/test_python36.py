@@ -29,7 +29,12 @@ def tasks(node: Any) -> Iterator[dict[str, Any]]:
 def modules_on_hosts() -> list[Path]:
     """Our modules that some task uses without delegating it to the controller, and those that no task uses."""
     modules = {file.stem: file for file in MODULES.glob("*.py")}
-    files = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/handlers/*.yml"), *ROOT.glob("playbooks/*.yml")]
+    files = [
+        *ROOT.glob("roles/*/tasks/*.yml"),
+        *ROOT.glob("roles/*/handlers/*.yml"),
+        *ROOT.glob("*.yml"),
+        *ROOT.glob("playbooks/*.yml"),
+    ]
     # Ansible's own tags say nothing here.
     everything = [task for file in files for task in tasks(yaml.load(file.read_text(), Loader=yaml.BaseLoader))]
     uses = [(name, task.get("delegate_to")) for task in everything for name in modules.keys() & task.keys()]

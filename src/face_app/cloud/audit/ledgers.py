@@ -1,4 +1,4 @@
-"""The ledgers of the edges, by outbox."""
+"""Index the ledgers of the edges by outbox."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,19 +8,19 @@ from face_app.cloud.audit.scope import Scope, hour_of
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry
 
 _RANK = ("waiting", "refused", "expired", "stored", "erased")
-"""A later state beats an earlier one where two ledgers, written at different times, know one face."""
+"""States from early to late: of two ledger entries for a face the later state counts."""
 
 
 @dataclass
 class OutboxLedger:
-    """What the ledgers know of one outbox.
+    """Ledger entries of one outbox.
 
     Attributes:
-        edge: Whose it is.
-        last: The last sequence it is known to have given.
-        promises: For each ledger that names it the last sequence, and since when no entry may lack.
-        entries: By sequence.
-        contradicted: Keys of faces that two ledgers know under one id.
+        edge: Name of the edge.
+        last: Highest allocated sequence.
+        promises: Per ledger: last sequence, and the time since which it is complete.
+        entries: Entries by sequence.
+        contradicted: Keys of faces that two ledgers list under one id.
     """
 
     edge: str
@@ -30,7 +30,7 @@ class OutboxLedger:
     contradicted: dict[int, set[str]] = field(default_factory=dict)
 
     def add(self, entry: LedgerEntry) -> None:
-        """Take note of a face."""
+        """Add a face."""
         sequence = entry.id.sequence
         known = self.entries.get(sequence)
         if known and known.sha256 != entry.sha256:
@@ -39,18 +39,18 @@ class OutboxLedger:
             self.entries[sequence] = entry
         self.last = max(self.last, sequence)
 
-    def must_know(self, sequence: int, key: str) -> bool:
-        """Whether some ledger should have an entry for an object, by its number and the hour in its key."""
+    def must_contain(self, sequence: int, key: str) -> bool:
+        """Return True if a ledger must contain an object, by its sequence and the hour in its key."""
         return any(sequence <= last and (since is None or hour_of(key) >= since) for last, since in self.promises)
 
 
 @dataclass(frozen=True)
 class LedgerIndex:
-    """All ledgers together.
+    """All ledgers.
 
     Attributes:
-        outboxes: By the outbox's id.
-        left_out: Edges whose ledgers are not asked for.
+        outboxes: Ledgers by outbox id.
+        left_out: Edges whose ledgers are out of scope.
     """
 
     outboxes: dict[str, OutboxLedger]
@@ -58,10 +58,10 @@ class LedgerIndex:
 
 
 def open_ledger_index(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerIndex:
-    """Read ledgers to their ends.
+    """Read ledgers completely.
 
     Raises:
-        LedgerError: A line is not a face.
+        LedgerError: A line is invalid.
     """
     outboxes: dict[str, OutboxLedger] = {}
     left_out = []
@@ -70,10 +70,10 @@ def open_ledger_index(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerInde
             left_out.append(ledger.edge)
             continue
         for outbox, last in ledger.outboxes.items():
-            book = outboxes.setdefault(outbox, OutboxLedger(ledger.edge))
-            book.last = max(book.last, last)
-            book.promises.append((last, ledger.complete_since))
+            known = outboxes.setdefault(outbox, OutboxLedger(ledger.edge))
+            known.last = max(known.last, last)
+            known.promises.append((last, ledger.complete_since))
         for entry in ledger.entries:
-            book = outboxes.get(entry.id.outbox) or outboxes.setdefault(entry.id.outbox, OutboxLedger(ledger.edge))
-            book.add(entry)
+            known = outboxes.get(entry.id.outbox) or outboxes.setdefault(entry.id.outbox, OutboxLedger(ledger.edge))
+            known.add(entry)
     return LedgerIndex(outboxes, tuple(left_out))

@@ -1,4 +1,4 @@
-"""The bucket itself: made where it is missing, private unless told otherwise; what is in it, and links to that."""
+"""Create the bucket, set its access and expiry, list its keys, read its objects, make links."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -7,25 +7,25 @@ from face_app.cloud.stores import folder
 from face_app.common import settings
 from face_app.common.errors import StoreError
 
-_AS_IS = settings.Bucket()
+_DEFAULT = settings.Bucket()
 
-# boto3 is imported with the stores that need it: a plain folder must work without.
+# Stores that need boto3 import it: a plain folder works without.
 
 
-def ensure(store: settings.Store, wanted: settings.Bucket = _AS_IS, *, check: bool) -> list[str]:
-    """Make the bucket, or the folder of a plain directory, where it is missing, and let it be as it is wanted.
+def ensure(store: settings.Store, wanted: settings.Bucket = _DEFAULT, *, check: bool) -> list[str]:
+    """Create the bucket, or the folder of a directory store, if missing; apply access and expiry.
 
     Args:
-        store: Which, and where.
-        wanted: Who may read it without a key, and how long it keeps objects. A folder knows neither.
-        check: Change nothing, only tell.
+        store: Store settings.
+        wanted: Access and expiry of the bucket; ignored for a folder.
+        check: Change nothing; return the changes that would be made.
 
     Returns:
-        What was, or with `check` would be, changed, in words.
+        Each change in words.
 
     Raises:
-        StoreError: No answer, a refused key, a name that is taken, or something that the store cannot do; one line
-            names endpoint, bucket and key file.
+        StoreError: No answer, refused credentials, a taken name, or an unsupported feature. Its line names endpoint,
+            bucket and credentials file.
         SettingsError: The credentials file cannot be read.
     """
     if store.kind == "directory":
@@ -36,7 +36,7 @@ def ensure(store: settings.Store, wanted: settings.Bucket = _AS_IS, *, check: bo
     from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
 
     bucket = S3Bucket(store)
-    changes = [] if bucket.exists() else [f"{bucket.where} is made"]
+    changes = [] if bucket.exists() else [f"{bucket.where} is created"]
     if changes and check:
         return changes
     if changes:
@@ -55,19 +55,19 @@ def _ensure_folder(store: settings.Store, *, check: bool) -> list[str]:
         try:
             path.mkdir(parents=True)
         except OSError as error:
-            raise StoreError(f"store.path {path} cannot be made: {error.strerror}") from error
-    return [f"folder {path} is made"]
+            raise StoreError(f"store.path {path} cannot be created: {error.strerror}") from error
+    return [f"folder {path} is created"]
 
 
 def keys(store: settings.Store, prefix: str) -> Iterator[str]:
-    """List the keys of objects that begin so, in order.
+    """List the keys with a prefix, in order.
 
     Args:
-        store: Where.
-        prefix: Such as ``jetson/door/2026/``; empty for all.
+        store: Store settings.
+        prefix: For example ``jetson/door/2026/``; empty for all.
 
     Raises:
-        StoreError: No answer, a refused key, or a missing bucket or folder.
+        StoreError: No answer, refused credentials, or a missing bucket or folder.
         SettingsError: The credentials file cannot be read.
     """
     if store.kind == "directory":
@@ -80,20 +80,20 @@ def keys(store: settings.Store, prefix: str) -> Iterator[str]:
 
 def _files(path: Path, prefix: str) -> Iterator[str]:
     if not path.is_dir():
-        raise StoreError(f"store.path {path} is not a folder; `face-app bucket ensure` makes it")
+        raise StoreError(f"store.path {path} is not a folder; `face-app bucket ensure` creates it")
     names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-    # What begins with a dot is on its way and has no key yet.
+    # Names with a leading dot are incomplete files without a key.
     return (name for name in names if name.startswith(prefix) and not name.startswith("."))
 
 
 def reader(store: settings.Store, *, connections: int = 1) -> Callable[[str], bytes | None]:
-    """Give a function that fetches an object by its key, None where there is none.
+    """Return a function that fetches an object by key, or None if it does not exist.
 
-    It is safe to use from several threads, and raises a `StoreError` where the store does not answer or refuses.
+    The function is thread-safe. It raises `StoreError` when the store does not answer or refuses.
 
     Args:
-        store: Where the objects are; a mount is read through the S3 API.
-        connections: Most fetches at a time.
+        store: Store settings; a mount is read through the S3 API.
+        connections: Most parallel fetches.
 
     Raises:
         SettingsError: The credentials file cannot be read.
@@ -117,12 +117,12 @@ def reader(store: settings.Store, *, connections: int = 1) -> Callable[[str], by
 
 
 def urls(store: settings.Store, keys: Iterable[str], *, seconds: int) -> list[str]:
-    """Make a link for each object that opens it for a while, whoever follows it.
+    """Make a temporary link for each object; anyone with the link can open it.
 
     Args:
-        store: Where the objects are; the links go through its `public_endpoint`.
-        keys: Which objects; whether they exist is not looked at.
-        seconds: How long a link opens. A plain folder's ``file:`` link has no end.
+        store: Store settings; links use its `public_endpoint`.
+        keys: Keys of objects; their existence is not checked.
+        seconds: Lifetime of a link. The ``file:`` link of a folder does not expire.
 
     Raises:
         SettingsError: The credentials file cannot be read.

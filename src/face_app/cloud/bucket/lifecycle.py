@@ -1,4 +1,4 @@
-"""When the store itself deletes what is in the bucket."""
+"""Manage the lifecycle rule that expires objects."""
 
 import logging
 from typing import Any, cast
@@ -14,78 +14,78 @@ log = logging.getLogger(__name__)
 _Rule = dict[str, Any]
 
 RULE = "face-app-expiry"
-"""The rule of ours among the bucket's lifecycle rules; all others are left as they are."""
+"""Id of the managed rule; the bucket's other lifecycle rules are not changed."""
 
 
 class Expiry:
-    """The lifecycle rule of ours: objects go after some days, what is left of broken uploads after one."""
+    """Manages one lifecycle rule: objects expire after some days, incomplete uploads after one."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
 
     def ensure(self, days: int, *, check: bool) -> list[str]:
-        """Have objects deleted after so many days, or, with 0, never by us.
+        """Set the lifetime of objects.
 
         Args:
-            days: How long an object lives.
-            check: Change nothing, only tell.
+            days: Days until the store deletes an object; 0: remove the rule.
+            check: Change nothing; return the changes that would be made.
 
         Returns:
-            What was, or would be, changed, in words.
+            Each change in words.
 
         Raises:
-            StoreError: No answer, a refusal, or a store that cannot do it and was asked to.
+            StoreError: No answer, a refusal, or no lifecycle rules while `days` is set.
         """
         bucket = self._bucket
         with bucket.translate_errors():
             try:
-                rules, beside = self._read()
-                ours = [rule for rule in rules if rule.get("ID") == RULE]
-                wanted = [_rule(days, versions=self._keeps_versions())] if days else []
-                if [_meaning(rule) for rule in ours] == [_meaning(rule) for rule in wanted]:
+                rules, options = self._read()
+                managed = [rule for rule in rules if rule.get("ID") == RULE]
+                wanted = [_rule(days, versions=self._has_versions())] if days else []
+                if [_normalised(rule) for rule in managed] == [_normalised(rule) for rule in wanted]:
                     return []
                 if not check:
-                    self._write([rule for rule in rules if rule.get("ID") != RULE] + wanted, beside)
+                    self._write([rule for rule in rules if rule.get("ID") != RULE] + wanted, options)
             except ClientError as error:
                 if not not_offered(error):
                     raise
                 if days:
                     raise StoreError(
-                        f"{bucket.where} does not let us set an expiry ({error_code(error)}): give the key's account "
-                        "the right to lifecycle rules, or set bucket.expire_days to 0 and delete old faces otherwise"
+                        f"{bucket.where} does not allow an expiry ({error_code(error)}): give the key's account "
+                        "the right to lifecycle rules, or set bucket.expire_days to 0 and delete old faces elsewhere"
                     ) from error
-                log.info("%s tells no lifecycle rules (%s), so none of ours", bucket.where, error_code(error))
+                log.info("%s has no lifecycle rules (%s), so nothing to remove", bucket.where, error_code(error))
                 return []
-        before = next((rule.get("Expiration", {}).get("Days", 0) for rule in ours), 0)
-        return [f"objects {_words(days)} (before: {_words(before)})"]
+        before = next((rule.get("Expiration", {}).get("Days", 0) for rule in managed), 0)
+        return [f"objects {_describe(days)} (before: {_describe(before)})"]
 
     def _read(self) -> tuple[list[_Rule], dict[str, Any]]:
-        """The rules, and what else belongs to them and is given back with them."""
+        """Return the rules, and the options to send back with them."""
         try:
             answer = self._bucket.client.get_bucket_lifecycle_configuration(Bucket=self._bucket.name)
         except ClientError as error:
             if error_code(error) == "NoSuchLifecycleConfiguration":
                 return [], {}
             raise
-        beside = {key: value for key, value in answer.items() if key == "TransitionDefaultMinimumObjectSize"}
-        return cast("list[_Rule]", answer.get("Rules", [])), beside
+        options = {key: value for key, value in answer.items() if key == "TransitionDefaultMinimumObjectSize"}
+        return cast("list[_Rule]", answer.get("Rules", [])), options
 
-    def _write(self, rules: list[_Rule], beside: dict[str, Any]) -> None:
+    def _write(self, rules: list[_Rule], options: dict[str, Any]) -> None:
         bucket = self._bucket
         if rules:
             configuration = cast("Any", {"Rules": rules})
             bucket.client.put_bucket_lifecycle_configuration(
-                Bucket=bucket.name, LifecycleConfiguration=configuration, **beside
+                Bucket=bucket.name, LifecycleConfiguration=configuration, **options
             )
         else:
             bucket.client.delete_bucket_lifecycle(Bucket=bucket.name)
-        kept, _ = self._read()
-        if {rule.get("ID") for rule in kept} != {rule.get("ID") for rule in rules}:
+        saved, _ = self._read()
+        if {rule.get("ID") for rule in saved} != {rule.get("ID") for rule in rules}:
             raise StoreError(
-                f"{bucket.where} takes lifecycle rules and does not keep them; set bucket.expire_days to 0"
+                f"{bucket.where} accepts lifecycle rules and does not save them; set bucket.expire_days to 0"
             )
 
-    def _keeps_versions(self) -> bool:
+    def _has_versions(self) -> bool:
         try:
             return "Status" in self._bucket.client.get_bucket_versioning(Bucket=self._bucket.name)
         except ClientError as error:
@@ -103,13 +103,13 @@ def _rule(days: int, *, versions: bool) -> _Rule:
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
     }
     if versions:
-        # There an expired object is only covered by a marker.
+        # In a versioned bucket expiry only adds a delete marker.
         rule["NoncurrentVersionExpiration"] = {"NoncurrentDays": 1}
     return rule
 
 
-def _meaning(rule: _Rule) -> tuple[object, ...]:
-    """What counts of a rule: stores give it back in more or fewer words."""
+def _normalised(rule: _Rule) -> tuple[object, ...]:
+    """Return the effective parts of a rule: stores return it in different forms."""
     return (
         rule["Status"],
         rule.get("Filter", {}).get("Prefix") or rule.get("Prefix") or "",
@@ -119,5 +119,5 @@ def _meaning(rule: _Rule) -> tuple[object, ...]:
     )
 
 
-def _words(days: int) -> str:
-    return f"are deleted after {days} days" if days else "are kept"
+def _describe(days: int) -> str:
+    return f"are deleted after {days} days" if days else "do not expire"

@@ -1,4 +1,4 @@
-"""Who may read faces without a key: nobody, unless the operator says so."""
+"""Manage anonymous access: denied by default, reading faces only by setting."""
 
 import json
 import logging
@@ -14,48 +14,50 @@ from face_app.common.errors import StoreError
 log = logging.getLogger(__name__)
 
 SID = "FaceAppPublicFaces"
-"""The statement of ours in the bucket's policy; all others are left as they are."""
+"""Id of the managed policy statement; other statements are not changed."""
 
-_PATIENCE = 10.0
-"""Seconds in which a policy that was taken back must have gone."""
+_PROPAGATION_SECONDS = 10.0
+"""Most seconds until a removed policy has no effect."""
 
 
 class PublicRead:
-    """The statement of ours in the bucket's policy, behind the store's lock against such, and what a stranger sees."""
+    """Manages the policy statement and the public access block, and checks the effect anonymously."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
         self._lock = PublicLock(bucket)
-        self._stranger = AnonymousClient(bucket)
+        self._anonymous = AnonymousClient(bucket)
 
     def ensure(self, *, public: bool, check: bool) -> list[str]:
-        """Let anybody read faces and only read them, or nobody.
+        """Allow or deny anonymous reads of faces; listing is always denied.
 
         Args:
-            public: Whether anybody may.
-            check: Change nothing, only tell.
+            public: Allow reads.
+            check: Change nothing; return the changes that would be made.
 
         Returns:
-            What was, or would be, changed, in words.
+            Each change in words.
 
         Raises:
-            StoreError: No answer, a refusal, or a store that cannot do it and was asked to.
+            StoreError: No answer, a refusal, or a store that cannot allow it.
         """
         steps = (self._lock.ensure, self._grant) if public else (self._grant, self._lock.ensure)
         with self._bucket.translate_errors():
-            changes = [words for step in steps for words in step(public=public, check=check)]
+            changes = [change for step in steps for change in step(public=public, check=check)]
             if not (check and changes):
-                self._warn(public=public, seconds=_PATIENCE if changes else 0)
+                self._warn(public=public, seconds=_PROPAGATION_SECONDS if changes else 0)
         return changes
 
     def _grant(self, *, public: bool, check: bool) -> list[str]:
-        """Put our statement into the bucket's policy, or take it out."""
+        """Add the managed statement to the bucket policy, or remove it."""
         bucket = self._bucket
         try:
             policy = self._policy()
             statements = policy["Statement"]
             wanted = [_statement(bucket.name)] if public else []
-            if [_meaning(each) for each in statements if each.get("Sid") == SID] == [_meaning(each) for each in wanted]:
+            if [_normalised(each) for each in statements if each.get("Sid") == SID] == [
+                _normalised(each) for each in wanted
+            ]:
                 return []
             if not check:
                 others = [each for each in statements if each.get("Sid") != SID]
@@ -65,26 +67,26 @@ class PublicRead:
                 raise
             why = error_code(error) if isinstance(error, ClientError) else "no policy in its answer"
             if public:
-                self._explain_how_else(why, error)
+                self._require_other_grant(why, error)
             else:
-                log.info("%s tells no bucket policy (%s): none of ours to take back", bucket.where, why)
+                log.info("%s has no bucket policy (%s): nothing to remove", bucket.where, why)
             return []
-        return ["anybody may read faces" if public else "public read of faces is taken back"]
+        return ["anonymous clients may read faces" if public else "anonymous read of faces is revoked"]
 
-    def _explain_how_else(self, why: str, error: Exception) -> None:
-        """Go on where somebody made the faces public by the store's own means."""
+    def _require_other_grant(self, why: str, error: Exception) -> None:
+        """Continue only if faces are already public by the store's own means."""
         how = (
             "on IBM Cloud give the access group Public Access the role ObjectReader (never ContentReader, which lists) "
             "on this bucket in IAM; elsewhere give the key's account the right to bucket policies"
         )
-        readable = self._stranger.reads()
+        readable = self._anonymous.reads()
         if readable is False:
             raise StoreError(
-                f"{self._bucket.where} does not let us set a policy ({why}), and strangers read nothing: {how}; or set "
+                f"{self._bucket.where} does not allow a policy ({why}), and anonymous reads are denied: {how}; or set "
                 "bucket.public to false"
             ) from error
         if readable is None:
-            log.warning("%s does not let us set a policy (%s): %s", self._bucket.where, why, how)
+            log.warning("%s does not allow a policy (%s): %s", self._bucket.where, why, how)
 
     def _policy(self) -> dict[str, Any]:
         try:
@@ -93,7 +95,7 @@ class PublicRead:
             if error_code(error) != "NoSuchBucketPolicy":
                 raise
             return {"Version": "2012-10-17", "Statement": []}
-        return {**policy, "Statement": _listed(policy["Statement"])}
+        return {**policy, "Statement": _as_list(policy["Statement"])}
 
     def _write(self, policy: dict[str, Any]) -> None:
         if policy["Statement"]:
@@ -102,22 +104,24 @@ class PublicRead:
             self._bucket.client.delete_bucket_policy(Bucket=self._bucket.name)
 
     def _warn(self, *, public: bool, seconds: float) -> None:
-        """See the bucket with a stranger's eyes: an ACL, an access group or somebody's policy may open it too."""
+        """Check anonymous access and warn: an ACL, an access group or another policy can grant it too."""
         where = self._bucket.where
-        if self._stranger.lists():
-            log.warning("%s shows its list of faces to anybody; make it private", where)
+        if self._anonymous.lists():
+            log.warning("%s lets anonymous clients list faces; make it private", where)
         deadline = time.monotonic() + seconds
-        while not public and self._stranger.reads():
+        while not public and self._anonymous.reads():
             if time.monotonic() > deadline:
-                log.warning("%s shows faces to anybody, by a policy, ACL or access group that is not ours", where)
+                log.warning(
+                    "%s lets anonymous clients read faces, by a policy, ACL or access group of another owner", where
+                )
                 break
             time.sleep(0.5)
         if public:
-            log.warning("%s shows faces to anybody who knows or guesses an address, as bucket.public says", where)
+            log.warning("%s lets anonymous clients read a face by its address, as bucket.public allows", where)
 
 
 def _statement(bucket: str) -> dict[str, Any]:
-    """Faces, and not what was refused; to be read, and not to be listed."""
+    """Return the statement: read faces, not quarantine; no listing."""
     return {
         "Sid": SID,
         "Effect": "Allow",
@@ -127,16 +131,16 @@ def _statement(bucket: str) -> dict[str, Any]:
     }
 
 
-def _meaning(statement: dict[str, Any]) -> dict[str, Any]:
-    """A statement in one wording: stores give back a list where one word was, and AWS: * for *."""
-    plain = {name: _listed(value) for name, value in statement.items()}
+def _normalised(statement: dict[str, Any]) -> dict[str, Any]:
+    """Return a statement in one form: stores return a list for one value, and AWS: * for *."""
+    plain = {name: _as_list(value) for name, value in statement.items()}
     (principal,) = plain.get("Principal") or [None]
     return plain | {
-        "Principal": _listed(principal["AWS"]) if isinstance(principal, dict) and "AWS" in principal else [principal]
+        "Principal": _as_list(principal["AWS"]) if isinstance(principal, dict) and "AWS" in principal else [principal]
     }
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
@@ -145,24 +149,24 @@ if TYPE_CHECKING:
 
 
 class PublicLock:
-    """What AWS calls the public access block. A store without it has nothing to unlock either."""
+    """Manages the public access block of AWS; other stores may not have one."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
 
     def ensure(self, *, public: bool, check: bool) -> list[str]:
-        """Lock the bucket, or, for a public one, leave only ACLs locked.
+        """Block public access; for a public bucket, block ACLs only.
 
         Args:
-            public: Whether a policy may make it public.
-            check: Change nothing, only tell.
+            public: Allow a policy to make the bucket public.
+            check: Change nothing; return the changes that would be made.
 
         Returns:
-            What was, or would be, changed, in words.
+            Each change in words.
 
         Raises:
             ClientError: The store answered with an error.
-            StoreError: It is locked and should not be, and the store does not let us.
+            StoreError: The block must be lifted and the store denies it.
         """
         wanted: Locks = {
             "BlockPublicAcls": True,
@@ -173,18 +177,18 @@ class PublicLock:
         present = self._present()
         if present is None:
             return []
-        # Where nothing was ever locked, nothing is in the way.
+        # Nothing to lift without a block.
         if public and not present:
             return []
-        # A store that does not tell of one of the locks knows nothing of it.
+        # A store that omits a lock does not support it.
         if present and all(present.get(lock, on) == on for lock, on in wanted.items()):
             return []
         if not check and not self._set(wanted, public=public):
             return []
-        return ["the lock against a public policy is lifted" if public else "it is locked against being made public"]
+        return ["the public access block is lifted" if public else "public access is blocked"]
 
     def _present(self) -> "Locks | None":
-        """The locks as they are, empty where none was ever set; None: the store has no such thing."""
+        """Return the current locks, empty if never set; None: the store does not support them."""
         bucket = self._bucket
         try:
             return bucket.client.get_public_access_block(Bucket=bucket.name)["PublicAccessBlockConfiguration"]
@@ -192,7 +196,7 @@ class PublicLock:
             if error_code(error) == "NoSuchPublicAccessBlockConfiguration":
                 return {}
             if not_offered(error):
-                log.info("%s has no lock against being made public (%s)", bucket.where, error_code(error))
+                log.info("%s has no public access block (%s)", bucket.where, error_code(error))
                 return None
             raise
 
@@ -203,23 +207,23 @@ class PublicLock:
         except ClientError as error:
             if public:
                 raise StoreError(
-                    f"{bucket.where} is locked against being made public and stays so ({error_code(error)}): lift its "
+                    f"{bucket.where} blocks public access and refuses a change ({error_code(error)}): lift its "
                     "public access block, or set bucket.public to false"
                 ) from error
-            log.info("%s cannot be locked against being made public: %s", bucket.where, error)
+            log.info("%s does not accept a public access block: %s", bucket.where, error)
             return False
         return True
 
 
 class AnonymousClient:
-    """Asks the store as anybody can, and so finds what policies, ACLs and access groups come to."""
+    """Sends unsigned requests, to observe the effect of policies, ACLs and access groups."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
-        self._client = bucket.stranger()
+        self._client = bucket.anonymous_client()
 
     def lists(self) -> bool:
-        """Whether a stranger gets the list of objects."""
+        """Return True if an anonymous client can list objects."""
         try:
             self._client.list_objects_v2(Bucket=self._bucket.name, MaxKeys=1)
         except (ClientError, BotoCoreError):
@@ -227,10 +231,10 @@ class AnonymousClient:
         return True
 
     def reads(self) -> bool | None:
-        """Whether a stranger gets the first object; None where there is none.
+        """Return True if an anonymous client can read the first object; None for an empty bucket.
 
         Raises:
-            StoreError: Our own key gets no list.
+            StoreError: The signed listing failed.
         """
         key = next(self._bucket.keys(""), None)
         if key is None:

@@ -1,4 +1,4 @@
-"""Whether a known face has arrived: fetched from the store itself, compared by its SHA-256."""
+"""Verify that a known object is stored: fetch it and compare its SHA-256."""
 
 import hashlib
 import time
@@ -8,29 +8,29 @@ from face_app.common import settings
 from face_app.common.errors import NotVerifiedError, StoreError
 
 LINK_SECONDS = 3600
-ASK_EVERY = 0.2
+POLL_SECONDS = 0.2
 
 
 def run(store: settings.Store, key: str, sha256: str, *, wait: float) -> str:
     """Wait for an object, fetch it and compare it.
 
     Args:
-        store: Where it is expected.
-        key: Its key.
-        sha256: What it must hash to.
-        wait: Seconds until it must have arrived.
+        store: Store settings.
+        key: Key of the object.
+        sha256: Expected hash, hex digits.
+        wait: Most seconds to wait.
 
     Returns:
-        A link for people that opens it for an hour; ``file:`` for a plain folder.
+        A link for a browser, valid for an hour; ``file:`` for a plain folder.
 
     Raises:
-        NotVerifiedError: It is not there in time, or holds other bytes.
+        NotVerifiedError: The object is missing after `wait`, or has other bytes.
         SettingsError: The credentials file cannot be read.
     """
     get = reader(store)
     deadline = time.monotonic() + wait
     while True:
-        data, reason = None, "it is not there"
+        data, reason = None, "it does not exist"
         try:
             data = get(key)
         except StoreError as error:
@@ -39,7 +39,7 @@ def run(store: settings.Store, key: str, sha256: str, *, wait: float) -> str:
             break
         if time.monotonic() >= deadline:
             raise NotVerifiedError(f"object {key} did not arrive within {wait:g} s: {reason}")
-        time.sleep(ASK_EVERY)  # no store tells of a new object
+        time.sleep(POLL_SECONDS)
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise NotVerifiedError(f"object {key} has SHA-256 {found}, expected {sha256}")

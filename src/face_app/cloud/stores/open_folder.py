@@ -1,7 +1,7 @@
-"""Files and folders below an open folder, never by an absolute path.
+"""Access files below an open folder, never by an absolute path.
 
-Every step is relative to a descriptor, and no step follows a symbolic link: what is written below an open folder
-stays there, whatever is mounted, unmounted or linked in between.
+Every step is relative to a descriptor and follows no symbolic link. So a write stays below the open folder, even if
+something is mounted, unmounted or linked meanwhile.
 """
 
 import errno
@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str], flags: int, *, folder: int | None = None) -> Iterator[int]:
-    """Open a file or folder for as long as the context lasts."""
+def open_path(path: str | os.PathLike[str], flags: int, *, folder: int | None = None) -> Iterator[int]:
+    """Open a file or folder while the context lasts."""
     descriptor = os.open(path, flags, dir_fd=folder)
     try:
         yield descriptor
@@ -22,45 +22,45 @@ def opened(path: str | os.PathLike[str], flags: int, *, folder: int | None = Non
 
 @contextmanager
 def subfolder(root: int, names: list[str], *, durable: bool) -> Iterator[int]:
-    """Open the folder below `root`, making what is missing.
+    """Open a folder below `root`; create missing levels.
 
     Args:
-        root: Descriptor of the folder that everything is below of.
-        names: The way down.
-        durable: Have each made folder on disk before going on; needs a file system of our own.
+        root: Descriptor of the top folder.
+        names: Names of the levels.
+        durable: Sync each created folder; needs a local file system.
     """
     flags = os.O_DIRECTORY | os.O_NOFOLLOW | (os.O_RDONLY if durable else os.O_PATH)
-    here = os.dup(root)
+    current = os.dup(root)
     try:
         for name in names:
             try:
-                below = os.open(name, flags, dir_fd=here)
+                below = os.open(name, flags, dir_fd=current)
             except FileNotFoundError:
                 with suppress(FileExistsError):  # another worker was faster
-                    os.mkdir(name, 0o700, dir_fd=here)
+                    os.mkdir(name, 0o700, dir_fd=current)
                 if durable:
-                    os.fsync(here)
-                below = os.open(name, flags, dir_fd=here)
-            os.close(here)
-            here = below
-        yield here
+                    os.fsync(current)
+                below = os.open(name, flags, dir_fd=current)
+            os.close(current)
+            current = below
+        yield current
     finally:
-        os.close(here)
+        os.close(current)
 
 
 def write_file(name: str, data: bytes, flags: int, *, folder: int) -> None:
-    """Write a whole file with one write, fsync and close, each of them checked.
+    """Write a whole file with one write, fsync and close, each checked.
 
-    s3fs uploads at fsync and tells of a failure only there and at close, so neither result may be lost.
+    s3fs uploads at fsync, and reports a failure only there and at close.
 
     Args:
-        name: Of the file.
-        data: All of it.
-        flags: How to open it beside write-only, such as ``O_CREAT | O_EXCL``.
-        folder: Descriptor of its folder.
+        name: File name.
+        data: Whole content.
+        flags: Open flags besides write-only, such as ``O_CREAT | O_EXCL``.
+        folder: Descriptor of the folder.
 
     Raises:
-        OSError: Any step failed; what the file holds now is not known.
+        OSError: A step failed; the content of the file is undefined.
     """
     descriptor = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | flags, 0o600, dir_fd=folder)
     try:
@@ -69,7 +69,7 @@ def write_file(name: str, data: bytes, flags: int, *, folder: int) -> None:
             raise OSError(errno.EIO, f"only {written} of {len(data)} bytes were written")
         os.fsync(descriptor)
     except BaseException:
-        with suppress(OSError):  # the first error is the one to tell
+        with suppress(OSError):  # the first error is raised
             os.close(descriptor)
         raise
     os.close(descriptor)
@@ -78,7 +78,7 @@ def write_file(name: str, data: bytes, flags: int, *, folder: int) -> None:
 def read_file(name: str, *, folder: int) -> bytes:
     """Read a whole file."""
     with (
-        opened(name, os.O_RDONLY | os.O_NOFOLLOW, folder=folder) as descriptor,
+        open_path(name, os.O_RDONLY | os.O_NOFOLLOW, folder=folder) as descriptor,
         os.fdopen(descriptor, "rb", closefd=False) as file,
     ):
         return file.read()

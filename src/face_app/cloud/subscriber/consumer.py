@@ -1,4 +1,4 @@
-"""From the broker to the store and back: judge, store, confirm, receipt, acknowledge."""
+"""Consume messages: validate, store, confirm, publish a receipt, acknowledge."""
 
 import hashlib
 import logging
@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
+from paho.mqtt.reasoncodes import ReasonCode
+
 from face_app.cloud.stores.store import Store, Stored
-from face_app.cloud.subscriber.deduplicator import Claim, Identity, Ledger, Processed
+from face_app.cloud.subscriber.deduplicator import Claim, Deduplicator, Identity, Processed
 from face_app.cloud.subscriber.metrics import SubscriberMetrics, total
 from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt, ReceiptPublisher
 from face_app.cloud.subscriber.retrying_store import RetryingStore, StoppedError
-from face_app.cloud.subscriber.validate import Decision, Limits, judge
+from face_app.cloud.subscriber.validate import Decision, Limits, validate
 from face_app.common.errors import StoreError
-from face_app.common.health_server import Health, Work
+from face_app.common.health_server import Capability, Facts, Health
 from face_app.common.mqtt import Connection, Message
 from face_app.common.settings import CloudSettings
 from face_app.common.wire import FACES, Receipt
@@ -23,48 +25,47 @@ from face_app.common.wire import FACES, Receipt
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
-"""How long a stop waits for what is being stored; Docker kills after ten."""
+"""Seconds that a stop waits for puts in progress; Docker kills after ten."""
 RECEIPT_SECONDS = 1.0
-"""How long it waits for receipts after that."""
+"""Seconds that a stop then waits for receipts."""
 
 
 class Consumer:
-    """Workers that take messages from one connection into one store.
+    """Stores the messages of one connection with a pool of workers.
 
-    A message is acknowledged only when its bytes are confirmed and the broker has the receipt, so whatever ends
-    this program, the message comes again. While the store is down the workers wait, the broker stops at
-    `receive_maximum` messages, and the rest stays with it and with the edges.
+    A message is acknowledged after the store has confirmed its bytes and the broker has its receipt. So the broker
+    redelivers it, whatever ends this program before. While the store is down the workers wait. The broker then stops
+    at `receive_maximum` messages; the others wait at the broker and in the outboxes.
     """
 
     def __init__(
         self,
         settings: CloudSettings,
         store: Store,
-        figures: SubscriberMetrics,
+        metrics: SubscriberMetrics,
         *,
         on_link: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; `start` begins.
 
         Args:
-            settings: Of the subscriber.
-            store: Where to.
-            figures: What to count in.
-            on_link: Called in the network thread when the link to the broker changed.
+            settings: Settings of the subscriber.
+            store: Store to write to.
+            metrics: Counters to update.
+            on_link: Called in the network thread after a connect or a loss.
 
         Raises:
-            SettingsError: A file of the broker's identity cannot be read.
+            SettingsError: A file of the broker identity cannot be read.
         """
-        self._figures = figures
+        self._metrics = metrics
         self._limits = Limits(settings.max_bytes, settings.max_pixels)
-        self._store = RetryingStore(store, figures.store_seconds)
-        self._ledger: Ledger[Delivery] = Ledger()
-        self._post = ReceiptPublisher(settings.subscriber, figures)
+        self._store = RetryingStore(store, metrics.store_seconds)
+        self._deduplicator: Deduplicator[Delivery] = Deduplicator()
         self._on_link = on_link
         self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._came = False
-        # Daemons: a worker in a hanging mount must not keep the program from ending.
+        self._received = False
+        # Daemon threads: a worker in a hung mount must not block the exit.
         self._workers = [
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
             for number in range(settings.workers)
@@ -73,23 +74,24 @@ class Consumer:
             settings.broker,
             f"subscriber-{settings.subscriber}",
             subscriptions=[f"$share/{settings.group}/{FACES}"],
-            on_message=self._arrived,
-            on_sent=self._post.answered,
+            on_message=self._receive,
+            on_sent=self._answered,
             on_state=self._link_changed,
             receive_maximum=settings.receive_maximum,
         )
-        figures.watch(self.connection, self._deliveries.qsize)
+        self._receipts = ReceiptPublisher(settings.subscriber, self.connection, metrics)
+        metrics.observe(self.connection, self._deliveries.qsize)
 
     def start(self) -> None:
-        """Begin to connect, to check the store and to work."""
+        """Start the store checks, the workers and the connection."""
         self._store.start()
         for worker in self._workers:
             worker.start()
-        self._post.start(self.connection)
+        self._receipts.start()
         self.connection.start()
 
     def stop(self) -> None:
-        """End within a few seconds; what is not acknowledged by then comes again."""
+        """Stop within a few seconds; the broker redelivers what is not acknowledged by then."""
         self._stopping.set()
         self._store.stop()
         for _ in self._workers:
@@ -99,119 +101,123 @@ class Consumer:
             worker.join(max(0.0, deadline - time.monotonic()))
         busy = sum(worker.is_alive() for worker in self._workers)
         if busy:
-            log.warning("%d faces were still being stored; the broker will send them again", busy)
-        self._post.stop(RECEIPT_SECONDS)
+            log.warning("%d faces were still being stored; the broker redelivers them", busy)
+        self._receipts.stop(RECEIPT_SECONDS)
         self.connection.stop()
 
-    def readiness(self) -> Health:
-        """Whether faces get from the broker into the store now."""
-        problem = self.connection.problem or self._store.problem or self._post.problem
-        age = self._figures.last_stored_age
-        facts: dict[str, float | int | str | bool | None] = {
+    def health(self) -> Health:
+        """Determine whether faces get from the broker into the store."""
+        reason = self.connection.problem or self._store.problem or self._receipts.problem
+        age = self._metrics.last_stored_age
+        facts: Facts = {
             "connected": self.connection.connected,
             "subscribed": self.connection.subscribed,
-            "stored": total(self._figures.stored),
-            "copies": total(self._figures.copies),
-            "repaired": total(self._figures.repaired),
-            "refused": total(self._figures.refused),
+            "stored": total(self._metrics.stored),
+            "copies": total(self._metrics.copies),
+            "repaired": total(self._metrics.repaired),
+            "refused": total(self._metrics.refused),
             "waiting": self._deliveries.qsize(),
             "last_stored_age": None if age is None else round(age, 1),
         }
-        return Health(not problem, facts, problem, fault=problem, unproven=self._unproven())
+        return Health(not reason, not reason, reason, self._capabilities(), facts)
 
-    def _unproven(self) -> dict[str, str]:
-        """Say what nobody has seen this program do yet; where no face comes there is nothing to see."""
-        figures = self._figures
-        done = sum(total(counter) for counter in (figures.stored, figures.copies, figures.repaired, figures.refused))
-        return {Work.OBJECTS.value: "faces come, and none becomes an object"} if self._came and not done else {}
+    def _capabilities(self) -> frozenset[Capability]:
+        """List the work that was observed; before the first face arrives there is nothing to observe."""
+        metrics = self._metrics
+        done = sum(total(counter) for counter in (metrics.stored, metrics.copies, metrics.repaired, metrics.refused))
+        return frozenset({Capability.OBJECTS}) if done or not self._received else frozenset()
 
     def _link_changed(self, connected: bool) -> None:
         if not connected:
-            self._forget()
-        self._post.link_changed()
+            self._drop_queue()
+        self._receipts.link_changed()
         self._on_link()
 
-    def _forget(self) -> None:
-        """Drop what nobody has begun with: the broker sends it again, and a flapping link would pile up copies."""
-        self._ledger.forget_waiters()
+    def _drop_queue(self) -> None:
+        """Drop messages that no worker has started: the broker redelivers them on the next connection."""
+        self._deduplicator.drop_waiters()
         try:
             while self._deliveries.get_nowait():
                 pass
-            self._deliveries.put(None)  # that was a stop for a worker
+            self._deliveries.put(None)  # the removed item was the stop signal of a worker
         except queue.Empty:
             return
 
-    def _arrived(self, message: Message, epoch: int) -> None:
-        self._came = True
+    def _answered(self, mid: int, answer: ReasonCode) -> None:
+        self._receipts.answered(mid, answer)
+
+    def _receive(self, message: Message, epoch: int) -> None:
+        self._received = True
         self._deliveries.put(Delivery(message, epoch, datetime.now(timezone.utc)))
 
     def _work(self) -> None:
         while (delivery := self._deliveries.get()) and not self._stopping.is_set():
-            self._handle(delivery)
+            self._process_safely(delivery)
 
-    def _handle(self, delivery: Delivery) -> None:
+    def _process_safely(self, delivery: Delivery) -> None:
         try:
-            self._take(delivery)
+            self._process(delivery)
         except StoppedError:
             log.debug("stopped before a message on %s was stored", delivery.message.topic)
         except StoreError:
             self._deliveries.put(delivery)
         except Exception:
-            # Acknowledged, or a message that always fails would hold its place until the next connection; its edge
-            # gets no receipt, so it keeps the face and sends it again.
-            log.exception("message on %s failed in a way nobody foresaw", delivery.message.topic)
-            self._figures.unexpected.inc()
-            self.connection.acknowledge(delivery.message, delivery.epoch)
+            # Without an acknowledgement a message that always fails would block its place until the next connection.
+            # Its edge gets no receipt, so it retains the face and sends it again.
+            log.exception("message on %s failed unexpectedly", delivery.message.topic)
+            self._metrics.unexpected.inc()
+            self._finish(None, delivery)
 
-    def _take(self, delivery: Delivery) -> None:
+    def _process(self, delivery: Delivery) -> None:
         if delivery.epoch != self.connection.epoch:
-            return  # it comes again, or has come
+            return  # the broker redelivers it
         identity = Identity(delivery.message.topic, hashlib.sha256(delivery.message.payload).hexdigest())
-        turn = self._ledger.claim(identity, delivery)
-        if isinstance(turn, Processed):
-            self._figures.copies.inc()
-            self._answer(turn, delivery)
-        elif turn is Claim.GRANTED:
+        claim = self._deduplicator.claim(identity, delivery)
+        if isinstance(claim, Processed):
+            self._metrics.copies.inc()
+            self._finish(claim, delivery)
+        elif claim is Claim.GRANTED:
             try:
-                settled = self._settle(identity, delivery)
+                result = self._store_message(identity, delivery)
             except BaseException:
-                for copy in self._ledger.give_up(identity):
+                for copy in self._deduplicator.abandon(identity):
                     self._deliveries.put(copy)
                 raise
-            copies = self._ledger.settle(identity, settled)
-            self._figures.copies.inc(len(copies))
-            self._answer(settled, delivery, *copies)
+            copies = self._deduplicator.complete(identity, result)
+            self._metrics.copies.inc(len(copies))
+            self._finish(result, delivery, *copies)
 
-    def _settle(self, identity: Identity, delivery: Delivery) -> Processed:
+    def _store_message(self, identity: Identity, delivery: Delivery) -> Processed:
         payload = bytes(delivery.message.payload)
-        verdict = judge(identity.topic, payload, identity.sha256, delivery.at, self._limits)
-        stored = self._store.put(verdict.key, payload, identity.sha256)
-        self._count(identity.topic, verdict, stored)
+        decision = validate(identity.topic, payload, identity.sha256, delivery.at, self._limits)
+        stored = self._store.put(decision.key, payload, identity.sha256)
+        self._count(identity.topic, decision, stored)
         receipt = Receipt(
-            id=verdict.face,
+            id=decision.face,
             sha256=identity.sha256,
-            key=verdict.key,
+            key=decision.key,
             at=datetime.now(timezone.utc),
-            result="refused" if verdict.refused else "stored",
-            reason=verdict.refused,
+            result="refused" if decision.refused else "stored",
+            reason=decision.refused,
         )
-        return Processed(verdict.edge, receipt)
+        return Processed(decision.edge, receipt)
 
-    def _answer(self, settled: Processed, *deliveries: Delivery) -> None:
+    def _finish(self, result: Processed | None, *deliveries: Delivery) -> None:
+        """Answer messages: with a receipt and then an acknowledgement, or with an acknowledgement alone."""
         for delivery in deliveries:
-            if settled.edge is None:
-                self.connection.acknowledge(delivery.message, delivery.epoch)
+            if result and result.edge is not None:
+                self._receipts.enqueue(PendingReceipt(result.edge, result.receipt, delivery))
             else:
-                self._post.enqueue(PendingReceipt(settled.edge, settled.receipt, delivery))
+                self._receipts.acknowledge(delivery)
 
-    def _count(self, topic: str, verdict: Decision, stored: Stored) -> None:
+    def _count(self, topic: str, decision: Decision, stored: Stored) -> None:
         if stored.outcome == "repaired":
-            self._figures.repaired.inc()
-            log.warning("%s held other bytes; replaced", verdict.key)
-        if verdict.refused:
-            self._figures.refused.labels(verdict.refused).inc()
-            log.warning("refused a message on %r: %s; its copy: %s", topic, verdict.detail, verdict.key)
+            self._metrics.repaired.inc()
+            log.warning("%s had other bytes; replaced", decision.key)
+        if decision.refused:
+            self._metrics.refused.labels(decision.refused).inc()
+            log.warning("refused a message on %r: %s; its copy: %s", topic, decision.detail, decision.key)
             return
-        self._figures.face_confirmed()
-        (self._figures.copies if stored.outcome == "already" else self._figures.stored).inc()
-        log.debug("%s %s", stored.outcome, verdict.key)
+        self._metrics.face_confirmed()
+        (self._metrics.copies if stored.outcome == "already" else self._metrics.stored).inc()
+        log.debug("%s %s", stored.outcome, decision.key)

@@ -1,4 +1,4 @@
-"""What is being stored now and what was stored lately, so that no copy is stored again."""
+"""Deduplicate messages: remember those in progress and the latest results."""
 
 import threading
 from collections import OrderedDict
@@ -8,18 +8,18 @@ from typing import Generic, TypeVar
 
 from face_app.common.wire import Receipt
 
-REMEMBERED = 10_000
-"""Settled messages in memory, about 1 kB each: more than a window of every edge at hand."""
+CAPACITY = 10_000
+"""Results in memory, about 1 kB each: more than the send windows of all edges."""
 
 Waiter = TypeVar("Waiter")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Equal for copies of one message.
+    """Identify a message; copies of it compare equal.
 
     Attributes:
-        topic: Where it was published.
+        topic: Topic of the message.
         sha256: Hex digest of its payload.
     """
 
@@ -29,11 +29,11 @@ class Identity:
 
 @dataclass(frozen=True)
 class Processed:
-    """A message that the store has confirmed, kept or quarantined.
+    """Result of a message whose bytes the store has confirmed, as a face or in quarantine.
 
     Attributes:
-        edge: Whom to send the receipt; None where nobody waits for one.
-        receipt: The word on it, also for each later copy.
+        edge: Recipient of the receipt; None when the topic names no edge.
+        receipt: Receipt for the message and for each later copy.
     """
 
     edge: str | None
@@ -41,49 +41,49 @@ class Processed:
 
 
 class Claim(Enum):
-    """What to do with a message that is not settled."""
+    """Answer to a claim on a message without a result."""
 
-    GRANTED = "store it"
-    JOINED = "leave it to the one who is storing its copy"
+    GRANTED = "the caller stores it"
+    JOINED = "another caller stores its copy"
 
 
-class Ledger(Generic[Waiter]):
-    """The messages at hand and the latest settled ones. Safe to use from several threads."""
+class Deduplicator(Generic[Waiter]):
+    """Tracks messages in progress and the latest results. Thread-safe."""
 
-    def __init__(self, remembered: int = REMEMBERED) -> None:
-        """Remember so many settled messages."""
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        """Remember at most `capacity` results."""
         self._lock = threading.Lock()
-        self._remembered = remembered
-        self._settled: OrderedDict[Identity, Processed] = OrderedDict()
-        self._open: dict[Identity, list[Waiter]] = {}
+        self._capacity = capacity
+        self._results: OrderedDict[Identity, Processed] = OrderedDict()
+        self._in_progress: dict[Identity, list[Waiter]] = {}
 
     def claim(self, identity: Identity, waiter: Waiter) -> Processed | Claim:
-        """Ask what to do with a message; a copy of one that is being stored joins it."""
+        """Claim a message. A copy of a message in progress joins it."""
         with self._lock:
-            if settled := self._settled.get(identity):
-                self._settled.move_to_end(identity)
-                return settled
-            if identity in self._open:
-                self._open[identity].append(waiter)
+            if result := self._results.get(identity):
+                self._results.move_to_end(identity)
+                return result
+            if identity in self._in_progress:
+                self._in_progress[identity].append(waiter)
                 return Claim.JOINED
-            self._open[identity] = []
+            self._in_progress[identity] = []
             return Claim.GRANTED
 
-    def settle(self, identity: Identity, settled: Processed) -> list[Waiter]:
-        """Close a claim; the copies that joined meanwhile are the caller's to answer."""
+    def complete(self, identity: Identity, result: Processed) -> list[Waiter]:
+        """Record the result of a claim; return the joined copies, which the caller must answer."""
         with self._lock:
-            self._settled[identity] = settled
-            if len(self._settled) > self._remembered:
-                self._settled.popitem(last=False)
-            return self._open.pop(identity)
+            self._results[identity] = result
+            if len(self._results) > self._capacity:
+                self._results.popitem(last=False)
+            return self._in_progress.pop(identity)
 
-    def forget_waiters(self) -> None:
-        """Let go of every copy that has joined, for it will come again."""
+    def abandon(self, identity: Identity) -> list[Waiter]:
+        """Close a claim without a result; return the joined copies."""
         with self._lock:
-            for waiters in self._open.values():
+            return self._in_progress.pop(identity)
+
+    def drop_waiters(self) -> None:
+        """Drop all joined copies: the broker redelivers them."""
+        with self._lock:
+            for waiters in self._in_progress.values():
                 waiters.clear()
-
-    def give_up(self, identity: Identity) -> list[Waiter]:
-        """Close a claim without a result; returns the copies that joined."""
-        with self._lock:
-            return self._open.pop(identity)

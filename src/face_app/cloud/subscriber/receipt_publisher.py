@@ -1,4 +1,4 @@
-"""How receipts go out: many in one message, and each face's message acknowledged when the broker has its receipt."""
+"""Publish receipts in batches and acknowledge messages: the only module that acknowledges."""
 
 import logging
 import threading
@@ -18,26 +18,26 @@ from face_app.common.wire import Receipt, dump_receipts, receipts_topic
 
 log = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.02
-"""Least time between two rounds of receipts. The first one after a quiet time does not wait."""
-MOST = 100
-"""Receipts in one message, about 300 bytes each."""
+BATCH_SECONDS = 0.02
+"""Least seconds between two batches. The first batch after an idle time is sent at once."""
+BATCH_SIZE = 100
+"""Most receipts in one message, about 300 bytes each."""
 RETRY_SECONDS = 1.0
-"""Until a receipt that the connection did not take is tried again, unless the link changes sooner."""
+"""Seconds until a receipt that the connection did not accept is retried; a link change retries at once."""
 SILENT_SECONDS = 30.0
-"""Without an answer to a receipt until that is a problem; a dead link is noticed sooner, by its keepalive."""
+"""Seconds without an answer to a receipt until that is a problem; keepalive detects a dead link earlier."""
 
 Event: TypeAlias = Callable[[], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
-    """One message as the broker handed it over.
+    """A message as the broker delivered it.
 
     Attributes:
-        message: Topic and payload, and what an acknowledgement needs.
-        epoch: The connection it came in.
-        at: When (aware).
+        message: Topic, payload, and the data of an acknowledgement.
+        epoch: Connection in which it arrived.
+        at: Time of arrival (aware).
     """
 
     message: Message
@@ -47,11 +47,11 @@ class Delivery:
 
 @dataclass(frozen=True, eq=False)
 class PendingReceipt:
-    """A receipt, and the message that is acknowledged once the broker has it.
+    """A receipt, and the message to acknowledge once the broker has the receipt.
 
     Attributes:
-        edge: Whom it is for.
-        receipt: The word on the message.
+        edge: Recipient.
+        receipt: Receipt of the message.
         delivery: The message.
     """
 
@@ -61,136 +61,145 @@ class PendingReceipt:
 
 
 @dataclass(frozen=True, eq=False)
-class _Sent:
-    letters: list[PendingReceipt]
-    at: float
+class _Batch:
+    receipts: list[PendingReceipt]
+    sent_at: float
 
 
 class ReceiptPublisher:
-    """One thread that sends the receipts of all workers; everything that happens is posted to it.
+    """Publishes the receipts of all workers in one thread; every input is an event in its queue.
 
-    So nobody waits for the broker's answer, and an answer that comes before `publish` has even returned waits in
-    the queue until the message's number is known.
+    So no worker waits for the broker. An answer that arrives before `publish` returns waits in the queue until the
+    message id is known.
     """
 
-    def __init__(self, subscriber: str, figures: SubscriberMetrics) -> None:
-        """Send under the name of this subscriber; count in these figures."""
+    def __init__(self, subscriber: str, connection: Connection, metrics: SubscriberMetrics) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            subscriber: Name of this subscriber, the last level of the topic.
+            connection: Connection to the broker; its callbacks must call `answered` and `link_changed`.
+            metrics: Counters to update.
+        """
         self._subscriber = subscriber
-        self._figures = figures
+        self._connection = connection
+        self._metrics = metrics
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._ready: dict[str, list[PendingReceipt]] = {}
-        self._sent: dict[int, _Sent] = {}
-        self._next_round = 0.0
+        self._sent: dict[int, _Batch] = {}
+        self._next_batch_at = 0.0
         self._stopping = False
         self._refused = ""
         self._oldest: float | None = None
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
 
     @property
     def problem(self) -> str:
-        """Why receipts do not get out; empty when they do as far as we know."""
+        """Reason why receipts are not published; empty while they are."""
         silent = 0.0 if self._oldest is None else time.monotonic() - self._oldest
         return self._refused or (
             f"the broker has not answered a receipt for {silent:.0f} s" if silent > SILENT_SECONDS else ""
         )
 
-    def start(self, connection: Connection) -> None:
-        """Begin to send over this connection."""
-        self._thread = threading.Thread(target=self._run, args=(connection,), name="receipts", daemon=True)
+    def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, seconds: float) -> None:
-        """Send what is ready and take the answers, for at most so long; what has none by then comes again."""
+        """Publish ready receipts and wait for their answers, at most `seconds`. The broker redelivers the rest."""
         self._events.put(self._begin_to_stop)
-        if self._thread:
+        if self._thread.is_alive():
             self._thread.join(seconds)
 
-    def enqueue(self, letter: PendingReceipt) -> None:
-        """Send a receipt and then acknowledge its message. Returns at once; the store has confirmed the object."""
-        self._events.put(lambda: self._ready.setdefault(letter.edge, []).append(letter))
+    def enqueue(self, pending: PendingReceipt) -> None:
+        """Publish a receipt, then acknowledge its message. Returns at once; the store has confirmed the object."""
+        self._events.put(lambda: self._ready.setdefault(pending.edge, []).append(pending))
+
+    def acknowledge(self, delivery: Delivery) -> None:
+        """Acknowledge a message that gets no receipt."""
+        self._connection.acknowledge(delivery.message, delivery.epoch)
 
     def answered(self, mid: int, answer: ReasonCode) -> None:
-        """Take the broker's answer; for `Connection.on_sent`."""
+        """Handle the broker's answer to a publish; for `Connection.on_sent`."""
         self._events.put(partial(self._answered, mid, answer))
 
     def link_changed(self) -> None:
-        """Look at the link again; for `Connection.on_state`."""
-        self._events.put(self._changed)
+        """Handle a connect or a loss; for `Connection.on_state`."""
+        self._events.put(self._link_changed)
 
-    def _run(self, connection: Connection) -> None:
-        self._connection = connection
-        while not (self._stopping and (not connection.connected or not (self._ready or self._sent))):
+    def _run(self) -> None:
+        while not (self._stopping and (not self._connection.connected or not (self._ready or self._sent))):
             try:
-                self._do_events()
-                self._send()
+                self._run_events()
+                self._publish()
             except Exception:
-                log.exception("receipts met what they should not; going on in %.0f s", RETRY_SECONDS)
-                self._next_round = time.monotonic() + RETRY_SECONDS
-            self._note()
+                log.exception("publishing receipts failed unexpectedly; retrying in %.0f s", RETRY_SECONDS)
+                self._next_batch_at = time.monotonic() + RETRY_SECONDS
+            self._update_metrics()
 
-    def _do_events(self) -> None:
-        """Do what was posted; wait for the first of it, or for the next round where receipts are ready."""
+    def _run_events(self) -> None:
+        """Run queued events; wait for the first, or for the next batch when receipts are ready."""
         try:
-            self._events.get(timeout=max(0.0, self._next_round - time.monotonic()) if self._ready else None)()
+            self._events.get(timeout=max(0.0, self._next_batch_at - time.monotonic()) if self._ready else None)()
             while True:
                 self._events.get_nowait()()
         except Empty:
             return
 
-    def _send(self) -> None:
+    def _publish(self) -> None:
         now = time.monotonic()
-        if now < self._next_round:
+        if now < self._next_batch_at:
             return
-        self._next_round = now + GATHER_SECONDS
-        for edge, letters in list(self._ready.items()):
-            while letters:
-                batch = letters[:MOST]
-                receipts = dump_receipts(letter.receipt for letter in batch)
+        self._next_batch_at = now + BATCH_SECONDS
+        for edge, pending in list(self._ready.items()):
+            while pending:
+                batch = pending[:BATCH_SIZE]
+                receipts = dump_receipts(each.receipt for each in batch)
                 mid = self._connection.publish(receipts_topic(edge, self._subscriber), receipts)
                 if mid is None:
-                    self._next_round = now + RETRY_SECONDS
+                    self._next_batch_at = now + RETRY_SECONDS
                     return
-                self._sent[mid] = _Sent(batch, now)
-                del letters[:MOST]
+                self._sent[mid] = _Batch(batch, now)
+                del pending[:BATCH_SIZE]
             del self._ready[edge]
 
     def _answered(self, mid: int, answer: ReasonCode) -> None:
-        sent = self._sent.pop(mid, None)
-        if sent is None:
+        batch = self._sent.pop(mid, None)
+        if batch is None:
             return
-        self._judge(sent.letters, answer)
-        for letter in sent.letters:
-            self._connection.acknowledge(letter.delivery.message, letter.delivery.epoch)
+        self._record_answer(batch.receipts, answer)
+        for each in batch.receipts:
+            self.acknowledge(each.delivery)
 
-    def _judge(self, letters: list[PendingReceipt], answer: ReasonCode) -> None:
-        """Note what the broker says.
+    def _record_answer(self, receipts: list[PendingReceipt], answer: ReasonCode) -> None:
+        """Record an answer of the broker.
 
-        A receipt that it does not want counts as answered: no waiting would change that, and the edge asks again by
-        sending the face again.
+        A refused receipt counts as answered, because a retry would not change the refusal. The edge resends the
+        face and gets another receipt.
         """
         problem = ""
         if answer.is_failure:
-            topic = receipts_topic(letters[0].edge, self._subscriber)
-            problem = f"the broker does not take receipts on {topic} ({answer}); check its ACL"
-            self._figures.receipts_refused.inc(len(letters))
+            topic = receipts_topic(receipts[0].edge, self._subscriber)
+            problem = f"the broker does not accept receipts on {topic} ({answer}); check its ACL"
+            self._metrics.receipts_refused.inc(len(receipts))
         if problem and not self._refused:
             log.error(problem)
         self._refused = problem
 
-    def _changed(self) -> None:
-        """Forget answers that nobody needs: messages of an older connection come again, whatever is answered."""
-        self._next_round = 0.0
+    def _link_changed(self) -> None:
+        """Drop batches of older connections: the broker redelivers their messages."""
+        self._next_batch_at = 0.0
         epoch = self._connection.epoch
         self._sent = {
-            mid: sent
-            for mid, sent in self._sent.items()
-            if any(letter.delivery.epoch == epoch for letter in sent.letters)
+            mid: batch
+            for mid, batch in self._sent.items()
+            if any(each.delivery.epoch == epoch for each in batch.receipts)
         }
 
     def _begin_to_stop(self) -> None:
         self._stopping = True
 
-    def _note(self) -> None:
-        self._oldest = next((sent.at for sent in self._sent.values()), None)
-        waiting = sum(map(len, self._ready.values())) + sum(len(sent.letters) for sent in self._sent.values())
-        self._figures.receipts_open.set(waiting)
+    def _update_metrics(self) -> None:
+        self._oldest = next((batch.sent_at for batch in self._sent.values()), None)
+        waiting = sum(map(len, self._ready.values())) + sum(len(batch.receipts) for batch in self._sent.values())
+        self._metrics.receipts_open.set(waiting)

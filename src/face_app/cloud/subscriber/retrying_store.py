@@ -1,4 +1,4 @@
-"""A store that may be down for days, and callers that can wait."""
+"""Retry puts until the store accepts them, and check the store's health."""
 
 import logging
 import threading
@@ -15,24 +15,28 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 CHECK_EVERY = 30.0
 ATTEMPTS = 4
-"""After so many a put gives its place to others, where the store as a whole is well: it may be this one key."""
+"""Attempts before a put yields its worker to other faces, if the store itself is healthy: the key may be the cause."""
 HANGS_AFTER = 60.0
-"""Seconds for one attempt; each kind of store gives up sooner by itself, unless its mount hangs."""
+"""Seconds until an attempt counts as hung. Every store times out earlier, unless its mount hangs."""
+REPEAT_SECONDS = 300.0
+"""Seconds between log lines about a lasting problem, so that the end of the log contains it."""
+
+Source = Literal["put", "check"]
 
 
 class StoppedError(Exception):
-    """The program ends before the store took the object; the broker sends the message again."""
+    """The program stops before the store accepted the object; the broker redelivers the message."""
 
 
 class RetryingStore:
-    """Tries each put until the store takes it. Safe to use from several threads."""
+    """Retries each put until the store accepts it. Thread-safe."""
 
     def __init__(self, store: Store, seconds: Histogram) -> None:
-        """Be patient with a store.
+        """Wrap a store.
 
         Args:
-            store: Which.
-            seconds: Observes how long each confirmed put took.
+            store: Store to write to.
+            seconds: Observes the duration of each confirmed put.
         """
         self._store = store
         self._seconds = seconds
@@ -40,16 +44,16 @@ class RetryingStore:
         self._attempts: dict[int, float] = {}
 
     def start(self) -> None:
-        """Check the store now and from time to time, in a thread of its own."""
-        threading.Thread(target=self._keep_checking, name="store-check", daemon=True).start()
+        """Start a thread that checks the store now and periodically."""
+        threading.Thread(target=self._check_periodically, name="store-check", daemon=True).start()
 
     def stop(self) -> None:
-        """Give up everything that waits."""
+        """End every wait; the waiting puts raise `StoppedError`."""
         self._state.stop()
 
     @property
     def problem(self) -> str:
-        """Why the store does not work; empty when it does as far as we know."""
+        """Reason why the store does not work; empty while it does."""
         begun = min(self._attempts.copy().values(), default=time.monotonic())
         hangs_for = time.monotonic() - begun
         return self._state.problem or (
@@ -57,12 +61,12 @@ class RetryingStore:
         )
 
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
-        """Keep bytes under a key, however long an outage of the store takes.
+        """Store bytes under a key; wait through an outage of any length.
 
         Raises:
-            StoppedError: `stop` was called before the store took them.
-            StoreError: The store is well and does not take these; trying them again later may help.
-            MessageError: The key is not one.
+            StoppedError: `stop` was called before the store accepted them.
+            StoreError: The store is healthy and rejects this object; a later retry may help.
+            MessageError: The key is invalid.
         """
         attempt, pause = 0, FIRST_PAUSE
         while True:
@@ -90,7 +94,7 @@ class RetryingStore:
         self._seconds.observe(time.monotonic() - begun)
         return stored
 
-    def _keep_checking(self) -> None:
+    def _check_periodically(self) -> None:
         pause = FIRST_PAUSE
         while self._state.pause(CHECK_EVERY if self._check() else pause):
             pause = min(2 * pause, LONGEST_PAUSE) if self.problem else FIRST_PAUSE
@@ -102,56 +106,50 @@ class RetryingStore:
             self._state.failed("check", str(error))
             return False
         except Exception as error:
-            # Nobody would ever check again if this ended the thread, and the last word on the store would stand.
-            log.exception("the check of the store failed in a way nobody foresaw")
+            # Without this the thread would end, and the last known state would stay for ever.
+            log.exception("the check of the store failed unexpectedly")
             self._state.failed("check", f"the check of the store failed: {error!r}")
             return False
         self._state.succeeded("check")
         return True
 
 
-Source = Literal["put", "check"]
-
-REPEAT_SECONDS = 300.0
-"""Between two lines about a problem that lasts: whoever looks at the end of the log must find it there."""
-
-
 class StoreState:
-    """Keeps the store's problem, tells of it now and then, wakes those who wait when all is well."""
+    """Tracks store health, logs changes, and wakes blocked writers when the store recovers."""
 
     def __init__(self) -> None:
-        """Start without knowing anything."""
+        """Start unchecked."""
         self._changed = threading.Condition()
         self._problems: dict[Source, str] = {"check": "the store was not checked yet"}
-        self._told: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
         self._recoveries = 0
         self._stopping = False
 
     @property
     def problem(self) -> str:
-        """Why the store does not work; empty when it does as far as we know."""
+        """Reason why the store does not work; empty while it does."""
         with self._changed:
             return self._problems.get("put") or self._problems.get("check") or ""
 
     @property
     def checked(self) -> bool:
-        """Whether the last check went well."""
+        """True after a successful check."""
         with self._changed:
             return "check" not in self._problems
 
     def failed(self, source: Source, problem: str) -> None:
-        """Note that a put or a check failed; each problem is logged at once, and again while it lasts."""
+        """Record a failed put or check. A new problem is logged at once, a lasting one repeatedly."""
         with self._changed:
             self._problems[source] = problem
             now = time.monotonic()
-            if now - self._told.get(problem, -REPEAT_SECONDS) >= REPEAT_SECONDS:
-                self._told[problem] = now
-                log.error("%s (faces wait; trying again)", problem)
+            if now - self._logged.get(problem, -REPEAT_SECONDS) >= REPEAT_SECONDS:
+                self._logged[problem] = now
+                log.error("%s (faces wait; retrying)", problem)
 
     def succeeded(self, source: Source) -> None:
-        """Note that a put or a check succeeded.
+        """Record a successful put or check.
 
-        A check does not outweigh a put that fails: a key may read and not write.
+        A check does not clear the problem of a put: credentials may allow reads and deny writes.
         """
         with self._changed:
             if not self._problems:
@@ -161,15 +159,15 @@ class StoreState:
                 self._problems.clear()
             if not self._problems:
                 log.info("the store works")
-                self._told.clear()
+                self._logged.clear()
                 self._recoveries += 1
                 self._changed.notify_all()
 
     def pause(self, seconds: float) -> bool:
-        """Wait for better times, at most so long.
+        """Wait until the store recovers, at most `seconds`.
 
         Returns:
-            False when there is nothing more to wait for, because the program stops.
+            False when the program stops.
         """
         with self._changed:
             seen = self._recoveries
@@ -177,7 +175,7 @@ class StoreState:
             return not self._stopping
 
     def stop(self) -> None:
-        """Let everybody who waits give up."""
+        """Wake all waiting threads."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()

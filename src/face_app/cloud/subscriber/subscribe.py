@@ -1,4 +1,4 @@
-"""The program ``face-app subscribe``: starts the consumer, ends it on a signal or when the broker refuses us."""
+"""Run ``face-app subscribe``: start the consumer, stop it on a signal or a permanent refusal."""
 
 import logging
 import queue
@@ -17,35 +17,35 @@ from face_app.common.settings import Broker, CloudSettings
 
 log = logging.getLogger(__name__)
 
-BROKER_PATIENCE = 5.0
-"""Seconds without a connection until we say so."""
+CONNECT_WARNING_SECONDS = 5.0
+"""Seconds without a connection until a warning."""
 
 
 class Event(Enum):
-    """What can happen to the program."""
+    """Event of the main loop."""
 
-    STOP = "a signal to end"
+    STOP = "a signal arrived"
     LINK = "the link to the broker changed"
 
 
-# Its `put` may be called by a signal handler, which no lock of `threading` allows.
+# A signal handler may call its `put`; no lock of `threading` allows that.
 Events = queue.SimpleQueue[Event]
 
 
 def run(settings: CloudSettings) -> None:
-    """Take faces from the broker into the store until SIGTERM or SIGINT.
+    """Store the faces that the broker delivers, until SIGTERM or SIGINT.
 
-    A broker or store that is down is waited for; `/ready` says why.
+    While the broker or the store is down the program waits; `/ready` returns the reason.
 
     Raises:
-        BrokerError: The broker refuses us for good.
-        SettingsError: A file cannot be read or the metrics' port is taken.
+        BrokerError: The broker refuses the connection permanently.
+        SettingsError: A file cannot be read, or the metrics port is in use.
     """
     events: Events = queue.SimpleQueue()
     with _signals(events):
         store = open_store(settings.store, connections=settings.workers + 1)
         consumer = Consumer(settings, store, SubscriberMetrics(REGISTRY), on_link=lambda: events.put(Event.LINK))
-        server = serve(settings.metrics, consumer.readiness)
+        server = serve(settings.metrics, consumer.health)
         consumer.start()
         try:
             _wait(consumer, settings.broker, events)
@@ -56,22 +56,22 @@ def run(settings: CloudSettings) -> None:
 
 
 def _wait(consumer: Consumer, broker: Broker, events: Events) -> None:
-    patience: float | None = BROKER_PATIENCE
+    timeout: float | None = CONNECT_WARNING_SECONDS
     while True:
         try:
-            event = events.get(timeout=patience)
+            event = events.get(timeout=timeout)
         except queue.Empty:
             log.warning(
-                "no answer from broker %s:%d for %.0f s; waiting (is it up? are its host, port and ca_file right?)",
-                *(broker.host, broker.port, BROKER_PATIENCE),
+                "no answer from broker %s:%d for %.0f s; retrying. Check broker.host, broker.port and broker.ca_file",
+                *(broker.host, broker.port, CONNECT_WARNING_SECONDS),
             )
-            patience = None
+            timeout = None
             continue
         if event is Event.STOP:
-            log.info("ending: what is not stored now comes again")
+            log.info("stopping; the broker redelivers what is not stored")
             return
-        patience = None
-        consumer.connection.wait(0)
+        timeout = None
+        consumer.connection.wait_for_outcome(0)
 
 
 @contextmanager

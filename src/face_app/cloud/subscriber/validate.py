@@ -1,4 +1,4 @@
-"""What becomes of a message: under which key it is kept, and what its sender is told."""
+"""Validate messages: decide the object key, or the quarantine key and the reason."""
 
 import re
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ _EDGE = re.compile(rf"face_app/({NAME})/.+")
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused for its size.
+    """Size limits of a message.
 
     Attributes:
         bytes: Largest payload.
-        pixels: Largest image, width times height.
+        pixels: Largest image, width x height.
     """
 
     bytes: int
@@ -26,14 +26,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of one message. Good or bad, its bytes are kept.
+    """Decision about one message. The bytes are stored in either case.
 
     Attributes:
-        key: Where: the object's key, or the copy's in quarantine.
-        edge: Whom to send a receipt; None where the topic names nobody.
-        face: Its id, where that could be read.
-        refused: One word for why it is refused; empty for a good message.
-        detail: One line for the log; empty for a good message.
+        key: Key of the object, or of the copy in quarantine.
+        edge: Recipient of the receipt; None when the topic names no edge.
+        face: Id of the face, if readable.
+        refused: Reason in one word; empty for a valid message.
+        detail: One line for the log; empty for a valid message.
     """
 
     key: str
@@ -43,19 +43,19 @@ class Decision:
     detail: str = ""
 
 
-def judge(topic: str, payload: bytes, sha256: str, at: datetime, limits: Limits) -> Decision:
-    """Judge a message by itself alone: the same message and hour, the same verdict.
+def validate(topic: str, payload: bytes, sha256: str, at: datetime, limits: Limits) -> Decision:
+    """Validate a message by itself: equal messages of one hour get equal decisions.
 
     Args:
-        topic: Where it was published.
-        payload: What arrived.
+        topic: Topic of the message.
+        payload: Received bytes.
         sha256: Hex digest of the payload.
-        at: When it arrived (aware).
-        limits: What is too large.
+        at: Time of arrival (aware).
+        limits: Size limits.
 
     Raises:
-        MemoryError: This machine is short of memory: no verdict, so the sender must not be told of one.
-        OSError: As much.
+        MemoryError: This machine is out of memory; the message may be valid.
+        OSError: This machine failed; the message may be valid.
     """
     match = _EDGE.fullmatch(topic)
     edge = match[1] if match else None
@@ -66,33 +66,33 @@ def judge(topic: str, payload: bytes, sha256: str, at: datetime, limits: Limits)
         image = read_image(payload, max_pixels=limits.pixels)
         if topic == SEED_TOPIC:
             return Decision(bare_image_key(at, sha256, image.suffix), None)
-        if image.metadata is None:
+        if image.face_id is None or image.metadata is None:
             raise MessageError("no-metadata", "an image without the metadata of face-app")
-        face = image.metadata.id
-        return Decision(_face_key(topic, image.metadata, sha256, image.suffix), edge, face)
+        face = image.face_id
+        return Decision(_face_key(topic, face, image.metadata, sha256, image.suffix), edge, face)
     except MessageError as error:
         return Decision(quarantine_key(error.reason, sha256), edge, face, error.reason, str(error))
 
 
-def _face_key(topic: str, metadata: FaceMetadata, sha256: str, suffix: str) -> str:
+def _face_key(topic: str, face_id: FaceId, metadata: FaceMetadata, sha256: str, suffix: str) -> str:
     place = FaceTopic.parse(topic)
     if metadata.edge != place.edge:
-        raise MessageError("wrong-edge", f"the file says {metadata.edge[:80]!r}, its topic {place.edge!r}")
+        raise MessageError("wrong-edge", f"the file names {metadata.edge[:80]!r}, its topic {place.edge!r}")
     if metadata.camera != place.camera:
-        raise MessageError("wrong-camera", f"the file says {metadata.camera[:80]!r}, its topic {place.camera!r}")
-    key = object_key(place, metadata.id, metadata.captured_at, sha256, suffix)
-    # The books are kept by listing keys: one that cannot be read back would be a face nobody counts.
-    if face_of_key(key) != metadata.id:
-        raise MessageError("bad-metadata", f"captured {metadata.captured_at} gives a key that cannot be read back")
+        raise MessageError("wrong-camera", f"the file names {metadata.camera[:80]!r}, its topic {place.camera!r}")
+    key = object_key(place, face_id, metadata.captured_at, sha256, suffix)
+    # The audit lists keys. A face under a key that it cannot parse would be in no count.
+    if face_of_key(key) != face_id:
+        raise MessageError("bad-metadata", f"captured {metadata.captured_at} gives a key that cannot be parsed")
     return key
 
 
 def quarantine_key(reason: str, sha256: str) -> str:
-    """Where the copy of a refused message is kept: the same message, the same key."""
+    """Return the key of the copy of a refused message; equal messages have equal keys."""
     return f"quarantine/{reason}/{sha256}.bin"
 
 
 def bare_image_key(at: datetime, sha256: str, suffix: str) -> str:
-    """Where a bare image of the write-up's topic is kept, by the hour (UTC) of its arrival."""
+    """Return the key of an image on the original homework's topic, by the hour (UTC) of its arrival."""
     hour = at.astimezone(timezone.utc).strftime("%Y/%m/%d/%H")
     return f"test/seed/{hour}/face-{sha256[:12]}.{suffix}"

@@ -1,7 +1,7 @@
-"""Every setting of both programs, typed, with its default and its range.
+"""Define every setting of both programs: type, default and range.
 
-A setting comes, first match wins, from the command line, from ``FACE_APP_...`` in the environment
-(``FACE_APP_BROKER__HOST``), from the TOML file that ``--config`` or ``FACE_APP_CONFIG`` names, or from here.
+Sources by priority: command line, environment (``FACE_APP_BROKER__HOST``), the TOML file that ``--config`` or
+``FACE_APP_CONFIG`` names, default.
 """
 
 from face_app.common.settings.cloud import Bucket, CloudSettings, HealthSettings, Store

@@ -1,4 +1,4 @@
-"""Settings of the edge."""
+"""Define the settings of the edge."""
 
 import re
 import socket
@@ -17,52 +17,48 @@ def _this_host() -> str:
 
 
 class OutboxFile(Section):
-    """Where faces wait until the cloud has them."""
+    """Storage for faces that wait for a receipt."""
 
-    path: Path = Field(
-        Path("~/.local/state/face-app/outbox.db"), description="SQLite file on a disk that keeps its promises."
-    )
-    max_bytes: int = Field(10_000_000_000, ge=1_000_000, description="Most bytes that faces may take while they wait.")
+    path: Path = Field(Path("~/.local/state/face-app/outbox.db"), description="SQLite file on a local disk.")
+    max_bytes: int = Field(10_000_000_000, ge=1_000_000, description="Most bytes of waiting faces.")
     when_full: Literal["stop", "drop-oldest", "drop-lowest-score"] = Field(
-        "stop", description="stop: take no frame until there is room; or give up faces, each counted."
+        "stop", description="stop: read no frame until there is room; drop-…: evict faces, each counted as expired."
     )
     late_after: Seconds = Field(
-        300, description="Not ready when a face has waited so long, seconds, and none was stored meanwhile."
+        300, description="Seconds until a waiting face makes the program not ready, unless another was stored since."
     )
-    ledger_days: float = Field(
-        30, gt=0, description="Days that the row of a stored face, without its pixels, is kept for the audit."
-    )
+    ledger_days: float = Field(30, gt=0, description="Days until the ledger row of a stored face is pruned.")
 
 
 class Sender(Section):
-    """How waiting faces go out."""
+    """Uplink of waiting faces."""
 
     link: Literal["direct", "bridged"] = Field(
-        "direct", description="bridged: a forwarder tells whether the cloud is reachable; direct: no forwarder."
+        "direct", description="bridged: a forwarder publishes the uplink state; direct: no forwarder."
     )
-    window: int = Field(500, ge=2, le=10000, description="Most messages on their way without a receipt.")
+    window: int = Field(500, ge=2, le=10000, description="Most messages in flight without a receipt.")
     live_share: float = Field(
-        0.5, gt=0, lt=1, description="Part of the window for the newest faces while a backlog drains beside them."
+        0.5, gt=0, lt=1, description="Share of the window for the newest faces while a backlog drains."
     )
-    resend_after: Seconds = Field(5, description="Least seconds without a receipt until a face is sent again.")
+    resend_after: Seconds = Field(5, description="Least seconds without a receipt until a face is resent.")
     resend_cap: Seconds = Field(300, description="Most seconds between two attempts for one face.")
 
 
 class Status(Section):
-    """Who is told how a camera is."""
+    """Published state of a camera."""
 
-    publish: bool = Field(True, description="Keep the camera's state at the broker, on status/<edge>/<camera>.")
+    publish: bool = Field(True, description="Publish the camera's state, retained, on status/<edge>/<camera>.")
     home_assistant: bool = Field(False, description="Announce the camera to Home Assistant, by MQTT discovery.")
     home_assistant_prefix: str = Field(
         "homeassistant",
         pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
-        description="Its discovery prefix, as set in its MQTT integration.",
+        description="Discovery prefix of Home Assistant's MQTT integration.",
     )
 
     @model_validator(mode="after")
-    def _state_to_show(self) -> "Status":
+    def _check_publish(self) -> "Status":
         if self.home_assistant and not self.publish:
-            raise ValueError("home_assistant shows what publish tells: set both, or neither")
+            raise ValueError("home_assistant needs publish: set both, or neither")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Reads the settings of a program; a wrong one ends in one line that names it."""
+"""Load and validate the settings of a program."""
 
 import os
 from collections.abc import Mapping
@@ -12,40 +12,41 @@ from pydantic_settings import SettingsError as SourceSettingsError
 from face_app.common.errors import SettingsError
 from face_app.common.settings.cloud import CloudSettings
 from face_app.common.settings.edge import EdgeSettings
-from face_app.common.settings.program import CONFIG_VARIABLE, OTHER_VARIABLES, PREFIX
+from face_app.common.settings.program import CONFIG_FILE, CONFIG_VARIABLE, OTHER_VARIABLES, PREFIX
 
 Model = TypeVar("Model", bound=BaseSettings)
 
 
 def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) -> Model:
-    """Read the settings of one program.
+    """Load the settings of one program.
 
     Args:
-        model: Which program.
-        config: TOML file; None: the one in ``FACE_APP_CONFIG``, if any.
-        overrides: Settings by dotted name, such as ``broker.host``; None values are left out.
+        model: Settings model of the program.
+        config: TOML file; None: the file that ``FACE_APP_CONFIG`` names, if any.
+        overrides: Settings by dotted name, such as ``broker.host``; None values are ignored.
 
     Raises:
-        SettingsError: One line that names the setting, its value and what is allowed.
+        SettingsError: One line with the setting, its value and the allowed values.
     """
-    if config:
-        os.environ[CONFIG_VARIABLE] = str(config)
-    file = os.environ.get(CONFIG_VARIABLE)
+    file = config or os.environ.get(CONFIG_VARIABLE)
     if file and not Path(file).is_file():
         raise SettingsError(f"{file}: no such settings file; change --config or {CONFIG_VARIABLE}")
     _refuse_unknown_variables()
+    previous = CONFIG_FILE.set(config)
     try:
         return model(**_nested(overrides))
     except ValidationError as error:
-        raise SettingsError("; ".join(_explain(each) for each in error.errors())) from error
+        raise SettingsError("; ".join(_describe(each) for each in error.errors())) from error
     except (SourceSettingsError, ValueError, OSError, RecursionError) as error:
         raise SettingsError(f"{file or 'environment'}: {error}") from error
+    finally:
+        CONFIG_FILE.reset(previous)
 
 
 def _refuse_unknown_variables() -> None:
-    """Refuse names in the environment that no program has: pydantic refuses such names in a file only.
+    """Refuse unknown names in the environment; pydantic refuses them only in a file.
 
-    One environment may serve both programs, so what the other one has is let through.
+    One environment may serve both programs, so names of either are accepted.
     """
     known = {name for model in (EdgeSettings, CloudSettings) for name in model.model_fields}
     for variable in sorted(os.environ.keys() - OTHER_VARIABLES):
@@ -68,9 +69,9 @@ def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _explain(error: Any) -> str:
+def _describe(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"]) or "settings"
-    name = name if name.isprintable() else repr(name)  # a quoted name in TOML may hold a line break
+    name = name if name.isprintable() else repr(name)  # a quoted name in TOML may contain a line break
     if error["type"] == "extra_forbidden":
         return f"{name}: unknown setting; remove it or correct its name"
     if error["type"] == "missing":

@@ -1,6 +1,7 @@
-"""Where the settings of a program come from."""
+"""Define the sources of settings and their priority."""
 
 import os
+from contextvars import ContextVar
 from pathlib import Path
 
 from pydantic import Field
@@ -10,12 +11,14 @@ from face_app.common.settings.section import LogLevel
 
 PREFIX = "FACE_APP_"
 CONFIG_VARIABLE = "FACE_APP_CONFIG"
+CONFIG_FILE: ContextVar[Path | None] = ContextVar("config_file", default=None)
+"""File that `load` reads, before the one that the environment names."""
 OTHER_VARIABLES = {CONFIG_VARIABLE, "FACE_APP_EXTRA_CA"}
-"""Names in the environment that are no settings; the second one is the playbooks'."""
+"""Environment names that are not settings; the playbooks use the second one."""
 
 
 class Program(BaseSettings):
-    """Settings of one program."""
+    """Base of the settings of a program."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
@@ -30,7 +33,7 @@ class Program(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line, then environment, then TOML file."""
-        file = os.environ.get(CONFIG_VARIABLE)
+        """Return the sources by priority: command line, environment, TOML file."""
+        file = CONFIG_FILE.get() or os.environ.get(CONFIG_VARIABLE)
         toml = TomlConfigSettingsSource(settings_cls, Path(file)) if file else None
         return (init_settings, env_settings) + ((toml,) if toml else ())

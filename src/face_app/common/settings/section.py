@@ -1,4 +1,4 @@
-"""What sections are made of: types with a range, and what both programs have."""
+"""Define value types with ranges, and the sections that both programs share."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,25 +15,27 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Section(BaseModel):
-    """Refuses what it does not know, and does not change."""
+    """Base of a section: immutable, refuses unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Broker(Section):
-    """How to reach the broker. A password is read from a file, never from a setting."""
+    """Address and identity for the broker. Passwords are read from a file."""
 
     host: str = Field("localhost", min_length=1, description="Name or address of the broker.")
     port: Port = Field(1883, description="1883 in clear text, 8883 with TLS.")
-    keepalive: int = Field(15, ge=5, le=3600, description="Seconds; decides how soon a dead link is noticed.")
-    username: str | None = Field(None, description="User name, where the broker asks for one.")
-    password_file: Path | None = Field(None, description="File whose first line is the password.")
-    ca_file: Path | None = Field(None, description="Trust this CA; turns TLS on.")
-    cert_file: Path | None = Field(None, description="Our certificate.")
-    key_file: Path | None = Field(None, description="Our private key.")
+    keepalive: int = Field(
+        15, ge=5, le=3600, description="Seconds between pings; limits the time until a dead link is detected."
+    )
+    username: str | None = Field(None, description="User name, if the broker requires one.")
+    password_file: Path | None = Field(None, description="File with the password in its first line.")
+    ca_file: Path | None = Field(None, description="CA certificate of the broker; enables TLS.")
+    cert_file: Path | None = Field(None, description="Client certificate.")
+    key_file: Path | None = Field(None, description="Private key of the client certificate.")
 
     @model_validator(mode="after")
-    def _whole_identity(self) -> "Broker":
+    def _check_identity(self) -> "Broker":
         if bool(self.cert_file) != bool(self.key_file):
             raise ValueError("cert_file and key_file belong together: set both or neither")
         if self.cert_file and not self.ca_file:
@@ -44,7 +46,7 @@ class Broker(Section):
 
 
 class Metrics(Section):
-    """Where a program tells how it is: /metrics for Prometheus, /ready for the health check."""
+    """HTTP endpoint: /metrics for Prometheus, /live and /ready for health checks."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Port | None = Field(None, description="Port to listen on; unset: no listener.")

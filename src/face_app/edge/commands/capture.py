@@ -13,7 +13,7 @@ from face_app.edge import metrics
 from face_app.edge.commands.progress import Progress
 from face_app.edge.commands.stop import stop_on_signals
 from face_app.edge.commands.summary import CaptureSummary, summarise
-from face_app.edge.health.health import SourceWatchdog, readiness, told
+from face_app.edge.health.health import SourceWatchdog, edge_health, serve_health_endpoint
 from face_app.edge.health.status_publisher import publish_status
 from face_app.edge.image import set_up_opencv
 from face_app.edge.outbox.outbox import Outbox, Tally
@@ -54,21 +54,21 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
         open_source(camera, stop) as source,
         Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
-        told(settings.metrics, outbox, sender, pulse),
-        publish_status(settings, outbox, partial(readiness, outbox, sender, pulse)) as state,
+        serve_health_endpoint(settings.metrics, outbox, sender, pulse),
+        publish_status(settings, outbox, partial(edge_health, outbox, sender, pulse)) as state,
     ):
         progress = Progress(source.length, 60 if source.live else 1, lambda: _how(outbox.tally()))
         keeper = Keeper(settings, eyes.detector, outbox, stop, pulse)
         try:
             for frame in source:
-                pulse.beat()
+                pulse.frame_received()
                 sender.check()
                 metrics.FRAMES.inc()
                 faces = keeper.keep(eyes.process(frame))
                 if faces:
                     sender.wake()
                 state.frame(frame.captured_at, faces=faces)
-                pulse.look()
+                pulse.frame_processed()
                 source.interval = eyes.interval
                 progress.reached(source.count)
                 if keeper.enough:
@@ -157,7 +157,7 @@ class Keeper:
             try:
                 self._outbox.add(faces, seen.visits)
             except OutboxUnavailableError as error:
-                self._pulse.hold(str(error), full=isinstance(error, OutboxFullError))
+                self._pulse.block(str(error), full=isinstance(error, OutboxFullError))
                 log.warning("%s. %s are held, no frame is taken; trying again in %.0f s", error, held, pause)
                 if self._stop.wait(pause):
                     raise
@@ -165,7 +165,7 @@ class Keeper:
                 break
         metrics.CAPTURED.inc(len(faces))
         metrics.VISITS.inc(len(seen.visits))
-        self._pulse.beat()
+        self._pulse.frame_received()
         self._captured += len(faces)
         self.enough = most is not None and self._captured >= most
         return len(faces)

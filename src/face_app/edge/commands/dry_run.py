@@ -110,7 +110,7 @@ def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder:
     for number, shot in enumerate(shots[: most - before] if most else shots, before + 1):
         face = encode_face(shot, settings, detector)
         file = folder / f"{number:04d}-track-{shot.track:03d}-{shot.why}.{face.image.suffix}"
-        file.write_bytes(write_metadata(face.image.data, face.describe(FaceId(NO_OUTBOX, number))))
+        file.write_bytes(write_metadata(face.image.data, FaceId(NO_OUTBOX, number), face.metadata))
         x1, y1, x2, y2 = (round(edge, 1) for edge in shot.candidate.detection.box)
         written.append(
             DryRunShot(

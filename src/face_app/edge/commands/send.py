@@ -6,7 +6,7 @@ import time
 from face_app.common.errors import BrokerError, StillWaitingError
 from face_app.common.settings import EdgeSettings
 from face_app.edge.commands.stop import stop_on_signals
-from face_app.edge.health.health import told
+from face_app.edge.health.health import serve_health_endpoint
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.uplink.sender import Sender
 
@@ -25,7 +25,7 @@ def run(settings: EdgeSettings, *, until_empty: bool) -> None:
 
     Raises:
         OutboxError: The outbox cannot be opened.
-        BrokerError: The broker refuses us for good.
+        BrokerError: the broker refuses the connection permanently.
         StillWaitingError: A signal came with `until_empty` while faces wait.
     """
     report_every = 1 if until_empty else 60
@@ -34,7 +34,7 @@ def run(settings: EdgeSettings, *, until_empty: bool) -> None:
         stop_on_signals() as stop,
         Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
-        told(settings.metrics, outbox, sender),
+        serve_health_endpoint(settings.metrics, outbox, sender),
     ):
         while not stop.wait(LOOK_SECONDS):
             sender.check()

@@ -4,10 +4,10 @@ import io
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 
 from PIL import Image, ImageDraw, ImageFont
 
+from face_app import __version__
 from face_app.common.errors import NotVerifiedError
 from face_app.common.metadata import FaceMetadata
 from face_app.common.settings import EdgeSettings
@@ -81,8 +81,7 @@ def _card(settings: EdgeSettings, now: datetime) -> NewFace:
     draw.multiline_text((20, 20), text, "black", ImageFont.load_default(size=24), spacing=12)
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=settings.crop.quality)
-    describe = partial(
-        FaceMetadata,
+    metadata = FaceMetadata(
         edge=settings.edge,
         camera=CAMERA,
         captured_at=now,
@@ -96,5 +95,6 @@ def _card(settings: EdgeSettings, now: datetime) -> NewFace:
         shot_terms={},
         why="verify",
         clock_synchronised=clock_synchronised(),
+        version=__version__,
     )
-    return NewFace(EncodedImage(file.getvalue(), "jpg"), describe)
+    return NewFace(EncodedImage(file.getvalue(), "jpg"), metadata)

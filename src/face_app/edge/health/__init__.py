@@ -1,1 +1,1 @@
-"""Health, published status, Home Assistant."""
+"""Determine and publish the health of an edge."""

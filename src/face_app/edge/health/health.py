@@ -1,4 +1,4 @@
-"""Whether the edge gets its work done: frames come, and faces leave."""
+"""Determine the health of an edge program: frames arrive, and faces leave."""
 
 import math
 import time
@@ -7,80 +7,90 @@ from contextlib import contextmanager
 from functools import partial
 
 from face_app.common import health_server, settings
-from face_app.common.health_server import Health, Work
+from face_app.common.health_server import Capability, Health
 from face_app.edge import metrics
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.uplink.sender import Sender
 from face_app.edge.uplink.sender_state import SenderState
 
-LATELY_SECONDS = 60.0
-"""How long a receipt proves that faces get through."""
+RECENT_SECONDS = 60.0
+"""How long a receipt shows that faces reach the cloud."""
+LOCK_SECONDS = 1.0
+"""By then the sender has tried to lock the outbox at least once; it tries again every half second."""
 
 
 class SourceWatchdog:
-    """When the last frame came.
+    """Tracks the time since the last frame.
 
-    A source counts as alive for `most` seconds after its last frame, and as long after the start.
+    A source counts as alive for `limit` seconds after its last frame, and after the start.
 
     Attributes:
-        held: Why no frame is taken; empty while frames are.
-        full: Whether that is because of the faces that wait.
-        looked: Frames that were dealt with to the end.
+        blocked: Why no frame is read; empty while frames are read.
+        full: Whether the reason is an outbox that is full of waiting faces.
+        processed: The number of frames that were processed completely.
     """
 
-    def __init__(self, most: float) -> None:
-        self.most = most
-        self.held = ""
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.blocked = ""
         self.full = False
-        self.looked = 0
+        self.processed = 0
         self._last = time.monotonic()
 
-    def beat(self) -> None:
-        """A frame came, and nothing holds its faces."""
-        self.held = ""
+    def frame_received(self) -> None:
+        """Record a frame; the source is not blocked."""
+        self.blocked = ""
         self._last = time.monotonic()
 
-    def look(self) -> None:
-        """The frame that came was looked at, and its faces are kept."""
-        self.looked += 1
+    def frame_processed(self) -> None:
+        """Record that the pipeline processed the frame and the outbox committed its faces."""
+        self.processed += 1
 
-    def hold(self, reason: str, *, full: bool = False) -> None:
-        """No frame is taken, for the outbox does not take faces."""
-        self.held, self.full = reason, full
+    def block(self, reason: str, *, full: bool = False) -> None:
+        """Record that no frame is read because the outbox accepts no faces."""
+        self.blocked, self.full = reason, full
 
     @property
     def age(self) -> float:
         """Seconds since the last frame."""
         return time.monotonic() - self._last
 
+    @property
+    def late(self) -> bool:
+        """Whether the last frame is too old."""
+        return self.age > self.limit
 
-def readiness(outbox: Outbox, sender: Sender, pulse: SourceWatchdog | None = None) -> Health:
-    """Judge a running program.
+
+def edge_health(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None = None) -> Health:
+    """Determine the health of a running program.
 
     Args:
-        outbox: Where its faces wait.
-        sender: Who sends them.
-        pulse: Of its source; None for a program without one.
+        outbox: The outbox in which its faces wait.
+        sender: Its sender.
+        watchdog: The watchdog of its source; None for a program without one.
     """
     state = sender.state
     waiting, oldest = outbox.backlog()
     stored_age = outbox.stored_age
-    # Nobody is late at the start: a deploy during an outage is a good one.
+    # The time since the start limits it: a deployment during an outage must succeed.
     late = min(oldest, math.inf if stored_age is None else stored_age, state.running) > outbox.late_after
-    waits = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}"
-    held = pulse.held if pulse else ""
-    # What fills while nothing can leave is emptied by the cloud's return, and by nothing that is done here. Of the
-    # processes of one outbox only the one that sends knows whether anything can.
-    fault = "" if pulse and pulse.full and not state.up else held
+    backlog = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}"
+    blocked = watchdog.blocked if watchdog else ""
+    # A full outbox is a local fault only while faces can leave. Otherwise it empties when the cloud returns. Of the
+    # processes of one outbox, only the elected sender knows the state of the uplink.
+    fault = "" if watchdog and watchdog.full and not state.up else blocked
     if not fault and (state.failure or (state.elected and not state.connected)):
-        fault = waits
-    problem = held or fault or (waits if late else "")
-    if pulse and pulse.age > pulse.most and not held:
-        problem = f"no frame for {pulse.age:.0f} s: look at the camera"
+        fault = backlog
+    reason = fault or blocked or (backlog if late else "")
+    if watchdog and watchdog.late and not fault and not blocked:
+        reason = f"no frame for {watchdog.age:.0f} s: check the camera"
     return Health(
-        ready=not problem,
+        live=not fault,
+        ready=not reason,
+        reason=reason,
+        capabilities=_capabilities(state, watchdog, waiting, stored_age),
         facts={
-            "frame_age": round(pulse.age, 1) if pulse else None,
+            "frame_age": round(watchdog.age, 1) if watchdog else None,
             "waiting": waiting,
             "oldest_waiting": round(oldest, 1),
             "last_stored_age": None if stored_age is None else round(stored_age, 1),
@@ -90,37 +100,37 @@ def readiness(outbox: Outbox, sender: Sender, pulse: SourceWatchdog | None = Non
             "link_up": state.up,
             **{f"hop_{name}": up for name, up in state.hops.items()},
         },
-        problem=problem,
-        fault=fault,
-        unproven=_unproven(state, pulse, waiting, stored_age),
     )
 
 
-def _unproven(
-    state: SenderState, pulse: SourceWatchdog | None, waiting: int, stored_age: float | None
-) -> dict[str, str]:
-    """Say what nobody has seen this program do lately; that a camera is off, or the cloud away, is no fault of it."""
-    unproven = {}
-    if pulse and (not pulse.looked or pulse.age > pulse.most):
-        unproven[Work.FRAMES.value] = "no frame is looked at: look at the camera"
-    if state.elected and not state.up:
-        unproven[Work.WAY.value] = state.obstacle
-    if state.elected and waiting and (stored_age is None or stored_age > min(state.running, LATELY_SECONDS)):
-        unproven[Work.RECEIPTS.value] = f"{waiting} faces wait, and no receipt comes: {state.obstacle}"
-    return unproven
+def _capabilities(
+    state: SenderState, watchdog: SourceWatchdog | None, waiting: int, stored_age: float | None
+) -> frozenset[Capability]:
+    """List the work that was observed lately."""
+    observed = set()
+    if watchdog and watchdog.processed and not watchdog.late:
+        observed.add(Capability.FRAMES)
+    # A sender that is not elected has found the outbox locked: another process sends.
+    other_sends = not state.elected and not state.failure and state.running > LOCK_SECONDS
+    if other_sends or (state.elected and state.up):
+        observed.add(Capability.UPLINK)
+    recent = stored_age is not None and stored_age <= min(state.running, RECENT_SECONDS)
+    if recent or not waiting or not state.elected:
+        observed.add(Capability.RECEIPTS)
+    return frozenset(observed)
 
 
 @contextmanager
-def told(
-    listener: settings.Metrics, outbox: Outbox, sender: Sender, pulse: SourceWatchdog | None = None
+def serve_health_endpoint(
+    listener: settings.Metrics, outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None = None
 ) -> Iterator[None]:
-    """Answer /metrics and /ready meanwhile.
+    """Serve /metrics, /live and /ready inside the context.
 
     Raises:
         SettingsError: The port is taken.
     """
-    _expose(outbox, sender, pulse)
-    server = health_server.serve(listener, lambda: readiness(outbox, sender, pulse))
+    _expose(outbox, sender, watchdog)
+    server = health_server.serve(listener, partial(edge_health, outbox, sender, watchdog))
     try:
         yield
     finally:
@@ -129,8 +139,8 @@ def told(
             server.server_close()
 
 
-def _expose(outbox: Outbox, sender: Sender, pulse: SourceWatchdog | None) -> None:
-    """Let each gauge ask when it is read."""
+def _expose(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None) -> None:
+    """Connect each gauge to the value that it reports when Prometheus reads it."""
     metrics.WAITING.set_function(lambda: outbox.backlog()[0])
     metrics.OLDEST.set_function(lambda: outbox.backlog()[1])
     metrics.LAST_STORED.set_function(lambda: math.nan if outbox.stored_age is None else outbox.stored_age)
@@ -141,8 +151,8 @@ def _expose(outbox: Outbox, sender: Sender, pulse: SourceWatchdog | None) -> Non
     metrics.WINDOW.set_function(lambda: sender.state.window)
     for hop in sender.state.hops:
         metrics.HOP.labels(hop).set_function(partial(_hop, sender, hop))
-    if pulse:
-        metrics.FRAME_AGE.set_function(lambda: pulse.age)
+    if watchdog:
+        metrics.FRAME_AGE.set_function(lambda: watchdog.age)
 
 
 def _hop(sender: Sender, name: str) -> float:

@@ -1,8 +1,8 @@
-"""A camera as Home Assistant shows it: one device that is found by itself, with the last face as a picture.
+"""Announce a camera to Home Assistant: one device that it discovers, with the last face as a picture.
 
 The format is that of MQTT device discovery, https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
-(Home Assistant 2024.12 or newer). All entities but the picture read the camera's retained state; the picture is the
-message of the face itself.
+(Home Assistant 2024.12 or newer). All entities but the picture read the camera's retained state. The picture is the
+message of the face.
 """
 
 import json
@@ -17,15 +17,15 @@ ALWAYS = "online"
 
 
 def birth_topic(status: Status) -> str:
-    """Where Home Assistant says `online` when it has come up, and forgotten what was announced before."""
+    """Return the topic on which Home Assistant publishes `online` after its start, when it knows no device."""
     return f"{status.home_assistant_prefix}/status"
 
 
 def announcement(settings: EdgeSettings) -> tuple[str, bytes]:
-    """Write what makes Home Assistant show a camera.
+    """Write the discovery message of a camera.
 
     Returns:
-        Topic and document, to be retained. The edge is a level of its own, so that an access list can tell edges apart.
+        Topic and document, to be retained. The edge is a topic level, so that an access list can separate edges.
     """
     edge, camera = settings.edge, settings.camera.name
     document = {
@@ -50,7 +50,7 @@ def announcement(settings: EdgeSettings) -> tuple[str, bytes]:
 
 
 def _entities(settings: EdgeSettings) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Name each entity, with its platform and its options; the state of a last will has no figures."""
+    """Name each entity, with its platform and its options; the state of a last will has no numbers."""
     reason = {
         "json_attributes_topic": status_topic(settings.edge, settings.camera.name),
         "json_attributes_template": "{{ {'problem': value_json.problem} | tojson }}",
@@ -62,7 +62,7 @@ def _entities(settings: EdgeSettings) -> dict[str, tuple[str, dict[str, Any]]]:
                 "name": "Running",
                 "device_class": "connectivity",
                 "value_template": "{{ 'ON' if value_json.state == 'online' else 'OFF' }}",
-                # The one entity that must not be unavailable when the camera is.
+                # This entity alone stays available when the camera is offline.
                 "availability_template": ALWAYS,
                 "entity_category": "diagnostic",
                 **reason,

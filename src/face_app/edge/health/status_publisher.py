@@ -1,6 +1,6 @@
-"""How a camera is: a retained state at the broker, `offline` by last will when the program is gone.
+"""Publish the status of a camera: a retained state at the broker, `offline` by last will when the program is gone.
 
-A last will belongs to a connection, so each capture process has one of its own for this, beside the sender's.
+A last will belongs to a connection, so each capture process has a connection for it beside the sender's.
 """
 
 import json
@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any, Literal
 
+from face_app import __version__
 from face_app.common.errors import FaceAppError, OutboxError
 from face_app.common.health_server import Health
 from face_app.common.mqtt import Connection, Message
@@ -25,25 +26,25 @@ from face_app.edge.outbox.process_lock import ProcessLock
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
-"""Between two looks for news; so often, at most, is a state told."""
-JUDGE_SECONDS = 5.0
-"""Between two judgements of the program; each counts what waits, 50 ms for the 600,000 faces of a week's outage."""
+POLL_SECONDS = 1.0
+"""Between two polls for changes; the shortest time between two published states."""
+HEALTH_SECONDS = 5.0
+"""Between two health checks; each counts the waiting faces: 50 ms for the 600,000 faces of a week's outage."""
 RENEW_SECONDS = 60.0
-"""Until a state is told again without news; one that is much older is no longer known to be true."""
-STAND_SECONDS = 2.0
-"""Between two attempts to become the one that tells of this camera."""
+"""Between two published states without a change; a reader treats a much older one as unknown."""
+RETRY_SECONDS = 2.0
+"""Between two attempts to become the publisher of this camera."""
 END_SECONDS = 2.0
-"""For the last state; a broker that does not answer must not keep the program from ending."""
+"""For the last state; a broker that does not answer must not delay the end of the program."""
 
 LOST = "the program is gone without a word: it was killed, or its box is off or cut off"
 
 
 class Counts:
-    """What a camera has seen since the program began. One thread counts, another one reads.
+    """Counts frames and faces since the program began. One thread counts, another one reads.
 
     Attributes:
-        frames: Frames looked at.
+        frames: Frames processed.
         faces: Faces committed to the outbox.
         last_face: When the last of them was captured (aware), or None.
     """
@@ -54,7 +55,7 @@ class Counts:
         self.last_face: datetime | None = None
 
     def frame(self, captured_at: datetime, *, faces: int) -> None:
-        """Count a frame, and the faces of it that are committed."""
+        """Count a frame and the faces of it that were committed."""
         self.frames += 1
         if faces:
             self.faces += faces
@@ -62,50 +63,53 @@ class Counts:
 
 
 def publish_status(
-    settings: EdgeSettings, outbox: Outbox, readiness: Callable[[], Health]
+    settings: EdgeSettings, outbox: Outbox, health: Callable[[], Health]
 ) -> AbstractContextManager[Counts]:
-    """Tell meanwhile how the camera is, unless the settings say otherwise; count into what is given.
+    """Publish the status of the camera inside the context, unless the settings disable it.
 
     Args:
-        settings: Of the edge.
-        outbox: Where its faces wait.
-        readiness: Judges the program.
+        settings: Settings of the edge.
+        outbox: The outbox in which its faces wait.
+        health: Determines the health of the program.
+
+    Returns:
+        A context with the counters that the status reports.
 
     Raises:
         SettingsError: A file of the broker's identity cannot be read.
         OutboxError: The lock file cannot be made.
     """
-    return StatusPublisher(settings, outbox, readiness) if settings.status.publish else nullcontext(Counts())
+    return StatusPublisher(settings, outbox, health) if settings.status.publish else nullcontext(Counts())
 
 
 class StatusPublisher:
-    """The thread that tells how one camera is; nothing waits for it, and it keeps none but the newest state."""
+    """Publishes the newest state of one camera in a thread of its own; nothing waits for it."""
 
-    def __init__(self, settings: EdgeSettings, outbox: Outbox, readiness: Callable[[], Health]) -> None:
-        """Get ready; entering starts it."""
+    def __init__(self, settings: EdgeSettings, outbox: Outbox, health: Callable[[], Health]) -> None:
+        """Prepare the connection; entering the context starts the thread."""
         camera = settings.camera.name
         home_assistant = settings.status.home_assistant
-        self._readiness = readiness
+        self._check_health = health
         self._counts = Counts()
         self._since = _now()
         self._topic = status_topic(settings.edge, camera)
         self._announcement = announcement(settings) if home_assistant else None
         self._births = 0
         self._announced: object = None
-        self._told: object = None
-        self._told_at = 0.0
-        self._judged = Health(True, {})
-        self._judge_at = 0.0
+        self._published: object = None
+        self._published_at = 0.0
+        self._health = Health.failed("")
+        self._next_check = 0.0
         self._end = "stopped"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
-        # Two processes for one camera would throw each other off the broker, and their wills would tell lies.
+        # Two processes with one client id would disconnect each other, and their last wills would be false.
         self._election = ProcessLock(outbox.path, f"status-{camera}")
         self._connection = Connection(
             settings.broker,
             f"status-{outbox.id}-{camera}",
             subscriptions=[birth_topic(settings.status)] if home_assistant else [],
-            on_message=self._heard,
+            on_message=self._received,
             will=(self._topic, _document("offline", LOST, {})),
         )
 
@@ -116,7 +120,7 @@ class StatusPublisher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Tell that the camera is no longer watched, and why."""
+        """Publish that the camera is offline, and why."""
         if kind:
             self._end = str(error) if isinstance(error, FaceAppError) else kind.__name__
         self._stop.set()
@@ -125,63 +129,64 @@ class StatusPublisher:
     def _run(self) -> None:
         try:
             while not self._election.won():
-                if self._stop.wait(STAND_SECONDS):
+                if self._stop.wait(RETRY_SECONDS):
                     return
             self._connection.start()
-            while not self._stop.wait(LOOK_SECONDS):
-                self._look()
-            self._connection.tell(self._topic, self._state("offline", self._end, {}))
+            while not self._stop.wait(POLL_SECONDS):
+                self._poll()
+            self._connection.publish_retained(self._topic, self._state("offline", self._end, {}))
             self._connection.stop()
         except OutboxError as error:
-            log.error("the state of the camera is not told: %s", error)  # noqa: TRY400 - its line says it all
+            log.error("the status of the camera is not published: %s", error)  # noqa: TRY400 - one line is enough
         finally:
             self._election.close()
 
-    def _look(self) -> None:
-        """Tell what is new: on this connection, since Home Assistant came up, in the state."""
+    def _poll(self) -> None:
+        """Publish what changed: the connection, the start of Home Assistant, or the state."""
         connection = self._connection
         if not connection.connected:
-            self._judge_at = 0.0
+            self._next_check = 0.0
             return
-        hearers = (connection.epoch, self._births)
-        if self._announcement and hearers != self._announced and connection.tell(*self._announcement):
-            self._announced = hearers
-        if time.monotonic() >= self._judge_at:
-            self._judged, self._judge_at = self._judge(), time.monotonic() + JUDGE_SECONDS
-        told = self._judged
-        # The same trouble with other figures in it is no news.
-        news = (connection.epoch, re.sub(r"[\d.]+", "", told.problem), self._counts.last_face)
-        if news == self._told and time.monotonic() - self._told_at < RENEW_SECONDS:
+        audience = (connection.epoch, self._births)
+        if self._announcement and audience != self._announced and connection.publish_retained(*self._announcement):
+            self._announced = audience
+        if time.monotonic() >= self._next_check:
+            self._health, self._next_check = self._determine_health(), time.monotonic() + HEALTH_SECONDS
+        health = self._health
+        # The same reason with other numbers in it is no change.
+        change = (connection.epoch, re.sub(r"[\d.]+", "", health.reason), self._counts.last_face)
+        if change == self._published and time.monotonic() - self._published_at < RENEW_SECONDS:
             return
-        if connection.tell(self._topic, self._state("online", told.problem, told.facts)):
-            self._told, self._told_at = news, time.monotonic()
+        if connection.publish_retained(self._topic, self._state("online", health.reason, health.facts)):
+            self._published, self._published_at = change, time.monotonic()
 
-    def _judge(self) -> Health:
+    def _determine_health(self) -> Health:
         try:
-            return self._readiness()
-        except Exception as error:  # noqa: BLE001 - a program that cannot be judged is not well, and says so
-            return Health(False, {}, str(error) or type(error).__name__)
+            return self._check_health()
+        except Exception as error:  # noqa: BLE001 - the status reports the error
+            return Health.failed(str(error) or type(error).__name__)
 
     def _state(self, state: Literal["online", "offline"], problem: str, facts: Mapping[str, Any]) -> bytes:
-        seen = self._counts
+        current, last_face = self._counts, self._counts.last_face
         counts = {
             "at": _now(),
             "since": self._since,
-            "frames": seen.frames,
-            "faces": seen.faces,
-            "last_face": seen.last_face and seen.last_face.astimezone(timezone.utc).isoformat(timespec="milliseconds"),
+            "frames": current.frames,
+            "faces": current.faces,
+            "last_face": last_face and last_face.astimezone(timezone.utc).isoformat(timespec="milliseconds"),
         }
         return _document(state, problem, {**counts, **facts})
 
-    def _heard(self, message: Message, epoch: int) -> None:
+    def _received(self, message: Message, epoch: int) -> None:
         if message.payload == b"online":
             self._births += 1
         self._connection.acknowledge(message, epoch)
 
 
 def _document(state: Literal["online", "offline"], problem: str, more: Mapping[str, Any]) -> bytes:
-    """Write a state as JSON; the facts of `face-app health` keep their names in it."""
-    return json.dumps({"state": state, "problem": problem, **more}, separators=(",", ":")).encode()
+    """Write a state as JSON; the facts have the names that `face-app health --json` prints."""
+    document = {"state": state, "problem": problem, "version": __version__, **more}
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _now() -> str:

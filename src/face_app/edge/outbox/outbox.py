@@ -115,8 +115,8 @@ class Outbox:
         return added
 
     def _insert(self, face_id: FaceId, new: NewFace) -> Face:
-        metadata = new.describe(face_id)
-        pixels = write_metadata(new.image.data, metadata)
+        metadata = new.metadata
+        pixels = write_metadata(new.image.data, face_id, metadata)
         sha256 = hashlib.sha256(pixels).hexdigest()
         topic = FaceTopic(metadata.edge, metadata.camera)
         key = object_key(topic, face_id, metadata.captured_at, sha256, new.image.suffix)

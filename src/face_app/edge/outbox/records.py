@@ -1,6 +1,5 @@
 """A face at the edge, before and after it is committed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -28,11 +27,11 @@ class NewFace:
 
     Attributes:
         image: Its pixels, encoded.
-        describe: Makes the metadata, once the face has a number.
+        metadata: What is known about it.
     """
 
     image: EncodedImage
-    describe: Callable[[FaceId], FaceMetadata]
+    metadata: FaceMetadata
 
 
 @dataclass(frozen=True)

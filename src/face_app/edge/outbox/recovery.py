@@ -161,13 +161,13 @@ def _from_pixels(pixels: bytes) -> tuple[_Row, bytes] | None:
         image = read_image(pixels, max_pixels=MAX_PIXELS)
     except MessageError:
         return None
-    if image.metadata is None:
+    if image.face_id is None or image.metadata is None:
         return None
     face, sha256 = image.metadata, hashlib.sha256(pixels).hexdigest()
     topic = FaceTopic(face.edge, face.camera)
-    key = object_key(topic, face.id, face.captured_at, sha256, image.suffix)
+    key = object_key(topic, image.face_id, face.captured_at, sha256, image.suffix)
     at, score = face.captured_at.timestamp(), face.shot_score
-    return _Row(str(face.id), "", str(topic), key, sha256, "waiting", "", at, None, score), pixels
+    return _Row(str(image.face_id), "", str(topic), key, sha256, "waiting", "", at, None, score), pixels
 
 
 def _ask(source: sqlite3.Connection, query: str, *values: int) -> list[tuple[Any, ...]]:

@@ -248,7 +248,7 @@ class Sender:
         if face is None:
             self._window.forget(row)
             return True
-        if not self._connection.takes(*face):
+        if not self._connection.accepts(*face):
             self._too_large.add(row)
             self._warn("a face of %d bytes is larger than broker %s takes; it waits", len(face[1]), self._broker)
             return True

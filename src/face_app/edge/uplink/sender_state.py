@@ -19,7 +19,7 @@ class SenderState:
         up: Whether the whole way to the cloud is open.
         quiet: Seconds that faces have been on an open way without a receipt; 0 while it is closed.
         window: Faces that may be on their way at a time now.
-        refusal: Why the broker refuses us for good, or None.
+        refusal: Why the broker refuses the connection permanently, or None.
         failure: Why sending has ended, or empty.
     """
 
@@ -42,7 +42,7 @@ class SenderState:
         if not self.elected:
             return "another process sends for this outbox, look at its log"
         if self.refusal:
-            return f"broker {self.broker} refuses us: {self.refusal}"
+            return f"broker {self.broker} refuses the connection: {self.refusal}"
         if not self.connected:
             return f"broker {self.broker} is not reached, check broker.host and broker.port"
         if not self.up:

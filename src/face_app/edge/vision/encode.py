@@ -1,9 +1,8 @@
 """Encodes shots as image files with their metadata, ready for the outbox."""
 
-from functools import partial
-
 import cv2
 
+from face_app import __version__
 from face_app.common.metadata import FaceMetadata
 from face_app.common.settings import Crop, EdgeSettings
 from face_app.edge.clock import clock_synchronised
@@ -24,8 +23,7 @@ def encode_face(shot: Shot, settings: EdgeSettings, detector: str) -> NewFace:
     x1, y1, x2, y2 = (round(edge) for edge in chosen.detection.box)
     return NewFace(
         encode_image(chosen.image, settings.crop),
-        partial(
-            FaceMetadata,
+        FaceMetadata(
             edge=settings.edge,
             camera=settings.camera.name,
             captured_at=chosen.captured_at,
@@ -40,6 +38,7 @@ def encode_face(shot: Shot, settings: EdgeSettings, detector: str) -> NewFace:
             why=shot.why,
             chosen_from=shot.chosen_from,
             clock_synchronised=clock_synchronised(),
+            version=__version__,
         ),
     )
 

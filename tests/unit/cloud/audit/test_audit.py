@@ -221,9 +221,7 @@ def kept(place):
     faces = [drawn_face(number) for number in range(1, 21)]
     for face in faces:
         place.put(face.key, face.payload)
-    entries = [
-        LedgerEntry(face.metadata.id, face.key, face.sha256, "stored", "", face.metadata.captured_at) for face in faces
-    ]
+    entries = [LedgerEntry(face.id, face.key, face.sha256, "stored", "", face.metadata.captured_at) for face in faces]
     return place, faces, [ledger_of(entries, 20)]
 
 
@@ -272,7 +270,7 @@ def test_an_object_that_goes_between_the_list_and_the_reading(kept):
     place.remove(faces[0].key)
     claims = [(face.key, face.sha256) for face in faces[:2]]
     read = wrong_contents(bucket.reader(place.settings), claims)
-    assert list(read) == [(faces[0].key, "gone since it was listed"), (faces[1].key, "")]
+    assert list(read) == [(faces[0].key, "deleted since it was listed"), (faces[1].key, "")]
 
 
 def test_a_store_that_is_gone(s3_settings, tmp_path):
@@ -482,7 +480,7 @@ def test_the_table_shows_twenty_and_counts_the_rest(folder):
     for number in range(2, 50, 2):
         folder.put(Face(number).key, b"other")
     text = table(audit.run(folder.settings, [], EVERYTHING, content=True))
-    assert text.count("not as its name says") == 20
+    assert text.count("its name has another") == 20
     assert "… and 4 more" in text
     head, row = text.splitlines()[:2]
     assert head.split()[:4] == ["edge", "outbox", "captured", "stored"]

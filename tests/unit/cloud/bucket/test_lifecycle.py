@@ -32,7 +32,7 @@ def rules(s3, store):
 
 def test_set_changed_and_taken_back_once_each(settled, s3):
     assert ensure(settled, KEPT, check=False) == []
-    assert ensure(settled, A_MONTH, check=True) == ["objects are deleted after 30 days (before: are kept)"]
+    assert ensure(settled, A_MONTH, check=True) == ["objects are deleted after 30 days (before: do not expire)"]
     assert rules(s3, settled) == {}
 
     assert ensure(settled, A_MONTH, check=False)
@@ -46,7 +46,7 @@ def test_set_changed_and_taken_back_once_each(settled, s3):
         "objects are deleted after 7 days (before: are deleted after 30 days)"
     ]
     assert rules(s3, settled)[RULE]["Expiration"] == {"Days": 7}
-    assert ensure(settled, KEPT, check=True) == ["objects are kept (before: are deleted after 7 days)"]
+    assert ensure(settled, KEPT, check=True) == ["objects do not expire (before: are deleted after 7 days)"]
     assert ensure(settled, KEPT, check=False)
     assert rules(s3, settled) == {}
     assert ensure(settled, KEPT, check=False) == []

@@ -50,25 +50,25 @@ def statements(s3, store):
 def test_private_then_public_then_private_again(filled, caplog):
     ensure(filled, PRIVATE, check=False)
     assert strangers_get(filled) == (403, 403, 403, 403)
-    assert ensure(filled, PUBLIC, check=True) == ["anybody may read faces"]
+    assert ensure(filled, PUBLIC, check=True) == ["anonymous clients may read faces"]
     assert strangers_get(filled) == (403, 403, 403, 403), "a check changes nothing"
-    assert "to anybody" not in caplog.text
+    assert "anonymous clients" not in caplog.text
 
-    assert ensure(filled, PUBLIC, check=False) == ["anybody may read faces"]
+    assert ensure(filled, PUBLIC, check=False) == ["anonymous clients may read faces"]
     assert strangers_get(filled) == (200, 403, 403, 403)
-    assert "shows faces to anybody who knows or guesses an address" in caplog.text
+    assert "lets anonymous clients read a face by its address" in caplog.text
     assert ensure(filled, PUBLIC, check=True) == ensure(filled, PUBLIC, check=False) == []
 
-    assert ensure(filled, PRIVATE, check=True) == ["public read of faces is taken back"]
+    assert ensure(filled, PRIVATE, check=True) == ["anonymous read of faces is revoked"]
     assert strangers_get(filled) == (200, 403, 403, 403)
-    assert ensure(filled, PRIVATE, check=False) == ["public read of faces is taken back"]
+    assert ensure(filled, PRIVATE, check=False) == ["anonymous read of faces is revoked"]
     assert strangers_get(filled) == (403, 403, 403, 403)
     assert ensure(filled, PRIVATE, check=False) == []
 
 
 def test_foreign_statements_stay(made, s3):
     s3.put_bucket_policy(Bucket=made.bucket, Policy=theirs(made, "Deny", "s3:DeleteBucket"))
-    assert "anybody may read faces" in ensure(made, PUBLIC, check=False)
+    assert "anonymous clients may read faces" in ensure(made, PUBLIC, check=False)
     assert statements(s3, made) == {"Theirs", SID}
     assert ensure(made, PUBLIC, check=False) == []
     ensure(made, PRIVATE, check=False)
@@ -80,7 +80,7 @@ def test_a_statement_of_ours_that_somebody_widened_is_set_right(made, s3):
     policy = json.loads(s3.get_bucket_policy(Bucket=made.bucket)["Policy"])
     policy["Statement"][0] |= {"Action": ["s3:GetObject", "s3:PutObject"]}
     s3.put_bucket_policy(Bucket=made.bucket, Policy=json.dumps(policy))
-    assert ensure(made, PUBLIC, check=False) == ["anybody may read faces"]
+    assert ensure(made, PUBLIC, check=False) == ["anonymous clients may read faces"]
     policy = json.loads(s3.get_bucket_policy(Bucket=made.bucket)["Policy"])
     # As AWS gives it back: it is the same statement.
     policy["Statement"][0] |= {"Action": ["s3:GetObject"], "Principal": {"AWS": "*"}}
@@ -90,10 +90,10 @@ def test_a_statement_of_ours_that_somebody_widened_is_set_right(made, s3):
 
 @on_weed
 def test_faces_that_somebody_else_made_public_are_told(filled, s3, caplog, monkeypatch):
-    monkeypatch.setattr("face_app.cloud.bucket.public_access._PATIENCE", 0)
+    monkeypatch.setattr("face_app.cloud.bucket.public_access._PROPAGATION_SECONDS", 0)
     s3.put_bucket_policy(Bucket=filled.bucket, Policy=theirs(filled, "Allow", "s3:GetObject", "/*"))
     assert ensure(filled, PRIVATE, check=False) == []
-    assert "shows faces to anybody, by a policy, ACL or access group that is not ours" in caplog.text
+    assert "lets anonymous clients read faces, by a policy, ACL or access group of another owner" in caplog.text
 
 
 @pytest.mark.parametrize("server", ["moto"], indirect=True)
@@ -101,19 +101,19 @@ def test_a_store_with_locks_is_locked_unless_public(made, s3):
     def locked():
         return s3.get_public_access_block(Bucket=made.bucket)["PublicAccessBlockConfiguration"]
 
-    assert ensure(made, PRIVATE, check=True) == ["it is locked against being made public"]
-    assert ensure(made, PRIVATE, check=False) == ["it is locked against being made public"]
+    assert ensure(made, PRIVATE, check=True) == ["public access is blocked"]
+    assert ensure(made, PRIVATE, check=False) == ["public access is blocked"]
     assert set(locked().values()) == {True}
     assert ensure(made, PUBLIC, check=False) == [
-        "the lock against a public policy is lifted",
-        "anybody may read faces",
+        "the public access block is lifted",
+        "anonymous clients may read faces",
     ]
     acls = {"BlockPublicAcls": True, "IgnorePublicAcls": True}
     assert locked() == acls | {"BlockPublicPolicy": False, "RestrictPublicBuckets": False}
     assert ensure(made, PUBLIC, check=False) == []
     assert ensure(made, PRIVATE, check=False) == [
-        "public read of faces is taken back",
-        "it is locked against being made public",
+        "anonymous read of faces is revoked",
+        "public access is blocked",
     ]
 
 
@@ -141,7 +141,7 @@ def test_a_store_without_policies_is_told_of_only_where_one_was_asked_for(withou
 def test_public_by_the_stores_own_means_is_as_good(without_policies, filled, caplog):
     ensure(filled, PUBLIC, check=False)
     assert ensure(without_policies, PUBLIC, check=False) == []
-    assert "as bucket.public says" in caplog.text
+    assert "as bucket.public allows" in caplog.text
 
 
 @on_weed

@@ -16,6 +16,7 @@ from face_app.cloud.subscriber import retrying_store
 from face_app.cloud.subscriber.consumer import Consumer
 from face_app.cloud.subscriber.metrics import SubscriberMetrics, total
 from face_app.common.errors import StoreError
+from face_app.common.health_server import Capability
 from face_app.common.metadata import write_metadata
 from face_app.common.settings import Broker, CloudSettings, Store
 from services.edge import edge as connected_edge
@@ -48,9 +49,9 @@ def consuming(broker, store, *, kept=None, **changes):
         broker=Broker(host=broker.host, port=broker.port, keepalive=5),
         **changes,
     )
-    figures = SubscriberMetrics(CollectorRegistry())
-    consumer = Consumer(settings, kept or open_store(store), figures)
-    consumer.figures = figures
+    metrics = SubscriberMetrics(CollectorRegistry())
+    consumer = Consumer(settings, kept or open_store(store), metrics)
+    consumer.metrics = metrics
     consumer.start()
     try:
         wait_until(lambda: f"Sending SUBACK to subscriber-{settings.subscriber}" in broker.log.read_text())
@@ -84,10 +85,10 @@ def check_good_face(broker, edge, store):
     with consuming(broker, store) as consumer:
         edge.send(FACE)
         (receipt,) = edge.wait_for_receipts(1)
-        wait_until(lambda: consumer.readiness().ready)
-        assert consumer.readiness().facts["stored"] == 1
-        assert consumer.readiness().unproven == {}
-    assert (receipt.id, receipt.sha256, receipt.key) == (FACE.metadata.id, FACE.sha256, FACE.key)
+        wait_until(lambda: consumer.health().ready)
+        assert consumer.health().facts["stored"] == 1
+        assert consumer.health().capabilities == {Capability.OBJECTS}
+    assert (receipt.id, receipt.sha256, receipt.key) == (FACE.id, FACE.sha256, FACE.key)
     assert (receipt.result, receipt.reason) == ("stored", "")
     assert edge.topics == ["receipts/jetson/s1"]
 
@@ -110,11 +111,11 @@ def test_a_copy_has_its_receipt_and_makes_no_second_object(broker, edge, folder)
         edge.send(face)
         first, second = edge.wait_for_receipts(2)
         assert first == second
-        assert (total(consumer.figures.stored), total(consumer.figures.copies)) == (1, 1)
+        assert (total(consumer.metrics.stored), total(consumer.metrics.copies)) == (1, 1)
     with consuming(broker, folder) as consumer:  # without the memory of the first
         edge.send(face)
         edge.wait_for_receipts(3)
-        assert (total(consumer.figures.stored), total(consumer.figures.copies)) == (0, 1)
+        assert (total(consumer.metrics.stored), total(consumer.metrics.copies)) == (0, 1)
     assert kept(folder) == {face.key: face.payload}
 
 
@@ -138,7 +139,7 @@ def test_copies_that_come_while_the_face_is_being_stored_are_answered_too(broker
     face, slow = drawn_face(), Slow(folder)
     with consuming(broker, folder, kept=slow) as consumer:
         edge.send(face, face, face)
-        wait_until(lambda: slow.puts == 1 and consumer.readiness().facts["waiting"] == 0)
+        wait_until(lambda: slow.puts == 1 and consumer.health().facts["waiting"] == 0)
         time.sleep(0.2)
         assert edge.receipts == []
         slow.go.set()
@@ -153,8 +154,8 @@ def test_copies_that_come_while_the_face_is_being_stored_are_answered_too(broker
         (FACE.topic, b"garbage", "not-an-image", None),
         (FACE.topic, b"x" * 300_000, "too-large", None),
         (FACE.topic, picture(), "no-metadata", None),
-        ("face_app/jetson/door/deeper", FACE.payload, "foreign-topic", FACE.metadata.id),
-        (FACE.topic, write_metadata(picture(), replace(FACE.metadata, edge="other")), "wrong-edge", FACE.metadata.id),
+        ("face_app/jetson/door/deeper", FACE.payload, "foreign-topic", FACE.id),
+        (FACE.topic, write_metadata(picture(), FACE.id, replace(FACE.metadata, edge="other")), "wrong-edge", FACE.id),
     ],
 )
 def test_a_bad_message_is_quarantined_and_refused_and_the_next_one_is_stored(  # noqa: PLR0917
@@ -166,8 +167,8 @@ def test_a_bad_message_is_quarantined_and_refused_and_the_next_one_is_stored(  #
         (receipt,) = edge.wait_for_receipts(1)
         edge.send(FACE)
         edge.wait_for_receipts(2)
-        wait_until(lambda: consumer.readiness().ready)
-        assert consumer.figures.refused.labels(reason)._value.get() == 1
+        wait_until(lambda: consumer.health().ready)
+        assert consumer.metrics.refused.labels(reason)._value.get() == 1
     assert (receipt.result, receipt.reason, receipt.id, receipt.sha256) == ("refused", reason, face, sha256)
     assert edge.topics[0] == "receipts/jetson/s1"
     assert kept(folder) == {f"quarantine/{reason}/{sha256}.bin": payload, FACE.key: FACE.payload}
@@ -202,16 +203,16 @@ def test_a_store_that_fails_and_heals_loses_nothing_and_says_why(broker, edge, t
     store = Store(kind="s3", bucket=bucket_name, endpoint=endpoint, credentials_file=credentials)
     with consuming(broker, store, receive_maximum=5) as consumer:
         edge.send(*faces)
-        wait_until(lambda: "does not answer" in consumer.readiness().problem)
-        assert not consumer.readiness().ready
-        assert consumer.readiness().facts["waiting"] <= 5
-        assert list(consumer.readiness().unproven) == ["objects"]
+        wait_until(lambda: "does not answer" in consumer.health().reason)
+        assert not consumer.health().ready
+        assert consumer.health().facts["waiting"] <= 5
+        assert consumer.health().capabilities == set()
         with moto_s3(tmp_path, port=port):
-            wait_until(lambda: "does not exist" in consumer.readiness().problem, 20)
+            wait_until(lambda: "does not exist" in consumer.health().reason, 20)
             s3 = client(endpoint)
             s3.create_bucket(Bucket=bucket_name)
             edge.wait_for_faces(len(faces))
-            wait_until(lambda: consumer.readiness().ready)
+            wait_until(lambda: consumer.health().ready)
             found = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket_name)["Contents"]]
             assert sorted(found) == sorted(face.key for face in faces)
 
@@ -233,7 +234,7 @@ def test_the_broker_restarts_while_faces_wait_for_the_store(folder, tmp_path):
             slow.go.set()
             brokers.enter_context(mosquitto(lines, port=port, folder=home))
             edge.wait_for_faces(len(faces))
-            assert consumer.readiness().ready
+            assert consumer.health().ready
     assert kept(folder) == {face.key: face.payload for face in faces}
 
 
@@ -255,7 +256,7 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
             time.sleep(0.2)
             broker.process.send_signal(signal.SIGSTOP)
             slow.go.set()
-            wait_until(lambda: consumer.figures.receipts_open._value.get() == 1)
+            wait_until(lambda: consumer.metrics.receipts_open._value.get() == 1)
             time.sleep(0.3)
             assert acknowledged == []
             broker.process.kill()
@@ -263,10 +264,10 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
             brokers.close()
             broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
             edge.wait_for_receipts(1)
-            wait_until(lambda: total(consumer.figures.copies) == 1)
+            wait_until(lambda: total(consumer.metrics.copies) == 1)
             wait_until(lambda: [epoch for _, epoch in acknowledged][-1:] == [consumer.connection.epoch])
-            assert (slow.puts, total(consumer.figures.stored)) == (1, 1)
-            wait_until(lambda: consumer.readiness().ready)
+            assert (slow.puts, total(consumer.metrics.stored)) == (1, 1)
+            wait_until(lambda: consumer.health().ready)
     assert kept(folder) == {FACE.key: FACE.payload}
 
 
@@ -279,7 +280,7 @@ def test_receipts_of_many_faces_come_in_few_messages(broker, edge, folder):
         wait_until(lambda: slow.puts == 64)
         slow.go.set()
         receipts = edge.wait_for_receipts(len(faces))
-        wait_until(lambda: consumer.figures.receipts_open._value.get() == 0)
+        wait_until(lambda: consumer.metrics.receipts_open._value.get() == 0)
     assert {receipt.key for receipt in receipts} == set(kept(folder)) == {face.key for face in faces}
     assert set(edge.topics) == {f"receipts/{name}/s1" for name in edges}
     assert len(edge.topics) <= len(faces) / 3
@@ -292,8 +293,8 @@ def test_a_connected_subscriber_without_its_subscription_is_not_ready(folder, tm
     rules.write_text(json.dumps({"defaultACLAccess": access}))
     lines = [*OPEN, f"plugin {PLUGIN}", f"plugin_opt_config_file {rules}"]
     with mosquitto(lines) as broker, consuming(broker, folder) as consumer:
-        wait_until(lambda: "refuses the subscription to $share/face-app/face_app/#" in consumer.readiness().problem)
-        state = consumer.readiness()
+        wait_until(lambda: "refuses the subscription to $share/face-app/face_app/#" in consumer.health().reason)
+        state = consumer.health()
         assert (state.ready, state.facts["connected"], state.facts["subscribed"]) == (False, True, False)
 
 
@@ -302,7 +303,7 @@ def test_subscribers_of_a_group_share_the_faces(broker, edge, folder):
     with consuming(broker, folder) as one, consuming(broker, folder, subscriber="s2") as two:
         edge.send(*faces)
         edge.wait_for_faces(len(faces))
-        parts = [total(consumer.figures.stored) for consumer in (one, two)]
+        parts = [total(consumer.metrics.stored) for consumer in (one, two)]
     assert sum(parts) == len(faces)
     assert all(parts)
     assert set(edge.topics) == {"receipts/jetson/s1", "receipts/jetson/s2"}
@@ -318,9 +319,9 @@ def test_receipts_that_the_broker_does_not_take_are_told(folder, tmp_path):
         consuming(broker, folder) as consumer,
     ):
         edge.send(FACE)
-        wait_until(lambda: "does not take receipts on receipts/jetson/s1" in consumer.readiness().problem)
-        assert "ACL" in consumer.readiness().problem
-        assert total(consumer.figures.receipts_refused) >= 1
+        wait_until(lambda: "does not accept receipts on receipts/jetson/s1" in consumer.health().reason)
+        assert "ACL" in consumer.health().reason
+        assert total(consumer.metrics.receipts_refused) >= 1
         assert kept(folder) == {FACE.key: FACE.payload}
 
 
@@ -334,8 +335,8 @@ def test_an_error_nobody_foresaw_does_not_end_the_worker(broker, edge, folder, c
     with consuming(broker, folder, kept=Broken(folder), workers=1) as consumer:
         edge.send(FACE, drawn_face(2))
         (receipt,) = edge.wait_for_receipts(1)
-        assert receipt.id == drawn_face(2).metadata.id
-        assert total(consumer.figures.unexpected) == 1
+        assert receipt.id == drawn_face(2).id
+        assert total(consumer.metrics.unexpected) == 1
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -347,7 +348,7 @@ def test_a_shortage_while_judging_refuses_nothing_and_the_next_copy_is_stored(br
         with monkeypatch.context() as patch:
             patch.setattr("face_app.cloud.subscriber.validate.read_image", short)
             edge.send(FACE)
-            wait_until(lambda: total(consumer.figures.unexpected) == 1)
+            wait_until(lambda: total(consumer.metrics.unexpected) == 1)
         assert (edge.receipts, kept(folder)) == ([], {})
         edge.send(FACE)
         (receipt,) = edge.wait_for_receipts(1)
@@ -378,7 +379,7 @@ def test_stop_does_not_wait_for_a_store_that_hangs(broker, edge, folder, monkeyp
     assert time.monotonic() - began < 3
     assert edge.receipts == []
     with consuming(broker, folder):
-        assert edge.wait_for_receipts(1)[0].id == FACE.metadata.id
+        assert edge.wait_for_receipts(1)[0].id == FACE.id
     slow.go.set()
 
 
@@ -393,7 +394,7 @@ def test_stop_does_not_wait_for_a_store_that_is_down(broker, edge, folder):
 
     with consuming(broker, folder, kept=Down(folder)) as consumer:
         edge.send(FACE)
-        wait_until(lambda: consumer.readiness().problem == "down")
+        wait_until(lambda: consumer.health().reason == "down")
         began = time.monotonic()
     assert time.monotonic() - began < 3
     with consuming(broker, folder):
@@ -445,7 +446,7 @@ def test_keys_that_cannot_be_stored_do_not_hold_up_the_others(broker, edge, fold
         wait_until(lambda: consumer._store._state.checked)
         edge.send(*stuck, *others)
         edge.wait_for_faces(10)
-        assert {receipt.id for receipt in edge.receipts} == {face.metadata.id for face in others}
+        assert {receipt.id for receipt in edge.receipts} == {face.id for face in others}
         (folder.path / "jetson" / "door").unlink()
         edge.wait_for_faces(16, seconds=60)
     assert len(kept(folder)) == 16

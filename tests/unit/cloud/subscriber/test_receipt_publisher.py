@@ -33,39 +33,42 @@ class Posting:
     """A post on a connection of its own; `acknowledged` holds the numbers of the messages."""
 
     def __init__(self, port):
-        self.figures, self.acknowledged = SubscriberMetrics(CollectorRegistry()), []
-        self.post = ReceiptPublisher("s1", self.figures)
+        self.metrics, self.acknowledged = SubscriberMetrics(CollectorRegistry()), []
         self.connection = Connection(
             Broker(host="127.0.0.1", port=port, keepalive=5),
             "subscriber-s1",
             subscriptions=["nothing"],
             on_message=lambda *_: None,
-            on_sent=self.post.answered,
-            on_state=lambda _: self.post.link_changed(),
+            on_sent=self.answered,
+            on_state=lambda _: self.publisher.link_changed(),
         )
+        self.publisher = ReceiptPublisher("s1", self.connection, self.metrics)
         self.connection._client.ack = lambda mid, _qos: self.acknowledged.append(mid)
+
+    def answered(self, mid, answer):
+        self.publisher.answered(mid, answer)
 
     @property
     def open(self):
-        return self.figures.receipts_open._value.get()
+        return self.metrics.receipts_open._value.get()
 
     def enqueue(self, *numbers, edge="jetson"):
         for number in numbers:
             receipt = Receipt(FaceId("0badcafe", number), "0" * 64, "key", NOW, "stored")
             delivery = Delivery(paho.MQTTMessage(mid=number), self.connection.epoch, NOW)
-            self.post.enqueue(PendingReceipt(edge, receipt, delivery))
+            self.publisher.enqueue(PendingReceipt(edge, receipt, delivery))
 
 
 @contextmanager
 def posting(port):
     it = Posting(port)
     it.connection.start()
-    assert it.connection.wait(10)
-    it.post.start(it.connection)
+    assert it.connection.wait_for_outcome(10)
+    it.publisher.start()
     try:
         yield it
     finally:
-        it.post.stop(1)
+        it.publisher.stop(1)
         it.connection.stop()
 
 
@@ -113,9 +116,9 @@ def test_a_broker_that_does_not_answer_is_told(monkeypatch):
     with mosquitto() as broker, posting(broker.port) as it:
         broker.process.send_signal(signal.SIGSTOP)
         it.enqueue(1)
-        wait_until(lambda: "has not answered a receipt" in it.post.problem)
+        wait_until(lambda: "has not answered a receipt" in it.publisher.problem)
         broker.process.send_signal(signal.SIGCONT)
-        wait_until(lambda: not it.post.problem)
+        wait_until(lambda: not it.publisher.problem)
         assert it.acknowledged == [1]
 
 
@@ -127,7 +130,7 @@ def test_a_stop_sends_what_is_ready_and_does_not_wait_for_a_frozen_broker(frozen
                 broker.process.send_signal(signal.SIGSTOP)
             it.enqueue(*range(1, 51))
             began = time.monotonic()
-            it.post.stop(1)
+            it.publisher.stop(1)
             assert time.monotonic() - began < 3
             assert len(it.acknowledged) == (0 if frozen else 50)
             broker.process.send_signal(signal.SIGCONT)

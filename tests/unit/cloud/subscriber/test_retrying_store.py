@@ -78,7 +78,7 @@ def test_a_put_waits_and_each_change_is_logged_once(moody, store, monkeypatch, c
     assert result == ["created"]
     assert store.problem == ""
     assert [record.getMessage() for record in caplog.records] == [
-        "the disk is full (faces wait; trying again)",
+        "the disk is full (faces wait; retrying)",
         "the store works",
     ]
 

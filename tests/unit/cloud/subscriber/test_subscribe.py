@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from face_app.common.health_server import ask
+from face_app.common.health_server import fetch_health
 from face_app.common.settings import Metrics
 from services.edge import edge as connected_edge
 from services.faces import drawn_face
@@ -112,18 +112,18 @@ def test_ends_cleanly_and_what_came_meanwhile_is_stored_next_time(broker, progra
     assert "Traceback" not in program.log.read_text()
 
 
-def test_tells_how_it_is_and_why_not(broker, program):
+def test_serves_its_health_with_the_reason(broker, program):
     port = free_port()
     store = 'kind = "mount"\npath = "/nowhere/mounted"\ncredentials_file = "{}"\nendpoint = "http://127.0.0.1:1"'
     credentials = program.log.with_name("credentials")
     credentials.write_text("key:secret\n")
     with program(broker.port, metrics=port, store=store.format(credentials)):
-        wait_until(lambda: "/nowhere/mounted" in ask(Metrics(port=port)).problem)
+        wait_until(lambda: "/nowhere/mounted" in fetch_health(Metrics(port=port)).reason)
     with program(broker.port, metrics=port), connected_edge(broker) as edge:
-        wait_until(lambda: ask(Metrics(port=port)).ready and subscribed(broker))
+        wait_until(lambda: fetch_health(Metrics(port=port)).ready and subscribed(broker))
         edge.send(drawn_face())
         edge.wait_for_receipts(1)
-        state = ask(Metrics(port=port))
+        state = fetch_health(Metrics(port=port))
         assert state.facts["stored"] == 1
         assert state.facts["last_stored_age"] < 5
         page = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
@@ -151,7 +151,7 @@ def test_a_broker_that_does_not_know_us_ends_it_with_one_line(program):
     assert (
         program.log.read_text()
         .splitlines()[-1]
-        .startswith(f"face-app: broker 127.0.0.1:{broker.port} refuses us: Not authorized")
+        .startswith(f"face-app: broker 127.0.0.1:{broker.port} refuses the connection: Not authorized")
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from face_app.cloud.stores.store import safe_parts
-from face_app.cloud.subscriber.validate import Limits, judge
+from face_app.cloud.subscriber.validate import Limits, validate
 from face_app.common.metadata import write_metadata
 from services.faces import TAKEN, drawn_face, picture
 
@@ -21,12 +21,12 @@ FACE = drawn_face()
 
 
 def verdict(topic, payload, at=AT, limits=LIMITS):
-    return judge(topic, payload, hashlib.sha256(payload).hexdigest(), at, limits)
+    return validate(topic, payload, hashlib.sha256(payload).hexdigest(), at, limits)
 
 
 def test_a_face_is_kept_under_the_key_that_its_edge_would_compute():
     found = verdict(FACE.topic, FACE.payload)
-    assert (found.key, found.edge, found.face, found.refused) == (FACE.key, "jetson", FACE.metadata.id, "")
+    assert (found.key, found.edge, found.face, found.refused) == (FACE.key, "jetson", FACE.id, "")
 
 
 def test_the_bare_image_of_the_write_up_is_kept_by_its_arrival():
@@ -37,7 +37,7 @@ def test_the_bare_image_of_the_write_up_is_kept_by_its_arrival():
 
 
 def changed(**values):
-    return write_metadata(picture(), replace(FACE.metadata, **values))
+    return write_metadata(picture(), FACE.id, replace(FACE.metadata, **values))
 
 
 def year_three():
@@ -60,15 +60,15 @@ def gif():
         (FACE.topic, FACE.payload + b"x" * 100_000, "too-large", "jetson", None),
         (FACE.topic, picture("PNG", 1001), "too-many-pixels", "jetson", None),
         (FACE.topic, picture(), "no-metadata", "jetson", None),
-        (FACE.topic, changed(camera="window"), "wrong-camera", "jetson", FACE.metadata.id),
-        (FACE.topic, changed(edge="other"), "wrong-edge", "jetson", FACE.metadata.id),
-        (FACE.topic, changed(edge="../x"), "wrong-edge", "jetson", FACE.metadata.id),
+        (FACE.topic, changed(camera="window"), "wrong-camera", "jetson", FACE.id),
+        (FACE.topic, changed(edge="other"), "wrong-edge", "jetson", FACE.id),
+        (FACE.topic, changed(edge="../x"), "wrong-edge", "jetson", FACE.id),
         (FACE.topic, changed(captured_at=datetime(3, 1, 1, tzinfo=timezone.utc)), "bad-metadata", "jetson", None),
-        (FACE.topic, year_three(), "bad-metadata", "jetson", FACE.metadata.id),
-        ("face_app/jetson/door/more", FACE.payload, "foreign-topic", "jetson", FACE.metadata.id),
-        ("face_app/jetson/", FACE.payload, "foreign-topic", None, FACE.metadata.id),
-        ("face_app/jet son/door", FACE.payload, "foreign-topic", None, FACE.metadata.id),
-        ("face_app/other", FACE.payload, "foreign-topic", None, FACE.metadata.id),
+        (FACE.topic, year_three(), "bad-metadata", "jetson", FACE.id),
+        ("face_app/jetson/door/more", FACE.payload, "foreign-topic", "jetson", FACE.id),
+        ("face_app/jetson/", FACE.payload, "foreign-topic", None, FACE.id),
+        ("face_app/jet son/door", FACE.payload, "foreign-topic", None, FACE.id),
+        ("face_app/other", FACE.payload, "foreign-topic", None, FACE.id),
         ("face_app/test", b"hello", "not-an-image", None, None),
     ],
 )

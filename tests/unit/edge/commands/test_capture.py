@@ -59,7 +59,7 @@ def test_a_clip_goes_up_whole(face_app, broker, cloud, clip, path):
     assert [face["sha256"] for face in summary["faces"]] == list(arrived)
     for track, (face, told) in enumerate(zip(arrived.values(), summary["faces"], strict=True), 1):
         metadata = face.metadata
-        assert told["id"] == str(metadata.id)
+        assert told["id"] == str(face.id)
         assert told["key"] == stored(face).key
         assert told["score"] == metadata.shot_score
         assert (metadata.edge, metadata.camera, metadata.detector) == ("jetson", "door", "yunet")

@@ -130,7 +130,7 @@ def test_a_full_outbox_holds_them_and_they_are_committed_once(keeper, outbox, fu
     one = keeper()
     holding = threading.Thread(target=lambda: kept.append(one.keep(PipelineResult((shot(1), shot(2)), (visit(1),)))))
     holding.start()
-    wait_until(lambda: "is full" in pulse.held)
+    wait_until(lambda: "is full" in pulse.blocked)
     assert pulse.full
     time.sleep(0.2)
     assert (kept, outbox.tally().waiting, visits(outbox)) == ([], len(full), [])
@@ -138,7 +138,7 @@ def test_a_full_outbox_holds_them_and_they_are_committed_once(keeper, outbox, fu
     outbox.settle([Receipt(face.id, face.sha256, face.key, now, "stored") for face in full])
     holding.join(20)
     assert kept == [2]
-    assert pulse.held == ""
+    assert pulse.blocked == ""
     assert outbox.tally().waiting == 2
     assert [each.track for each in visits(outbox)] == [1]
     numbers = [face.id.sequence for face in outbox.faces()]

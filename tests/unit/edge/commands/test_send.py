@@ -39,7 +39,7 @@ def test_a_broker_that_refuses_us(face_app, path):
         program = face_app("send", "--until-empty", "--broker", f"127.0.0.1:{broker.port}")
         _, err = program.communicate(timeout=20)
     assert program.returncode == 5
-    assert f"127.0.0.1:{broker.port} refuses us: Not authorized; the faces wait in {path}" in err
+    assert f"127.0.0.1:{broker.port} refuses the connection: Not authorized; the faces wait in {path}" in err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

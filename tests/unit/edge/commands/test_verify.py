@@ -23,7 +23,7 @@ def settings(path, port):
 def test_a_card_arrives(path, broker, cloud):
     probe = verify.run(settings(path, broker.port), wait=20)
     (face,) = cloud.wait_for(1)
-    assert probe.id == str(face.metadata.id)
+    assert probe.id == str(face.id)
     assert probe.sha256 == hashlib.sha256(face.payload).hexdigest()
     assert probe.key == stored(face).key
     assert probe.key.startswith("jetson/verify/")

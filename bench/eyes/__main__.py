@@ -21,7 +21,7 @@ from bench.eyes.programs import run
 from bench.eyes.results import Results
 from bench.eyes.table import table
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 LONG = {"wolfgang", "one_by_one"}
 """Clips that a quick run leaves out."""
 

@@ -11,7 +11,7 @@ from face_app.common.metadata import write_metadata
 from face_app.common.settings import OutboxFile
 from face_app.common.wire import FaceId
 from face_app.edge.outbox.outbox import Outbox
-from face_app.edge.outbox.records import Encoded, NewFace
+from face_app.edge.outbox.records import EncodedImage, NewFace
 from services.new_faces import new_face
 
 CAMERA = "bench"
@@ -28,13 +28,13 @@ def picture() -> bytes:
 
 def face() -> NewFace:
     """A face that is not committed yet."""
-    return replace(new_face(CAMERA), image=Encoded(picture(), "jpg"))
+    return replace(new_face(CAMERA), image=EncodedImage(picture(), "jpg"))
 
 
 def payload(number: int) -> bytes:
     """The message of a face; each number its own."""
     new = face()
-    return write_metadata(new.image.data, new.describe(FaceId("0badcafe", number)))
+    return write_metadata(new.image.data, FaceId("0badcafe", number), new.metadata)
 
 
 def fill(outbox: Path, count: int) -> None:
