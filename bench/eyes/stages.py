@@ -26,9 +26,9 @@ POINTS = (
     ("resize", "cv2:resize"),
     ("encode", "cv2:imencode"),
     ("detect", "face_app.edge.vision.detectors.yunet:YuNet.detect"),
-    ("gate", "face_app.edge.vision.gate:Gate.opens"),
+    ("gate", "face_app.edge.vision.gate:Gate.should_detect"),
     ("track", "face_app.edge.vision.tracker:Tracker.update"),
-    ("score", "face_app.edge.vision.quality:rate"),
+    ("score", "face_app.edge.vision.quality:assess"),
 )
 """Stage, and where it is found when the program runs."""
 

@@ -10,9 +10,9 @@ import cv2
 from face_app.common.errors import SettingsError, SourceError
 from face_app.common.settings import EdgeSettings
 from face_app.edge.image import Box, Image, set_up_opencv
+from face_app.edge.sources.clips import Picture
 from face_app.edge.sources.files import PICTURES
-from face_app.edge.sources.picture import Picture
-from face_app.edge.sources.pixels import Pixels
+from face_app.edge.sources.frame_converter import FrameConverter
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.detectors.load import load_detector
 
@@ -92,7 +92,7 @@ def _read(file: Path) -> Image:
         raise SourceError(f"{file}: no photo; give videos to `face-app capture --dry-run`")
     if not file.is_file():
         raise SourceError(f"{file}: no such file")
-    image = Pixels(str(file)).image(Picture(file).retrieve())
+    image = FrameConverter(str(file)).convert(Picture(file).retrieve())
     if image is None:
         raise SourceError(f"{file}: holds no picture that can be looked at")
     return image

@@ -1,4 +1,4 @@
-"""Which pictures of a visit are kept: one soon, so that nobody is missed, and a better one only if it clearly is."""
+"""Selects the shots of each visit: one soon, so that no visit is missed, and a later one only if clearly better."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ from face_app.edge.vision import quality
 from face_app.edge.vision.crop import cut
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.quality import Quality
-from face_app.edge.vision.tracker import End, Sighting
+from face_app.edge.vision.tracker import EndedTrack, TrackedFace
 
-PATIENCE = 3.0
-"""Seconds of a visit after which a first shot leaves that is less than acceptable."""
-SETTLED = 2.0
-"""Seconds that a better shot must have stayed the best: somebody who walks up is better with each step."""
+MAX_FIRST_SHOT_WAIT = 3.0
+"""Seconds of a visit after which its first shot is sent even if it is not acceptable."""
+STABLE_SECONDS = 2.0
+"""Seconds for which a better picture must stay the best: those of a person who approaches improve at each step."""
 
 Reason = Literal["first", "better", "final"]
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A picture of a face that may be kept.
+    """Holds a picture that may become a shot.
 
     Attributes:
-        image: The crop, h x w x 3, BGR; its own copy.
-        detection: Where the face was.
-        quality: How good the picture is.
+        image: A copy of the crop, h x w x 3, BGR.
+        detection: The face, in pixels of the frame.
+        quality: Score of the picture.
         frame: Index of its frame.
         frame_size: Width and height of the frame, pixels.
-        captured_at: When the frame was taken (aware).
-        elapsed: The same on the source's clock, seconds.
+        captured_at: Capture time of the frame (aware).
+        elapsed: The same time on the source's clock, seconds.
     """
 
     image: Image
@@ -48,15 +48,15 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """A picture that is kept.
+    """Holds a selected picture.
 
     Attributes:
         candidate: The picture.
         track: Number of the visit.
-        why: ``first`` of its visit; ``better`` by the margin than those before; ``final``: so too, at the visit's end.
-        chosen_from: Looks at this face until now, of which it is the best since the shot before.
+        why: ``first`` of its visit; ``better`` than the shot before by the margin; ``final``: the same, at the end.
+        chosen_from: Detections of this face so far.
         first_frame: Index of the frame in which the visit began.
-        last_frame: Index of the frame of the latest look.
+        last_frame: Index of the frame with the latest detection.
     """
 
     candidate: Candidate
@@ -68,8 +68,8 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class _Moment:
-    """When a frame was taken: its index, wall time, and seconds on the source's clock."""
+class _FrameTime:
+    """Identifies a frame: its index, wall time, and seconds on the source's clock."""
 
     frame: int
     at: datetime
@@ -77,100 +77,118 @@ class _Moment:
 
 
 @dataclass
-class _Open:
-    """A visit that goes on. `waiting` is a picture that is worth keeping, and the best of those."""
+class _OpenVisit:
+    """Holds the state of a visit that has not ended.
 
-    first: _Moment
-    last: _Moment
-    waiting: Candidate | None = None
-    believed: bool = False
-    looks: int = 0
+    Attributes:
+        pending: Best picture that is good enough for a shot and has not been selected yet.
+        confirmed: Whether the track is a real face.
+        detections: Detections so far.
+        shots: Shots so far.
+        best: Best quality so far.
+        last_score: Quality of the latest shot.
+    """
+
+    first: _FrameTime
+    last: _FrameTime
+    pending: Candidate | None = None
+    confirmed: bool = False
+    detections: int = 0
     shots: int = 0
     best: float = 0.0
-    kept: float = 0.0
+    last_score: float = 0.0
 
 
 class BestShots:
-    """Chooses among the pictures of each visit of one camera."""
+    """Selects the shots of all visits of one camera."""
 
     def __init__(self, camera: str, shot: settings.Shot, crop: settings.Crop) -> None:
         self._camera = camera
         self._shot = shot
         self._crop = crop
-        self._open: dict[int, _Open] = {}
+        self._visits: dict[int, _OpenVisit] = {}
 
-    def news(self, elapsed: float) -> bool:
-        """Whether there is a new visit of which no picture is kept yet, or one in which a picture waits."""
+    def has_pending(self, elapsed: float) -> bool:
+        """Return whether a visit needs more frames: a new one without a shot, or one with a pending picture.
+
+        Args:
+            elapsed: Seconds on the source's clock.
+        """
         return any(
-            visit.waiting or (not visit.shots and elapsed - visit.first.elapsed <= PATIENCE)
-            for visit in self._open.values()
+            visit.pending or (not visit.shots and elapsed - visit.first.elapsed <= MAX_FIRST_SHOT_WAIT)
+            for visit in self._visits.values()
         )
 
-    def see(self, frame: Frame, sightings: Iterable[Sighting]) -> list[Shot]:
-        """Take the faces of one look.
+    def update(self, frame: Frame, faces: Iterable[TrackedFace]) -> list[Shot]:
+        """Add the faces of one frame.
+
+        Args:
+            frame: The frame; only crops of it are kept.
+            faces: Its faces, with their tracks.
 
         Returns:
             The shots that are due now.
         """
-        now = _Moment(frame.index, frame.captured_at, frame.elapsed)
-        for sighting in sightings:
-            visit = self._open.setdefault(sighting.track, _Open(now, now))
-            visit.last, visit.looks = now, visit.looks + 1
-            visit.believed |= sighting.believed
-            self._rate(frame, sighting, visit)
+        now = _FrameTime(frame.index, frame.captured_at, frame.elapsed)
+        for face in faces:
+            visit = self._visits.setdefault(face.track, _OpenVisit(now, now))
+            visit.last, visit.detections = now, visit.detections + 1
+            visit.confirmed |= face.confirmed
+            self._assess(frame, face, visit)
         return [
-            self._keep(track, visit, visit.waiting, "better" if visit.shots else "first")
-            for track, visit in self._open.items()
-            if visit.waiting and visit.believed and self._due(visit, visit.waiting, frame.elapsed)
+            self._select(track, visit, visit.pending, "better" if visit.shots else "first")
+            for track, visit in self._visits.items()
+            if visit.pending and visit.confirmed and self._due(visit, visit.pending, frame.elapsed)
         ]
 
-    def end(self, ends: Iterable[End]) -> tuple[list[Shot], list[Visit]]:
-        """Take the tracks that are over.
+    def finish_visits(self, tracks: Iterable[EndedTrack]) -> tuple[list[Shot], list[Visit]]:
+        """End the visits of tracks that have ended.
+
+        Args:
+            tracks: Ended tracks. One that was never confirmed yields neither shot nor visit.
 
         Returns:
-            Their last shots, where there is one worth it, and the last word on each. Of a track that was nobody: none.
+            Their pending pictures as shots, and the ended visits.
         """
         shots, visits = [], []
-        for end in ends:
-            visit = self._open.pop(end.track)
-            if not end.believed:
+        for ended in tracks:
+            visit = self._visits.pop(ended.track)
+            if not ended.confirmed:
                 continue
-            if visit.waiting:
-                shots.append(self._keep(end.track, visit, visit.waiting, "final" if visit.shots else "first"))
+            if visit.pending:
+                shots.append(self._select(ended.track, visit, visit.pending, "final" if visit.shots else "first"))
             times = visit.first.at, visit.last.at
-            visits.append(Visit(self._camera, end.track, *times, visit.looks, visit.shots, visit.best))
+            visits.append(Visit(self._camera, ended.track, *times, visit.detections, visit.shots, visit.best))
         return shots, visits
 
-    def _rate(self, frame: Frame, sighting: Sighting, visit: _Open) -> None:
+    def _assess(self, frame: Frame, face: TrackedFace, visit: _OpenVisit) -> None:
+        """Make the face the pending picture of its visit, if it is better than all before."""
         if visit.shots >= self._shot.most:
             return
-        rated = quality.rate(frame.image, sighting.detection, self._to_beat(visit))
-        if not rated:
+        assessed = quality.assess(frame.image, face.detection, self._score_to_exceed(visit))
+        if not assessed:
             return
-        visit.best = max(visit.best, rated.score)
-        if rated.score < self._shot.least:
+        visit.best = max(visit.best, assessed.score)
+        if assessed.score < self._shot.least:
             return
-        pixels = cut(frame.image, sighting.detection.box, self._crop)
+        crop = cut(frame.image, face.detection.box, self._crop)
         size = frame.image.shape[1], frame.image.shape[0]
-        visit.waiting = Candidate(
-            pixels, sighting.detection, rated, frame.index, size, frame.captured_at, frame.elapsed
-        )
+        visit.pending = Candidate(crop, face.detection, assessed, frame.index, size, frame.captured_at, frame.elapsed)
 
-    def _to_beat(self, visit: _Open) -> float:
-        """The quality that a picture must have more than to be worth keeping."""
-        if visit.waiting:
-            return visit.waiting.quality.score
-        return visit.kept + self._shot.better_by if visit.shots else visit.best
+    def _score_to_exceed(self, visit: _OpenVisit) -> float:
+        if visit.pending:
+            return visit.pending.quality.score
+        return visit.last_score + self._shot.better_by if visit.shots else visit.best
 
-    def _due(self, visit: _Open, waiting: Candidate, elapsed: float) -> bool:
+    def _due(self, visit: _OpenVisit, pending: Candidate, elapsed: float) -> bool:
         if visit.shots:
-            return elapsed - waiting.elapsed >= SETTLED
-        acceptable = waiting.quality.score >= self._shot.acceptable
-        return elapsed - visit.first.elapsed >= (self._shot.first_within if acceptable else PATIENCE)
+            return elapsed - pending.elapsed >= STABLE_SECONDS
+        acceptable = pending.quality.score >= self._shot.acceptable
+        return elapsed - visit.first.elapsed >= (self._shot.first_within if acceptable else MAX_FIRST_SHOT_WAIT)
 
     @staticmethod
-    def _keep(track: int, visit: _Open, kept: Candidate, why: Reason) -> Shot:
-        visit.waiting = None
+    def _select(track: int, visit: _OpenVisit, pending: Candidate, why: Reason) -> Shot:
+        visit.pending = None
         visit.shots += 1
-        visit.kept = kept.quality.score
-        return Shot(kept, track, why, visit.looks, visit.first.frame, visit.last.frame)
+        visit.last_score = pending.quality.score
+        return Shot(pending, track, why, visit.detections, visit.first.frame, visit.last.frame)

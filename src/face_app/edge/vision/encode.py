@@ -1,26 +1,28 @@
-"""From a shot to the face that goes into the outbox: its file, and the story in it."""
+"""Encodes shots as image files with their metadata, ready for the outbox."""
+
+import cv2
 
 from face_app import __version__
 from face_app.common.metadata import FaceMetadata
-from face_app.common.settings import EdgeSettings
+from face_app.common.settings import Crop, EdgeSettings
 from face_app.edge.clock import clock_synchronised
-from face_app.edge.outbox.records import NewFace
+from face_app.edge.image import Image
+from face_app.edge.outbox.records import EncodedImage, NewFace
 from face_app.edge.vision.best_shot import Shot
-from face_app.edge.vision.crop import encode
 
 
 def encode_face(shot: Shot, settings: EdgeSettings, detector: str) -> NewFace:
-    """Encode a shot, and keep what is known about it.
+    """Encode a shot and describe it.
 
     Args:
-        shot: What was chosen.
-        settings: Of the edge.
+        shot: The selected picture.
+        settings: Settings of the edge: its name, its camera, the encoding.
         detector: Name of the detector that found the face.
     """
     chosen = shot.candidate
     x1, y1, x2, y2 = (round(edge) for edge in chosen.detection.box)
     return NewFace(
-        encode(chosen.image, settings.crop),
+        encode_image(chosen.image, settings.crop),
         FaceMetadata(
             edge=settings.edge,
             camera=settings.camera.name,
@@ -39,3 +41,15 @@ def encode_face(shot: Shot, settings: EdgeSettings, detector: str) -> NewFace:
             version=__version__,
         ),
     )
+
+
+def encode_image(image: Image, crop: Crop) -> EncodedImage:
+    """Encode a picture in colour, as JPEG or PNG.
+
+    Args:
+        image: h x w x 3, BGR.
+        crop: Format, and JPEG quality.
+    """
+    if crop.format == "png":
+        return EncodedImage(cv2.imencode(".png", image)[1].tobytes(), "png")
+    return EncodedImage(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, crop.quality])[1].tobytes(), "jpg")

@@ -1,76 +1,76 @@
-"""When a frame is worth a look for faces, and how many frames are worth their pixels at all."""
+"""Decides which frames the detector gets, and how many frames a second are worth converting at all."""
 
 from face_app.common import settings
 from face_app.edge.image import Image
-from face_app.edge.vision.motion import Motion
+from face_app.edge.vision.motion import MotionDetector
 
-HOLD = 2.0
-"""Seconds that looks go on after the last motion: somebody stops to ring the bell."""
-NEWS = 3.0
-"""Seconds after something new in which looks come at the full rate."""
-CALM = 2.0
-"""By how much looks become fewer when there is no news: all faces are known and well taken, or there are none."""
+DETECT_AFTER_MOTION = 2.0
+"""Seconds for which the detector still runs after the last motion: a visitor may stop to ring the bell."""
+FULL_RATE_AFTER_EVENT = 3.0
+"""Seconds of the full rate after motion has begun, or after a detection that left a shot pending."""
+QUIET_DIVISOR = 2.0
+"""Divides the rate while nothing is pending: every face has a good shot, or there is no face."""
 IDLE_RATE = 5.0
-"""Frames a second that are compared with the past while nothing moves."""
-SLOWEST = 1.0
-"""Looks a second that are taken whatever they cost: a budget must not blind the camera."""
-WEIGHT = 0.1
-"""Of the latest look in the running mean of what looks cost."""
+"""Frames per second that are checked for motion while nothing moves."""
+MIN_RATE = 1.0
+"""Detections per second that run whatever they cost: a CPU limit must not blind the camera."""
+COST_WEIGHT = 0.1
+"""Weight of the latest detection in the running mean of the CPU cost."""
 
 
 class Gate:
-    """Lets frames through. All times are seconds on the source's clock."""
+    """Selects frames for the detector. All times are seconds on the source's clock."""
 
-    def __init__(self, gate: settings.Gate, *, budget: bool = True) -> None:
-        """Begin with an open gate.
+    def __init__(self, gate: settings.Gate, *, limit_cpu: bool = True) -> None:
+        """Start with motion assumed, so that the first frames are detected.
 
         Args:
-            gate: Rates, and when something moves.
-            budget: Mind what looks cost. Without, a file gives the same on any machine.
+            gate: Rates and thresholds.
+            limit_cpu: Lower the rate to stay within ``gate.cpu``. Without, a file gives the same result on any machine.
         """
         self._settings = gate
-        self._budget = gate.cpu if budget else float("inf")
-        self._motion = Motion(gate.area) if gate.motion else None
-        self._moved = self._news = self._looked = float("-inf")
+        self._max_cpu = gate.cpu if limit_cpu else float("inf")
+        self._motion = MotionDetector(gate.area) if gate.motion else None
+        self._last_motion = self._last_event = self._last_detection = float("-inf")
         self._idle = False
-        self._cost = 0.0
+        self._mean_cost = 0.0
 
-    def opens(self, image: Image, elapsed: float) -> bool:
-        """Tell whether to look for faces in this frame: something moves, moved lately, or it is time to make sure.
+    def should_detect(self, image: Image, elapsed: float) -> bool:
+        """Return whether to run the detector: on motion, shortly after motion, and every ``gate.recheck`` seconds.
 
         Args:
             image: H x W x 3, BGR.
             elapsed: Seconds on the source's clock.
         """
-        if self._motion is None or self._motion.moves(image, elapsed):
+        if self._motion is None or self._motion.update(image, elapsed):
             if self._idle:
-                self._news = elapsed
-            self._moved = elapsed
-        self._idle = elapsed - self._moved > HOLD
-        due = not self._idle or elapsed - self._looked >= self._settings.recheck
+                self._last_event = elapsed
+            self._last_motion = elapsed
+        self._idle = elapsed - self._last_motion > DETECT_AFTER_MOTION
+        due = not self._idle or elapsed - self._last_detection >= self._settings.recheck
         if due:
-            self._looked = elapsed
+            self._last_detection = elapsed
         return due
 
-    def told(self, *, news: bool, cpu: float, elapsed: float) -> None:
-        """Learn from a look.
+    def record_detection(self, *, pending: bool, cpu: float, elapsed: float) -> None:
+        """Adapt the rate to the outcome and the cost of a detection.
 
         Args:
-            news: There is a face that is not well taken yet.
-            cpu: Seconds of CPU that the look took.
+            pending: A face needs more frames: it has no shot yet, a better shot is not stable, or it is lost.
+            cpu: CPU seconds that the detection took.
             elapsed: Seconds on the source's clock.
         """
-        self._cost += (cpu - self._cost) * (WEIGHT if self._cost else 1)
-        if news:
-            self._news = elapsed
-            self._moved, self._idle = elapsed, False  # who has just been found still stands there
+        self._mean_cost += (cpu - self._mean_cost) * (COST_WEIGHT if self._mean_cost else 1)
+        if pending:
+            self._last_event = elapsed
+            self._last_motion, self._idle = elapsed, False  # a new face that does not move is still present
 
     @property
     def interval(self) -> float:
-        """Seconds until the next frame that is wanted."""
+        """Return the seconds until the next frame is needed."""
         if self._idle:
             return 1 / IDLE_RATE
-        calm = self._looked - self._news > NEWS
-        rate = self._settings.rate / (CALM if calm else 1)
-        affordable = self._budget / self._cost if self._cost else rate
-        return 1 / max(min(rate, affordable), SLOWEST)
+        quiet = self._last_detection - self._last_event > FULL_RATE_AFTER_EVENT
+        rate = self._settings.rate / (QUIET_DIVISOR if quiet else 1)
+        affordable = self._max_cpu / self._mean_cost if self._mean_cost else rate
+        return 1 / max(min(rate, affordable), MIN_RATE)

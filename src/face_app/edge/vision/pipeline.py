@@ -56,10 +56,10 @@ class VisionPipeline:
         self.detector_runs = 0
         self.visits = 0
         self._zones = Zones(settings.zones)
-        self._gate = Gate(settings.gate, budget=settings.camera.pace != "fast")
+        self._gate = Gate(settings.gate, limit_cpu=settings.camera.pace != "fast")
         self._detector = load_detector(settings.detector)
         self._tracker = Tracker(settings.detector.score)
-        self._best = BestShots(settings.camera.name, settings.shot, settings.crop)
+        self._best_shots = BestShots(settings.camera.name, settings.shot, settings.crop)
         self.detector = self._detector.name
 
     @property
@@ -71,26 +71,26 @@ class VisionPipeline:
         """Process the next frame, and blacken the privacy zones in its image."""
         image, elapsed = frame.image, frame.elapsed
         self._zones.blacken(image)
-        if not frame.alone and not self._gate.opens(image, elapsed):
-            self._tracker.idle(elapsed)
+        if not frame.independent and not self._gate.should_detect(image, elapsed):
+            self._tracker.skip(elapsed)
             return PipelineResult()
-        began = time.thread_time()
-        detections = [each for each in self._detector.detect(image) if self._zones.hold(each.box, image)]
-        sightings, ends = self._tracker.update(detections, elapsed)
-        if frame.alone:
-            ends += self._tracker.close()
-        shots = self._best.see(frame, sightings)
-        late, visits = self._best.end(ends)
+        started = time.thread_time()
+        detections = [each for each in self._detector.detect(image) if self._zones.contains(each.box, image)]
+        faces, ended = self._tracker.update(detections, elapsed)
+        if frame.independent:
+            ended += self._tracker.finish()
+        shots = self._best_shots.update(frame, faces)
+        final_shots, visits = self._best_shots.finish_visits(ended)
         self.detector_runs += 1
         self.visits += len(visits)
         metrics.LOOKS.inc()
-        news = self._best.news(elapsed) or self._tracker.missing
-        self._gate.told(news=news, cpu=time.thread_time() - began, elapsed=elapsed)
-        return PipelineResult((*shots, *late), tuple(visits))
+        pending = self._best_shots.has_pending(elapsed) or self._tracker.has_lost
+        self._gate.record_detection(pending=pending, cpu=time.thread_time() - started, elapsed=elapsed)
+        return PipelineResult((*shots, *final_shots), tuple(visits))
 
     def finish(self) -> PipelineResult:
         """End every visit: no frame follows."""
-        shots, visits = self._best.end(self._tracker.close())
+        shots, visits = self._best_shots.finish_visits(self._tracker.finish())
         self.visits += len(visits)
         return PipelineResult(tuple(shots), tuple(visits))
 

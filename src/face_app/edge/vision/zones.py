@@ -1,4 +1,4 @@
-"""Parts of the frame: those that nobody may see, and those where faces count."""
+"""Blackens privacy zones, and tests whether a face lies in a detection zone."""
 
 from collections.abc import Sequence
 
@@ -13,22 +13,31 @@ Points = npt.NDArray[np.float32]
 
 
 class Zones:
-    """The polygons of one camera; they hold for frames of any size."""
+    """Scales the polygons of one camera to frames of any size."""
 
     def __init__(self, zones: settings.Zones) -> None:
         self._detect = _polygons(zones.detect)
         self._privacy = _polygons(zones.privacy)
 
     def blacken(self, image: Image) -> None:
-        """Black the privacy zones out, in the frame itself: no stage behind this one ever holds their pixels."""
-        for each in self._privacy:  # one by one: where two that are filled together overlap, OpenCV fills neither
-            cv2.fillPoly(image, [np.rint(each * _last(image)).astype(np.int32)], (0, 0, 0))
+        """Blacken the privacy zones in place, so that no later stage ever gets their pixels.
 
-    def hold(self, box: Box, image: Image) -> bool:
-        """Tell whether a face counts: whether the centre of its box lies in a detection zone, if there is any."""
-        x, y = np.array([box[0] + box[2], box[1] + box[3]]) / 2 / _last(image)
+        Args:
+            image: H x W x 3, BGR; changed.
+        """
+        for polygon in self._privacy:  # one by one: OpenCV does not fill the overlap of two that are drawn together
+            cv2.fillPoly(image, [np.rint(polygon * _last_pixel(image)).astype(np.int32)], (0, 0, 0))
+
+    def contains(self, box: Box, image: Image) -> bool:
+        """Return whether the centre of a box lies in a detection zone; True where none is set.
+
+        Args:
+            box: x1, y1, x2, y2 in pixels of the frame.
+            image: The frame, for its size.
+        """
+        x, y = np.array([box[0] + box[2], box[1] + box[3]]) / 2 / _last_pixel(image)
         return not self._detect or any(
-            cv2.pointPolygonTest(each, (float(x), float(y)), False) >= 0 for each in self._detect
+            cv2.pointPolygonTest(polygon, (float(x), float(y)), False) >= 0 for polygon in self._detect
         )
 
 
@@ -36,7 +45,7 @@ def _polygons(polygons: Sequence[Sequence[tuple[float, float]]]) -> list[Points]
     return [np.array(polygon, np.float32) for polygon in polygons]
 
 
-def _last(image: Image) -> npt.NDArray[np.int64]:
-    """The last pixel of each direction, where 1 in a setting lies."""
+def _last_pixel(image: Image) -> npt.NDArray[np.int64]:
+    """Return x and y of the last pixel: a 1 in the settings means its centre."""
     height, width = image.shape[:2]
     return np.maximum([width - 1, height - 1], 1)

@@ -1,4 +1,4 @@
-"""RTSP: a real server on the loopback that dies, falls silent and comes back."""
+"""A real RTSP server on the loopback dies, falls silent and comes back."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ def source(address, stop, **camera):
     return open_source(settings.Camera(source=address, **{"reopen_max": 0.5, "read_timeout": 2, **camera}), stop)
 
 
-def test_frames(stop):
+def test_yields_frames(stop):
     with rtsp_camera(free_port()) as server, source(server.address, stop, read_timeout=10) as camera:
         frames = list(islice(camera, 30))
     assert frames[0].image.shape == (240, 320, 3)
@@ -31,7 +31,7 @@ def test_frames(stop):
     assert frames[-1].elapsed - frames[0].elapsed > 0.3
 
 
-def test_a_server_that_dies_and_comes_back(stop, caplog):
+def test_reopens_when_a_dead_server_comes_back(stop, caplog):
     port = free_port()
     with source(f"rtsp://someone:secret@127.0.0.1:{port}/camera", stop, read_timeout=5) as camera:
         frames = iter(camera)
@@ -46,8 +46,8 @@ def test_a_server_that_dies_and_comes_back(stop, caplog):
     assert "secret" not in caplog.text
 
 
-def test_a_server_that_falls_silent_and_goes_on(stop, caplog):
-    """A stopped process keeps its connections open, and its kernel takes new ones; only the time-outs tell."""
+def test_reopens_when_a_silent_server_continues(stop, caplog):
+    """A stopped process keeps its connections, and its kernel accepts new ones; only the timeouts notice."""
     with rtsp_camera(free_port()) as server, source(server.address, stop) as camera:
         frames = iter(camera)
         first = next(frames)
@@ -61,6 +61,6 @@ def test_a_server_that_falls_silent_and_goes_on(stop, caplog):
         server.freeze()
         frozen = time.monotonic()
         frame = next(each for each in frames if "does not answer with video" in caplog.text)
-    assert 4 < time.monotonic() - frozen < 60, "one time-out of the read, one of the next attempt"
+    assert 4 < time.monotonic() - frozen < 60, "one timeout of the read, one of the next attempt"
     assert frame.index > first.index
     assert "has given no frame" in caplog.text or "gives no more frames" in caplog.text

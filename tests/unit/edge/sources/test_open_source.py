@@ -1,4 +1,4 @@
-"""What is named exists and is of a kind we know, or one line says what to change."""
+"""A source exists and is of a known kind, or one line says what to change."""
 
 import threading
 
@@ -9,7 +9,7 @@ from face_app.common.errors import SettingsError, SourceError
 from face_app.edge.sources.open_source import open_source
 
 
-def choose(source):
+def make(source):
     return open_source(settings.Camera(source=source), threading.Event())
 
 
@@ -17,8 +17,8 @@ def choose(source):
     "source",
     ["/dev/video0", "rtsp://camera/1", "HTTP://camera/stream", "https://u:p@camera:8443/", "/dev/v4l/by-id/a"],
 )
-def test_cameras_are_live_even_when_they_are_not_there(source):
-    assert choose(source).live
+def test_cameras_are_live_even_when_absent(source):
+    assert make(source).live
 
 
 @pytest.mark.parametrize(
@@ -31,19 +31,19 @@ def test_cameras_are_live_even_when_they_are_not_there(source):
         ("csi://left", r"camera\.source = 'csi://left': name the sensor by its number, such as csi://0"),
     ],
 )
-def test_what_cannot_be_a_source(source, line):
+def test_refuses_an_unusable_source(source, line):
     with pytest.raises(SourceError, match=line):
-        choose(source)
+        make(source)
 
 
 @pytest.mark.parametrize("source", [None, ""])
-def test_nothing_named(source):
+def test_refuses_an_empty_source(source):
     with pytest.raises(SettingsError, match=r"camera\.source is not set"):
-        choose(source)
+        make(source)
 
 
 @pytest.mark.parametrize("secret", ["secret", "sec/ret", "sec@ret", "sec?ret"])
-def test_a_password_never_gets_into_a_message(secret):
+def test_masks_a_password_in_the_message(secret):
     with pytest.raises(SourceError, match=r"camera\.source = 'rstp://cam/1': rstp is not known") as failed:
-        choose(f"rstp://user:{secret}@cam/1?token=secret")
+        make(f"rstp://user:{secret}@cam/1?token=secret")
     assert "ret" not in str(failed.value)

@@ -1,1 +1,1 @@
-"""What finds the faces of a frame: one file a detector, behind one protocol."""
+"""Find faces in frames: one file per detector, behind one protocol."""

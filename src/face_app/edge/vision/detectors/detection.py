@@ -1,4 +1,4 @@
-"""A face in a frame, and what every detector has."""
+"""Defines a detected face, and the protocol of every detector."""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -11,12 +11,12 @@ Landmarks: TypeAlias = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Detection:
-    """One face in one frame.
+    """Describes one face in one frame.
 
     Attributes:
-        box: The face, clamped to the frame, pixels.
-        landmarks: Its five points, or none from a detector that knows none.
-        score: The detector's confidence, 0 to 1; 1 where it has none.
+        box: x1, y1, x2, y2, clamped to the frame, pixels.
+        landmarks: Five points, or none if the detector does not locate them.
+        score: Confidence of the detector, 0 to 1; 1 if it reports none.
     """
 
     box: Box
@@ -25,9 +25,13 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Finds faces. `name` goes into the metadata of each."""
+    """Finds faces.
+
+    Attributes:
+        name: Goes into the metadata of each face.
+    """
 
     name: str
 
     def detect(self, image: Image) -> list[Detection]:
-        """Find the faces of one frame (H x W x 3, BGR): all whose score is at least ``detector.keep``."""
+        """Return the faces of one frame (H x W x 3, BGR) whose score is at least ``detector.keep``."""

@@ -1,4 +1,4 @@
-"""The write-up's detector, to compare with."""
+"""Runs the Haar cascade of the original homework, for comparison."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from face_app.edge.vision.detectors.detection import Detection
 
 
 class Haar:
-    """The write-up's cascade with its figures, on the whole grey frame."""
+    """Finds frontal faces in the whole grey frame, with scale factor 1.3 and five neighbours."""
 
     name = "haar"
 
@@ -19,7 +19,7 @@ class Haar:
         """Load the cascade.
 
         Raises:
-            DetectorError: This OpenCV has none.
+            DetectorError: This OpenCV has no cascades.
         """
         self._min_face = detector.min_face
         try:
@@ -31,11 +31,11 @@ class Haar:
             ) from error
 
     def detect(self, image: Image) -> list[Detection]:
-        """Find faces; a cascade gives no confidence and no landmarks."""
+        """Return the faces of one frame. A cascade reports neither confidence nor landmarks."""
         height, width = image.shape[:2]
         found = self._cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), 1.3, 5)
         return [
-            Detection(clamp((x, y, x + across, y + down), width, height), (), 1.0)
-            for x, y, across, down in (map(float, row) for row in found)
-            if across >= self._min_face
+            Detection(clamp((x, y, x + columns, y + rows), width, height), (), 1.0)
+            for x, y, columns, rows in (map(float, row) for row in found)
+            if columns >= self._min_face
         ]

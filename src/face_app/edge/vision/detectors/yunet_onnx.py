@@ -1,4 +1,4 @@
-"""YuNet on ONNX Runtime, and what OpenCV does around the network: anchors to boxes, one box a face."""
+"""Runs YuNet with ONNX Runtime. Decoding and non-maximum suppression follow OpenCV's ``FaceDetectorYN``."""
 
 import cv2
 import numpy as np
@@ -6,18 +6,18 @@ import numpy.typing as npt
 import onnxruntime  # type: ignore[import-untyped]
 
 from face_app.edge.image import Image
-from face_app.edge.vision.detectors.yunet import OVERLAP, Rows
+from face_app.edge.vision.detectors.yunet import MAX_OVERLAP, Rows
 
 STRIDES = (8, 16, 32)
 """Pixels between the anchors of each of the three scales (Wu, Peng and Yu, 2023)."""
-_FIXED = b"\x0a\x03\x08\x80\x05" * 2
-_FREE = b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w"
-"""The file declares its input as 640 x 640; with names in the place of the figures (of the same length, so nothing
-moves) ONNX Runtime takes any multiple of 32. The network itself has no fixed size."""
+_FIXED_SIZE = b"\x0a\x03\x08\x80\x05" * 2
+_FREE_SIZE = b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w"
+"""Bytes that declare the input size: 640 x 640, and a free one of the same length. With a free size ONNX Runtime takes
+any multiple of 32; the network itself has no fixed size."""
 
 
 class OnnxEngine:
-    """One session on one thread: two gave the same time for twice the CPU on two cores, and spin while they wait."""
+    """Runs one session on one thread. Two threads took as long for twice the CPU, because they spin while they wait."""
 
     def __init__(self, model: bytes, score: float) -> None:
         """Load the network.
@@ -28,48 +28,57 @@ class OnnxEngine:
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # it would warn of the outputs' declared sizes, a line a frame size
-        free = model.replace(_FIXED, _FREE, 1)
+        options.log_severity_level = 4  # it warns of the declared output sizes, once per frame size
+        free = model.replace(_FIXED_SIZE, _FREE_SIZE, 1)
         self._session = onnxruntime.InferenceSession(free, options, providers=["CPUExecutionProvider"])
         self._outputs = [f"{part}_{stride}" for stride in STRIDES for part in ("cls", "obj", "bbox", "kps")]
         self._score = score
         self._planes = np.empty((1, 3, 0, 0), np.float32)
 
     def run(self, image: Image) -> Rows:
-        """Find the faces of a picture."""
+        """Return one row per face of a picture (H x W x 3, BGR)."""
         if self._planes.shape[2:] != image.shape[:2]:
             self._planes = np.empty((1, 3, *image.shape[:2]), np.float32)
-        # Filled, not made anew: to get new memory for each look costs more than to fill it.
+        # The memory is reused: allocating it for each frame costs more than filling it.
         for plane, channel in zip(self._planes[0], cv2.split(image), strict=True):
             plane[:] = channel
-        answers = self._session.run(self._outputs, {"input": self._planes})
+        outputs = self._session.run(self._outputs, {"input": self._planes})
         columns = image.shape[1]
         scales = [
-            self._faces(stride, columns // stride, *answers[4 * place : 4 * place + 4])
+            self._decode(stride, columns // stride, *outputs[4 * place : 4 * place + 4])
             for place, stride in enumerate(STRIDES)
         ]
-        return _one_a_face(np.concatenate(scales))
+        return _suppress_overlaps(np.concatenate(scales))
 
-    def _faces(  # noqa: PLR0913, PLR0917
+    def _decode(  # noqa: PLR0913, PLR0917
         self,
         stride: int,
         columns: int,
-        face: npt.NDArray[np.float32],
-        there: npt.NDArray[np.float32],
+        classes: npt.NDArray[np.float32],
+        objects: npt.NDArray[np.float32],
         boxes: npt.NDArray[np.float32],
         points: npt.NDArray[np.float32],
     ) -> Rows:
-        """Read the anchors of one scale that are sure enough, as OpenCV's ``FaceDetectorYN`` does."""
-        scores = np.sqrt(np.clip(face[0, :, 0], 0, 1) * np.clip(there[0, :, 0], 0, 1))
-        sure = np.flatnonzero(scores >= self._score)
-        anchors = np.stack(np.divmod(sure, columns)[::-1], axis=1).astype(np.float32)
-        centres = (anchors + boxes[0, sure, :2]) * stride
-        sizes = np.exp(boxes[0, sure, 2:]) * stride
-        landmarks = (np.tile(anchors, 5) + points[0, sure]) * stride
-        return np.hstack([centres - sizes / 2, sizes, landmarks, scores[sure, None]], dtype=np.float32)
+        """Return the rows of one scale whose score reaches the least one.
+
+        Args:
+            stride: Pixels between two anchors.
+            columns: Anchors per line.
+            classes: Class score of each of A anchors, 1 x A x 1.
+            objects: Objectness of each, 1 x A x 1.
+            boxes: Offset of the centre in strides and logarithm of the size in strides, 1 x A x 4.
+            points: Offsets of the landmarks in strides, 1 x A x 10.
+        """
+        scores = np.sqrt(np.clip(classes[0, :, 0], 0, 1) * np.clip(objects[0, :, 0], 0, 1))
+        found = np.flatnonzero(scores >= self._score)
+        anchors = np.stack(np.divmod(found, columns)[::-1], axis=1).astype(np.float32)
+        centres = (anchors + boxes[0, found, :2]) * stride
+        sizes = np.exp(boxes[0, found, 2:]) * stride
+        landmarks = (np.tile(anchors, 5) + points[0, found]) * stride
+        return np.hstack([centres - sizes / 2, sizes, landmarks, scores[found, None]], dtype=np.float32)
 
 
-def _one_a_face(rows: Rows) -> Rows:
-    """Keep the surest of boxes that are one face, the surest first."""
-    kept = cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, 14].tolist(), 0.0, OVERLAP) if len(rows) else ()
-    return rows[np.array(kept, dtype=np.intp)]
+def _suppress_overlaps(rows: Rows) -> Rows:
+    """Return the most confident box of each face, ordered by confidence (non-maximum suppression)."""
+    selected = cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, 14].tolist(), 0.0, MAX_OVERLAP) if len(rows) else ()
+    return rows[np.array(selected, dtype=np.intp)]

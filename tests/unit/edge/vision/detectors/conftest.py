@@ -1,4 +1,4 @@
-"""The real weights."""
+"""Provides the real weights of YuNet."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""YuNet with its real weights on drawn frames: both engines find the same, in pixels of a frame of any size."""
+"""Both engines of YuNet find the same faces, with real weights, in drawn frames of any size."""
 
 import functools
 
@@ -35,11 +35,11 @@ def inside(face, image):
 
 
 @pytest.mark.parametrize("image", [empty_frame(), np.zeros((1, 1, 3), np.uint8), np.zeros((2000, 9, 3), np.uint8)])
-def test_nothing_is_found_in_nothing(engine, image):
+def test_finds_nothing_in_empty_frames(engine, image):
     assert yunet(engine).detect(image) == []
 
 
-def test_two_faces_and_their_landmarks(engine):
+def test_finds_two_faces_and_their_landmarks(engine):
     found = yunet(engine).detect(drawn((200, 200, 50), (450, 250, 40), size=(640, 480)))
     assert sorted((each.box[0] + each.box[2]) / 2 for each in found) == pytest.approx([200, 450], abs=12)
     for face in found:
@@ -76,8 +76,8 @@ def test_both_engines_find_the_same(size, faces, width):
         assert np.array(mine.landmarks) == pytest.approx(np.array(theirs.landmarks), abs=0.5)
 
 
-def test_they_had_something_to_find():
-    """Or the test above would compare nothing with nothing."""
+def test_the_compared_frames_contain_faces():
+    """Otherwise the test above would compare empty lists."""
     assert len(yunet().detect(drawn((640, 360, 90), (200, 500, 30), size=(1280, 720)))) == 2
     assert yunet().detect(drawn((48, 60, 30), size=(97, 131)))
 
@@ -89,7 +89,7 @@ def test_they_had_something_to_find():
     noise=st.integers(0, 60),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_any_small_frame(size, face, noise, seed):
+def test_both_engines_agree_on_any_small_frame(size, face, noise, seed):
     pytest.importorskip("onnxruntime")
     grain = np.random.default_rng(seed).normal(0, noise, (size[1], size[0], 3))
     image = np.clip(drawn(face, size=size) + grain, 0, 255).astype(np.uint8)
@@ -104,8 +104,8 @@ def test_any_small_frame(size, face, noise, seed):
 
 
 @pytest.mark.parametrize("size", [(8, 13), (16, 16), (20, 1000), (1500, 40)])
-def test_where_the_network_sees_a_single_step_both_engines_still_agree(size):
-    """OpenCV's own engine has answered with what happened to be in memory."""
+def test_both_engines_agree_at_the_least_input_size(size):
+    """With a smaller input, OpenCV's own engine returned uninitialised memory."""
     pytest.importorskip("onnxruntime")
     image = drawn((size[0] // 2, size[1] // 2, min(size) // 2), size=size)
     one, other = (yunet(engine, score=0.1, keep=0.1, min_face=8).detect(image) for engine in ENGINES)
@@ -113,19 +113,19 @@ def test_where_the_network_sees_a_single_step_both_engines_still_agree(size):
 
 
 @pytest.mark.parametrize("place", [(8, 120), (312, 120), (160, 4), (160, 236), (2, 2)])
-def test_a_face_over_the_edge_is_clamped(engine, place):
+def test_clamps_a_face_at_the_border(engine, place):
     image = drawn((*place, 45))
     for each in yunet(engine, score=0.2, keep=0.2, min_face=8).detect(image):
         assert inside(each, image)
 
 
-def test_some_box_over_the_edge_was_clamped(engine):
-    """The net does give boxes that reach over the edge, or the test above shows nothing."""
+def test_the_network_returns_boxes_over_the_border(engine):
+    """Otherwise the test above would prove nothing."""
     (face,) = yunet(engine).detect(drawn((160, 225, 45)))
     assert face.box[3] == 240
 
 
-def test_a_face_larger_than_the_frame(engine):
+def test_clamps_a_face_larger_than_the_frame(engine):
     image = drawn((160, 120, 400))
     assert all(inside(each, image) for each in yunet(engine, score=0.1, keep=0.1).detect(image))
 
@@ -140,14 +140,14 @@ def test_boxes_are_in_pixels_of_the_frame_at_any_width(engine):
     assert np.ptp(boxes, axis=0).max() < 35
 
 
-def test_small_faces_are_left_out():
+def test_ignores_small_faces():
     image = drawn((300, 200, 18), size=(640, 480))
     assert yunet(min_face=20).detect(image)
     assert not yunet(min_face=60).detect(image)
 
 
-def test_what_could_only_continue_a_visit_is_found_too():
+def test_the_lower_threshold_applies_to_the_engine():
     image = drawn((300, 200, 50), size=(640, 480))
     assert yunet(score=0.99, keep=0.5).detect(image)
     assert not yunet(score=0.99, keep=0.99).detect(image)
-    assert yunet(score=0.5, keep=0.99).detect(image), "the lower of the two thresholds is what the engine is given"
+    assert yunet(score=0.5, keep=0.99).detect(image), "the engine gets the lower of the two thresholds"
