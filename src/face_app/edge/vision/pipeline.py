@@ -83,7 +83,7 @@ class VisionPipeline:
         late, visits = self._best.end(ends)
         self.detector_runs += 1
         self.visits += len(visits)
-        metrics.LOOKS.inc()
+        metrics.DETECTOR_RUNS.inc()
         news = self._best.news(elapsed) or self._tracker.missing
         self._gate.told(news=news, cpu=time.thread_time() - began, elapsed=elapsed)
         return PipelineResult((*shots, *late), tuple(visits))
