@@ -43,4 +43,4 @@ def fill(outbox: Path, count: int) -> None:
         file.unlink()
     with Outbox(OutboxFile(path=outbox)) as waiting:
         for first in range(0, count, 100):
-            waiting.add([face() for _ in range(min(100, count - first))])
+            waiting.append([face() for _ in range(min(100, count - first))])

@@ -1,7 +1,7 @@
-"""A camera of drawn faces, as a process of its own that can be killed: what it commits, it writes down.
+"""Commits drawn faces in a process of its own that can be killed, and logs every commit.
 
-The log, not the outbox, is the word on what was committed: `meant` before a commit, `committed` right after it, each
-line forced to disk. With ``--forget`` a face is dropped at the broker's answer, as a program without receipts would.
+The log, not the outbox, proves which faces were committed: a line `meant` precedes a commit, a line `committed` follows
+it, and each line is forced to disk. With ``--forget`` a PUBACK drops a face, as in a program without receipts.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from services.new_faces import new_face
 
 
 class Log:
-    """Lines that a kill or a power cut cannot take back."""
+    """Writes lines that survive a kill and a power cut."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a")
@@ -37,16 +37,16 @@ class Log:
 
 
 class ForgetfulSender(Sender):
-    """Takes the broker's answer for the cloud's word. It exists to show that this loses faces."""
+    """Treats the broker's PUBACK as a receipt. It is the negative control: this loses faces."""
 
-    def _answered(self, message: int, reason: Any) -> None:
-        row = self._window._unanswered.get(message)
-        super()._answered(message, reason)
+    def _acknowledged(self, message: int, reason: Any) -> None:
+        row = self._window._unacknowledged.get(message)
+        super()._acknowledged(message, reason)
         if row is None or reason.is_failure:
             return
         ((face, sha256),) = self._outbox._read("SELECT id, sha256 FROM faces WHERE row = ?", (row,))
-        self._outbox.settle([Receipt(FaceId.parse(face), sha256, "", datetime.now(timezone.utc), "stored")])
-        self._window.forget(row)
+        self._outbox.apply_receipts([Receipt(FaceId.parse(face), sha256, "", datetime.now(timezone.utc), "stored")])
+        self._window.discard(row)
 
 
 def faces(settings: EdgeSettings, chance: random.Random) -> list[NewFace]:
@@ -82,7 +82,7 @@ def main() -> None:
                 try:
                     expected = next_ids(outbox, len(new))
                     log.write(*(f"meant {face_id}" for face_id in expected))
-                    committed = outbox.add(new)
+                    committed = outbox.append(new)
                 except OutboxUnavailableError as error:
                     sys.stderr.write(f"{error}\n")
                     stop.wait(0.5)

@@ -11,6 +11,7 @@ import pytest
 from faults.faults import CATALOGUE, kill_any, random_faults
 from faults.run import run
 from faults.upgrade import upgrade
+from services.formats import new_format_1, new_format_3
 
 pytestmark = [
     pytest.mark.root,
@@ -45,6 +46,7 @@ def test_without_receipts_the_same_faults_lose_faces(tmp_path):
     assert sum(lost) > 0
 
 
-def test_faces_that_waited_in_the_first_format_are_stored_after_an_upgrade(tmp_path):
-    result = upgrade(tmp_path, faces=1000)
+@pytest.mark.parametrize("new_format", [new_format_1, new_format_3])
+def test_faces_of_an_earlier_release_are_stored_after_an_upgrade(tmp_path, new_format):
+    result = upgrade(tmp_path, faces=1000, new_format=new_format)
     assert (result.faces, result.lost, result.duplicated) == (1000, 0, 0)

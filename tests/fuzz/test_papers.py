@@ -60,7 +60,7 @@ def noted(payload, outbox):
         assert str(error).isprintable()
         assert len(str(error)) < 300
         return
-    assert outbox.settle(receipts) == []
+    assert outbox.apply_receipts(receipts) == []
     for receipt in receipts:
         receipt.reason.encode()
 

@@ -220,7 +220,7 @@ def test_detect_with_a_wrong_setting_is_one_line(face_app, tmp_path, options, co
 def test_ledger_tells_visits(face_app, outbox):
     came = [visit(1, ago=30), visit(2, "yard", shots=0)]
     with Outbox(OutboxFile(path=outbox)) as opened:
-        opened.add([], came)
+        opened.append([], came)
     code, out, err = face_app("ledger", "--visits")
     assert (code, err) == (0, "")
     told = [json.loads(line) for line in out.splitlines()]

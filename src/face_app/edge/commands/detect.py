@@ -1,4 +1,4 @@
-"""`face-app detect`: what the detector finds in photos, to tune its settings with."""
+"""Runs `face-app detect`: detects faces in photos, to tune the detector's settings."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -19,12 +19,12 @@ from face_app.edge.vision.detectors.load import load_detector
 log = logging.getLogger(__name__)
 
 GREEN, RED = (80, 220, 60), (60, 60, 230)
-"""Of a face that begins a visit, and of one that can only continue one."""
+"""Colours (BGR) of a face that can begin a visit, and of one that can only continue a visit."""
 
 
 @dataclass(frozen=True)
 class FoundFace:
-    """One face, in plain JSON values.
+    """Describes one face as plain JSON values.
 
     Attributes:
         box: x1, y1, x2, y2 in pixels of the photo.
@@ -38,14 +38,14 @@ class FoundFace:
 
 
 @dataclass(frozen=True)
-class Inspected:
-    """One photo.
+class PhotoFaces:
+    """Describes the faces of one photo as plain JSON values.
 
     Attributes:
-        file: Its name as it was given.
+        file: Path as given by the caller.
         width: Pixels.
         height: Pixels.
-        faces: All that would begin a visit, the surest first.
+        faces: Faces that can begin a visit, highest score first.
     """
 
     file: str
@@ -54,18 +54,18 @@ class Inspected:
     faces: list[FoundFace]
 
 
-def run(settings: EdgeSettings, files: Sequence[Path], drawings: Path | None) -> Iterator[Inspected]:
-    """Look for faces in photos, one after the other.
+def run(settings: EdgeSettings, files: Sequence[Path], drawings: Path | None) -> Iterator[PhotoFaces]:
+    """Detect faces in photos, one photo after the other.
 
     Args:
-        settings: Of the edge; only the detector's count.
-        files: The photos. One that cannot be read is told of, and the others go on.
-        drawings: Where to put a copy of each with its faces drawn in; None: nowhere.
+        settings: Of the edge; only the detector's settings are used.
+        files: The photos. One that cannot be read is logged and skipped.
+        drawings: Folder for copies with drawn boxes and landmarks; None: no copies.
 
     Raises:
         DetectorError: The detector cannot be loaded.
         SettingsError: A drawing cannot be written.
-        SourceError: At the end, where a photo could not be read.
+        SourceError: Raised at the end if a photo could not be read.
     """
     set_up_opencv()
     detector = load_detector(settings.detector)
@@ -82,7 +82,7 @@ def run(settings: EdgeSettings, files: Sequence[Path], drawings: Path | None) ->
         height, width = image.shape[:2]
         if drawings:
             _draw(image, found, settings.detector.score, drawings / f"{number:04d}-{file.stem}.jpg")
-        yield Inspected(str(file), width, height, sure)
+        yield PhotoFaces(str(file), width, height, sure)
     if unread:
         raise SourceError(f"{unread} of {len(files)} files could not be read; the lines above say why")
 
@@ -94,7 +94,7 @@ def _read(file: Path) -> Image:
         raise SourceError(f"{file}: no such file")
     image = FrameConverter(str(file)).convert(Picture(file).retrieve())
     if image is None:
-        raise SourceError(f"{file}: holds no picture that can be looked at")
+        raise SourceError(f"{file}: contains no picture of a supported pixel format")
     return image
 
 

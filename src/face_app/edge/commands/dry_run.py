@@ -1,4 +1,4 @@
-"""`face-app capture --dry-run`: the whole pipeline without outbox and broker; the chosen shots go into a folder."""
+"""Runs `face-app capture --dry-run`: the vision pipeline without outbox and broker; shots go into a folder."""
 
 import time
 from collections.abc import Sequence
@@ -15,25 +15,25 @@ from face_app.edge.image import set_up_opencv
 from face_app.edge.sources.open_source import open_source
 from face_app.edge.vision.best_shot import Shot
 from face_app.edge.vision.encode import encode_face
-from face_app.edge.vision.pipeline import VisionPipeline
+from face_app.edge.vision.pipeline import PipelineResult, VisionPipeline, run_pipeline
 
 NO_OUTBOX = "00000000"
-"""Stands in the ids of faces that no outbox has numbered."""
+"""Outbox id in the face ids of a dry run."""
 
 
 @dataclass(frozen=True)
 class DryRunShot:
-    """One shot, in plain JSON values.
+    """Describes one shot as plain JSON values.
 
     Attributes:
-        file: Where it is.
+        file: Path of its image.
         track: Number of its visit.
         why: ``first``, ``better`` or ``final``.
-        score: Its quality, 0 to 1.
-        first_frame: Index of the frame in which the visit began.
-        last_frame: Index of the frame of the latest look at it when the shot was chosen.
-        frame: Index of the frame that the shot is from.
-        box: x1, y1, x2, y2 of the face there, pixels.
+        score: Quality of the shot, 0 to 1.
+        first_frame: Index of the first frame of the visit.
+        last_frame: Index of the latest frame with this face when the shot was selected.
+        frame: Index of the frame of the shot.
+        box: x1, y1, x2, y2 of the face in that frame, pixels.
     """
 
     file: str
@@ -47,16 +47,16 @@ class DryRunShot:
 
 
 @dataclass(frozen=True)
-class DryRun:
-    """What a dry run did.
+class DryRunSummary:
+    """Summarises a dry run as plain JSON values.
 
     Attributes:
-        frames: Frames that came.
-        detected: Frames in which faces were looked for.
+        frames: Frames of the source.
+        detected: Frames in which the detector ran.
         tracks: Visits.
-        shots: What would have been captured.
-        cpu_seconds: CPU time of the run, all threads; the detector's loading with it, Python's start without.
-        seconds: How long the run took.
+        shots: Shots that a capture would have committed.
+        cpu_seconds: CPU time of all threads, with the loading of the detector, without the start of Python.
+        seconds: Duration of the run.
     """
 
     frames: int
@@ -67,47 +67,51 @@ class DryRun:
     seconds: float
 
 
-def run(settings: EdgeSettings, folder: Path) -> DryRun:
-    """See faces and write the chosen shots into a folder, until the source ends, or a signal comes.
+def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
+    """Detect faces and write the selected shots into a folder until the source ends or a signal arrives.
 
     Args:
-        settings: Of the edge; outbox and broker are left alone.
-        folder: Is made where it is missing. Files of an earlier run are written over.
+        settings: Of the edge; outbox and broker are not used.
+        folder: Created if it is missing. Files of an earlier run are overwritten.
 
     Raises:
         SettingsError: The folder cannot be written.
         SourceError: The source cannot be opened or decoded.
         DetectorError: The detector cannot be loaded.
     """
-    started, spent = time.monotonic(), time.process_time()
+    started, cpu_before = time.monotonic(), time.process_time()
     set_up_opencv()
     shots: list[DryRunShot] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with stop_on_signals() as stop, open_source(settings.camera, stop) as source:
-            eyes = VisionPipeline(settings)
+            pipeline = VisionPipeline(settings)
             progress = Progress(
-                source.length, 60 if source.live else 1, lambda: f"visits {eyes.visits}, shots {len(shots)}"
+                source.length, 60 if source.live else 1, lambda: f"visits {pipeline.visits}, shots {len(shots)}"
             )
-            for frame in source:
-                seen = eyes.process(frame)
-                source.interval = eyes.interval
-                shots += _write(seen.shots, settings, eyes.detector, folder, len(shots))
-                progress.reached(source.count)
-                if settings.camera.stop_after and len(shots) >= settings.camera.stop_after:
-                    break
-            shots += _write(eyes.finish().shots, settings, eyes.detector, folder, len(shots))
+
+            def write(result: PipelineResult) -> None:
+                shots.extend(_write(result.shots, settings, pipeline.detector, folder, len(shots)))
+
+            with run_pipeline(source, pipeline, write) as results:
+                for _, result in results:
+                    write(result)
+                    progress.update(source.count)
+                    if settings.camera.stop_after and len(shots) >= settings.camera.stop_after:
+                        break
             frames = source.count
     except OSError as error:
         raise SettingsError(f"--dry-run {folder}: {error.strerror}; name a folder that can be written") from error
     seconds = round(time.monotonic() - started, 3)
-    return DryRun(frames, eyes.detector_runs, eyes.visits, shots, round(time.process_time() - spent, 3), seconds)
+    return DryRunSummary(
+        frames, pipeline.detector_runs, pipeline.visits, shots, round(time.process_time() - cpu_before, 3), seconds
+    )
 
 
-def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder: Path, before: int) -> list[DryRunShot]:
+def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder: Path, count: int) -> list[DryRunShot]:
     written = []
     most = settings.camera.stop_after
-    for number, shot in enumerate(shots[: most - before] if most else shots, before + 1):
+    for number, shot in enumerate(shots[: most - count] if most else shots, count + 1):
         face = encode_face(shot, settings, detector)
         file = folder / f"{number:04d}-track-{shot.track:03d}-{shot.why}.{face.image.suffix}"
         file.write_bytes(write_metadata(face.image.data, FaceId(NO_OUTBOX, number), face.metadata))

@@ -1,4 +1,4 @@
-"""A line now and then that tells how far a run is."""
+"""Logs the progress of a run at a fixed interval."""
 
 import logging
 import time
@@ -8,34 +8,34 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Tells, at most every `seconds`, how many frames came, and what became of them.
+    """Logs the number of frames, and the state of their faces.
 
     Attributes:
-        frames: That came so far.
+        frames: Frames so far.
     """
 
-    def __init__(self, length: int | None, seconds: float, faces: Callable[[], str]) -> None:
-        """Start counting.
+    def __init__(self, length: int | None, seconds: float, describe: Callable[[], str]) -> None:
+        """Start the first interval.
 
         Args:
-            length: Frames to come, where that is known.
-            seconds: Between two lines.
-            faces: Says how the faces of this run are doing.
+            length: Expected number of frames; None if unknown.
+            seconds: Interval between two lines.
+            describe: Returns the state of the faces as text.
         """
         self.frames = 0
         self._length = length
         self._seconds = seconds
-        self._faces = faces
-        self._told = time.monotonic()
+        self._describe = describe
+        self._logged_at = time.monotonic()
 
-    def reached(self, frames: int) -> None:
-        """So many frames came."""
+    def update(self, frames: int) -> None:
+        """Set the number of frames so far, and log if the interval is over."""
         self.frames = frames
-        self.tell()
+        self.log_if_due()
 
-    def tell(self) -> None:
-        """Tell, where it is time to."""
-        if time.monotonic() - self._told >= self._seconds:
-            self._told = time.monotonic()
+    def log_if_due(self) -> None:
+        """Log a line if the interval is over."""
+        if time.monotonic() - self._logged_at >= self._seconds:
+            self._logged_at = time.monotonic()
             share = f" ({min(100, 100 * self.frames // self._length)} %)" if self._length else ""
-            log.info("frames %d%s, %s", self.frames, share, self._faces())
+            log.info("frames %d%s, %s", self.frames, share, self._describe())

@@ -1,4 +1,4 @@
-"""`face-app send`: sends what waits in the outbox, without a camera."""
+"""Runs `face-app send`: sends the waiting faces of an outbox, without a camera."""
 
 import logging
 import time
@@ -12,8 +12,8 @@ from face_app.edge.uplink.sender import Sender
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5
-"""Between two looks at how sending goes."""
+POLL_SECONDS = 0.5
+"""Seconds between two polls of the sender's state."""
 
 
 def run(settings: EdgeSettings, *, until_empty: bool) -> None:
@@ -21,22 +21,22 @@ def run(settings: EdgeSettings, *, until_empty: bool) -> None:
 
     Args:
         settings: Of the edge.
-        until_empty: End as well as soon as no face waits.
+        until_empty: Also stop when no face waits.
 
     Raises:
         OutboxError: The outbox cannot be opened.
-        BrokerError: the broker refuses the connection permanently.
-        StillWaitingError: A signal came with `until_empty` while faces wait.
+        BrokerError: The broker refuses the connection permanently.
+        StillWaitingError: A signal arrived with `until_empty` while faces wait.
     """
-    report_every = 1 if until_empty else 60
-    reported = time.monotonic()
+    log_seconds = 1 if until_empty else 60
+    logged_at = time.monotonic()
     with (
         stop_on_signals() as stop,
         Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
         serve_health_endpoint(settings.metrics, outbox, sender),
     ):
-        while not stop.wait(LOOK_SECONDS):
+        while not stop.wait(POLL_SECONDS):
             sender.check()
             state = sender.state
             if state.refusal:
@@ -45,9 +45,9 @@ def run(settings: EdgeSettings, *, until_empty: bool) -> None:
             if until_empty and not waiting:
                 log.info("no face waits")
                 return
-            if waiting and time.monotonic() - reported >= report_every:
+            if waiting and time.monotonic() - logged_at >= log_seconds:
                 log.info("%d faces wait, the oldest for %.0f s: %s", waiting, oldest, state.obstacle)
-                reported = time.monotonic()
+                logged_at = time.monotonic()
         waiting, _ = outbox.backlog()
         if until_empty and waiting:
             raise StillWaitingError(f"stopped while {waiting} faces wait in {outbox.path}: {sender.state.obstacle}")

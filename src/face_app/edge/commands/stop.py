@@ -1,4 +1,4 @@
-"""How a program is asked to end: one event, set by SIGTERM or SIGINT."""
+"""Sets an event when SIGTERM or SIGINT asks a program to stop."""
 
 import os
 import signal
@@ -7,38 +7,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOPS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """Give an event that the first SIGTERM or SIGINT sets; the second one, of either, ends the process at once.
+    """Yield an event that the first SIGTERM or SIGINT sets. A second signal of either kind ends the process at once.
 
-    The event is set by a thread that reads what Python's C-level handler writes into a pipe. A Python handler runs
-    between two steps of the main thread: setting the event there could wait for a lock that the main thread holds.
+    A thread sets the event: it reads the pipe to which Python's C-level handler writes. A Python handler runs between
+    two bytecodes of the main thread, so setting the event there could deadlock on a lock of that thread.
     """
     stop = threading.Event()
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
 
     def watch() -> None:
-        if os.read(told, 1):  # nothing is read when the pipe is closed
+        if os.read(reader, 1):  # empty when the pipe is closed
             stop.set()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        for number in STOPS:
+        for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
 
     watcher = threading.Thread(target=watch, name="signals", daemon=True)
     watcher.start()
-    before = {number: signal.signal(number, handle) for number in STOPS}
-    before_fd = signal.set_wakeup_fd(tell)
+    handlers_before = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
+    wakeup_fd_before = signal.set_wakeup_fd(writer)
     try:
         yield stop
     finally:
-        signal.set_wakeup_fd(before_fd)
-        for number, handler in before.items():
+        signal.set_wakeup_fd(wakeup_fd_before)
+        for number, handler in handlers_before.items():
             signal.signal(number, handler)
-        os.close(tell)
+        os.close(writer)
         watcher.join()
-        os.close(told)
+        os.close(reader)

@@ -1,4 +1,4 @@
-"""What a run of capture did."""
+"""Summarises a run of `face-app capture`."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from face_app.edge.outbox.outbox import Outbox
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds from the frame to its receipt, by this machine's clock; None where nothing was stored."""
+    """Contains percentiles of the milliseconds from frame to receipt by the local clock; None without a stored face."""
 
     p50: float | None
     p99: float | None
@@ -16,7 +16,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class StoredFace:
-    """One face that is in the store, in plain JSON values."""
+    """Describes one stored face as plain JSON values."""
 
     id: str
     key: str
@@ -26,18 +26,18 @@ class StoredFace:
 
 @dataclass(frozen=True)
 class CaptureSummary:
-    """What a run of capture did.
+    """Summarises one run as plain JSON values.
 
     Attributes:
-        frames: Frames looked at.
-        captured: Faces committed; the sum of stored, waiting, refused and expired.
-        stored: Of them, those the cloud has.
-        waiting: Of them, those that wait in the outbox.
-        refused: Of them, those the cloud refused.
-        expired: Of them, those given up because the outbox was full.
-        latency_ms: Of the stored ones.
-        seconds: How long the run took.
-        faces: The stored ones, the oldest first.
+        frames: Processed frames.
+        captured: Committed faces: stored + waiting + refused + expired.
+        stored: Faces with a ``stored`` receipt.
+        waiting: Faces without a receipt.
+        refused: Faces that the cloud refused.
+        expired: Faces dropped because the outbox was full.
+        latency_ms: Latency of the stored faces.
+        seconds: Duration of the run.
+        faces: The stored faces, oldest first.
     """
 
     frames: int
@@ -52,12 +52,12 @@ class CaptureSummary:
 
 
 def summarise(outbox: Outbox, frames: int, seconds: float) -> CaptureSummary:
-    """Sum up the faces that this outbox has added."""
-    faces = outbox.faces()
+    """Summarise the faces that this `Outbox` has appended."""
+    faces = outbox.run_faces()
     states = [face.state for face in faces]
     stored = [StoredFace(str(face.id), face.key, face.sha256, face.score) for face in faces if face.state == "stored"]
     latencies = sorted(
-        (face.settled_at - face.captured_at) * 1000 for face in faces if face.state == "stored" and face.settled_at
+        (face.updated_at - face.captured_at) * 1000 for face in faces if face.state == "stored" and face.updated_at
     )
     return CaptureSummary(
         frames=frames,
@@ -73,5 +73,5 @@ def summarise(outbox: Outbox, frames: int, seconds: float) -> CaptureSummary:
 
 
 def _percentile(ordered: list[float], percent: int) -> float | None:
-    """The nearest rank: a value that was measured."""
+    """Return the nearest-rank percentile, which is always a measured value."""
     return round(ordered[math.ceil(len(ordered) * percent / 100) - 1], 1) if ordered else None

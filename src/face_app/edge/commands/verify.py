@@ -1,4 +1,4 @@
-"""`face-app verify`: one known picture goes the way of a face."""
+"""Runs `face-app verify` at the edge: sends a test card as a face and waits for its receipt."""
 
 import io
 import time
@@ -18,20 +18,22 @@ from face_app.edge.outbox.records import EncodedImage, NewFace
 from face_app.edge.uplink.sender import Sender
 
 CAMERA = "verify"
-CARD = (320, 200)
-LOOK_SECONDS = 0.05
-"""Between two looks at the card's state; another process may be the one that sends."""
+"""Camera name of test cards."""
+CARD_SIZE = (320, 200)
+"""Width and height, pixels."""
+POLL_SECONDS = 0.05
+"""Seconds between two polls of the card's state; another process may be the sender."""
 
 
 @dataclass(frozen=True)
-class Probe:
-    """A picture that arrived.
+class StoredCard:
+    """Describes a test card that was stored, as plain JSON values.
 
     Attributes:
-        id: Of the face that it pretends to be.
-        key: Name of its object.
-        sha256: Hex digest of its file.
-        latency_ms: From the commit to the receipt.
+        id: Face id of the card.
+        key: Key of its object.
+        sha256: Hex digest of its image file.
+        latency_ms: Milliseconds from the commit to the receipt.
     """
 
     id: str
@@ -40,16 +42,16 @@ class Probe:
     latency_ms: float
 
 
-def run(settings: EdgeSettings, *, wait: float) -> Probe:
-    """Put a test card in and wait for its receipt.
+def run(settings: EdgeSettings, *, wait: float) -> StoredCard:
+    """Commit a test card and wait for its receipt.
 
     Args:
         settings: Of the edge.
-        wait: Most seconds until it must be there.
+        wait: Most seconds to wait for the receipt.
 
     Raises:
         OutboxError: The outbox cannot be opened or written.
-        NotVerifiedError: It did not arrive, or was refused. The card itself is not lost: it goes on waiting.
+        NotVerifiedError: No receipt arrived in time, or the card was refused. Without a receipt it stays waiting.
     """
     now = datetime.now(timezone.utc)
     with (
@@ -57,26 +59,26 @@ def run(settings: EdgeSettings, *, wait: float) -> Probe:
         Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
     ):
-        outbox.add([_card(settings, now)])
+        outbox.append([_card(settings, now)])
         sender.wake()
         deadline = time.monotonic() + wait
-        while outbox.tally().waiting and time.monotonic() < deadline and not stop.wait(LOOK_SECONDS):
+        while outbox.run_counts().waiting and time.monotonic() < deadline and not stop.wait(POLL_SECONDS):
             pass
-        (face,) = outbox.faces()
+        (face,) = outbox.run_faces()
         obstacle = sender.state.obstacle
     if face.state == "refused":
         raise NotVerifiedError(f"the cloud refused the test card {face.id}: {face.reason}")
-    if face.state != "stored" or face.settled_at is None:
+    if face.state != "stored" or face.updated_at is None:
         end = "had not arrived when a signal came" if stop.is_set() else f"did not arrive within {wait:.0f} s"
         raise NotVerifiedError(f"the test card {face.id} {end}, and waits: {obstacle}")
-    return Probe(str(face.id), face.key, face.sha256, round((face.settled_at - face.captured_at) * 1000, 1))
+    return StoredCard(str(face.id), face.key, face.sha256, round((face.updated_at - face.captured_at) * 1000, 1))
 
 
 def _card(settings: EdgeSettings, now: datetime) -> NewFace:
-    """Draw a card that tells what it is, for whoever finds it in the bucket."""
-    picture = Image.new("RGB", CARD, "white")
+    """Draw a card whose text identifies it in the bucket."""
+    picture = Image.new("RGB", CARD_SIZE, "white")
     draw = ImageDraw.Draw(picture)
-    draw.rectangle((4, 4, CARD[0] - 5, CARD[1] - 5), outline="black", width=2)
+    draw.rectangle((4, 4, CARD_SIZE[0] - 5, CARD_SIZE[1] - 5), outline="black", width=2)
     text = f"face-app verify\n{settings.edge}\n{now:%Y-%m-%d}\n{now:%H:%M:%S.%f} UTC"
     draw.multiline_text((20, 20), text, "black", ImageFont.load_default(size=24), spacing=12)
     file = io.BytesIO()
@@ -86,8 +88,8 @@ def _card(settings: EdgeSettings, now: datetime) -> NewFace:
         camera=CAMERA,
         captured_at=now,
         track=0,
-        frame_size=CARD,
-        box=(0, 0, *CARD),
+        frame_size=CARD_SIZE,
+        box=(0, 0, *CARD_SIZE),
         landmarks=(),
         detector="verify",
         score=1.0,

@@ -145,7 +145,7 @@ def _expose(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None) -> 
     metrics.OLDEST.set_function(lambda: outbox.backlog()[1])
     metrics.LAST_STORED.set_function(lambda: math.nan if outbox.stored_age is None else outbox.stored_age)
     metrics.FULLNESS.set_function(lambda: outbox.fullness)
-    metrics.HELD.set_function(lambda: sum(outbox.refused().values()))
+    metrics.REFUSED_PRESENT.set_function(lambda: sum(outbox.refused().values()))
     metrics.ELECTED.set_function(lambda: sender.state.elected)
     metrics.QUIET.set_function(lambda: sender.state.quiet)
     metrics.WINDOW.set_function(lambda: sender.state.window)

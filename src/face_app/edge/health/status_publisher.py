@@ -128,7 +128,7 @@ class StatusPublisher:
 
     def _run(self) -> None:
         try:
-            while not self._election.won():
+            while not self._election.acquire():
                 if self._stop.wait(RETRY_SECONDS):
                     return
             self._connection.start()
@@ -139,7 +139,7 @@ class StatusPublisher:
         except OutboxError as error:
             log.error("the status of the camera is not published: %s", error)  # noqa: TRY400 - one line is enough
         finally:
-            self._election.close()
+            self._election.release()
 
     def _poll(self) -> None:
         """Publish what changed: the connection, the start of Home Assistant, or the state."""

@@ -1,1 +1,1 @@
-"""The outbox: faces wait on disk until a receipt deletes their pixels."""
+"""Stores faces on disk until a receipt allows their pixels to be deleted."""

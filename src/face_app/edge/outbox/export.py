@@ -1,4 +1,4 @@
-"""What an outbox knows of its faces, for the audit."""
+"""Exports the ledger and the visits of an outbox, for the audit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,24 +9,24 @@ from face_app.common.ledger_file import EdgeLedger, LedgerEntry
 from face_app.common.wire import FaceId
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.records import Visit
-from face_app.edge.outbox.schema import VISIT
+from face_app.edge.outbox.schema import VISIT_COLUMNS
 
 
 @contextmanager
 def export_ledger(outbox: Outbox, edge: str) -> Iterator[EdgeLedger]:
-    """Give the ledger of one outbox as it is at one moment; its faces are read as they are asked for.
+    """Read the ledger of an outbox in one consistent snapshot; its entries are read lazily.
 
     Args:
-        outbox: Whose faces.
-        edge: Whose outbox.
+        outbox: An open outbox.
+        edge: Name of the edge that owns it.
 
     Raises:
-        OutboxError: It cannot be read.
+        OutboxError: The outbox cannot be read.
     """
-    with outbox.snapshot() as snapshot:
+    with outbox.read_snapshot() as snapshot:
         ((own, last, pruned_to),) = snapshot.execute("SELECT id, sequence, pruned_to FROM outbox").fetchall()
         former = dict(snapshot.execute("SELECT id, sequence FROM former").fetchall())
-        # The latest face that was dropped may share its moment with one that was not.
+        # A remaining face may have the same time as the latest pruned one, so the ledger is complete just after it.
         since = None if pruned_to is None else datetime.fromtimestamp(pruned_to + 1e-6, timezone.utc)
         yield EdgeLedger(edge, {**former, own: last}, since, _entries(snapshot))
 
@@ -39,12 +39,13 @@ def _entries(snapshot: Connection) -> Iterator[LedgerEntry]:
 
 
 def export_visits(outbox: Outbox) -> Iterator[Visit]:
-    """Give the visits that an outbox knows, the earliest first.
+    """Yield the visits of an outbox in the order of their commit.
 
     Raises:
-        OutboxError: They cannot be read.
+        OutboxError: The outbox cannot be read.
     """
-    with outbox.snapshot() as snapshot:
-        for camera, track, first_at, last_at, *rest in snapshot.execute(f"SELECT {VISIT} FROM visits ORDER BY row"):
+    query = f"SELECT {VISIT_COLUMNS} FROM visits ORDER BY row"
+    with outbox.read_snapshot() as snapshot:
+        for camera, track, first_at, last_at, *rest in snapshot.execute(query):
             first, last = datetime.fromtimestamp(first_at, timezone.utc), datetime.fromtimestamp(last_at, timezone.utc)
             yield Visit(camera, track, first, last, *rest)

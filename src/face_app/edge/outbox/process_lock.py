@@ -1,6 +1,6 @@
-"""One process per outbox and office: whoever holds the lock on `<outbox>.<office>`.
+"""Elects one process per outbox for one task, by a lock on the file `<outbox>.<name>`.
 
-The kernel lets go of it when a process dies.
+The kernel releases the lock when the process ends, however it ends.
 """
 
 import fcntl
@@ -11,29 +11,32 @@ from face_app.common.errors import OutboxError
 
 
 class ProcessLock:
-    """One candidate."""
+    """Represents one process that competes for the lock."""
 
-    def __init__(self, outbox: Path, office: str = "sender") -> None:
-        """Get ready to stand.
+    def __init__(self, path: Path, name: str) -> None:
+        """Open the lock file, and create it if it is missing.
 
         Args:
-            outbox: The file that the processes share.
-            office: What only one of them may do.
+            path: The outbox file that the processes share.
+            name: The task that only one of them may run.
 
         Raises:
-            OutboxError: The lock file cannot be made.
+            OutboxError: The lock file cannot be created.
         """
-        self._path = outbox.with_name(f"{outbox.name}.{office}")
+        self._path = path.with_name(f"{path.name}.{name}")
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise OutboxError(f"{self._path}: {error.strerror}; let the user {os.getuid()} write there") from error
 
-    def won(self) -> bool:
-        """Try for the lock; once won it is kept.
+    def acquire(self) -> bool:
+        """Try to acquire the lock without waiting.
+
+        Returns:
+            True if this process owns the lock, also after an earlier call.
 
         Raises:
-            OutboxError: The file system has no locks.
+            OutboxError: The file system does not support locks.
         """
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -41,10 +44,10 @@ class ProcessLock:
             return False
         except OSError as error:
             raise OutboxError(
-                f"{self._path} cannot be locked: {error.strerror}; set outbox.path to a disk of this machine"
+                f"{self._path} cannot be locked: {error.strerror}; set outbox.path to a local disk"
             ) from error
         return True
 
-    def close(self) -> None:
-        """Leave the place to another."""
+    def release(self) -> None:
+        """Release the lock and close the file."""
         os.close(self._file)

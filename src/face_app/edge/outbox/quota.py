@@ -1,4 +1,8 @@
-"""How much an outbox may hold, and what happens to its faces when it is full."""
+"""Limits the size of an outbox, evicts faces when it is full, and reserves disk space for receipts.
+
+Two reserves make a full disk recover by itself. `RESERVE` is free space that new faces do not use. The ballast is a
+file that another program cannot use up: its release lets SQLite write the log that applies receipts.
+"""
 
 import logging
 import os
@@ -14,123 +18,131 @@ log = logging.getLogger(__name__)
 
 PAGE = 4096
 """Bytes of a page; SQLite's default."""
-RESERVE = 8 * 1024 * 1024
-"""Bytes of free disk that new faces leave alone, or a full disk could not note that faces are stored and never
-empty itself. Twice what SQLite's log grows to between two checkpoints (1,000 pages)."""
-PAGES_A_FACE = 6
-"""Beyond those of its image, at most: ends of pages, its row, its places in the indexes."""
-ALARMS = (0.7, 0.9)
-"""Parts of the budget at whose crossing we speak up."""
-_ORDER = {"drop-oldest": "row", "drop-lowest-score": "score, row"}
+BALLAST = 4 * 1024 * 1024
+"""Bytes of the ballast file: the size of SQLite's log between two checkpoints (1,000 pages)."""
+RESERVE = 2 * BALLAST
+"""Bytes of free disk that new faces leave, so that receipts can still be applied."""
+PAGES_PER_FACE = 6
+"""Most pages of a face besides its image: partly filled pages, its row, its index entries."""
+WARNING_LEVELS = (0.7, 0.9)
+"""Fractions of the quota; crossing one upwards logs a warning."""
+_EVICTION_ORDER = {"drop-oldest": "row", "drop-lowest-score": "score, row"}
 
 
 class Quota:
-    """The budget of one outbox. The caller holds the outbox's lock."""
+    """Applies `outbox.max_bytes` and `outbox.when_full`. The caller owns the outbox's lock."""
 
     def __init__(self, settings: OutboxFile, path: Path) -> None:
-        self._most = settings.max_bytes // PAGE
+        self._max_pages = settings.max_bytes // PAGE
         self._rule = settings.when_full
         self._path = path
         self._level = 0
 
     def fullness(self, connection: sqlite3.Connection) -> float:
-        """How much of the budget is used; 1 is all of it."""
-        return self._used(connection) / self._most
+        """Return the used fraction of the quota, 0 to 1."""
+        return self._used_pages(connection) / self._max_pages
 
     def admit(self, connection: sqlite3.Connection, size: int, faces: int) -> None:
-        """See whether there is room for `faces` new faces of `size` bytes in all.
+        """Refuse new faces if the rule is ``stop`` and there is no room for them.
+
+        Args:
+            connection: Of the outbox, outside a transaction.
+            size: Bytes of all images together.
+            faces: Number of new faces.
 
         Raises:
-            OutboxFullError: The faces that wait take all that they may, and the rule is to stop.
-            OutboxUnavailableError: The disk has none, and the rule is to stop.
+            OutboxFullError: The faces would exceed `outbox.max_bytes`.
+            OutboxUnavailableError: The disk has no room for them.
         """
         if self._rule != "stop":
             return
-        needed = size // PAGE + PAGES_A_FACE * faces
-        if self._used(connection) + needed > self._most:
+        needed = size // PAGE + PAGES_PER_FACE * faces
+        if self._used_pages(connection) + needed > self._max_pages:
             raise OutboxFullError(
-                f"outbox {self._path} is full ({self._most * PAGE >> 20} MiB): see why faces wait, "
+                f"outbox {self._path} is full ({self._max_pages * PAGE >> 20} MiB): check why faces wait, "
                 "raise outbox.max_bytes, or set outbox.when_full to drop some"
             )
-        if self._disk_is_short() and _free(connection) < needed:
+        if self._disk_is_short() and _free_pages(connection) < needed:
             raise OutboxUnavailableError(
                 f"outbox {self._path}: less than {RESERVE >> 20} MiB free; make room on its disk"
             )
 
-    def keep(self, connection: sqlite3.Connection) -> None:
-        """Within the transaction of new faces: drop by the rule what is too much, and count it."""
+    def evict(self, connection: sqlite3.Connection) -> None:
+        """Drop faces by the rule until the rest fits. Call it in the transaction that inserts new faces."""
         if self._rule != "stop":
-            while self._used(connection) > self._most or (self._disk_is_short() and not _free(connection)):
-                if not self._drop(connection):
-                    break
-        self._tell(self.fullness(connection))
+            while self._exceeded(connection) and self._evict_one(connection):
+                pass
+        self._warn(self.fullness(connection))
 
-    def _drop(self, connection: sqlite3.Connection) -> bool:
-        # Of a refused face the cloud holds a copy, so those go first.
+    def _exceeded(self, connection: sqlite3.Connection) -> bool:
+        disk_is_full = self._disk_is_short() and not _free_pages(connection)
+        return self._used_pages(connection) > self._max_pages or disk_is_full
+
+    def _evict_one(self, connection: sqlite3.Connection) -> bool:
+        # Refused faces go first: the cloud has a copy of them in quarantine.
         for state in ("refused", "waiting"):
-            dropped = connection.execute(
-                "UPDATE faces SET state = 'expired', reason = ?, settled_at = ? WHERE row ="
-                f" (SELECT row FROM faces WHERE state = '{state}' ORDER BY {_ORDER[self._rule]} LIMIT 1) RETURNING row",
+            evicted = connection.execute(
+                "UPDATE faces SET state = 'expired', reason = ?, settled_at = ? WHERE row = (SELECT row FROM faces"
+                f" WHERE state = '{state}' ORDER BY {_EVICTION_ORDER[self._rule]} LIMIT 1) RETURNING row",
                 (self._rule, time.time()),
             ).fetchall()
-            if dropped:
-                connection.executemany("DELETE FROM pixels WHERE row = ?", dropped)
+            if evicted:
+                connection.executemany("DELETE FROM pixels WHERE row = ?", evicted)
                 metrics.EXPIRED.labels(self._rule).inc()
                 return True
         return False
 
-    def _tell(self, fullness: float) -> None:
-        level = sum(fullness >= alarm for alarm in ALARMS)
+    def _warn(self, fullness: float) -> None:
+        level = sum(fullness >= each for each in WARNING_LEVELS)
         if level > self._level:
             log.warning("outbox %s: %.0f %% of outbox.max_bytes is used", self._path, fullness * 100)
         self._level = level
 
-    def _used(self, connection: sqlite3.Connection) -> int:
+    def _used_pages(self, connection: sqlite3.Connection) -> int:
         ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
-        return int(pages) - _free(connection)
+        return int(pages) - _free_pages(connection)
 
     def _disk_is_short(self) -> bool:
-        return free_bytes(self._path) < RESERVE
-
-
-def free_bytes(path: Path) -> int:
-    """Bytes that a program without privileges may still write to the disk of a file."""
-    disk = os.statvfs(path)
-    return disk.f_bavail * disk.f_frsize
-
-
-def _free(connection: sqlite3.Connection) -> int:
-    ((free,),) = connection.execute("PRAGMA freelist_count").fetchall()
-    return int(free)
-
-
-BALLAST = 4 * 1024 * 1024
-"""Bytes: what SQLite's log grows to before it goes into the file (1,000 pages)."""
+        return _free_disk_bytes(self._path) < RESERVE
 
 
 def ballast_path(outbox: Path) -> Path:
-    """Name the ballast of an outbox."""
+    """Return the path of an outbox's ballast file."""
     return outbox.with_name(f"{outbox.name}.ballast")
 
 
 def create_ballast(outbox: Path) -> None:
-    """Take it aboard, where there is none and the disk has room to spare."""
+    """Create the ballast file if it is missing and the disk has ample room."""
     file = ballast_path(outbox)
-    if file.exists() or free_bytes(outbox) < BALLAST + 2 * RESERVE:
+    if file.exists() or _free_disk_bytes(outbox) < BALLAST + 2 * RESERVE:
         return
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(handle, 0, BALLAST)
-    except OSError:  # room went in between, or this file system cannot promise any
+    except OSError:  # the disk has filled up since, or the file system cannot reserve space
         file.unlink(missing_ok=True)
     finally:
         os.close(handle)
 
 
 def release_ballast(outbox: Path) -> bool:
-    """Throw it off; False where there is none."""
+    """Delete the ballast file, so that its space can be used.
+
+    Returns:
+        False if there is no ballast file.
+    """
     try:
         ballast_path(outbox).unlink()
     except FileNotFoundError:
         return False
     return True
+
+
+def _free_pages(connection: sqlite3.Connection) -> int:
+    ((pages,),) = connection.execute("PRAGMA freelist_count").fetchall()
+    return int(pages)
+
+
+def _free_disk_bytes(path: Path) -> int:
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize

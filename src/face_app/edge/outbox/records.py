@@ -1,4 +1,4 @@
-"""A face at the edge, before and after it is committed."""
+"""Defines the records of the outbox: faces before and after their commit, and visits."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +10,11 @@ from face_app.common.wire import FaceId
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """A picture as a file.
+    """Contains one encoded image.
 
     Attributes:
-        data: JPEG or PNG.
-        suffix: Which of them.
+        data: The whole file.
+        suffix: Its format.
     """
 
     data: bytes
@@ -23,11 +23,11 @@ class EncodedImage:
 
 @dataclass(frozen=True)
 class NewFace:
-    """A face that is not committed yet.
+    """Describes a face that is not committed yet, so it has no id.
 
     Attributes:
-        image: Its pixels, encoded.
-        metadata: What is known about it.
+        image: The crop, without metadata.
+        metadata: Written into the image when the outbox assigns the id.
     """
 
     image: EncodedImage
@@ -36,17 +36,17 @@ class NewFace:
 
 @dataclass(frozen=True)
 class Face:
-    """A face of the outbox.
+    """Describes a committed face, as its row in the outbox does.
 
     Attributes:
-        id: Which face.
-        key: Name of its object.
-        sha256: Hex digest of its file.
-        score: How good a picture it is, 0 to 1.
-        captured_at: When its frame was taken, seconds since 1970.
+        id: Outbox id and sequence number.
+        key: Key of its object in the bucket.
+        sha256: Hex digest of the image file.
+        score: Quality of the shot, 0 to 1.
+        captured_at: Time of its frame, seconds since 1970.
         state: ``waiting``, ``stored``, ``refused``, ``expired`` or ``erased``.
-        reason: Why the cloud refused it, or why it was given up; empty otherwise.
-        settled_at: When its state last changed, by this machine's clock, seconds since 1970.
+        reason: Reason of a refusal or an expiry; empty in the other states.
+        updated_at: Time of the last state change by the local clock, seconds since 1970; None before the first.
     """
 
     id: FaceId
@@ -56,21 +56,21 @@ class Face:
     captured_at: float
     state: str = "waiting"
     reason: str = ""
-    settled_at: float | None = None
+    updated_at: float | None = None
 
 
 @dataclass(frozen=True)
 class Visit:
-    """A visit that is over: somebody was seen by a camera from one moment to another.
+    """Describes a visit that has ended: one track of one camera.
 
     Attributes:
-        camera: Which camera.
+        camera: Name of the camera.
         track: Number of the visit, per camera and run.
-        first_at: When its first frame was taken (aware).
-        last_at: When its last frame was taken (aware).
-        looks: How often the face was looked at.
-        shots: Pictures that were kept; 0 where none was good enough (``shot.least``).
-        best: Quality of the best picture that was kept; where none was, of the best that there was; 0 to 1.
+        first_at: Time of the first frame (aware).
+        last_at: Time of the last frame (aware).
+        looks: Detections of the face.
+        shots: Committed shots; 0 if none reached ``shot.least``.
+        best: Score of the best committed shot; without one, the best score of all candidates; 0 to 1.
     """
 
     camera: str

@@ -1,4 +1,4 @@
-"""The SQLite file of an outbox: its format, how it is opened, and what its errors mean to an operator."""
+"""Defines the SQLite file of an outbox: its format, migrations, locks, and the translation of its errors."""
 
 import fcntl
 import os
@@ -12,15 +12,15 @@ from pathlib import Path
 from face_app.common.errors import OutboxDamagedError, OutboxError, OutboxUnavailableError
 
 FORMAT = 3
-"""Format of the file, in ``PRAGMA user_version``. A program reads every earlier format and refuses a later one."""
+"""Format of the file, in ``PRAGMA user_version``. A program migrates earlier formats and refuses later ones."""
 APPLICATION = 0x66616365
-"""``PRAGMA application_id``, "face": tells an outbox from any other SQLite file."""
+"""``PRAGMA application_id``, "face" in ASCII: distinguishes an outbox from other SQLite files."""
 BUSY_SECONDS = 30.0
-"""Longest wait for another process that writes; a commit takes milliseconds."""
+"""Seconds to wait for the write transaction of another process; a commit takes milliseconds."""
 
-# Every face keeps its row in `faces`, the ledger: 350 bytes. Its pixels stand apart, or each row would go on taking
-# up a page of 4 KiB after they are gone. `run` tells the faces of one program run from another's. An outbox may hold
-# faces of damaged ones before it, the `former`, so the id, not the row, is a face's name.
+# `faces` is the ledger: 350 bytes per face. Pixels are in a table of their own, because a row that once contained
+# them would occupy a page of 4 KiB after their deletion. `run` identifies the program run that added a face. Recovery
+# copies the faces of damaged outboxes (`former`) into a new one, so the id identifies a face, and the row does not.
 _FACES = """(
     row INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -40,8 +40,8 @@ CREATE TABLE former (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
 CREATE TABLE faces {_FACES};
 CREATE TABLE pixels (row INTEGER PRIMARY KEY REFERENCES faces, file BLOB NOT NULL);
 """
-VISIT = "camera, track, first_at, last_at, looks, shots, best"
-"""What is kept of a visit: the fields of `visit.Visit`, in their order."""
+VISIT_COLUMNS = "camera, track, first_at, last_at, looks, shots, best"
+"""Columns of a visit, in the order of the fields of `records.Visit`."""
 _VISITS = """
 CREATE TABLE visits (
     row INTEGER PRIMARY KEY,
@@ -62,8 +62,8 @@ CREATE INDEX score ON faces (score, row) WHERE state = 'waiting';
 CREATE INDEX refused ON faces (row, run) WHERE state = 'refused';
 CREATE INDEX stored ON faces (settled_at) WHERE state = 'stored';
 """
-# Format 2 knew no visits. Format 1 named a face's row `sequence` as well, and knew no reason to lose one.
-_FROM_1 = f"""
+# Format 2 had no visits. Format 1 named the row `sequence`, and had no states `expired` and `erased`.
+_MIGRATE_1_TO_2 = f"""
 ALTER TABLE outbox ADD COLUMN pruned_to REAL;
 CREATE TABLE former (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
 ALTER TABLE pixels RENAME COLUMN sequence TO row;
@@ -74,25 +74,26 @@ DROP TABLE faces;
 ALTER TABLE faces_2 RENAME TO faces;
 """
 
-# What SQLite says (its error codes reach Python with 3.11 only), what to do about it, and whether waiting helps.
-_MEANINGS: tuple[tuple[str, str, type[OutboxError]], ...] = (
+# A part of SQLite's message (Python has its error codes since 3.11 only), the advice, and the error to raise.
+_DAMAGED = "it is damaged; the next start sets it aside and recovers the readable faces"
+_TRANSLATIONS: tuple[tuple[str, str, type[OutboxError]], ...] = (
     ("is full", "make room on its disk", OutboxUnavailableError),
-    ("disk I/O error", "look at its disk, and make room there", OutboxUnavailableError),
-    ("is locked", "another program holds it; end that one", OutboxUnavailableError),
-    ("malformed", "it is damaged; the next start sets it aside and saves what can be read", OutboxDamagedError),
-    ("not a database", "it is damaged; the next start sets it aside and saves what can be read", OutboxDamagedError),
+    ("disk I/O error", "check its disk, and make room there", OutboxUnavailableError),
+    ("is locked", "another program blocks it; stop that program", OutboxUnavailableError),
+    ("malformed", _DAMAGED, OutboxDamagedError),
+    ("not a database", _DAMAGED, OutboxDamagedError),
     ("", "set outbox.path to a file that this user may write", OutboxError),
 )
 
 
 @dataclass(frozen=True)
 class OpenOutbox:
-    """An open outbox.
+    """Contains the handles of an open outbox file.
 
     Attributes:
-        connection: Any thread may use it.
-        id: The outbox's own.
-        lock: Descriptor of the lock that tells others that the file is in use.
+        connection: Usable from any thread.
+        id: Id of the outbox, 8 hex digits.
+        lock: Descriptor with a shared lock, which delays recovery while the file is open.
     """
 
     connection: sqlite3.Connection
@@ -100,24 +101,24 @@ class OpenOutbox:
     lock: int
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file and release its lock."""
         self.connection.close()
         os.close(self.lock)
 
 
 @contextmanager
 def translate_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into one line that names what to change; damage is marked for the next start.
+    """Translate errors of SQLite into one line that names what to change; mark damage for the next start.
 
     Raises:
-        OutboxUnavailableError: Waiting or making room helps.
-        OutboxDamagedError: The file is not whole.
-        OutboxError: Nothing of that.
+        OutboxUnavailableError: A retry can succeed after a wait, or with more room on the disk.
+        OutboxDamagedError: The file is damaged.
+        OutboxError: A retry fails too.
     """
     try:
         yield
     except sqlite3.Error as error:
-        _, advice, kind = next(meaning for meaning in _MEANINGS if meaning[0] in str(error))
+        _, advice, kind = next(each for each in _TRANSLATIONS if each[0] in str(error))
         if kind is OutboxDamagedError:
             damage_mark(path).touch(mode=0o600)
         raise kind(f"outbox {path}: {error}; {advice}") from error
@@ -126,13 +127,13 @@ def translate_errors(path: Path) -> Iterator[None]:
 
 
 def damage_mark(path: Path) -> Path:
-    """The file whose being there says that the outbox is damaged: a start may not come across the bad page itself."""
+    """Return the path of the file that marks an outbox as damaged: a start may not read the bad page itself."""
     return path.with_name(f"{path.name}.damaged")
 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Do several things or none, as the one writer of the file."""
+    """Run statements atomically, as the only writer of the file."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -144,38 +145,38 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def claimed(path: Path) -> Iterator[None]:
-    """Have the outbox alone: nobody opens it meanwhile.
+def exclusive_access(path: Path) -> Iterator[None]:
+    """Prevent every other process from opening the outbox.
 
     Raises:
-        OutboxUnavailableError: Somebody has it open.
+        OutboxUnavailableError: Another process has it open.
     """
-    lock = _lock_file(path)
+    lock = _open_lock_file(path)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
         raise OutboxUnavailableError(
-            f"outbox {path} is damaged, and another program holds it: end every face-app that uses it, then start again"
+            f"outbox {path} is damaged, and another program uses it: stop every face-app that uses it, then start again"
         ) from error
     finally:
         os.close(lock)
 
 
-def _lock_file(path: Path) -> int:
+def _open_lock_file(path: Path) -> int:
     return os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def open_outbox(path: Path) -> OpenOutbox:
-    """Open the file, or make it with an id of its own. Several processes may do so at once.
+    """Open the file, and create it with a new id if it is missing. Several processes may call this concurrently.
 
     Raises:
-        OutboxDamagedError: It is not whole.
-        OutboxError: It cannot be opened or written, is no outbox, or is of a later format.
+        OutboxDamagedError: The file is damaged.
+        OutboxError: It cannot be opened or written, is no outbox, or has a later format.
     """
     with translate_errors(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _lock_file(path)
+        lock = _open_lock_file(path)
         try:
             fcntl.flock(lock, fcntl.LOCK_SH)
             if damage_mark(path).exists():
@@ -189,21 +190,21 @@ def open_outbox(path: Path) -> OpenOutbox:
 
 
 def connect(path: Path) -> tuple[sqlite3.Connection, str]:
-    """Open a file that is there, empty or not, and bring it to today's format.
+    """Open an existing file, empty or not, and migrate it to the current format.
 
     Returns:
-        The connection, which any thread may use, and the outbox's id.
+        The connection, usable from any thread, and the id of the outbox.
 
     Raises:
-        sqlite3.Error: SQLite cannot do that.
-        OutboxError: It is no outbox, or is of a later format.
+        sqlite3.Error: SQLite cannot open or migrate the file.
+        OutboxError: It is no outbox, or has a later format.
     """
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         if not path.stat().st_size:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # can be set in an empty file only
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # possible in an empty file only
         with transaction(connection):
-            _make_or_check(connection, path)
+            _create_or_migrate(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         (own_id,) = connection.execute("SELECT id FROM outbox").fetchone()
@@ -213,28 +214,28 @@ def connect(path: Path) -> tuple[sqlite3.Connection, str]:
     return connection, own_id
 
 
-def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
+def _create_or_migrate(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables and application != APPLICATION:
-        raise OutboxError(f"{path} is no outbox but another SQLite file; set outbox.path to another name")
+        raise OutboxError(f"{path} is no outbox but another SQLite file; set outbox.path to another file")
     if version > FORMAT:
         raise OutboxError(
-            f"outbox {path} has format {version}, this program knows {FORMAT}: run the face-app that wrote it"
+            f"outbox {path} has format {version}, this program reads up to {FORMAT}: run the face-app that wrote it"
         )
     if not tables:
-        _run(connection, _SCHEMA + _INDEXES + _VISITS)
+        _execute_all(connection, _SCHEMA + _INDEXES + _VISITS)
         connection.execute("INSERT INTO outbox VALUES (?, 0, NULL)", (secrets.token_hex(4),))
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
     elif version == 1:
-        _run(connection, _FROM_1 + _INDEXES + _VISITS)
+        _execute_all(connection, _MIGRATE_1_TO_2 + _INDEXES + _VISITS)
     elif version == 2:
-        _run(connection, _VISITS)
+        _execute_all(connection, _VISITS)
     connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
-def _run(connection: sqlite3.Connection, statements: str) -> None:
-    # One by one: `executescript` would commit first.
+def _execute_all(connection: sqlite3.Connection, statements: str) -> None:
+    # `executescript` would commit the open transaction first.
     for statement in statements.split(";"):
         connection.execute(statement)

@@ -1,1 +1,1 @@
-"""The uplink: sends waiting faces and applies receipts."""
+"""Sends pending faces and applies their receipts."""

@@ -1,16 +1,17 @@
-"""Whether what is sent can reach the cloud."""
+"""Tracks the state of the uplink: the connection to the broker and the hops of the forwarder."""
 
 from face_app.common.wire import link_topics
 
 
-class Link:
-    """The way up: our connection and, with a forwarder, its two hops.
+class Uplink:
+    """Combines the states of all hops. A forwarder has two: from the edge's broker to it, and from it to the cloud.
 
-    The hops are told by retained messages, which come anew with every connection; until then they count as down.
+    Retained messages report the hops, again after each connect. A hop counts as down until its report arrives.
 
     Attributes:
-        connected: Whether the broker has us.
-        up_since: Since when the whole way is open, by the clock of the caller; None while it is not.
+        topics: Topics with the states of the hops; empty without a forwarder.
+        connected: True while the broker has accepted the connection.
+        up_since: Time since which every hop is up, by the caller's clock in seconds; None while one is down.
     """
 
     def __init__(self, edge: str, *, bridged: bool) -> None:
@@ -19,26 +20,26 @@ class Link:
         self.up_since: float | None = None
         self._hops = dict.fromkeys(self.topics, False)
 
-    def connection(self, now: float, *, connected: bool) -> None:
-        """Our connection came or went."""
+    def connection_changed(self, now: float, *, connected: bool) -> None:
+        """Record that the connection to the broker opened or closed."""
         self.connected = connected
         self._hops = dict.fromkeys(self.topics, False)
         self._update(now)
 
-    def hop(self, topic: str, payload: bytes, now: float) -> None:
-        """One hop is told to be up (``1``) or down."""
+    def hop_changed(self, topic: str, payload: bytes, now: float) -> None:
+        """Record the reported state of a hop: ``1`` is up, anything else is down."""
         self._hops[topic] = payload == b"1"
         self._update(now)
 
-    def receipt(self, now: float) -> None:
-        """A receipt came, so both hops carry: a state that says otherwise is an old one."""
+    def receipt_arrived(self, now: float) -> None:
+        """Set every hop up: a receipt passed them, so a report that says otherwise is outdated."""
         if self.connected:
             self._hops = dict.fromkeys(self.topics, True)
             self._update(now)
 
     @property
     def hops(self) -> dict[str, bool]:
-        """Which hop is open; empty where no forwarder tells."""
+        """Return the state of each hop by its name; empty without a forwarder."""
         return {topic.rpartition("/")[2]: up for topic, up in self._hops.copy().items()}
 
     def _update(self, now: float) -> None:

@@ -1,4 +1,7 @@
-"""Sends what waits in the outbox, and notes the receipts. One thread; everything that happens is posted to it."""
+"""Sends the pending faces of an outbox and applies receipts.
+
+One thread does both. Callbacks of the MQTT client only put events into a queue, which that thread runs.
+"""
 
 import logging
 import threading
@@ -19,60 +22,64 @@ from face_app.common.wire import Receipt, load_receipts, receipts_topic
 from face_app.edge import metrics
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.process_lock import ProcessLock
-from face_app.edge.uplink.link import Link
-from face_app.edge.uplink.send_window import Lane, Window
+from face_app.edge.uplink.link import Uplink
+from face_app.edge.uplink.send_window import Lane, SendWindow
 from face_app.edge.uplink.sender_state import SenderState
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.2
-"""Between two looks at the outbox for faces of other processes, which cannot wake this thread."""
-STAND_SECONDS = 0.5
-"""Between two attempts to become the sender of this outbox."""
+POLL_SECONDS = 0.2
+"""Seconds between two polls of the outbox; faces of other processes cannot wake this thread."""
+RETRY_SECONDS = 0.5
+"""Seconds between two attempts to become the sender of this outbox."""
+RECOVER_SECONDS = 5.0
+"""Seconds to wait after an unexpected error."""
 BATCH = 50
-"""Most faces that are sent before receipts are looked at again."""
-PATIENCE_SECONDS = 3.0
-"""Without a broker until that is worth a warning."""
-REPEAT_SECONDS = 60.0
-"""Between two warnings about the same thing."""
-Post: TypeAlias = Callable[[], None]
-NO_SUBSCRIBER = 0x10  # MQTT 5, PUBACK: accepted, and given to nobody
+"""Most faces that are sent before the next receipts are applied."""
+UNREACHED_SECONDS = 3.0
+"""Seconds without a broker before a warning."""
+WARN_SECONDS = 60.0
+"""Seconds between two warnings with the same text."""
+NO_SUBSCRIBER = 0x10
+"""MQTT 5 PUBACK reason "No matching subscribers": the broker accepted the message and delivered it to no client."""
+
+QueuedEvent: TypeAlias = Callable[[], None]
 
 
 class Sender:
-    """The thread that owns window, link and receipts, in the one process per outbox that is elected."""
+    """Runs the sending thread. Of all processes with one outbox, only the elected one sends."""
 
     def __init__(self, settings: EdgeSettings, outbox: Outbox) -> None:
-        """Get ready; entering starts it.
+        """Prepare the thread; the `with` block starts it.
 
         Raises:
-            SettingsError: A file of the broker's identity cannot be read.
-            OutboxError: The lock file cannot be made.
+            SettingsError: A file of the broker identity cannot be read.
+            OutboxError: The lock file cannot be created.
         """
         self._outbox = outbox
-        self._election = ProcessLock(outbox.path)
+        self._lock = ProcessLock(outbox.path, "sender")
         self._elected = False
         self._started = time.monotonic()
-        self._link = Link(settings.edge, bridged=settings.sender.link == "bridged")
-        self._window = Window(settings.sender)
+        self._uplink = Uplink(settings.edge, bridged=settings.sender.link == "bridged")
+        self._window = SendWindow(settings.sender)
         self._failure: OutboxError | None = None
         self._too_large: set[int] = set()
         self._quiet_since = 0.0
         self._receipts: list[tuple[Message, int, list[Receipt]]] = []
         self._was_up = False
-        self._alone_since: float | None = None
-        self._warned: dict[str, float] = {}
+        self._unreached_since: float | None = None
+        self._warned_at: dict[str, float] = {}
         self._broker = f"{settings.broker.host}:{settings.broker.port}"
-        self._posts: SimpleQueue[Post] = SimpleQueue()
+        self._events: SimpleQueue[QueuedEvent] = SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
         self._connection = Connection(
             settings.broker,
             f"sender-{outbox.id}",
-            subscriptions=[*(receipts_topic(edge, "+") for edge in self._edges(settings.edge)), *self._link.topics],
-            on_message=lambda message, epoch: self._posts.put(partial(self._take, message, epoch)),
-            on_sent=lambda message, reason: self._posts.put(partial(self._answered, message, reason)),
-            on_state=lambda connected: self._posts.put(partial(self._changed, connected=connected)),
+            subscriptions=[*(receipts_topic(edge, "+") for edge in self._edges(settings.edge)), *self._uplink.topics],
+            on_message=lambda message, epoch: self._events.put(partial(self._receive, message, epoch)),
+            on_sent=lambda message, reason: self._events.put(partial(self._acknowledged, message, reason)),
+            on_state=lambda connected: self._events.put(partial(self._connection_changed, connected=connected)),
         )
 
     def __enter__(self) -> "Sender":
@@ -82,46 +89,46 @@ class Sender:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop sending; what waits is in the outbox."""
+        """Stop the thread. Faces without a receipt stay in the outbox."""
         self._stop.set()
         self.wake()
         self._thread.join()
 
     def _edges(self, own: str) -> set[str]:
-        """Name the edges whose receipts we need: our own, and those that faces wait as since a change of name."""
-        before = self._outbox.edges() - {own}
-        if before and self._link.topics:
+        """Return the edge names whose receipts are needed: the current one, and earlier ones of waiting faces."""
+        earlier = self._outbox.pending_edges() - {own}
+        if earlier and self._uplink.topics:
             log.error(
-                "faces wait as edge %s, and the forwarder carries those of %s alone: set edge back until they are gone",
-                *(", ".join(sorted(before)), own),
+                "faces wait as edge %s, but the forwarder carries only those of %s: set edge back until they are sent",
+                *(", ".join(sorted(earlier)), own),
             )
-        return {own} | before
+        return {own} | earlier
 
     def wake(self) -> None:
-        """Tell that there are new faces."""
-        self._posts.put(lambda: None)
+        """Let the thread poll the outbox now. Call it after an append."""
+        self._events.put(lambda: None)
 
     def check(self) -> None:
-        """See that sending can go on.
+        """Raise the error that ended the thread, if any.
 
         Raises:
-            OutboxDamagedError: The outbox is not whole; the program has to start again to save what can be read.
-            OutboxError: It cannot be locked.
+            OutboxDamagedError: The outbox is damaged; only a restart of the program recovers it.
+            OutboxError: The outbox cannot be locked.
         """
         if self._failure:
             raise self._failure
 
     @property
     def state(self) -> SenderState:
-        """How sending goes now."""
-        connected, up_since = self._link.connected, self._link.up_since
+        """Return the current state."""
+        connected, up_since = self._uplink.connected, self._uplink.up_since
         quiet = 0.0 if up_since is None else time.monotonic() - max(up_since, self._quiet_since)
         return SenderState(
             broker=self._broker,
             running=time.monotonic() - self._started,
             elected=self._elected,
             connected=connected,
-            hops=self._link.hops,
+            hops=self._uplink.hops,
             up=up_since is not None,
             quiet=quiet,
             window=self._window.limit,
@@ -131,8 +138,8 @@ class Sender:
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set() and not self._election.won():
-                self._do_posts(STAND_SECONDS)
+            while not self._stop.is_set() and not self._lock.acquire():
+                self._run_events(RETRY_SECONDS)
             if self._stop.is_set():
                 return
             self._elected = True
@@ -142,20 +149,20 @@ class Sender:
         except OutboxError as error:
             self._failure = error
         finally:
-            self._election.close()
+            self._lock.release()
 
     def _send_until_stopped(self) -> None:
         waits = pauses(30)
         while not self._stop.is_set():
             try:
-                self._do_posts(LOOK_SECONDS)
-                self._settle()
+                self._run_events(POLL_SECONDS)
+                self._apply_receipts()
                 self._send_new()
                 self._send_overdue()
-                self._tell()
-                self._outbox.tidy()
+                self._log_state()
+                self._outbox.maintain()
                 waits = pauses(30)
-            except OutboxDamagedError as error:  # noqa: PERF203 - each round stands by itself
+            except OutboxDamagedError as error:  # noqa: PERF203 - each round is independent
                 self._failure = error
                 return
             except OutboxError as error:
@@ -163,33 +170,33 @@ class Sender:
                 log.warning("%s; the sender tries again in %.0f s", error, pause)
                 self._stop.wait(pause)
             except Exception:
-                log.exception("the sender met what it should not; it goes on in 5 s")
-                self._stop.wait(5)
+                log.exception("unexpected error in the sender; it continues in %.0f s", RECOVER_SECONDS)
+                self._stop.wait(RECOVER_SECONDS)
 
-    def _do_posts(self, seconds: float) -> None:
-        """Do what was posted; wait for the first post."""
+    def _run_events(self, seconds: float) -> None:
+        """Run all queued events; wait up to `seconds` for the first one."""
         try:
-            self._posts.get(timeout=seconds)()
+            self._events.get(timeout=seconds)()
             while True:
-                self._posts.get_nowait()()
+                self._events.get_nowait()()
         except Empty:
             return
 
-    def _changed(self, *, connected: bool) -> None:
-        self._link.connection(time.monotonic(), connected=connected)
+    def _connection_changed(self, *, connected: bool) -> None:
+        self._uplink.connection_changed(time.monotonic(), connected=connected)
         self._too_large.clear()
 
-    def _answered(self, message: int, reason: ReasonCode) -> None:
-        self._window.answered(message)
+    def _acknowledged(self, message: int, reason: ReasonCode) -> None:
+        self._window.record_acknowledgement(message)
         if reason.is_failure:
             metrics.REJECTED.labels(str(reason)).inc()
-            self._warn("broker %s does not take a face: %s; it waits. Check its access list", self._broker, reason)
+            self._warn("broker %s rejects a face: %s; it waits. Check the broker's ACL", self._broker, reason)
         elif reason.value == NO_SUBSCRIBER:
-            self._warn("broker %s has nobody to give a face to; it waits. Start a subscriber", self._broker)
+            self._warn("broker %s has no subscriber for a face; it waits. Start a subscriber", self._broker)
 
-    def _take(self, message: Message, epoch: int) -> None:
-        if message.topic in self._link.topics:
-            self._link.hop(message.topic, bytes(message.payload), time.monotonic())
+    def _receive(self, message: Message, epoch: int) -> None:
+        if message.topic in self._uplink.topics:
+            self._uplink.hop_changed(message.topic, bytes(message.payload), time.monotonic())
             self._connection.acknowledge(message, epoch)
             return
         try:
@@ -198,14 +205,14 @@ class Sender:
             self._warn("receipts on %s cannot be read: %s", message.topic, error)
             self._connection.acknowledge(message, epoch)
 
-    def _settle(self) -> None:
-        """Note receipts, many in one transaction, and acknowledge them after it."""
+    def _apply_receipts(self) -> None:
+        """Apply all received receipts in one transaction, then acknowledge their messages."""
         if not self._receipts:
             return
-        self._link.receipt(time.monotonic())
-        settled = self._outbox.settle(receipt for *_, receipts in self._receipts for receipt in receipts)
-        for row, receipt in settled:
-            self._window.settled(row, time.monotonic(), self._link.up_since)
+        self._uplink.receipt_arrived(time.monotonic())
+        applied = self._outbox.apply_receipts(receipt for *_, receipts in self._receipts for receipt in receipts)
+        for row, receipt in applied:
+            self._window.record_receipt(row, time.monotonic(), self._uplink.up_since)
             if receipt.result == "stored":
                 metrics.STORED.inc()
             else:
@@ -219,22 +226,25 @@ class Sender:
         self._quiet_since = time.monotonic()
 
     def _send_new(self) -> None:
-        """Send the newest and the oldest, each as many as its share of the window allows."""
-        if not self._link.connected:
+        """Send the newest and the oldest pending faces, as many as each lane's share of the window allows."""
+        if not self._uplink.connected:
             return
-        for lane, ask in ((Lane.LIVE, self._outbox.newest), (Lane.BACKLOG, self._outbox.oldest)):
-            room = min(self._window.room(lane), BATCH)
-            away = self._window.rows | self._too_large
-            rows = [row for row in ask(len(away) + room) if row not in away] if room else []
-            # Newest first is a choice of whom, not of the order among those who were chosen.
-            for row in sorted(rows[:room]):
+        for lane, pending in (
+            (Lane.LIVE, self._outbox.newest_pending),
+            (Lane.BACKLOG, self._outbox.oldest_pending),
+        ):
+            capacity = min(self._window.capacity(lane), BATCH)
+            excluded = self._window.rows | self._too_large
+            rows = [row for row in pending(len(excluded) + capacity) if row not in excluded] if capacity else []
+            # "Newest first" selects the faces. The selected ones are sent oldest first.
+            for row in sorted(rows[:capacity]):
                 if not self._send(row, lane):
                     return
 
     def _send_overdue(self) -> None:
-        up_since = self._link.up_since
+        up_since = self._uplink.up_since
         if up_since is None:
-            due = self._window.longest_due(time.monotonic()) if self._link.connected else []
+            due = self._window.probe(time.monotonic()) if self._uplink.connected else []
         else:
             due = self._window.overdue(time.monotonic(), up_since)[:BATCH]
         for row in due:
@@ -243,40 +253,44 @@ class Sender:
             metrics.RESENT.inc()
 
     def _send(self, row: int, lane: Lane) -> bool:
-        """Hand one face over; False where the connection does not take it."""
-        face = self._outbox.message(row)
+        """Publish one face.
+
+        Returns:
+            False if the connection is lost or its queue is full.
+        """
+        face = self._outbox.payload(row)
         if face is None:
-            self._window.forget(row)
+            self._window.discard(row)
             return True
         if not self._connection.accepts(*face):
             self._too_large.add(row)
-            self._warn("a face of %d bytes is larger than broker %s takes; it waits", len(face[1]), self._broker)
+            self._warn("a face of %d bytes is larger than broker %s accepts; it waits", len(face[1]), self._broker)
             return True
         message = self._connection.publish(*face)
         if message is None:
             return False
         if not len(self._window):
             self._quiet_since = time.monotonic()
-        self._window.sent(row, message, time.monotonic(), lane)
+        self._window.record_sent(row, message, time.monotonic(), lane)
         metrics.SENT.inc()
         return True
 
-    def _tell(self) -> None:
-        """Say when the way opens or closes, and say again that the broker is not there."""
-        up = self._link.up_since is not None
+    def _log_state(self) -> None:
+        """Log when the uplink opens or closes, and warn while the broker is not reached."""
+        up = self._uplink.up_since is not None
         if up != self._was_up:
-            log.info("the way to the cloud is %s", "open" if up else "closed; faces wait")
+            log.info("the uplink is %s", "up" if up else "down; faces wait")
         self._was_up = up
-        if self._link.connected:
-            self._alone_since = None
-        elif self._alone_since is None:
-            self._alone_since = time.monotonic()
-        elif time.monotonic() - self._alone_since > PATIENCE_SECONDS:
+        if self._uplink.connected:
+            self._unreached_since = None
+        elif self._unreached_since is None:
+            self._unreached_since = time.monotonic()
+        elif time.monotonic() - self._unreached_since > UNREACHED_SECONDS:
             self._warn("faces wait: %s", self.state.obstacle)
 
     def _warn(self, text: str, *values: object) -> None:
-        """Warn, but about one thing not more often than each `REPEAT_SECONDS`."""
+        """Log a warning, at most one per text every `WARN_SECONDS`."""
         now = time.monotonic()
-        if now - self._warned.get(text, -REPEAT_SECONDS) >= REPEAT_SECONDS:
-            self._warned[text] = now
+        if now - self._warned_at.get(text, -WARN_SECONDS) >= WARN_SECONDS:
+            self._warned_at[text] = now
             log.warning(text, *values)

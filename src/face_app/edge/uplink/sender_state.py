@@ -1,26 +1,26 @@
-"""How sending goes, for whoever asks."""
+"""Describes the state of the sender for health, logs and error messages."""
 
 from dataclasses import dataclass
 
 QUIET_SECONDS = 10.0
-"""Without a receipt until that is worth a word."""
+"""Seconds without a receipt after which the missing receipt is reported as the obstacle."""
 
 
 @dataclass(frozen=True)
 class SenderState:
-    """How sending goes.
+    """Contains one observation of the sender.
 
     Attributes:
         broker: Host and port.
-        running: Seconds since the program began to send.
-        elected: Whether this process sends for the outbox; if not, another one does.
-        connected: Whether the broker has us.
-        hops: Which hop of the way is open, by its name; empty where no forwarder tells.
-        up: Whether the whole way to the cloud is open.
-        quiet: Seconds that faces have been on an open way without a receipt; 0 while it is closed.
-        window: Faces that may be on their way at a time now.
-        refusal: Why the broker refuses the connection permanently, or None.
-        failure: Why sending has ended, or empty.
+        running: Seconds since the sender was created.
+        elected: True if this process sends for the outbox; otherwise another process does.
+        connected: True while the broker has accepted the connection.
+        hops: State of each hop of the uplink by name; empty without a forwarder.
+        up: True while every hop to the cloud is up.
+        quiet: Seconds for which faces have been in flight over an open uplink without a receipt; 0 while it is down.
+        window: Number of faces that may be in flight.
+        refusal: Reason why the broker refuses the connection permanently, or None.
+        failure: Error that ended the sender, or empty.
     """
 
     broker: str
@@ -36,11 +36,11 @@ class SenderState:
 
     @property
     def obstacle(self) -> str:
-        """What a face that waits is most likely waiting for, in words for an operator."""
+        """Return the most likely reason why a face waits, as text for an operator."""
         if self.failure:
             return self.failure
         if not self.elected:
-            return "another process sends for this outbox, look at its log"
+            return "another process sends for this outbox, check its log"
         if self.refusal:
             return f"broker {self.broker} refuses the connection: {self.refusal}"
         if not self.connected:
@@ -48,4 +48,4 @@ class SenderState:
         if not self.up:
             return "the forwarder does not reach the cloud"
         late = self.quiet >= QUIET_SECONDS
-        return f"no receipt came for {self.quiet:.0f} s, look at the subscriber" if late else "they are on their way"
+        return f"no receipt came for {self.quiet:.0f} s, check the subscriber" if late else "they are in flight"

@@ -83,7 +83,7 @@ class VisionPipeline:
         final_shots, visits = self._best_shots.finish_visits(ended)
         self.detector_runs += 1
         self.visits += len(visits)
-        metrics.LOOKS.inc()
+        metrics.DETECTOR_RUNS.inc()
         pending = self._best_shots.has_pending(elapsed) or self._tracker.has_lost
         self._gate.record_detection(pending=pending, cpu=time.thread_time() - started, elapsed=elapsed)
         return PipelineResult((*shots, *final_shots), tuple(visits))

@@ -1,4 +1,4 @@
-"""The whole program on a drawn clip, with the real detector, a real broker, and every way to end."""
+"""Checks `face-app capture` on a drawn clip, with the real detector, a real broker, and each kind of end."""
 
 import hashlib
 import importlib.util
@@ -39,7 +39,7 @@ def summary_of(out):
     return json.loads(out.splitlines()[-1])
 
 
-def test_a_clip_goes_up_whole(face_app, broker, cloud, clip, path):
+def test_every_face_of_a_clip_is_stored(face_app, broker, cloud, clip, path):
     program = face_app(
         *("capture", "--source", clip, "--pace", "fast", "--broker", f"127.0.0.1:{broker.port}"),
         *("--camera", "door", "--json"),
@@ -57,11 +57,11 @@ def test_a_clip_goes_up_whole(face_app, broker, cloud, clip, path):
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"] < 10_000
     arrived = {hashlib.sha256(face.payload).hexdigest(): face for face in cloud.arrivals}
     assert [face["sha256"] for face in summary["faces"]] == list(arrived)
-    for track, (face, told) in enumerate(zip(arrived.values(), summary["faces"], strict=True), 1):
+    for track, (face, reported) in enumerate(zip(arrived.values(), summary["faces"], strict=True), 1):
         metadata = face.metadata
-        assert told["id"] == str(face.id)
-        assert told["key"] == stored(face).key
-        assert told["score"] == metadata.shot_score
+        assert reported["id"] == str(face.id)
+        assert reported["key"] == stored(face).key
+        assert reported["score"] == metadata.shot_score
         assert (metadata.edge, metadata.camera, metadata.detector) == ("jetson", "door", "yunet")
         assert (metadata.track, metadata.why) == (track, "first")
         assert metadata.frame_size == (320, 240)
@@ -84,7 +84,7 @@ def visits_of(path):
         return list(export_visits(outbox))
 
 
-def test_a_file_takes_as_long_as_it_lasts_and_tells_how_far_it_is(face_app, broker, cloud, tmp_path):
+def test_plays_a_file_in_real_time_and_logs_its_progress(face_app, broker, cloud, tmp_path):
     clip = face_clip(tmp_path / "face.avi", 3)
     code, out, err = finish(face_app("capture", "--source", clip, "--json", "--broker", f"127.0.0.1:{broker.port}"))
     assert code == 0, err
@@ -95,8 +95,8 @@ def test_a_file_takes_as_long_as_it_lasts_and_tells_how_far_it_is(face_app, brok
     assert "%" in err
 
 
-def test_exactly_so_many_as_asked_for(face_app, broker, cloud, tmp_path):
-    """Three faces come at a time."""
+def test_captures_exactly_stop_after_faces(face_app, broker, cloud, tmp_path):
+    """Each frame contains three faces."""
     arguments = ("--loop", "--pace", "fast", "--stop-after", 5, "--json", "--broker", f"127.0.0.1:{broker.port}")
     code, out, err = finish(face_app("capture", "--source", photo(tmp_path / "three.png", 3), *arguments))
     assert code == 0, err
@@ -104,7 +104,7 @@ def test_exactly_so_many_as_asked_for(face_app, broker, cloud, tmp_path):
     assert len({face.sequence for face in cloud.arrivals}) == 5
 
 
-def test_faces_that_still_wait_are_told_and_sent_by_the_next_run(face_app, path, clip):
+def test_reports_waiting_faces_and_the_next_run_sends_them(face_app, path, clip):
     port = free_port()
     arguments = ("capture", "--source", clip, "--pace", "fast", "--json", "--broker", f"127.0.0.1:{port}")
     code, out, err = finish(face_app(*arguments, "--wait", 1))
@@ -122,7 +122,7 @@ def test_faces_that_still_wait_are_told_and_sent_by_the_next_run(face_app, path,
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly(face_app, path, clip, number):
+def test_a_signal_ends_the_program_cleanly(face_app, path, clip, number):
     program = face_app("capture", "--source", clip, "--loop", "--json", "--broker", f"127.0.0.1:{free_port()}")
     deadline = time.monotonic() + 30
     while not _committed(path):
@@ -143,10 +143,10 @@ def test_a_signal_ends_a_camera_cleanly(face_app, hang, times):
     with mjpeg_camera(free_port(), rate=4, hang=hang, frames=4 if hang else 10_000) as address:
         for _ in range(times):
             program = face_app("capture", "--source", address, "--json", "--broker", f"127.0.0.1:{free_port()}")
-            heard = []
-            while "gives frames" not in "".join(heard[-1:]):
-                heard.append(program.stderr.readline())
-                assert heard[-1], heard
+            lines = []
+            while "gives frames" not in "".join(lines[-1:]):
+                lines.append(program.stderr.readline())
+                assert lines[-1], lines
             time.sleep(1.5)
             program.terminate()
             started = time.monotonic()
@@ -156,12 +156,12 @@ def test_a_signal_ends_a_camera_cleanly(face_app, hang, times):
             assert "FATAL" not in err
 
 
-def test_a_signal_while_the_detector_is_loaded_ends_it_cleanly(path, clip, monkeypatch):
+def test_a_signal_during_the_load_of_the_detector_ends_the_program_cleanly(path, clip, monkeypatch):
     def load(settings):
         signal.raise_signal(signal.SIGTERM)
         return load_detector(settings)
 
-    monkeypatch.setattr(capture, "load_detector", load)
+    monkeypatch.setattr("face_app.edge.vision.pipeline.load_detector", load)
     settings = EdgeSettings(camera={"source": str(clip), "loop": True}, outbox={"path": path}, broker={"port": 1})
     before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("the signal came before its handler"))
     try:
@@ -177,7 +177,7 @@ def _committed(path):
         return outbox.backlog()[0]
 
 
-def test_kill_loses_nothing_that_was_committed(face_app, path, broker, clip):
+def test_a_kill_loses_no_committed_face(face_app, path, broker, clip):
     program = face_app("capture", "--source", clip, "--loop", "--pace", "fast", "--broker", "127.0.0.1:1")
     deadline = time.monotonic() + 30
     while _committed(path) < 2:
@@ -192,7 +192,7 @@ def test_kill_loses_nothing_that_was_committed(face_app, path, broker, clip):
         assert {face.sequence for face in cloud.arrivals} == set(range(1, waiting + 1))
 
 
-def test_readiness_and_figures(face_app, broker, cloud, clip):
+def test_serves_readiness_and_metrics(face_app, broker, cloud, clip):
     port = free_port()
     program = face_app(
         *("capture", "--source", clip, "--loop", "--broker", f"127.0.0.1:{broker.port}", "--metrics-port", port),
@@ -203,8 +203,8 @@ def test_readiness_and_figures(face_app, broker, cloud, clip):
     assert state["facts"]["frame_age"] < 5
     assert state["facts"]["connected"]
     assert state["facts"]["link_up"]
-    figures = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
-    values = dict(line.rsplit(" ", 1) for line in figures.splitlines() if line.startswith("face_app_"))
+    metrics = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+    values = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line.startswith("face_app_"))
     assert float(values["face_app_capture_frames_total"]) > 10
     assert float(values["face_app_capture_faces_total"]) >= 2
     assert float(values["face_app_sender_stored_total"]) >= 1
@@ -217,7 +217,7 @@ def test_readiness_and_figures(face_app, broker, cloud, clip):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "expected"),
     [
         ({"camera": {"source": "/no/such.mp4"}}, SourceError("camera.source = '/no/such.mp4': No such file")),
         ({"camera": {"source": "/etc/hostname"}}, SourceError("/etc/hostname: cannot be decoded")),
@@ -228,41 +228,41 @@ def test_readiness_and_figures(face_app, broker, cloud, clip):
         ({"metrics": {"port": "TAKEN"}}, SettingsError("Address already in use; choose another port")),
     ],
 )
-def test_what_is_wrong_is_one_line(path, clip, capfd, changes, told):
+def test_reports_an_error_in_one_line(path, clip, capfd, changes, expected):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         if "metrics" in changes:
             changes = {"metrics": {"port": taken.getsockname()[1]}}
-        with pytest.raises(type(told)) as failed:
+        with pytest.raises(type(expected)) as failed:
             capture.run(EdgeSettings(**{"camera": {"source": str(clip)}, "outbox": {"path": path}, **changes}), wait=0)
-    assert str(told) in str(failed.value)
+    assert str(expected) in str(failed.value)
     assert "\n" not in str(failed.value)
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.root
-def test_a_full_disk_holds_faces_and_source_until_there_is_room(face_app, small_disk, clip):
+def test_a_full_disk_pauses_capture_until_there_is_room(face_app, small_disk, clip):
     filler = small_disk / "filler"
     filler.write_bytes(bytes(26 << 20))
     arguments = ("capture", "--source", clip, "--pace", "fast", "--json", "--wait", 0, "--broker", "127.0.0.1:1")
     program = face_app(*arguments, "--outbox", small_disk / "outbox.db")
-    told = program.stderr.readline()
-    while "less than 8 MiB free; make room on its disk. 1 faces and 0 visits are held" not in told:
-        assert told, "it ended"
-        told = program.stderr.readline()
+    line = program.stderr.readline()
+    while "less than 8 MiB free; make room on its disk. 1 faces and 0 visits are not committed" not in line:
+        assert line, "the program ended"
+        line = program.stderr.readline()
     filler.unlink()
     code, out, err = finish(program)
     assert code == 7, err
     assert (summary_of(out)["frames"], summary_of(out)["captured"]) == (180, 3)
 
 
-def test_the_command_ends_with_that_line(face_app):
+def test_the_command_ends_with_the_error_line(face_app):
     code, out, err = finish(face_app("capture", "--source", "/no/such.mp4", FACE_APP_LOG="error"))
     assert code == 3
     assert out == ""
     assert err == "face-app: camera.source = '/no/such.mp4': No such file or directory\n"
 
 
-def test_no_faces_end_at_once(face_app, tmp_path):
+def test_a_clip_without_faces_ends_at_once(face_app, tmp_path):
     empty = write_clip(tmp_path / "empty.avi", [empty_frame()] * 5)
     code, out, _ = finish(face_app("capture", "--source", empty, "--json", "--broker", f"127.0.0.1:{free_port()}"), 15)
     assert code == 0

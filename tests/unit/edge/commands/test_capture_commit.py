@@ -1,4 +1,4 @@
-"""What was seen is committed, faces and visits of a frame together, however long the outbox has no room."""
+"""Checks that the faces and visits of a frame are committed together, also after a full outbox."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from face_app.common.errors import OutboxUnavailableError
 from face_app.common.metadata import read_image
 from face_app.common.settings import EdgeSettings, OutboxFile
 from face_app.common.wire import Receipt
-from face_app.edge.commands.capture import Keeper
+from face_app.edge.commands.capture import FaceCommitter
 from face_app.edge.health.health import SourceWatchdog
 from face_app.edge.outbox.export import export_visits
 from face_app.edge.outbox.outbox import Outbox
@@ -45,26 +45,26 @@ def stop():
 
 
 @pytest.fixture
-def pulse():
+def watchdog():
     return SourceWatchdog(10)
 
 
 @pytest.fixture
-def keeper(outbox, stop, pulse):
+def committer(outbox, stop, watchdog):
     def make(**camera):
         settings = EdgeSettings(edge="jetson", camera={"name": "door", **camera})
-        return Keeper(settings, "yunet", outbox, stop, pulse)
+        return FaceCommitter(settings, "yunet", outbox, stop, watchdog)
 
     return make
 
 
 @pytest.fixture
 def full(outbox):
-    """Faces that leave no room for a large one."""
+    """Fill the outbox until it accepts no large face."""
     faces = []
     with suppress(OutboxUnavailableError):
         while True:
-            faces += outbox.add([new_face(size=300)])
+            faces += outbox.append([new_face(size=300)])
     return faces
 
 
@@ -72,9 +72,9 @@ def visits(outbox):
     return list(export_visits(outbox))
 
 
-def test_a_face_is_committed_with_its_story(keeper, outbox):
-    assert keeper().keep(PipelineResult((shot(5, "better"),), (visit(4),))) == 1
-    topic, file = outbox.message(1)
+def test_commits_a_face_with_its_metadata(committer, outbox):
+    assert committer().commit(PipelineResult((shot(5, "better"),), (visit(4),))) == 1
+    topic, file = outbox.payload(1)
     metadata = read_image(file, max_pixels=10**6).metadata
     assert topic == "face_app/jetson/door"
     assert (metadata.edge, metadata.camera, metadata.captured_at) == ("jetson", "door", NOW)
@@ -84,37 +84,37 @@ def test_a_face_is_committed_with_its_story(keeper, outbox):
     assert metadata.shot_terms == {"sharp": 0.5, "light": 0.2469}
     assert len(metadata.landmarks) == 5
     assert visits(outbox) == [visit(4)]
-    assert outbox.faces()[0].score == 0.1235
+    assert outbox.run_faces()[0].score == 0.1235
 
 
-def test_where_nothing_was_seen_nothing_is_written(keeper, outbox, path):
+def test_an_empty_result_writes_nothing(committer, outbox, path):
     before = outbox._connection.total_changes
-    assert keeper().keep(PipelineResult()) == 0
+    assert committer().commit(PipelineResult()) == 0
     assert outbox._connection.total_changes == before
 
 
-def test_a_visit_without_a_shot_is_committed_alone(keeper, outbox):
-    assert keeper().keep(PipelineResult(visits=(visit(1, shots=0),))) == 0
+def test_a_visit_without_a_shot_is_committed_alone(committer, outbox):
+    assert committer().commit(PipelineResult(visits=(visit(1, shots=0),))) == 0
     assert visits(outbox) == [visit(1, shots=0)]
-    assert outbox.tally().waiting == 0
+    assert outbox.run_counts().waiting == 0
 
 
-def test_never_more_than_asked_for(keeper, outbox):
-    one = keeper(stop_after=3)
-    assert one.keep(PipelineResult((shot(1), shot(2)))) == 2
-    assert not one.enough
-    assert one.keep(PipelineResult((shot(3), shot(4)), (visit(1),))) == 1
-    assert one.enough
-    assert one.keep(PipelineResult((shot(5),), (visit(2),))) == 0
-    assert outbox.tally().waiting == 3
+def test_commits_no_more_than_stop_after(committer, outbox):
+    one = committer(stop_after=3)
+    assert one.commit(PipelineResult((shot(1), shot(2)))) == 2
+    assert not one.limit_reached
+    assert one.commit(PipelineResult((shot(3), shot(4)), (visit(1),))) == 1
+    assert one.limit_reached
+    assert one.commit(PipelineResult((shot(5),), (visit(2),))) == 0
+    assert outbox.run_counts().waiting == 3
     assert [each.track for each in visits(outbox)] == [1, 2]
 
 
-def test_without_a_limit_it_is_never_enough(keeper):
-    one = keeper()
+def test_without_stop_after_there_is_no_limit(committer):
+    one = committer()
     for track in range(3):
-        one.keep(PipelineResult((shot(track),)))
-    assert not one.enough
+        one.commit(PipelineResult((shot(track),)))
+    assert not one.limit_reached
 
 
 def wait_until(condition, seconds=20):
@@ -124,30 +124,32 @@ def wait_until(condition, seconds=20):
         time.sleep(0.01)
 
 
-def test_a_full_outbox_holds_them_and_they_are_committed_once(keeper, outbox, full, pulse, monkeypatch):
+def test_a_full_outbox_delays_the_commit_and_duplicates_nothing(committer, outbox, full, watchdog, monkeypatch):
     monkeypatch.setattr("face_app.edge.commands.capture.pauses", lambda most: iter(lambda: 0.05, None))
-    kept = []
-    one = keeper()
-    holding = threading.Thread(target=lambda: kept.append(one.keep(PipelineResult((shot(1), shot(2)), (visit(1),)))))
-    holding.start()
-    wait_until(lambda: "is full" in pulse.blocked)
-    assert pulse.full
+    committed = []
+    one = committer()
+    waiting_thread = threading.Thread(
+        target=lambda: committed.append(one.commit(PipelineResult((shot(1), shot(2)), (visit(1),))))
+    )
+    waiting_thread.start()
+    wait_until(lambda: "is full" in watchdog.blocked)
+    assert watchdog.full
     time.sleep(0.2)
-    assert (kept, outbox.tally().waiting, visits(outbox)) == ([], len(full), [])
+    assert (committed, outbox.run_counts().waiting, visits(outbox)) == ([], len(full), [])
     now = datetime.now(timezone.utc)
-    outbox.settle([Receipt(face.id, face.sha256, face.key, now, "stored") for face in full])
-    holding.join(20)
-    assert kept == [2]
-    assert pulse.blocked == ""
-    assert outbox.tally().waiting == 2
+    outbox.apply_receipts([Receipt(face.id, face.sha256, face.key, now, "stored") for face in full])
+    waiting_thread.join(20)
+    assert committed == [2]
+    assert watchdog.blocked == ""
+    assert outbox.run_counts().waiting == 2
     assert [each.track for each in visits(outbox)] == [1]
-    numbers = [face.id.sequence for face in outbox.faces()]
-    assert numbers == list(range(1, len(full) + 3)), "no number was spent in vain"
+    numbers = [face.id.sequence for face in outbox.run_faces()]
+    assert numbers == list(range(1, len(full) + 3)), "a failed attempt uses no number"
 
 
-def test_the_end_of_the_program_ends_the_waiting(keeper, outbox, full, stop):
+def test_a_stop_ends_the_wait_for_a_full_outbox(committer, outbox, full, stop):
     stop.set()
     with pytest.raises(OutboxUnavailableError, match="is full"):
-        keeper().keep(PipelineResult((shot(),), (visit(),)))
-    assert outbox.tally().waiting == len(full)
+        committer().commit(PipelineResult((shot(),), (visit(),)))
+    assert outbox.run_counts().waiting == len(full)
     assert visits(outbox) == []

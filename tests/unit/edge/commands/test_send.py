@@ -1,4 +1,4 @@
-"""`face-app send`: empties an outbox, or says why it cannot."""
+"""Checks that `face-app send` empties an outbox, or reports why it cannot."""
 
 import signal
 
@@ -13,17 +13,17 @@ from services.ports import free_port
 
 def add(path, count):
     with Outbox(OutboxFile(path=path)) as outbox:
-        outbox.add([new_face() for _ in range(count)])
+        outbox.append([new_face() for _ in range(count)])
 
 
-def test_nothing_to_send_ends_at_once(face_app, broker):
+def test_an_empty_outbox_ends_at_once(face_app, broker):
     program = face_app("send", "--until-empty", "--broker", f"127.0.0.1:{broker.port}")
     _, err = program.communicate(timeout=20)
     assert program.returncode == 0
     assert "no face waits" in err
 
 
-def test_as_a_service_it_sends_what_another_process_adds(face_app, broker, cloud, path):
+def test_sends_faces_that_another_process_appends(face_app, broker, cloud, path):
     program = face_app("send", "--broker", f"127.0.0.1:{broker.port}")
     add(path, 3)
     cloud.wait_for(3)
@@ -33,7 +33,7 @@ def test_as_a_service_it_sends_what_another_process_adds(face_app, broker, cloud
     assert "WARNING" not in err
 
 
-def test_a_broker_that_refuses_us(face_app, path):
+def test_reports_a_broker_that_refuses_the_connection(face_app, path):
     add(path, 1)
     with mosquitto(["allow_anonymous false"]) as broker:
         program = face_app("send", "--until-empty", "--broker", f"127.0.0.1:{broker.port}")
@@ -43,7 +43,7 @@ def test_a_broker_that_refuses_us(face_app, path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_before_the_outbox_is_empty_is_not_success(face_app, path, number):
+def test_a_signal_before_the_outbox_is_empty_is_a_failure(face_app, path, number):
     add(path, 3)
     program = face_app("send", "--until-empty", "--broker", f"127.0.0.1:{free_port()}")
     assert "3 faces wait" in program.stderr.readline()
@@ -53,7 +53,7 @@ def test_a_signal_before_the_outbox_is_empty_is_not_success(face_app, path, numb
     assert f"face-app: stopped while 3 faces wait in {path}: broker 127.0.0.1" in err
 
 
-def test_a_signal_ends_the_service_well_while_faces_wait(face_app, path, broker):
+def test_a_signal_ends_the_service_with_success_while_faces_wait(face_app, path, broker):
     add(path, 3)
     program = face_app("send", "--broker", f"127.0.0.1:{broker.port}")
     assert program.stderr.readline()

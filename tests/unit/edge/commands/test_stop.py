@@ -1,4 +1,4 @@
-"""A signal sets the event; what was there before comes back."""
+"""Checks that a signal sets the event, and that the earlier handlers are restored."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ def test_a_signal_sets_the_event(number):
     assert signal.getsignal(number) is before
 
 
-def test_without_a_signal_nothing_is_set():
+def test_without_a_signal_the_event_is_not_set():
     with stop_on_signals() as stop:
         pass
     assert not stop.wait(0.1)

@@ -49,7 +49,7 @@ class Sending:
         (
             Waiting(3, 301, stored_age=400),
             Sending(quiet=301),
-            "3 faces wait, the oldest for 301 s: no receipt came for 301 s, look at the subscriber",
+            "3 faces wait, the oldest for 301 s: no receipt came for 301 s, check the subscriber",
         ),
         (
             Waiting(3, 301),
@@ -59,7 +59,7 @@ class Sending:
         (
             Waiting(3, 301),
             Sending(elected=False, connected=False, up=False),
-            "3 faces wait, the oldest for 301 s: another process sends for this outbox, look at its log",
+            "3 faces wait, the oldest for 301 s: another process sends for this outbox, check its log",
         ),
         (
             Waiting(3, 1),

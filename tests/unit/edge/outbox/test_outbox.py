@@ -1,4 +1,4 @@
-"""What is committed stays, whatever dies; what is stored goes; nothing else changes a face."""
+"""Checks that a committed face survives every crash, and that only receipts change it."""
 
 import hashlib
 import os
@@ -34,7 +34,7 @@ from face_app.common.settings import OutboxFile
 from services.new_faces import new_face
 with Outbox(OutboxFile(path=sys.argv[1])) as outbox:
     for _ in range(int(sys.argv[2])):
-        for face in outbox.add([new_face("door", size=120) for _ in range(3)]):
+        for face in outbox.append([new_face("door", size=120) for _ in range(3)]):
             print(face.id, face.sha256, flush=True)
 """
 
@@ -81,7 +81,7 @@ def rows(path, query):
 
 
 def check(path):
-    """Every row whole: number, id, key, hash and the metadata inside the pixels agree; no number is missing."""
+    """Check that number, id, key, hash and embedded metadata of each row agree, and that no number is missing."""
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
     ((own_id, last),) = rows(path, "SELECT id, sequence FROM outbox")
     faces = rows(path, "SELECT row, id, topic, key, sha256, file FROM faces JOIN pixels USING (row) ORDER BY row")
@@ -96,70 +96,70 @@ def check(path):
     return faces
 
 
-def test_several_faces_a_commit(outbox, path):
-    faces = outbox.add([new_face("door"), new_face("yard")])
-    faces += outbox.add([new_face("door")])
+def test_numbers_the_faces_of_a_commit(outbox, path):
+    faces = outbox.append([new_face("door"), new_face("yard")])
+    faces += outbox.append([new_face("door")])
     assert [face.id.sequence for face in faces] == [1, 2, 3]
     assert [row[2] for row in check(path)] == ["face_app/jetson/door", "face_app/jetson/yard", "face_app/jetson/door"]
     assert [row[4] for row in check(path)] == [face.sha256 for face in faces]
-    topic, pixels = outbox.message(2)
+    topic, pixels = outbox.payload(2)
     assert topic == "face_app/jetson/yard"
     assert hashlib.sha256(pixels).hexdigest() == faces[1].sha256
 
 
-def test_nothing_of_a_commit_that_fails(outbox, path):
-    outbox.add([new_face()])
+def test_a_failed_commit_adds_no_face(outbox, path):
+    outbox.append([new_face()])
     with pytest.raises(TypeError, match="not JSON serializable"):
-        outbox.add([new_face(), unwritable_face()])
-    assert outbox.add([new_face()])[0].id.sequence == 2
+        outbox.append([new_face(), unwritable_face()])
+    assert outbox.append([new_face()])[0].id.sequence == 2
     assert len(check(path)) == 2
 
 
-def test_visits_are_kept_with_the_faces_and_alone(outbox):
+def test_commits_visits_with_and_without_faces(outbox):
     came = [visit(1, ago=30), visit(2, "yard", shots=0, ago=20), visit(3)]
-    outbox.add([new_face()], came[:2])
-    outbox.add([], came[2:])
+    outbox.append([new_face()], came[:2])
+    outbox.append([], came[2:])
     assert list(export_visits(outbox)) == came
-    assert outbox.tally().waiting == 1
-    assert outbox.add([new_face()])[0].id.sequence == 2
+    assert outbox.run_counts().waiting == 1
+    assert outbox.append([new_face()])[0].id.sequence == 2
 
 
-def test_neither_face_nor_visit_of_a_commit_that_fails(outbox):
+def test_a_failed_commit_adds_neither_face_nor_visit(outbox):
     with pytest.raises(TypeError, match="not JSON serializable"):
-        outbox.add([new_face(), unwritable_face()], [visit()])
+        outbox.append([new_face(), unwritable_face()], [visit()])
     with pytest.raises(OutboxError, match="NOT NULL"):
-        outbox.add([new_face()], [visit(1), replace(visit(2), camera=None)])
+        outbox.append([new_face()], [visit(1), replace(visit(2), camera=None)])
     assert list(export_visits(outbox)) == []
-    assert outbox.tally().waiting == 0
+    assert outbox.run_counts().waiting == 0
 
 
-def test_an_outbox_that_is_full_notes_no_visit_either(path):
+def test_a_full_outbox_accepts_no_visit(path):
     with opened(path, max_bytes=1_000_000) as outbox:
         with pytest.raises(OutboxUnavailableError, match="is full"):
-            outbox.add([new_face(size=900) for _ in range(100)], [visit()])
+            outbox.append([new_face(size=900) for _ in range(100)], [visit()])
         assert list(export_visits(outbox)) == []
 
 
-def test_visits_leave_with_the_ledger(path):
+def test_prunes_old_visits(path):
     with opened(path, ledger_days=1) as outbox:
-        outbox.add([], [visit(1, ago=100_000), visit(2, ago=80_000)])
-        outbox.tidy()
+        outbox.append([], [visit(1, ago=100_000), visit(2, ago=80_000)])
+        outbox.maintain()
         assert [each.track for each in export_visits(outbox)] == [2]
 
 
-def test_the_file_is_for_its_user_alone_and_synchronous(outbox, path):
+def test_the_file_is_private_and_synchronous(outbox, path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert outbox._connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert outbox._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_the_id_is_made_with_the_file(path, tmp_path):
+def test_each_file_has_an_id_of_its_own(path, tmp_path):
     with opened(path) as one, opened(path) as same, opened(tmp_path / "other.db") as other:
         assert one.id == same.id != other.id
         assert len(bytes.fromhex(one.id)) == 4
 
 
-def test_processes_that_make_the_file_at_once_make_one(path, tmp_path):
+def test_processes_that_create_the_file_concurrently_share_it(path, tmp_path):
     logs = [tmp_path / f"{number}.log" for number in range(3)]
     runs = [inserting(path, 5, log) for log in logs]
     for run in runs:
@@ -170,35 +170,35 @@ def test_processes_that_make_the_file_at_once_make_one(path, tmp_path):
     assert sorted(face_id for face_id, _ in committed) == [row[1] for row in check(path)]
 
 
-def test_two_processes_insert_while_threads_read_and_settle(path, tmp_path):
+def test_processes_append_while_a_thread_applies_receipts(path, tmp_path):
     logs = [tmp_path / "one.log", tmp_path / "other.log"]
-    settled = []
+    stored = []
     with opened(path) as outbox, inserting(path, 20, logs[0]) as one, inserting(path, 20, logs[1]) as other:
 
-        def settle():
-            while len(settled) < 60:
-                for sequence in outbox.oldest(5):
-                    _, pixels = outbox.message(sequence)
+        def apply():
+            while len(stored) < 60:
+                for sequence in outbox.oldest_pending(5):
+                    _, pixels = outbox.payload(sequence)
                     sha256 = hashlib.sha256(pixels).hexdigest()
                     taken = Receipt(FaceId(outbox.id, sequence), sha256, "", datetime.now(timezone.utc), "stored")
-                    settled.extend(outbox.settle([taken]))
+                    stored.extend(outbox.apply_receipts([taken]))
 
-        reader = threading.Thread(target=settle)
+        reader = threading.Thread(target=apply)
         reader.start()
-        mine = [face for _ in range(20) for face in outbox.add([new_face("mine")])]
+        mine = [face for _ in range(20) for face in outbox.append([new_face("mine")])]
         assert one.wait(60) == other.wait(60) == 0
         reader.join(60)
-        assert outbox.tally().waiting + outbox.tally().stored == len(mine) == 20
+        assert outbox.run_counts().waiting + outbox.run_counts().stored == len(mine) == 20
     states = rows(path, "SELECT row, state, file IS NULL FROM faces LEFT JOIN pixels USING (row) ORDER BY 1")
     assert [sequence for sequence, *_ in states] == list(range(1, 141))
-    assert sum(state == "stored" for _, state, _ in states) == len(settled) >= 60
+    assert sum(state == "stored" for _, state, _ in states) == len(stored) >= 60
     assert all((state == "stored") == bool(gone) for _, state, gone in states)
 
 
-def test_kill_in_the_middle_of_inserting(path, tmp_path):
-    """What was told to be committed is there; the rest is there whole or not at all; and it goes on."""
+def test_a_kill_during_appends_loses_no_committed_face(path, tmp_path):
+    """Reported faces are in the file; others are complete or absent; the next append succeeds."""
     chance = random.Random(7)
-    told = []
+    reported = []
     for round_ in range(3):
         log = tmp_path / f"{round_}.log"
         with inserting(path, 100_000, log) as running:
@@ -208,26 +208,26 @@ def test_kill_in_the_middle_of_inserting(path, tmp_path):
             time.sleep(chance.random() * 0.1)
             running.send_signal(signal.SIGKILL)
             assert running.wait() == -signal.SIGKILL
-        told += [line.split() for line in log.read_text().splitlines() if len(line) == 32 + 1 + 64]
-    assert len(told) > 20
+        reported += [line.split() for line in log.read_text().splitlines() if len(line) == 32 + 1 + 64]
+    assert len(reported) > 20
     with opened(path) as outbox:
-        outbox.add([new_face()])
+        outbox.append([new_face()])
     kept = {(row[1], row[4]) for row in check(path)}
-    assert {tuple(each) for each in told} <= kept
+    assert {tuple(each) for each in reported} <= kept
 
 
-def test_stored_drops_the_pixels_and_keeps_the_row(outbox, path):
-    face, other = outbox.add([new_face(), new_face()])
-    assert [(sequence, each.result) for sequence, each in outbox.settle([receipt(face)])] == [(1, "stored")]
-    assert outbox.settle([receipt(face)]) == []
-    assert outbox.message(1) is None
-    assert outbox.oldest(10) == [2]
+def test_a_stored_receipt_deletes_the_pixels_and_leaves_the_row(outbox, path):
+    face, other = outbox.append([new_face(), new_face()])
+    assert [(sequence, each.result) for sequence, each in outbox.apply_receipts([receipt(face)])] == [(1, "stored")]
+    assert outbox.apply_receipts([receipt(face)]) == []
+    assert outbox.payload(1) is None
+    assert outbox.oldest_pending(10) == [2]
     assert rows(path, "SELECT state, key FROM faces WHERE row = 1") == [("stored", face.key)]
     assert rows(path, "SELECT row FROM pixels") == [(2,)]
-    assert (outbox.tally().waiting, outbox.tally().stored, outbox.tally().refused) == (1, 1, 0)
-    mine = outbox.faces()
+    assert (outbox.run_counts().waiting, outbox.run_counts().stored, outbox.run_counts().refused) == (1, 1, 0)
+    mine = outbox.run_faces()
     assert [each.id for each in mine] == [face.id, other.id]
-    assert mine[0].settled_at >= mine[0].captured_at
+    assert mine[0].updated_at >= mine[0].captured_at
 
 
 @pytest.mark.parametrize(
@@ -241,55 +241,55 @@ def test_stored_drops_the_pixels_and_keeps_the_row(outbox, path):
     ],
     ids=["other hash", "no id", "other outbox", "other face", "huge number"],
 )
-def test_a_receipt_that_does_not_fit_changes_nothing(outbox, path, changes):
-    face, _ = outbox.add([new_face(), new_face("other")])
+def test_a_receipt_that_matches_no_face_changes_nothing(outbox, path, changes):
+    face, _ = outbox.append([new_face(), new_face("other")])
     if "id" in changes and changes["id"] and changes["id"].outbox == "ID":
         changes = {"id": replace(changes["id"], outbox=outbox.id)}
-    assert outbox.settle([receipt(face, **changes)]) == []
-    assert outbox.oldest(10) == [1, 2]
+    assert outbox.apply_receipts([receipt(face, **changes)]) == []
+    assert outbox.oldest_pending(10) == [1, 2]
     check(path)
 
 
 @pytest.mark.parametrize("with_id", [True, False])
-def test_refused_keeps_the_pixels_and_is_not_sent(outbox, path, with_id):
-    face, _ = outbox.add([new_face(), new_face("other")])
+def test_a_refused_face_stays_with_its_pixels_and_is_not_sent(outbox, path, with_id):
+    face, _ = outbox.append([new_face(), new_face("other")])
     changes = {} if with_id else {"id": None}
-    assert [sequence for sequence, _ in outbox.settle([receipt(face, "refused", **changes)])] == [1]
-    assert outbox.oldest(10) == [2]
-    assert outbox.message(1) is None
-    assert outbox.faces()[0].state == "refused"
-    assert outbox.faces()[0].reason == "bad"
-    assert outbox.tally().refused == 1
+    assert [sequence for sequence, _ in outbox.apply_receipts([receipt(face, "refused", **changes)])] == [1]
+    assert outbox.oldest_pending(10) == [2]
+    assert outbox.payload(1) is None
+    assert outbox.run_faces()[0].state == "refused"
+    assert outbox.run_faces()[0].reason == "bad"
+    assert outbox.run_counts().refused == 1
     check(path)
 
 
-def test_a_store_that_has_a_refused_face_after_all_wins(outbox):
-    (face,) = outbox.add([new_face()])
-    outbox.settle([receipt(face, "refused")])
-    assert len(outbox.settle([receipt(face)])) == 1
-    assert outbox.settle([receipt(face, "refused")]) == []
-    assert outbox.tally().stored == 1
+def test_a_stored_receipt_overrides_a_refusal(outbox):
+    (face,) = outbox.append([new_face()])
+    outbox.apply_receipts([receipt(face, "refused")])
+    assert len(outbox.apply_receipts([receipt(face)])) == 1
+    assert outbox.apply_receipts([receipt(face, "refused")]) == []
+    assert outbox.run_counts().stored == 1
 
 
-def test_backlog(outbox):
+def test_counts_the_backlog_and_its_age(outbox):
     assert outbox.backlog() == (0, 0.0)
-    outbox.add([new_face(), new_face()])
+    outbox.append([new_face(), new_face()])
     time.sleep(0.05)
     waiting, oldest = outbox.backlog()
     assert waiting == 2
     assert 0.05 <= oldest < 5
 
 
-def test_another_run_is_not_counted(path):
+def test_does_not_count_the_faces_of_another_run(path):
     with opened(path) as before:
-        before.add([new_face()])
+        before.append([new_face()])
     with opened(path) as outbox:
-        assert outbox.tally().waiting == 0
-        assert outbox.faces() == []
-        assert outbox.oldest(10) == [1]
+        assert outbox.run_counts().waiting == 0
+        assert outbox.run_faces() == []
+        assert outbox.oldest_pending(10) == [1]
 
 
-def test_another_sqlite_file_is_refused_and_left_alone(tmp_path):
+def test_refuses_another_sqlite_file_and_does_not_change_it(tmp_path):
     path = tmp_path / "other.db"
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE photographs (a)")
@@ -300,44 +300,44 @@ def test_another_sqlite_file_is_refused_and_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_folder_in_the_place_of_the_file(tmp_path):
+def test_refuses_a_folder_as_the_file(tmp_path):
     with pytest.raises(OutboxError, match=r"Is a directory; set outbox\.path"):
         opened(tmp_path)
 
 
-def test_a_file_in_the_place_of_a_folder(tmp_path):
+def test_refuses_a_file_as_the_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutboxError, match=r"outbox\.path"):
         opened(tmp_path / "file" / "outbox.db")
 
 
-def test_a_writer_that_never_ends_is_told(outbox, path, monkeypatch):
+def test_reports_a_writer_that_blocks_the_file(outbox, path):
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     outbox._connection.execute("PRAGMA busy_timeout = 100")
-    with pytest.raises(OutboxUnavailableError, match="is locked; another program holds it"):
-        outbox.add([new_face()])
+    with pytest.raises(OutboxUnavailableError, match="is locked; another program blocks it"):
+        outbox.append([new_face()])
     other.execute("ROLLBACK")
-    assert outbox.add([new_face()])[0].id.sequence == 1
+    assert outbox.append([new_face()])[0].id.sequence == 1
 
 
 def test_the_file_shrinks_after_a_backlog(path, monkeypatch):
-    monkeypatch.setattr("face_app.edge.outbox.outbox.SPARE", 16)
+    monkeypatch.setattr("face_app.edge.outbox.outbox.SPARE_PAGES", 16)
     with opened(path) as outbox:
-        faces = [face for _ in range(30) for face in outbox.add([new_face(size=900) for _ in range(10)])]
+        faces = [face for _ in range(30) for face in outbox.append([new_face(size=900) for _ in range(10)])]
         ((full,),) = rows(path, "PRAGMA page_count")
         for start in range(0, len(faces), 10):
-            outbox.settle([receipt(face) for face in faces[start : start + 10]])
-            outbox.tidy()
+            outbox.apply_receipts([receipt(face) for face in faces[start : start + 10]])
+            outbox.maintain()
         ((empty,),) = rows(path, "PRAGMA page_count")
         assert empty < full / 10
-        assert outbox.add([new_face()])[0].id.sequence == 301
-        assert outbox.message(301)
+        assert outbox.append([new_face()])[0].id.sequence == 301
+        assert outbox.payload(301)
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_file_of_another_user(outbox, path):
+def test_refuses_a_file_of_another_user(outbox, path):
     path.chmod(0o400)
     with pytest.raises(OutboxError, match=r"set outbox\.path"):
         opened(path)
@@ -348,7 +348,7 @@ def fill(outbox):
 
     def add_for_ever():
         while True:
-            faces.extend(outbox.add([new_face(size=900) for _ in range(10)]))
+            faces.extend(outbox.append([new_face(size=900) for _ in range(10)]))
 
     with pytest.raises(OutboxUnavailableError, match="make room on its disk"):
         add_for_ever()
@@ -356,8 +356,8 @@ def fill(outbox):
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("reserve", [True, False], ids=["the reserve is kept", "not a byte is left"])
-def test_a_full_disk_keeps_what_it_has_and_takes_more_when_there_is_room(small_disk, monkeypatch, reserve):
+@pytest.mark.parametrize("reserve", [True, False], ids=["with the reserve", "no byte is left"])
+def test_a_full_disk_loses_nothing_and_accepts_faces_when_there_is_room(small_disk, monkeypatch, reserve):
     if not reserve:
         monkeypatch.setattr("face_app.edge.outbox.quota.RESERVE", 0)
     other = small_disk / "other"
@@ -366,41 +366,41 @@ def test_a_full_disk_keeps_what_it_has_and_takes_more_when_there_is_room(small_d
     with opened(path) as outbox:
         faces = fill(outbox)
         assert len(faces) > 20
-        assert outbox.tally().waiting == len(faces) == len(check(path))
+        assert outbox.run_counts().waiting == len(faces) == len(check(path))
         other.unlink()
         if reserve:
-            outbox.settle([receipt(face) for face in faces[:100]])
-        more = outbox.add([new_face()])
+            outbox.apply_receipts([receipt(face) for face in faces[:100]])
+        more = outbox.append([new_face()])
         assert more[0].id.sequence == len(faces) + 1
 
 
 @pytest.mark.root
-def test_a_full_disk_empties_itself(small_disk):
+def test_an_outbox_on_a_full_disk_can_apply_receipts(small_disk):
     with opened(small_disk / "outbox.db") as outbox:
         faces = fill(outbox)
         for start in range(0, len(faces), 100):
-            assert outbox.settle([receipt(face) for face in faces[start : start + 100]])
-            outbox.tidy()
-        assert outbox.tally().stored == len(faces)
+            assert outbox.apply_receipts([receipt(face) for face in faces[start : start + 100]])
+            outbox.maintain()
+        assert outbox.run_counts().stored == len(faces)
         assert len(fill(outbox)) > len(faces) / 2
 
 
 @pytest.mark.root
-def test_without_the_reserve_it_could_not(small_disk, monkeypatch):
+def test_without_the_reserve_receipts_cannot_be_applied(small_disk, monkeypatch):
     monkeypatch.setattr("face_app.edge.outbox.quota.RESERVE", 0)
     with opened(small_disk / "outbox.db") as outbox:
         faces = fill(outbox)
         with pytest.raises(OutboxUnavailableError, match="make room"):
-            outbox.settle([receipt(face) for face in faces])
-        assert outbox.tally().waiting == len(faces)
+            outbox.apply_receipts([receipt(face) for face in faces])
+        assert outbox.run_counts().waiting == len(faces)
 
 
-def test_old_rows_of_stored_faces_leave_the_ledger_and_the_ledger_says_so(path):
+def test_prunes_stored_faces_and_the_ledger_says_since_when(path):
     with opened(path, ledger_days=1e-6) as outbox:
-        faces = outbox.add([new_face() for _ in range(5)])
-        outbox.settle([receipt(faces[0]), receipt(faces[1]), receipt(faces[2], "refused")])
+        faces = outbox.append([new_face() for _ in range(5)])
+        outbox.apply_receipts([receipt(faces[0]), receipt(faces[1]), receipt(faces[2], "refused")])
         time.sleep(0.2)
-        outbox.tidy()
+        outbox.maintain()
         with export_ledger(outbox, "jetson") as ledger:
             states = [(entry.id.sequence, entry.state) for entry in ledger.entries]
         assert ledger.outboxes == {outbox.id: 5}
@@ -408,29 +408,31 @@ def test_old_rows_of_stored_faces_leave_the_ledger_and_the_ledger_says_so(path):
         assert ledger.complete_since.timestamp() == pytest.approx(faces[1].captured_at, abs=1e-3)
 
 
-def test_the_ledger_travels_whole(outbox, tmp_path):
+def test_exports_the_whole_ledger(outbox, tmp_path):
     for _ in range(3):
-        outbox.add([new_face() for _ in range(700)])
+        outbox.append([new_face() for _ in range(700)])
     with (tmp_path / "ledger").open("wb") as file, export_ledger(outbox, "jetson") as ledger:
-        outbox.add([new_face()])
+        outbox.append([new_face()])
         write_ledger(ledger, file)
     with open_ledgers([str(tmp_path / "ledger")]) as (ledger,):
         assert ledger.complete_since is None
         entries = list(ledger.entries)
     assert [(entry.id, entry.sha256, entry.key) for entry in entries] == [
-        (face.id, face.sha256, face.key) for face in outbox.faces()[:-1]
+        (face.id, face.sha256, face.key) for face in outbox.run_faces()[:-1]
     ]
 
 
-def test_refused_faces_wait_again_when_told_to(outbox):
-    faces = outbox.add([new_face(f"camera-{number}") for number in range(3)])
-    outbox.settle([receipt(faces[0], "refused", reason="too-large"), receipt(faces[1], "refused", reason="empty")])
+def test_retry_sets_refused_faces_to_waiting(outbox):
+    faces = outbox.append([new_face(f"camera-{number}") for number in range(3)])
+    outbox.apply_receipts(
+        [receipt(faces[0], "refused", reason="too-large"), receipt(faces[1], "refused", reason="empty")]
+    )
     assert outbox.retry("too-large") == 1
-    assert outbox.oldest(9) == [1, 3]
-    assert outbox.message(1)
+    assert outbox.oldest_pending(9) == [1, 3]
+    assert outbox.payload(1)
     assert outbox.retry(None) == 1
     assert outbox.retry(None) == 0
-    assert outbox.oldest(9) == [1, 2, 3]
+    assert outbox.oldest_pending(9) == [1, 2, 3]
 
 
 def fill_up(file):
@@ -440,25 +442,25 @@ def fill_up(file):
 
 
 @pytest.mark.root
-def test_a_disk_without_a_byte_opens_and_empties_itself(small_disk):
+def test_the_ballast_opens_an_outbox_on_a_full_disk(small_disk):
     path = small_disk / "outbox.db"
     with opened(path) as outbox:
-        faces = [face for _ in range(10) for face in outbox.add([new_face(size=900) for _ in range(3)])]
+        faces = [face for _ in range(10) for face in outbox.append([new_face(size=900) for _ in range(3)])]
     fill_up(small_disk / "other")
     with opened(path) as outbox:
         assert outbox.backlog()[0] == 30
-        assert len(outbox.settle([receipt(face) for face in faces])) == 30
+        assert len(outbox.apply_receipts([receipt(face) for face in faces])) == 30
     (small_disk / "other").unlink()
     with opened(path) as outbox:
-        outbox.tidy()
+        outbox.maintain()
         assert ballast_path(path).stat().st_size == BALLAST
 
 
 @pytest.mark.root
-def test_without_its_ballast_it_would_not(small_disk):
+def test_without_the_ballast_it_cannot_be_opened(small_disk):
     path = small_disk / "outbox.db"
     with opened(path) as outbox:
-        outbox.add([new_face(size=900) for _ in range(3)])
+        outbox.append([new_face(size=900) for _ in range(3)])
     ballast_path(path).unlink()
     fill_up(small_disk / "other")
     with pytest.raises(OutboxUnavailableError, match="make room"):

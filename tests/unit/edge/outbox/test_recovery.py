@@ -1,4 +1,4 @@
-"""What a damaged outbox gives up: whatever can still be read, and nothing that cannot."""
+"""Checks that recovery copies every readable face of a damaged outbox, and nothing else."""
 
 import fcntl
 import hashlib
@@ -15,7 +15,7 @@ from face_app.common.wire import FaceId, Receipt
 from face_app.edge.outbox.export import export_ledger, export_visits
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.schema import damage_mark
-from services.formats import new_format_1, new_format_2
+from services.formats import new_format_1, new_format_2, new_format_3
 from services.new_faces import new_face
 from services.visits import visit
 
@@ -30,9 +30,9 @@ def opened(path):
 def faces(path):
     """200 committed faces in the file itself; the first 20 are stored."""
     with opened(path) as outbox:
-        committed = [face for _ in range(20) for face in outbox.add([new_face(size=120) for _ in range(10)])]
+        committed = [face for _ in range(20) for face in outbox.append([new_face(size=120) for _ in range(10)])]
         now = datetime.now(timezone.utc)
-        outbox.settle([Receipt(face.id, face.sha256, face.key, now, "stored") for face in committed[:20]])
+        outbox.apply_receipts([Receipt(face.id, face.sha256, face.key, now, "stored") for face in committed[:20]])
     return committed
 
 
@@ -55,7 +55,7 @@ def damaged_files(path):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_faces_on_whole_pages_are_saved_and_can_be_stored(path, faces, seed):
+def test_recovers_the_faces_on_intact_pages(path, faces, seed):
     chance = random.Random(seed)
     pages = path.stat().st_size // PAGE
     spoilt = chance.sample(range(12, pages), 6)
@@ -64,21 +64,21 @@ def test_faces_on_whole_pages_are_saved_and_can_be_stored(path, faces, seed):
     damage_mark(path).touch()
     with opened(path) as outbox:
         assert outbox.id != faces[0].id.outbox
-        kept = states(path)
-        waiting = {face_id: sha256 for face_id, (sha256, state, _) in kept.items() if state == "waiting"}
+        recovered = states(path)
+        waiting = {face_id: sha256 for face_id, (sha256, state, _) in recovered.items() if state == "waiting"}
         # One page holds some 11 rows of the ledger, or the pixels of one face.
         assert len(waiting) >= 180 - 6 * 2
         committed = {str(face.id): face.sha256 for face in faces}
         assert waiting.items() <= committed.items()
-        assert {reason for _, state, reason in kept.values() if state == "expired"} <= {"damaged"}
-        for row in outbox.oldest(1000):
-            _, pixels = outbox.message(row)
+        assert {reason for _, state, reason in recovered.values() if state == "expired"} <= {"damaged"}
+        for row in outbox.oldest_pending(1000):
+            _, pixels = outbox.payload(row)
             assert hashlib.sha256(pixels).hexdigest() in committed.values()
         now = datetime.now(timezone.utc)
         sent = [face for face in faces if str(face.id) in waiting]
-        outbox.settle([Receipt(face.id, face.sha256, face.key, now, "stored") for face in sent])
+        outbox.apply_receipts([Receipt(face.id, face.sha256, face.key, now, "stored") for face in sent])
         assert outbox.backlog()[0] == 0
-        assert outbox.add([new_face()])[0].id.sequence == 1
+        assert outbox.append([new_face()])[0].id.sequence == 1
         with export_ledger(outbox, "jetson") as ledger:
             assert ledger.outboxes == {faces[0].id.outbox: 200, outbox.id: 1}
     (aside,) = damaged_files(path)
@@ -86,16 +86,16 @@ def test_faces_on_whole_pages_are_saved_and_can_be_stored(path, faces, seed):
     assert not damage_mark(path).exists()
 
 
-def test_visits_are_saved_too(path, faces):
+def test_recovers_visits(path, faces):
     with opened(path) as outbox:
-        outbox.add([], came := [visit(number, ago=100 - number) for number in range(50)])
+        outbox.append([], came := [visit(number, ago=100 - number) for number in range(50)])
     damage_mark(path).touch()
     with opened(path) as outbox:
         assert list(export_visits(outbox)) == came
 
 
-@pytest.mark.parametrize("new_format", [new_format_1, new_format_2])
-def test_a_damaged_file_of_an_earlier_format_is_saved_from(path, new_format):
+@pytest.mark.parametrize("new_format", [new_format_1, new_format_2, new_format_3])
+def test_recovers_a_damaged_file_of_an_earlier_format(path, new_format):
     connection = new_format(path, "0badcafe", 3)
     files = [bytes([number]) * 3000 for number in range(3)]
     for number, file in enumerate(files, 1):
@@ -109,57 +109,57 @@ def test_a_damaged_file_of_an_earlier_format_is_saved_from(path, new_format):
     connection.close()
     damage_mark(path).touch()
     with opened(path) as outbox:
-        assert [outbox.message(row)[1] for row in outbox.oldest(9)] == files
+        assert [outbox.payload(row)[1] for row in outbox.oldest_pending(9)] == files
         assert list(export_visits(outbox)) == []
-        outbox.add([new_face()], [visit()])
+        outbox.append([new_face()], [visit()])
         assert len(list(export_visits(outbox))) == 1
 
 
-def test_a_page_of_the_ledger_costs_no_face_whose_pixels_are_whole(path, faces):
+def test_a_damaged_ledger_page_costs_no_face_with_intact_pixels(path, faces):
     connection = sqlite3.connect(path)
     try:
         ledger = {page for (page,) in connection.execute("SELECT pageno FROM dbstat WHERE name = 'faces'")}
     except sqlite3.OperationalError:
-        pytest.skip("this SQLite cannot tell whose page is whose")
+        pytest.skip("this SQLite has no dbstat table")
     finally:
         connection.close()
     overwrite(path, [max(ledger)])
     damage_mark(path).touch()
     with opened(path):
-        kept = states(path)
+        recovered = states(path)
     assert {str(face.id): face.sha256 for face in faces[20:]} == {
-        face_id: sha256 for face_id, (sha256, state, _) in kept.items() if state == "waiting"
+        face_id: sha256 for face_id, (sha256, state, _) in recovered.items() if state == "waiting"
     }
 
 
-def test_damage_that_is_met_later_is_saved_from_at_the_next_start(path, faces):
+def test_the_next_start_recovers_damage_that_was_found_later(path, faces):
     overwrite(path, range(40, 60))
 
     def use():
         with opened(path) as outbox:
             for row in range(1, 201):
-                outbox.message(row)
+                outbox.payload(row)
 
     with pytest.raises(OutboxDamagedError, match="the next start sets it aside"):
         use()
     assert damage_mark(path).exists()
     with opened(path) as outbox:
-        assert outbox.add([new_face()])
+        assert outbox.append([new_face()])
     assert len(damaged_files(path)) == 1
 
 
-def test_a_file_without_a_head_is_kept_and_a_new_one_begun(path, faces):
+def test_a_file_without_a_header_is_moved_aside(path, faces):
     path.write_bytes(b"\x5a" * 100 + path.read_bytes()[100:])
     before = path.read_bytes()
     with opened(path) as outbox:
-        assert outbox.add([new_face()])[0].id.sequence == 1
+        assert outbox.append([new_face()])[0].id.sequence == 1
     assert damaged_files(path)[0].read_bytes() == before
 
 
-def test_nobody_is_saved_while_another_program_writes(path, faces):
+def test_does_not_recover_while_another_process_has_the_file_open(path, faces):
     with opened(path):
         damage_mark(path).touch()
-        with pytest.raises(OutboxUnavailableError, match="end every face-app that uses it"):
+        with pytest.raises(OutboxUnavailableError, match="stop every face-app that uses it"):
             opened(path)
         assert not damaged_files(path)
     with opened(path):
@@ -167,20 +167,20 @@ def test_nobody_is_saved_while_another_program_writes(path, faces):
 
 
 @pytest.mark.parametrize("step", range(4))
-def test_a_rescue_that_is_cut_off_goes_on(path, faces, step, monkeypatch):
-    """The power goes before the n-th rename."""
+def test_continues_an_interrupted_recovery(path, faces, step, monkeypatch):
+    """The power fails before the n-th rename."""
     overwrite(path, [20])
     damage_mark(path).touch()
     path.with_name("outbox.db-wal").write_bytes(b"")
     rename, done = Path.rename, []
 
-    def until_the_power_goes(self, target):
+    def rename_until_the_power_fails(self, target):
         if len(done) == step:
             raise KeyboardInterrupt
         done.append(target)
         return rename(self, target)
 
-    monkeypatch.setattr(Path, "rename", until_the_power_goes)
+    monkeypatch.setattr(Path, "rename", rename_until_the_power_fails)
     with pytest.raises(KeyboardInterrupt):
         opened(path)
     monkeypatch.setattr(Path, "rename", rename)
@@ -189,7 +189,7 @@ def test_a_rescue_that_is_cut_off_goes_on(path, faces, step, monkeypatch):
         assert len(states(path)) >= 198
 
 
-def test_the_lock_goes_with_the_program(path):
+def test_releases_the_lock_on_close(path):
     with opened(path):
         pass
     with path.with_name("outbox.db.lock").open("r+b") as lock:

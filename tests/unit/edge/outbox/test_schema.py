@@ -1,4 +1,4 @@
-"""Earlier formats are read, with every face; later ones are left alone."""
+"""Checks that earlier formats are migrated with every face, and that later ones are refused."""
 
 import hashlib
 import secrets
@@ -13,7 +13,7 @@ from face_app.common.wire import FaceId, Receipt
 from face_app.edge.outbox.export import export_visits
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.schema import FORMAT
-from services.formats import new_format_1, new_format_2
+from services.formats import new_format_1, new_format_2, new_format_3
 from services.new_faces import new_face
 from services.visits import visit
 
@@ -21,7 +21,7 @@ OLD = "0badcafe"
 
 
 def make(new_format, path, count):
-    """As that release left it: of ten faces one is stored and one refused."""
+    """Create a file of that release: of ten faces one is stored and one refused."""
     connection = new_format(path, OLD, count)
     files = {}
     for number in range(1, count + 1):
@@ -41,27 +41,27 @@ def make(new_format, path, count):
     return files
 
 
-@pytest.mark.parametrize("new_format", [new_format_1, new_format_2])
-def test_an_earlier_format_is_brought_along_whole(tmp_path, new_format):
+@pytest.mark.parametrize("new_format", [new_format_1, new_format_2, new_format_3])
+def test_migrates_an_earlier_format_with_every_face(tmp_path, new_format):
     path = tmp_path / "outbox.db"
     files = make(new_format, path, 10_000)
     with Outbox(OutboxFile(path=path, ledger_days=1e5)) as outbox:
         assert outbox.id == OLD
         assert outbox.backlog()[0] == 8000
         assert outbox.refused() == {"too-large": 1000}
-        assert outbox.oldest(2) == [3, 4]
-        assert outbox.newest(2) == [10_000, 9999]
+        assert outbox.oldest_pending(2) == [3, 4]
+        assert outbox.newest_pending(2) == [10_000, 9999]
         for row in (3, 5000, 9999):
-            assert outbox.message(row) == ("face_app/jetson/door", files[row])
+            assert outbox.payload(row) == ("face_app/jetson/door", files[row])
         assert list(export_visits(outbox)) == []
-        (new,) = outbox.add([new_face()], [visit(1)])
+        (new,) = outbox.append([new_face()], [visit(1)])
         assert new.id == FaceId(OLD, 10_001)
         assert list(export_visits(outbox)) == [visit(1)]
         stored = Receipt(
             FaceId(OLD, 3), hashlib.sha256(files[3]).hexdigest(), "key-3", datetime.now(timezone.utc), "stored"
         )
-        assert [row for row, _ in outbox.settle([stored])] == [3]
-        outbox.tidy()
+        assert [row for row, _ in outbox.apply_receipts([stored])] == [3]
+        outbox.maintain()
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT,)
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -69,8 +69,8 @@ def test_an_earlier_format_is_brought_along_whole(tmp_path, new_format):
     connection.close()
 
 
-@pytest.mark.parametrize("new_format", [new_format_1, new_format_2])
-def test_a_file_that_was_brought_along_is_like_a_new_one(tmp_path, new_format):
+@pytest.mark.parametrize("new_format", [new_format_1, new_format_2, new_format_3])
+def test_a_migrated_file_has_the_schema_of_a_new_one(tmp_path, new_format):
     old = new_format(tmp_path / "old.db", OLD, 0)
     old.commit()
     old.close()
@@ -89,7 +89,7 @@ def columns_and_indexes(path):
     return set(names), columns
 
 
-def test_a_later_format_is_refused_and_left_alone(tmp_path):
+def test_refuses_a_later_format_and_does_not_change_it(tmp_path):
     path = tmp_path / "outbox.db"
     with Outbox(OutboxFile(path=path)):
         pass
@@ -97,6 +97,6 @@ def test_a_later_format_is_refused_and_left_alone(tmp_path):
     connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(OutboxError, match=f"format {FORMAT + 1}, this program knows {FORMAT}"):
+    with pytest.raises(OutboxError, match=f"format {FORMAT + 1}, this program reads up to {FORMAT}"):
         Outbox(OutboxFile(path=path))
     assert path.read_bytes() == before

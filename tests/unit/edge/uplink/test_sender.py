@@ -1,4 +1,4 @@
-"""The sender against a real Mosquitto: nothing is lost, nothing is sent again without need."""
+"""Checks the sender with a real Mosquitto: it loses no face, and sends none again without need."""
 
 import os
 import signal
@@ -41,12 +41,12 @@ def sending(path, port, **sender):
 def until(condition, seconds=15):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.02)
 
 
 def add(outbox, sender, count):
-    faces = outbox.add([new_face() for _ in range(count)])
+    faces = outbox.append([new_face() for _ in range(count)])
     sender.wake()
     return faces
 
@@ -59,14 +59,14 @@ def copies(cloud):
     return Counter(face.sequence for face in cloud.arrivals)
 
 
-def test_faces_go_out_once_and_receipts_empty_the_outbox(path, broker, cloud):
+def test_sends_each_face_once_and_receipts_empty_the_outbox(path, broker, cloud):
     with sending(path, broker.port) as (outbox, sender):
         faces = add(outbox, sender, 120)
         until(all_stored(outbox))
         assert copies(cloud) == dict.fromkeys(range(1, 121), 1)
         assert {stored(face).sha256 for face in cloud.arrivals} == {face.sha256 for face in faces}
         assert {face.topic for face in cloud.arrivals} == {"face_app/jetson/door"}
-        assert outbox.tally().stored == 120
+        assert outbox.run_counts().stored == 120
         assert sender.state.up
         assert sender.state.quiet < 5
 
@@ -74,7 +74,7 @@ def test_faces_go_out_once_and_receipts_empty_the_outbox(path, broker, cloud):
 def test_the_newest_faces_do_not_wait_for_the_backlog(path, broker, cloud):
     with Outbox(OutboxFile(path=path)) as outbox:
         for _ in range(30):
-            outbox.add([new_face() for _ in range(10)])
+            outbox.append([new_face() for _ in range(10)])
     with sending(path, broker.port, window=20) as (outbox, sender):
         cloud.wait_for(30)
         before = len(cloud.arrivals)
@@ -86,7 +86,7 @@ def test_the_newest_faces_do_not_wait_for_the_backlog(path, broker, cloud):
     assert max(order.index(301), order.index(302)) < before + 60
 
 
-def test_a_lost_receipt_is_cured_by_sending_again_later_and_later(path, broker, cloud):
+def test_sends_again_after_lost_receipts_with_growing_time_outs(path, broker, cloud):
     silent = Counter()
 
     def answer(face):
@@ -102,7 +102,7 @@ def test_a_lost_receipt_is_cured_by_sending_again_later_and_later(path, broker, 
         assert copies(cloud) == {1: 3, 2: 3, 3: 3}
 
 
-def test_no_more_than_the_window_is_on_its_way(path, broker, cloud):
+def test_no_more_faces_than_the_window_are_in_flight(path, broker, cloud):
     cloud.answer = lambda _: None
     with sending(path, broker.port, window=7, resend_after=60) as (outbox, sender):
         add(outbox, sender, 20)
@@ -111,7 +111,7 @@ def test_no_more_than_the_window_is_on_its_way(path, broker, cloud):
         assert copies(cloud) == dict.fromkeys([1, 2, 3, 17, 18, 19, 20], 1)
 
 
-def test_receipts_that_do_not_fit_leave_the_face_waiting(path, broker, cloud, caplog):
+def test_a_receipt_with_another_hash_leaves_the_face_waiting(path, broker, cloud, caplog):
     cloud.answer = lambda face: Receipt(face.id, "0" * 64, "elsewhere", face.metadata.captured_at, "stored")
     with sending(path, broker.port, resend_after=60) as (outbox, sender):
         add(outbox, sender, 2)
@@ -121,7 +121,7 @@ def test_receipts_that_do_not_fit_leave_the_face_waiting(path, broker, cloud, ca
         assert outbox.backlog()[0] == 2
 
 
-def test_a_refused_face_keeps_its_pixels_and_does_not_hold_up_the_others(path, broker, cloud, caplog):
+def test_a_refused_face_does_not_delay_the_others(path, broker, cloud, caplog):
     def answer(face):
         taken = stored(face)
         if face.sequence != 2:
@@ -134,11 +134,11 @@ def test_a_refused_face_keeps_its_pixels_and_does_not_hold_up_the_others(path, b
         until(all_stored(outbox))
         time.sleep(0.8)
         assert copies(cloud) == {1: 1, 2: 1, 3: 1, 4: 1}
-        assert [face.state for face in outbox.faces()] == ["stored", "refused", "stored", "stored"]
+        assert [face.state for face in outbox.run_faces()] == ["stored", "refused", "stored", "stored"]
     assert "is refused: not-an-image; its pixels stay in the outbox" in caplog.text
 
 
-def test_bridged_sends_once_over_a_closed_way_and_again_over_an_open_one(path, broker, cloud):
+def test_a_bridged_sender_resends_only_while_the_uplink_is_up(path, broker, cloud):
     cloud.answer = lambda _: None
     forwarder, far = link_topics("jetson")
     cloud.publish(forwarder, b"1", retain=True)
@@ -157,8 +157,8 @@ def test_bridged_sends_once_over_a_closed_way_and_again_over_an_open_one(path, b
         assert copies(cloud) == dict.fromkeys(range(1, 6), 2)
 
 
-def test_a_broker_that_comes_late_is_waited_for_and_asked_about(path, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("face_app.edge.uplink.sender.PATIENCE_SECONDS", 0.5)
+def test_waits_for_a_broker_and_warns_meanwhile(path, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("face_app.edge.uplink.sender.UNREACHED_SECONDS", 0.5)
     port = free_port()
     with sending(path, port) as (outbox, sender):
         add(outbox, sender, 3)
@@ -169,14 +169,14 @@ def test_a_broker_that_comes_late_is_waited_for_and_asked_about(path, tmp_path, 
             assert set(copies(cloud)) == {1, 2, 3}
 
 
-def test_a_broker_that_is_killed_and_forgets_everything_loses_nothing(path, tmp_path):
-    """Faces it had answered for are gone with it; they are sent again."""
+def test_a_killed_broker_without_persistence_loses_no_face(path, tmp_path):
+    """The broker had acknowledged the faces that it lost, so they are sent again."""
     with ExitStack() as stack:
         port = free_port()
         first = stack.enter_context(mosquitto(port=port))
         with sending(path, port) as (outbox, sender):
             add(outbox, sender, 30)
-            until(lambda: len(sender._window) == 16 and not sender._window._unanswered)
+            until(lambda: len(sender._window) == 16 and not sender._window._unacknowledged)
             first.process.kill()
             first.process.wait()
             add(outbox, sender, 30)
@@ -185,16 +185,16 @@ def test_a_broker_that_is_killed_and_forgets_everything_loses_nothing(path, tmp_
                 assert set(copies(cloud)) == set(range(1, 61))
 
 
-def test_nobody_subscribes(path, broker, caplog):
+def test_waits_for_a_subscriber(path, broker, caplog):
     with sending(path, broker.port) as (outbox, sender):
         add(outbox, sender, 1)
-        until(lambda: "has nobody to give a face to" in caplog.text)
+        until(lambda: "has no subscriber for a face" in caplog.text)
         assert outbox.backlog()[0] == 1
         with connected_cloud(broker):
             until(all_stored(outbox))
 
 
-def test_a_broker_that_does_not_let_us_publish(path, tmp_path, caplog):
+def test_waits_while_the_broker_rejects_faces(path, tmp_path, caplog):
     """Mosquitto answers each publish with 0x87; the faces wait, and go when its access list is corrected."""
     acl = tmp_path / "acl"
     acl.write_text("topic read #\n")
@@ -204,7 +204,7 @@ def test_a_broker_that_does_not_let_us_publish(path, tmp_path, caplog):
         sending(path, broker.port) as (outbox, sender),
     ):
         add(outbox, sender, 2)
-        until(lambda: "does not take a face: Not authorized" in caplog.text)
+        until(lambda: "rejects a face: Not authorized" in caplog.text)
         assert outbox.backlog()[0] == 2
         assert not cloud.arrivals
         acl.write_text("topic readwrite #\n")
@@ -212,21 +212,21 @@ def test_a_broker_that_does_not_let_us_publish(path, tmp_path, caplog):
         until(all_stored(outbox), 30)
 
 
-def test_a_face_that_is_too_large_for_the_broker_holds_up_nobody(path, caplog):
+def test_a_face_that_is_too_large_for_the_broker_does_not_delay_the_others(path, caplog):
     with (
         mosquitto(["allow_anonymous true", "max_packet_size 20000"]) as broker,
         connected_cloud(broker) as cloud,
         sending(path, broker.port) as (outbox, sender),
     ):
-        outbox.add([new_face(), new_face(size=1500), new_face(), new_face()])
+        outbox.append([new_face(), new_face(size=1500), new_face(), new_face()])
         sender.wake()
-        until(lambda: outbox.tally().stored == 3)
+        until(lambda: outbox.run_counts().stored == 3)
         assert "is larger than broker" in caplog.text
         assert set(copies(cloud)) == {1, 3, 4}
         assert outbox.backlog()[0] == 1
 
 
-def test_a_refusal_for_good_is_known(path, tmp_path):
+def test_reports_a_permanent_refusal(path, tmp_path):
     with mosquitto(["allow_anonymous false"]) as broker, sending(path, broker.port) as (outbox, sender):
         add(outbox, sender, 1)
         until(lambda: sender.state.refusal is not None)
@@ -245,7 +245,7 @@ send.run(EdgeSettings(edge="jetson", outbox={"path": sys.argv[1]}, broker={"host
 """
 
 
-def test_one_sender_per_outbox_and_another_when_it_dies(path, tmp_path, broker, cloud):
+def test_elects_one_sender_per_outbox_and_another_when_it_ends(path, tmp_path, broker, cloud):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command, log = [sys.executable, "-c", SENDING, path, str(broker.port)], tmp_path / "log"
     with process(command, log, env=environment) as other:
@@ -280,18 +280,18 @@ def test_a_locked_outbox_delays_receipts_and_loses_none(path, broker, cloud, cap
         assert copies(cloud) == {1: 1, 2: 1, 3: 1}
 
 
-def test_faces_that_wait_under_an_earlier_name_of_the_edge_are_stored(path, broker, cloud):
+def test_sends_faces_of_an_earlier_edge_name(path, broker, cloud):
     with Outbox(OutboxFile(path=path)) as outbox:
-        outbox.add([new_face(edge="before") for _ in range(3)])
+        outbox.append([new_face(edge="before") for _ in range(3)])
     with sending(path, broker.port) as (outbox, sender):
         add(outbox, sender, 1)
         until(all_stored(outbox))
     assert {face.topic for face in cloud.arrivals} == {"face_app/before/door", "face_app/jetson/door"}
 
 
-def test_damage_met_while_sending_is_told_to_the_program(path):
+def test_check_raises_damage_found_while_sending(path):
     with Outbox(OutboxFile(path=path)) as outbox:
-        outbox.add([new_face(size=200) for _ in range(50)])
+        outbox.append([new_face(size=200) for _ in range(50)])
     port = free_port()
     with sending(path, port) as (outbox, sender):
         until(lambda: sender.state.elected)
@@ -307,7 +307,7 @@ def test_damage_met_while_sending_is_told_to_the_program(path):
         assert len(cloud.arrivals) >= 5
 
 
-def test_stopping_is_quick_without_a_broker(path):
+def test_stops_quickly_without_a_broker(path):
     started = time.monotonic()
     with sending(path, free_port()):
         pass
