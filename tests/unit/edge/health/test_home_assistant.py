@@ -79,5 +79,5 @@ def test_another_prefix_is_a_topic_and_nothing_to_show_is_refused():
     for wrong in ({"status.home_assistant_prefix": "ha/#"}, {"status.home_assistant_prefix": "/ha"}):
         with pytest.raises(SettingsError, match=r"^status\.home_assistant_prefix"):
             load(EdgeSettings, None, wrong)
-    with pytest.raises(SettingsError, match="status: home_assistant shows what publish tells"):
+    with pytest.raises(SettingsError, match="status: home_assistant needs publish"):
         load(EdgeSettings, None, {"status.home_assistant": True, "status.publish": False})
