@@ -14,7 +14,7 @@ EPSILON = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Holds one picture of a source.
+    """Describes one picture of a source.
 
     Attributes:
         image: H x W x 3, BGR.
@@ -64,7 +64,7 @@ class Source(Protocol):
 
 
 class FrameSchedule:
-    """Selects one frame per interval, and keeps that rate on average.
+    """Selects one frame per interval, and meets that rate on average.
 
     A frame seldom arrives exactly when it is due. The slots stay fixed, so that a late frame does not delay all that
     follow: of 25 frames a second, an interval of 0.1 s selects ten, not eight.

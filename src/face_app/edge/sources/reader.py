@@ -1,4 +1,4 @@
-"""Opens and reads a live capture in its own thread, and keeps only the latest frame."""
+"""Opens and reads a live capture in its own thread, and stores only the latest frame."""
 
 import logging
 import threading
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class LatestFrame:
-    """Holds one frame of a reader.
+    """Describes one frame of a reader.
 
     Attributes:
         image: H x W x 3, BGR.

@@ -25,7 +25,7 @@ Reason = Literal["first", "better", "final"]
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """Holds a picture that may become a shot.
+    """Describes a picture that may become a shot.
 
     Attributes:
         image: A copy of the crop, h x w x 3, BGR.
@@ -48,7 +48,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """Holds a selected picture.
+    """Describes a selected picture.
 
     Attributes:
         candidate: The picture.
@@ -78,7 +78,7 @@ class _FrameTime:
 
 @dataclass
 class _OpenVisit:
-    """Holds the state of a visit that has not ended.
+    """Tracks the state of a visit that has not ended.
 
     Attributes:
         pending: Best picture that is good enough for a shot and has not been selected yet.

@@ -26,7 +26,7 @@ SCENE_CHANGE = 0.5
 
 
 class MotionDetector:
-    """Keeps the background of one camera. One update takes 0.15 ms; decoding a 720p frame takes 4 ms."""
+    """Models the background of one camera. One update takes 0.15 ms; decoding a 720p frame takes 4 ms."""
 
     def __init__(self, area: float) -> None:
         """Start without a background.

@@ -34,7 +34,7 @@ MIN_TERM = 0.3
 
 @dataclass(frozen=True)
 class Quality:
-    """Holds the quality of one picture.
+    """Rates the quality of one picture.
 
     Attributes:
         score: Product of the terms, 0 to 1.

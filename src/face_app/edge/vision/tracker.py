@@ -1,7 +1,7 @@
 """Joins the detections of one camera into tracks: one track is one face over time.
 
 Two score thresholds, after ByteTrack (Zhang et al., 2022): a confident detection may start a track, a less confident
-one can only continue one. So a face that turns away keeps its track, and a pattern on a poster never gets one.
+one can only continue one. So a face that turns away does not lose its track, and a pattern on a poster never gets one.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ class EndedTrack:
 
 @dataclass(eq=False)
 class _Track:
-    """Holds the state of one track.
+    """Predicts and updates one track.
 
     Attributes:
         hits: Detections of the track.

@@ -1,4 +1,4 @@
-"""The granted format is logged, and a driver's time is checked. A clip stands in: a device needs a kernel with one."""
+"""The granted format is logged, and a driver's time is checked. A clip replaces the device."""
 
 import logging
 import time

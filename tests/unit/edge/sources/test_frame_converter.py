@@ -74,11 +74,11 @@ def test_discards_unwritten_memory(code):
     assert bad("filler") - before == 1
 
 
-@pytest.mark.parametrize(("kept", "whole"), [(0.4, False), (0.6, False), (0.9, True)])
-def test_discards_a_picture_that_is_largely_green(kept, whole):
+@pytest.mark.parametrize(("share", "intact"), [(0.4, False), (0.6, False), (0.9, True)])
+def test_discards_a_picture_that_is_largely_green(share, intact):
     picture = scene()
-    picture[round(240 * kept) :] = (0, 135, 0)
-    assert (convert(picture) is not None) == whole
+    picture[round(240 * share) :] = (0, 135, 0)
+    assert (convert(picture) is not None) == intact
 
 
 def covered(noise):
@@ -137,8 +137,8 @@ def test_discards_jpegs_that_are_cut_short(tmp_path):
     damaged = [jpeg[: len(jpeg) // 2] + b"\xff\xd9" for jpeg in jpegs[:4]] + jpegs[4:]
     (tmp_path / "cut.mjpeg").write_bytes(b"".join(damaged))
     before = bad("filler")
-    count, whole = intact_frames(tmp_path / "cut.mjpeg")
-    assert (count, len(whole)) == (12, 8)
+    count, intact = intact_frames(tmp_path / "cut.mjpeg")
+    assert (count, len(intact)) == (12, 8)
     assert bad("filler") - before == 4
 
 
@@ -157,11 +157,11 @@ def encoded(codec, **options):
 
 def test_reads_h264_with_lost_packets(tmp_path):
     packets = encoded("libx264", bf="0", preset="veryfast")
-    kept = [packet for number, packet in enumerate(packets) if number % 10 not in (4, 5)]
-    (tmp_path / "lost.h264").write_bytes(b"".join(kept))
-    count, whole = intact_frames(tmp_path / "lost.h264")
+    received = [packet for number, packet in enumerate(packets) if number % 10 not in (4, 5)]
+    (tmp_path / "lost.h264").write_bytes(b"".join(received))
+    count, intact = intact_frames(tmp_path / "lost.h264")
     assert 20 <= count < 40
-    assert len(whole) == count
+    assert len(intact) == count
 
 
 def test_reads_h264_with_corrupt_packets_to_its_end(tmp_path):
@@ -170,10 +170,10 @@ def test_reads_h264_with_corrupt_packets_to_its_end(tmp_path):
     for number in (13, 14, 26):
         packets[number] = packets[number][:5] + noise.bytes(len(packets[number]) - 5)
     (tmp_path / "noise.h264").write_bytes(b"".join(packets))
-    count, whole = intact_frames(tmp_path / "noise.h264")
+    count, intact = intact_frames(tmp_path / "noise.h264")
     assert 30 <= count <= 40
-    assert len(whole) == count
-    assert cv2.absdiff(whole[-1], scene(39)).mean() < 10, "the last frame is itself again"
+    assert len(intact) == count
+    assert cv2.absdiff(intact[-1], scene(39)).mean() < 10, "the last frame is itself again"
 
 
 def test_discards_the_grey_before_the_first_key_frame(tmp_path):
@@ -182,6 +182,6 @@ def test_discards_the_grey_before_the_first_key_frame(tmp_path):
     header = packets[0][: packets[0].index(b"\x00\x00\x01\xb6") + 40]
     (tmp_path / "headless.m4v").write_bytes(header + b"".join(packets[1:]))
     before = bad("filler")
-    count, whole = intact_frames(tmp_path / "headless.m4v")
-    assert bad("filler") - before == count - len(whole)
-    assert 1 <= count - len(whole) < 10
+    count, intact = intact_frames(tmp_path / "headless.m4v")
+    assert bad("filler") - before == count - len(intact)
+    assert 1 <= count - len(intact) < 10

@@ -109,10 +109,10 @@ def test_a_privacy_zone_is_black_in_frames_and_crops():
     left = [(0, 0), (0.5, 0), (0.5, 1), (0, 1)]
     stages = pipeline(zones={"privacy": [left]})
     image = drawn((80, 120, 40), (215, 120, 40))
-    given = list(frames([image] * PRESENT))
-    shots, visits = process(stages, given)
+    shown = list(frames([image] * PRESENT))
+    shots, visits = process(stages, shown)
     assert len(visits) == 1
-    assert all((frame.image[:, :159] == 0).all() for frame in given)
+    assert all((frame.image[:, :159] == 0).all() for frame in shown)
     (shot,) = shots
     x1 = shot.candidate.detection.box[0]
     assert x1 > 160

@@ -1,4 +1,4 @@
-"""A face keeps its track, and no other face gets it."""
+"""A track follows one face, and no other face."""
 
 import numpy as np
 import pytest

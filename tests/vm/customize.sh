@@ -1,6 +1,6 @@
 #!/bin/sh
-# A hook of mmdebstrap: put into a fresh Debian ($1) what the guest needs beside Debian's packages.
-# The kernel is unpacked, not installed: it needs no initramfs made, and the guest needs the modules of its camera only.
+# Customize hook of mmdebstrap: install into a fresh Debian ($1) what the guest needs beside Debian's packages.
+# The kernel is unpacked, not installed: no initramfs is built, and the guest needs only the modules of its camera.
 set -eu
 root=$1
 bundle=/etc/ssl/certs/ca-certificates.crt
