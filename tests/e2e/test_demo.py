@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from face_app.common.wire import face_of_key
-from services.clips import photo
+from support.clips import photo
 
 ROOT = Path(__file__).parents[2]
 INVENTORY = "inventory/demo"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from services.hosts import Host, host
-from services.playbook import FIRST, SECOND, run_playbooks
+from support.hosts import Host, host
+from support.playbook import FIRST, SECOND, run_playbooks
 
 pytestmark = pytest.mark.timeout(1200)
 

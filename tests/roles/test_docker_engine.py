@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from services.apt_repository import AptRepository, serve_apt_repository
-from services.hosts import Host, host
-from services.playbook import FIRST, SECOND, run_playbooks
+from support.apt_repository import AptRepository, serve_apt_repository
+from support.hosts import Host, host
+from support.playbook import FIRST, SECOND, run_playbooks
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1200)]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.playbook import FIRST, ROOT, run_playbooks
+from support.playbook import FIRST, ROOT, run_playbooks
 
 
 def told(inventory: Path, expression: str) -> str:

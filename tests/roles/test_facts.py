@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.playbook import FIRST, ROOT, SECOND, run_playbooks
+from support.playbook import FIRST, ROOT, SECOND, run_playbooks
 
 SECRET = "only-for-this-test"
 PLACES = sorted(

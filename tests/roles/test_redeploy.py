@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from services.deployment import (
+from support.deployment import (
     CAPTURE,
     CLOUD,
     CLOUD_BROKER,

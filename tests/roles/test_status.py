@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.playbook import ROOT, run_playbooks
-from services.ports import free_port
+from support.playbook import ROOT, run_playbooks
+from support.ports import free_port
 
 
 @pytest.mark.parametrize("options", [(), ("--check",)])

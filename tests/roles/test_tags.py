@@ -5,7 +5,7 @@ import subprocess
 import pytest
 import yaml
 
-from services.playbook import FIRST, ROOT, SECOND, run_playbooks
+from support.playbook import FIRST, ROOT, SECOND, run_playbooks
 
 EXAMPLE = ROOT / "inventory/example"
 

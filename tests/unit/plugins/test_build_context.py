@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.module import run_module
+from support.module import run_module
 
 
 @pytest.fixture
