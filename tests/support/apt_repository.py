@@ -1,4 +1,4 @@
-"""Docker's APT repository as it is laid out, with keys of our own and a real engine: the distribution's, repacked."""
+"""Serve a copy of Docker's APT repository with throw-away keys and a real engine: the distribution's, repacked."""
 
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from support.hosts import Host
 PORT = 8470
 ROOT = "/srv/apt/debian"
 DISTRIBUTION = "dists/bookworm"
-# What each package needs and what is in it, taken from the image of hosts that have the distribution's engine.
+# The dependencies and files of each package; the files come from the image of hosts with the distribution's engine.
 PACKAGES = {
     "docker-ce": (
         "containerd.io, docker-ce-cli, iptables, libdevmapper1.02.1, libsystemd0",
@@ -28,7 +28,7 @@ PACKAGES = {
         ),
     ),
 }
-# As Docker's own do it.
+# As Docker's own packages do.
 AFTER_INSTALLATION = {
     "docker-ce": "getent group docker >/dev/null || groupadd --system docker\nsystemctl enable --now docker.service\n",
     "containerd.io": "systemctl enable --now containerd.service\n",
@@ -37,14 +37,14 @@ AFTER_INSTALLATION = {
 
 @dataclass(frozen=True)
 class AptRepository:
-    """It, on the host that it is for.
+    """A repository that its host serves to itself.
 
     Attributes:
-        host: Where it is served.
-        url: What ``docker_engine_apt_url`` is to be.
+        host: The host.
+        url: For ``docker_engine_apt_url``.
         index: Path of its list of packages.
-        key: Fingerprint of the key that it is signed with.
-        other_key: Fingerprint of another.
+        key: Fingerprint of the key that signs it.
+        other_key: Fingerprint of another key.
     """
 
     host: Host
@@ -54,11 +54,11 @@ class AptRepository:
     other_key: str
 
     def offer(self, *keys: str) -> None:
-        """Offer keys as the repository's own."""
+        """Publish keys as the repository's own."""
         self.host.write(f"{ROOT}/gpg", self.host.run("gpg", "--armor", "--export", *keys) + "\n")
 
     def sign(self, key: str) -> None:
-        """Sign what the index is now."""
+        """Sign the present index."""
         self._shell(
             f"""
             cd {ROOT}/{DISTRIBUTION}
@@ -77,7 +77,7 @@ class AptRepository:
 
     @contextmanager
     def tampered(self, path: str) -> Iterator[None]:
-        """Another file than the one whose sum was signed, of the same length."""
+        """Change a file whose checksum was signed, at the same length; afterwards restore it."""
         self._shell(f"cd {ROOT}; cp {path} /srv/good; truncate --size=-1 {path}; printf X >>{path}")
         try:
             yield
@@ -89,7 +89,7 @@ class AptRepository:
 
 
 def serve_apt_repository(host: Host) -> AptRepository:
-    """Make it on a host of the image ``bare``, and serve it there, on the loopback, until the host ends."""
+    """Build a repository on a host of the image ``bare``, and serve it on the loopback there."""
     for name, (_, files) in PACKAGES.items():
         _unpack(host, f"/srv/{name}", files)
     for name, (needs, _) in PACKAGES.items():
@@ -110,7 +110,7 @@ def serve_apt_repository(host: Host) -> AptRepository:
 
 
 def _unpack(host: Host, folder: str, files: tuple[str, ...]) -> None:
-    """Files of the image of hosts with an engine, into a folder of a host."""
+    """Copy files from the image of hosts with an engine into a folder of a host."""
     host.run("mkdir", "--parents", folder)
     pack = ["docker", "run", "--rm", "face-app-test-host:docker", "tar", "--create", "--dereference", *files]
     unpack = ["docker", "exec", "-i", host.name, "tar", "--extract", f"--directory={folder}"]
@@ -153,7 +153,7 @@ def _list_packages(host: Host, index: str) -> None:
 
 
 def _make_key(host: Host, name: str) -> str:
-    """A throw-away key in the host's own keyring; its fingerprint."""
+    """Make a throw-away key in the host's own keyring, and return its fingerprint."""
     host.run(
         "gpg", "--batch", "--passphrase", "", "--quick-generate-key", f"{name}@apt.test", "rsa2048", "sign", "never"
     )
