@@ -10,9 +10,9 @@ from subprocess import DEVNULL, PIPE, Popen
 
 from bench.payloads import fill
 from bench.raw_chain import edge_client
-from face_app.metrics import ask
-from face_app.settings import Metrics
-from face_app.wire import load_receipts
+from face_app.common.health_server import fetch_health
+from face_app.common.settings import Metrics
+from face_app.common.wire import load_receipts
 from services.chain import EDGE
 from services.processes import process
 
@@ -95,6 +95,6 @@ def faces_per_second(
 
 def _wait_until_ready(port: int, log: Path) -> None:
     deadline = time.monotonic() + 30
-    while not (state := ask(Metrics(port=port))).ready:
-        assert time.monotonic() < deadline, f"{state.problem}; see {log}"
+    while not (state := fetch_health(Metrics(port=port))).ready:
+        assert time.monotonic() < deadline, f"{state.reason}; see {log}"
         time.sleep(0.1)

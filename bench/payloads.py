@@ -7,12 +7,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from face_app.edge.face import NewFace
-from face_app.edge.image import Encoded
-from face_app.edge.outbox import Outbox
-from face_app.metadata import write_metadata
-from face_app.settings import OutboxFile
-from face_app.wire import FaceId
+from face_app.common.metadata import write_metadata
+from face_app.common.settings import OutboxFile
+from face_app.common.wire import FaceId
+from face_app.edge.outbox.outbox import Outbox
+from face_app.edge.outbox.records import EncodedImage, NewFace
 from services.new_faces import new_face
 
 CAMERA = "bench"
@@ -29,13 +28,13 @@ def picture() -> bytes:
 
 def face() -> NewFace:
     """A face that is not committed yet."""
-    return replace(new_face(CAMERA), image=Encoded(picture(), "jpg"))
+    return replace(new_face(CAMERA), image=EncodedImage(picture(), "jpg"))
 
 
 def payload(number: int) -> bytes:
     """The message of a face; each number its own."""
     new = face()
-    return write_metadata(new.image.data, new.describe(FaceId("0badcafe", number)))
+    return write_metadata(new.image.data, FaceId("0badcafe", number), new.metadata)
 
 
 def fill(outbox: Path, count: int) -> None:
@@ -44,4 +43,4 @@ def fill(outbox: Path, count: int) -> None:
         file.unlink()
     with Outbox(OutboxFile(path=outbox)) as waiting:
         for first in range(0, count, 100):
-            waiting.add([face() for _ in range(min(100, count - first))])
+            waiting.append([face() for _ in range(min(100, count - first))])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from face_app.settings import Store
+from face_app.common.settings import Store
 from services.s3 import client
 from services.seaweedfs import ACCESS_KEY, SECRET_KEY
 

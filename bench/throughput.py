@@ -23,8 +23,8 @@ from subprocess import Popen
 from bench import ours, raw_chain, raw_store
 from bench.distance import distant
 from bench.payloads import payload
-from face_app.cloud import bucket
-from face_app.settings import Store
+from face_app.cloud.bucket import bucket
+from face_app.common.settings import Store
 from services.chain import EDGE, Broker, make_brokers, write_settings
 from services.ports import free_port
 from services.s3fs import s3fs_mount

@@ -18,17 +18,17 @@ import cv2
 
 from bench.eyes import seed_way
 from bench.eyes.stopwatch import Stopwatch
-from face_app.cli import app
+from face_app.cli.app import app
 from face_app.edge.image import Image
 
 POINTS = (
     ("colour", "cv2:cvtColor"),
     ("resize", "cv2:resize"),
     ("encode", "cv2:imencode"),
-    ("detect", "face_app.edge.detectors.yunet:YuNet.detect"),
-    ("gate", "face_app.edge.gate:Gate.opens"),
-    ("track", "face_app.edge.track:Tracker.update"),
-    ("score", "face_app.edge.quality:rate"),
+    ("detect", "face_app.edge.vision.detectors.yunet:YuNet.detect"),
+    ("gate", "face_app.edge.vision.gate:Gate.should_detect"),
+    ("track", "face_app.edge.vision.tracker:Tracker.update"),
+    ("score", "face_app.edge.vision.quality:assess"),
 )
 """Stage, and where it is found when the program runs."""
 

@@ -1,4 +1,4 @@
-"""`face-app`, and `python -m face_app`."""
+"""Run `face-app`, also as `python -m face_app`."""
 
 import signal
 import sys
@@ -6,9 +6,12 @@ from types import FrameType
 
 
 def main() -> None:
-    """Be able to end first, then load the rest: that takes a second, and process 1 of a container ignores SIGTERM."""
+    """Handle SIGTERM, then import the rest.
+
+    The import takes a second, and process 1 of a container ignores SIGTERM without a handler.
+    """
     signal.signal(signal.SIGTERM, _end)
-    from face_app.cli import main as run  # noqa: PLC0415
+    from face_app.cli.app import main as run  # noqa: PLC0415
 
     run()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.metadata import read_image
+from face_app.common.metadata import read_image
 from services.chain import EDGE, Broker, Chain, chain
 from services.clips import face_clip, photo
 from services.seaweedfs import seaweedfs
@@ -42,9 +42,10 @@ def test_the_faces_of_real_clips_are_exactly_the_objects(running):
         data = objects.get(face["key"])
         assert data is not None
         assert hashlib.sha256(data).hexdigest() == face["sha256"]
-        metadata = read_image(data, max_pixels=10_000_000).metadata
+        image = read_image(data, max_pixels=10_000_000)
+        metadata = image.metadata
         assert metadata is not None
-        assert (str(metadata.id), metadata.edge, metadata.detector) == (face["id"], EDGE, "yunet")
+        assert (str(image.face_id), metadata.edge, metadata.detector) == (face["id"], EDGE, "yunet")
 
 
 def test_a_clip_without_a_face_adds_nothing(running):

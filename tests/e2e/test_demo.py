@@ -1,7 +1,8 @@
 """The main job on this machine: Ansible deploys both ends, faces of a real clip arrive in the bucket.
 
 One deployment serves all tests, in this order: deploy and play, deploy again, cut the cloud off, take the mount
-away, replace every container, audit, send a known picture, remove everything.
+away, replace every container, audit, send a known picture, remove everything. The images stay for the next run: their
+tags are hashes of their content. The last test, of the full tier, removes them too.
 """
 
 import json
@@ -18,7 +19,7 @@ import pytest
 from PIL import Image
 
 from face_app import __version__
-from face_app.wire import face_of_key
+from face_app.common.wire import face_of_key
 from services.clips import photo
 
 ROOT = Path(__file__).parents[2]
@@ -84,16 +85,20 @@ def wait_until_empty(seconds: float = 180) -> None:
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[dict[str, Any]]:
-    """The summary of the first `bin/demo`. Everything is removed at the end, the engine stays."""
-    if _engine():
-        present = run("docker", "ps", "-aq", "--filter", f"name=^{EDGE}$")
-        kept = run("docker", "volume", "ls", "-q", "--filter", "name=^object_store_data$")
-        if present.strip() or kept.strip():
-            pytest.fail("a demo or its data is on this machine: bin/demo down --purge, then test again")
+    """The summary of the first `bin/demo`. Everything is removed at the end; the engine and the images stay."""
+    if _engine() and _deployed():
+        pytest.fail("a demo or its data is on this machine: bin/demo down --purge, then test again")
     try:
         yield json.loads(run("bin/demo", "--json").splitlines()[-1])
     finally:
-        run("bin/demo", "down", "--purge")
+        if _deployed():
+            run("bin/demo", "down", "--purge", "--keep-images")
+
+
+def _deployed() -> bool:
+    present = run("docker", "ps", "-aq", "--filter", f"name=^{EDGE}$")
+    kept = run("docker", "volume", "ls", "-q", "--filter", "name=^object_store_data$")
+    return bool(present.strip() or kept.strip())
 
 
 def _engine() -> bool:
@@ -129,11 +134,13 @@ def test_a_second_deploy_changes_nothing(demo):
         assert (counts["changed"], counts["failed"], counts["unreachable"]) == (0, 0, 0), host
 
 
+@pytest.mark.full
 def test_check_mode_is_clean_on_the_deployed_machine(demo):
     for host, counts in playbook("site.yml", "--check").items():
         assert (counts["changed"], counts["failed"]) == (0, 0), host
 
 
+@pytest.mark.full
 def test_200_faces_of_an_outage_are_exactly_200_objects(demo, three_faces):
     run("docker", "stop", CLOUD_BROKER)
     told = run(*capture(three_faces, "outage", "--loop", "--pace=fast", "--stop-after=200", "--wait=0"), check=False)
@@ -147,6 +154,7 @@ def test_200_faces_of_an_outage_are_exactly_200_objects(demo, three_faces):
     assert len({face_of_key(key) for key in stored}) == 200
 
 
+@pytest.mark.full
 def test_a_lost_mount_takes_no_face_and_hides_none(demo, tmp_path, three_faces):
     below = tmp_path / "below"
     below.mkdir()
@@ -170,6 +178,7 @@ def test_a_lost_mount_takes_no_face_and_hides_none(demo, tmp_path, three_faces):
     assert "fuse.s3fs" in run("findmnt", "-n", "-o", "FSTYPE", MOUNT)
 
 
+@pytest.mark.full
 def test_every_container_is_replaced_while_faces_flow(demo, three_faces):
     flow = subprocess.Popen(
         capture(three_faces, "redeployed", "--loop", "--stop-after=150", "--wait=240"),
@@ -186,6 +195,7 @@ def test_every_container_is_replaced_while_faces_flow(demo, three_faces):
     assert keys("demo-edge/redeployed/") == {face["key"] for face in summary["faces"]}
 
 
+@pytest.mark.full
 def test_a_further_camera_shares_the_outbox(demo, three_faces):
     camera = {"name": "second", "source": "/media", "settings": {"camera": {"loop": True}}}
     further = json.dumps({"face_app_further_cameras": [camera], "capture_media_directory": str(three_faces)})
@@ -239,10 +249,30 @@ def test_labels_the_image_with_the_version(demo, name):
     assert labels["org.opencontainers.image.version"] == __version__
 
 
+def volumes() -> list[str]:
+    return run("docker", "volume", "ls", "--format", "{{.Name}}").split()
+
+
+def images() -> list[str]:
+    """Those of the project, its base image included, that no container uses."""
+    used = run("docker", "ps", "-a", "--format", "{{.Image}}").split()
+    listed = run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter=reference=face-app-*")
+    return sorted(set(listed.split()) - set(used))
+
+
 def test_down_keeps_data_and_purge_removes_it(demo):
-    run("bin/demo", "down")
+    run("bin/demo", "down", "--keep-images")
     assert "face_app" not in run("docker", "ps", "-a", "--format", "{{.Names}}").split()
-    assert "face_app_outbox" in run("docker", "volume", "ls", "--format", "{{.Name}}").split()
-    run("bin/demo", "down", "--purge")
-    assert "face_app_outbox" not in run("docker", "volume", "ls", "--format", "{{.Name}}").split()
+    assert "face_app_outbox" in volumes()
+    run("bin/demo", "down", "--purge", "--keep-images")
+    assert "face_app_outbox" not in volumes()
     assert not os.path.ismount(MOUNT)
+    assert images()
+
+
+@pytest.mark.full
+def test_down_removes_the_images_and_purge_also_the_base(demo):
+    run("bin/demo", "down")
+    assert {name.partition(":")[0] for name in images()} <= {"face-app-base"}
+    run("bin/demo", "down", "--purge")
+    assert images() == []

@@ -7,7 +7,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from face_app.wire import link_topics
+from face_app.common.wire import link_topics
 from services.chain import EDGE, PASSWORD, make_brokers
 
 FORWARDER, CLOUD = link_topics(EDGE)

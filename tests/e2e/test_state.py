@@ -6,13 +6,14 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from face_app.edge import status
-from face_app.edge.outbox import Outbox
-from face_app.edge.status import LOST, told_state
-from face_app.metrics import Readiness
-from face_app.mqtt import Connection
-from face_app.settings import EdgeSettings
-from face_app.wire import status_topic
+from face_app import __version__
+from face_app.common.health_server import Health
+from face_app.common.mqtt import Connection
+from face_app.common.settings import EdgeSettings
+from face_app.common.wire import status_topic
+from face_app.edge.health import status_publisher
+from face_app.edge.health.status_publisher import LOST, publish_status
+from face_app.edge.outbox.outbox import Outbox
 from services.chain import EDGE, PASSWORD, make_brokers
 from services.clients import with_certificate
 
@@ -63,10 +64,10 @@ def until(brokers, tmp_path):
 def test_a_state_and_a_last_will_stand_in_the_cloud_also_after_an_outage(
     brokers, settings, until, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(status, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(status_publisher, "POLL_SECONDS", 0.05)
     moment = datetime(2026, 11, 22, tzinfo=timezone.utc)
     with Outbox(settings.outbox) as outbox:
-        with told_state(settings, outbox, lambda: Readiness(True, {})) as seen:
+        with publish_status(settings, outbox, lambda: Health(True, True, "", frozenset(), {})) as seen:
             until(lambda state: state["state"] == "online")
             brokers["cloud"].stop()
             for minute in range(10):
@@ -81,13 +82,13 @@ def test_a_state_and_a_last_will_stand_in_the_cloud_also_after_an_outage(
             until(lambda state: state["faces"] == 10)
         until(lambda state: (state["state"], state["problem"]) == ("offline", "stopped"))
 
-        lost = json.dumps({"state": "offline", "problem": LOST}).encode()
+        lost = json.dumps({"state": "offline", "problem": LOST, "version": __version__}).encode()
         connection = Connection(
             settings.broker, "door", subscriptions=[], on_message=lambda *_: None, will=(TOPIC, lost)
         )
         connection.start()
-        assert connection.wait(10)
-        assert connection.tell(TOPIC, b'{"state": "online"}')
+        assert connection.wait_for_outcome(10)
+        assert connection.publish_retained(TOPIC, b'{"state": "online"}')
         until(lambda state: state == {"state": "online"})
         connection._client.socket().shutdown(2)
         until(lambda state: state == json.loads(lost))

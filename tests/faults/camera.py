@@ -1,7 +1,7 @@
-"""A camera of drawn faces, as a process of its own that can be killed: what it commits, it writes down.
+"""Commits drawn faces in a process of its own that can be killed, and logs every commit.
 
-The log, not the outbox, is the word on what was committed: `meant` before a commit, `committed` right after it, each
-line forced to disk. With ``--forget`` a face is dropped at the broker's answer, as a program without receipts would.
+The log, not the outbox, proves which faces were committed: a line `meant` precedes a commit, a line `committed` follows
+it, and each line is forced to disk. With ``--forget`` a PUBACK drops a face, as in a program without receipts.
 """
 
 import argparse
@@ -9,25 +9,23 @@ import os
 import random
 import sys
 import time
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from face_app.edge import figures
-from face_app.edge.face import NewFace
-from face_app.edge.outbox import Outbox
-from face_app.edge.sender import Sender
-from face_app.edge.stop import stop_on_signals
-from face_app.errors import OutboxUnavailableError
-from face_app.metadata import FaceMetadata
-from face_app.settings import EdgeSettings, load
-from face_app.wire import FaceId, Receipt
+from face_app.common.errors import OutboxUnavailableError
+from face_app.common.settings import EdgeSettings, load
+from face_app.common.wire import FaceId, Receipt
+from face_app.edge import metrics
+from face_app.edge.commands.stop import stop_on_signals
+from face_app.edge.outbox.outbox import Outbox
+from face_app.edge.outbox.records import NewFace
+from face_app.edge.uplink.sender import Sender
 from services.new_faces import new_face
 
 
 class Log:
-    """Lines that a kill or a power cut cannot take back."""
+    """Writes lines that survive a kill and a power cut."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a")
@@ -39,30 +37,30 @@ class Log:
 
 
 class ForgetfulSender(Sender):
-    """Takes the broker's answer for the cloud's word. It exists to show that this loses faces."""
+    """Treats the broker's PUBACK as a receipt. It is the negative control: this loses faces."""
 
-    def _answered(self, message: int, reason: Any) -> None:
-        row = self._window._unanswered.get(message)
-        super()._answered(message, reason)
+    def _acknowledged(self, message: int, reason: Any) -> None:
+        row = self._window._unacknowledged.get(message)
+        super()._acknowledged(message, reason)
         if row is None or reason.is_failure:
             return
         ((face, sha256),) = self._outbox._read("SELECT id, sha256 FROM faces WHERE row = ?", (row,))
-        self._outbox.settle([Receipt(FaceId.parse(face), sha256, "", datetime.now(timezone.utc), "stored")])
-        self._window.forget(row)
+        self._outbox.apply_receipts([Receipt(FaceId.parse(face), sha256, "", datetime.now(timezone.utc), "stored")])
+        self._window.discard(row)
 
 
-def faces(settings: EdgeSettings, chance: random.Random, log: Log) -> list[NewFace]:
+def faces(settings: EdgeSettings, chance: random.Random) -> list[NewFace]:
     def one() -> NewFace:
         size, score = chance.choice([150, 200, 300, 500]), round(chance.random(), 3)
-        face = new_face(settings.camera.name, size=size, score=score, edge=settings.edge)
-
-        def describe(face_id: FaceId) -> FaceMetadata:
-            log.write(f"meant {face_id}")
-            return face.describe(face_id)
-
-        return replace(face, describe=describe)
+        return new_face(settings.camera.name, size=size, score=score, edge=settings.edge)
 
     return [one() for _ in range(chance.choice([1, 1, 2, 3]))]
+
+
+def next_ids(outbox: Outbox, count: int) -> list[FaceId]:
+    """Predict the ids of the next faces: no other process appends to this outbox."""
+    ((last,),) = outbox._read("SELECT sequence FROM outbox")
+    return [FaceId(outbox.id, last + number) for number in range(1, count + 1)]
 
 
 def main() -> None:
@@ -79,19 +77,22 @@ def main() -> None:
     with stop_on_signals() as stop, Outbox(settings.outbox) as outbox, kind(settings, outbox) as sender:
         due = time.monotonic()
         while not stop.is_set():
-            new = faces(settings, chance, log)
+            new = faces(settings, chance)
             while not stop.is_set():
                 try:
-                    committed = outbox.add(new)
+                    expected = next_ids(outbox, len(new))
+                    log.write(*(f"meant {face_id}" for face_id in expected))
+                    committed = outbox.append(new)
                 except OutboxUnavailableError as error:
                     sys.stderr.write(f"{error}\n")
                     stop.wait(0.5)
                     continue
+                assert [face.id for face in committed] == expected
                 log.write(*(f"committed {face.id} {face.sha256}" for face in committed))
                 sender.wake()
                 break
             sender.check()
-            log.write(f"resent {os.getpid()} {int(figures.RESENT._value.get())}")
+            log.write(f"resent {os.getpid()} {int(metrics.RESENT._value.get())}")
             due = max(due + len(new) / options.rate, time.monotonic() - 1)
             stop.wait(max(0.0, due - time.monotonic()))
 

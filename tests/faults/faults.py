@@ -4,7 +4,7 @@ import random
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from faults.clocks import set_clock
 from faults.program import Program
@@ -173,3 +173,40 @@ CATALOGUE = (
     Fault("copies, in any order", nothing, copies=True),
     Fault("two edges of one name", kill_any, cameras=2, rate=15),
 )
+
+
+def random_faults(kind: Kind, seed: int) -> Fault:
+    """Draw faults of the catalogue for a store of a kind, one after the other, by a seed.
+
+    One set-up is drawn for the whole run: a disk that can be filled, own clocks, copies, a second camera, or none of
+    these. Before each act the store is healed and the disks have room again.
+    """
+    # Those of an S3 store suit a mount as well.
+    plain = [fault for fault in CATALOGUE if fault.kind in {kind, "s3"} and not _set_up(fault)]
+    set_ups = [fault for fault in CATALOGUE if fault.kind == kind and _set_up(fault)]
+    chosen = random.Random(seed).choice([None, *set_ups])
+    acts = [fault.act for fault in plain] + ([chosen.act] * len(plain) if chosen else [])
+
+    def act(world: World, chance: random.Random) -> None:
+        world.proxy.heal()
+        make_room(world)
+        chance.choice(acts)(world, chance)
+
+    name, rate = f"random, {chosen.name if chosen else 'no set-up'}", min(fault.rate for fault in plain)
+    if not chosen:
+        return Fault(name, act, kind=kind, rate=rate)
+    return replace(chosen, name=name, act=act, rate=min(rate, chosen.rate))
+
+
+def _set_up(fault: Fault) -> bool:
+    return bool(fault.edge_disk or fault.cloud_disk or fault.own_clocks or fault.copies or fault.cameras > 1)
+
+
+def make_room(world: World) -> None:
+    """Free the disks that `fill` has filled."""
+    (world.home / "edge-0" / "ballast").unlink(missing_ok=True)
+    ballast = world.home / "store" / "ballast"
+    if ballast.exists():
+        ballast.unlink()
+        # After a full disk SeaweedFS's own database takes nothing until a restart; the operations page says so.
+        world.restart_store()

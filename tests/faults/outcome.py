@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from face_app.wire import face_of_key
+from face_app.common.wire import face_of_key
 from faults.world import World
 
 

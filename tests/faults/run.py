@@ -9,7 +9,7 @@ from pathlib import Path
 from faults.clocks import has_own_clock, own_clock, set_clock
 from faults.copies import copies
 from faults.disks import small_disk
-from faults.faults import Fault
+from faults.faults import Fault, make_room
 from faults.outcome import Outcome, outcome
 from faults.world import EDGE, PASSWORD, World, world
 
@@ -57,7 +57,7 @@ def run(
             time.sleep(chance.uniform(*fault.pause))
             fault.act(running, chance)
             told(running)
-        _heal(running, home, fault)
+        _heal(running, fault)
         running.drain(DRAIN_SECONDS)
         result = outcome(running, time.monotonic() - started)
         if not forget:
@@ -65,11 +65,10 @@ def run(
         return result
 
 
-def _heal(running: World, home: Path, fault: Fault) -> None:
-    for folder in ("edge-0", "store"):
-        (home / folder / "ballast").unlink(missing_ok=True)
+def _heal(running: World, fault: Fault) -> None:
+    make_room(running)
     if fault.cloud_disk:
-        # After a full disk SeaweedFS's own database takes nothing until a restart; the operations page says so.
+        # The disk may have been full at some time before.
         running.restart_store()
     for program in running.programs.values():
         if has_own_clock(program):

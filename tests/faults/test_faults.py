@@ -1,23 +1,36 @@
-"""Each fault once, briefly: what was committed is what is stored, whatever breaks. `faults.matrix` takes more seeds."""
+"""What was committed is what is stored, whatever breaks: random faults, and in the full tier each one by itself.
+
+`faults.matrix` runs the catalogue with more seeds, `faults.soak` goes on for as long as it is asked to.
+"""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from faults.faults import CATALOGUE, kill_any
+from faults.faults import CATALOGUE, kill_any, random_faults
 from faults.run import run
 from faults.upgrade import upgrade
+from services.formats import new_format_1, new_format_3
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         os.geteuid() != 0 or not Path("/dev/fuse").exists(), reason="mounts, cuts and fills: needs root and /dev/fuse"
     ),
 ]
 
 
+@pytest.mark.parametrize("kind", ["s3", "mount"])
+def test_committed_is_stored_under_random_faults(kind, seed, tmp_path):
+    fault = random_faults(kind, seed)
+    result = run(fault, tmp_path, seed=seed, seconds=60)
+    assert (result.lost, result.duplicated) == (0, 0), f"{fault.name}; repeat with --seed={seed}"
+    assert result.faces > 0
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)
 def test_committed_is_stored(fault, tmp_path):
     result = run(fault, tmp_path, seed=1, seconds=6)
@@ -33,6 +46,7 @@ def test_without_receipts_the_same_faults_lose_faces(tmp_path):
     assert sum(lost) > 0
 
 
-def test_faces_that_waited_in_the_first_format_are_stored_after_an_upgrade(tmp_path):
-    result = upgrade(tmp_path, faces=1000)
+@pytest.mark.parametrize("new_format", [new_format_1, new_format_3])
+def test_faces_of_an_earlier_release_are_stored_after_an_upgrade(tmp_path, new_format):
+    result = upgrade(tmp_path, faces=1000, new_format=new_format)
     assert (result.faces, result.lost, result.duplicated) == (1000, 0, 0)

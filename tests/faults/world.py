@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from face_app.cloud import bucket
+from face_app.cloud.bucket import bucket
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.settings import Store
+from face_app.common.settings import Store
 from faults.program import Program
 from faults.store_proxy import StoreProxy, store_proxy
 from services.brokers import Broker

@@ -10,7 +10,7 @@ from random import Random
 import atheris
 
 with atheris.instrument_imports(include=["face_app", "PIL"]):
-    from face_app.wire import SEED_TOPIC
+    from face_app.common.wire import SEED_TOPIC
     from fuzz.mutate import mutated
     from fuzz.promises import judged
     from fuzz.seeds import FACE, corpus

@@ -3,19 +3,19 @@
 import hashlib
 from datetime import datetime, timezone
 
-from face_app.cloud.intake import Limits, Verdict, judge
 from face_app.cloud.stores.store import safe_parts
-from face_app.wire import SEED_TOPIC, face_of_key
+from face_app.cloud.subscriber.validate import Decision, Limits, validate
+from face_app.common.wire import SEED_TOPIC, face_of_key
 
 AT = datetime(2026, 11, 22, 23, 59, 59, tzinfo=timezone.utc)
 LIMITS = Limits(bytes=20_000_000, pixels=50_000_000)
 
 
-def judged(topic: str, payload: bytes, limits: Limits = LIMITS) -> Verdict:
+def judged(topic: str, payload: bytes, limits: Limits = LIMITS) -> Decision:
     """Judge a message twice, and see that nothing was promised that the verdict does not keep."""
     sha256 = hashlib.sha256(payload).hexdigest()
-    verdict = judge(topic, payload, sha256, AT, limits)
-    assert verdict == judge(topic, payload, sha256, AT, limits)
+    verdict = validate(topic, payload, sha256, AT, limits)
+    assert verdict == validate(topic, payload, sha256, AT, limits)
     assert safe_parts(verdict.key)
     assert len(verdict.key) < 1000
     if verdict.refused:

@@ -7,7 +7,7 @@ import zlib
 
 from PIL import Image
 
-from face_app.metadata import write_metadata
+from face_app.common.metadata import write_metadata
 from services.faces import drawn_face, picture
 
 FACE = drawn_face()
@@ -29,7 +29,7 @@ def encoded(kind: str, size: int = 16, mode: str = "RGB", **options) -> bytes:
 
 def retold(*changes: tuple[bytes, bytes]) -> bytes:
     """A small face whose texts are others of the same length, so that every offset still holds."""
-    payload = write_metadata(picture("JPEG", 16), FACE.metadata)
+    payload = write_metadata(picture("JPEG", 16), FACE.id, FACE.metadata)
     for before, after in changes:
         assert before in payload
         payload = payload.replace(before, after[: len(before)].ljust(len(before)))
@@ -40,7 +40,7 @@ def story(text: str) -> bytes:
     """A small PNG that tells this instead of its story."""
     exif = Image.Exif()
     exif[0x10F], exif[0x110] = "jetson", "door"
-    exif.get_ifd(0x8769).update({0xA420: str(FACE.metadata.id), 0x9286: b"ASCII\0\0\0" + text.encode("utf-8")})
+    exif.get_ifd(0x8769).update({0xA420: str(FACE.id), 0x9286: b"ASCII\0\0\0" + text.encode("utf-8")})
     exif.get_ifd(0x8769).update({0x9003: "2026:11:22 18:30:01", 0x9291: "123456"})
     image = picture("PNG", 16)
     return image[:33] + chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")) + image[33:]
@@ -90,15 +90,15 @@ def scans(count: int, size: int) -> bytes:
 def corpus() -> list[bytes]:
     """Small messages of every kind, to mutate."""
     metadata = FACE.metadata
-    document = metadata.document()
+    document = metadata.document(FACE.id)
     return [
-        write_metadata(picture("JPEG", 16), metadata),
-        write_metadata(picture("PNG", 16), metadata),
-        write_metadata(encoded("JPEG", progressive=True), metadata),
-        write_metadata(encoded("JPEG", mode="CMYK"), metadata),
-        write_metadata(encoded("PNG", mode="RGBA"), metadata),
-        write_metadata(encoded("PNG", mode="P"), metadata),
-        write_metadata(encoded("PNG", mode="1"), metadata),
+        write_metadata(picture("JPEG", 16), FACE.id, metadata),
+        write_metadata(picture("PNG", 16), FACE.id, metadata),
+        write_metadata(encoded("JPEG", progressive=True), FACE.id, metadata),
+        write_metadata(encoded("JPEG", mode="CMYK"), FACE.id, metadata),
+        write_metadata(encoded("PNG", mode="RGBA"), FACE.id, metadata),
+        write_metadata(encoded("PNG", mode="P"), FACE.id, metadata),
+        write_metadata(encoded("PNG", mode="1"), FACE.id, metadata),
         encoded("MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))]),
         encoded("PNG", save_all=True, append_images=[Image.new("RGB", (16, 16))]),
         encoded("GIF"),

@@ -9,8 +9,8 @@ import pytest
 
 LOOK = """
 import json, resource, sys, time
-from face_app.errors import MessageError
-from face_app.metadata import read_image
+from face_app.common.errors import MessageError
+from face_app.common.metadata import read_image
 from fuzz import seeds
 
 payload = eval(sys.argv[1], vars(seeds))

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from face_app.cloud.stores.directory import DirectoryStore
-from face_app.errors import MessageError
-from face_app.metadata import write_metadata
-from face_app.wire import SEED_TOPIC, FaceId, FaceTopic
+from face_app.common.errors import MessageError
+from face_app.common.metadata import write_metadata
+from face_app.common.wire import SEED_TOPIC, FaceId, FaceTopic
 from fuzz.mutate import mutated
 from fuzz.promises import judged
 from fuzz.seeds import FACE, corpus, story
@@ -57,9 +57,9 @@ def test_what_the_others_are_made_from(number):
 
 
 @QUICK
-@given(st.dictionaries(st.sampled_from(sorted(FACE.metadata.document())), values, max_size=3))
+@given(st.dictionaries(st.sampled_from(sorted(FACE.metadata.document(FACE.id))), values, max_size=3))
 def test_stories_of_any_kind(changes):
-    verdict = judged(FACE.topic, story(json.dumps({**FACE.metadata.document(), **changes})))
+    verdict = judged(FACE.topic, story(json.dumps({**FACE.metadata.document(FACE.id), **changes})))
     assert verdict.refused in {"", "bad-metadata", "unknown-schema"}
 
 
@@ -116,5 +116,5 @@ def test_a_store_takes_no_other_key(tmp_path, key):
 
 
 def test_the_same_face_with_other_words_beside_it_is_another_object():
-    other = write_metadata(picture("JPEG", 16), FACE.metadata)
+    other = write_metadata(picture("JPEG", 16), FACE.id, FACE.metadata)
     assert judged(FACE.topic, FACE.payload).key != judged(FACE.topic, other).key

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from face_app.edge.outbox import Outbox
-from face_app.errors import LedgerError, MessageError, SettingsError
-from face_app.ledger import EdgeLedger, LedgerEntry, read_ledger, write_ledger
-from face_app.settings import CloudSettings, EdgeSettings, HealthSettings, OutboxFile, load
-from face_app.wire import FaceId, Receipt, dump_receipts, face_of_key, load_receipts
+from face_app.common.errors import LedgerError, MessageError, SettingsError
+from face_app.common.ledger_file import EdgeLedger, LedgerEntry, read_ledger, write_ledger
+from face_app.common.settings import CloudSettings, EdgeSettings, HealthSettings, OutboxFile, load
+from face_app.common.wire import FaceId, Receipt, dump_receipts, face_of_key, load_receipts
+from face_app.edge.outbox.outbox import Outbox
 from fuzz.mutate import mutated
 
 QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -60,7 +60,7 @@ def noted(payload, outbox):
         assert str(error).isprintable()
         assert len(str(error)) < 300
         return
-    assert outbox.settle(receipts) == []
+    assert outbox.apply_receipts(receipts) == []
     for receipt in receipts:
         receipt.reason.encode()
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from face_app.cloud.figures import Figures
-from face_app.edge import figures
+from face_app.cloud.subscriber.metrics import SubscriberMetrics
+from face_app.edge import metrics
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(ROOT.glob("roles/*/files/*.rules.yml"))
@@ -22,8 +22,8 @@ PROMTOOL = pytest.mark.skipif(
 
 def exported():
     registry = CollectorRegistry()
-    Figures(registry)
-    edge = [each for each in vars(figures).values() if isinstance(each, (Counter, Gauge))]
+    SubscriberMetrics(registry)
+    edge = [each for each in vars(metrics).values() if isinstance(each, (Counter, Gauge))]
     names = {metric.name for part in (registry, *edge) for metric in part.collect()}
     kinds = {metric.name: metric.type for part in (registry, *edge) for metric in part.collect()}
     series = {f"{name}_total" if kinds[name] == "counter" else name for name in names}
@@ -81,5 +81,5 @@ def test_what_health_rests_on_is_told(told):
 def test_waiting_messages_are_told():
     registry = CollectorRegistry()
     connection = type("Connection", (), {"connected": True, "subscribed": False})()
-    Figures(registry).watch(connection, lambda: 3)
+    SubscriberMetrics(registry).watch(connection, lambda: 3)
     assert b"face_app_subscriber_waiting 3.0" in generate_latest(registry)

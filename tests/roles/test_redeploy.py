@@ -29,7 +29,7 @@ from services.deployment import (
     only_error,
 )
 
-WATCH = "src/face_app/edge/watch.py"
+WATCH = "src/face_app/edge/commands/capture.py"
 LOOP = "            for frame in source:\n"
 CAPTURE_ALONE = ("-l", EDGE, "--tags=capture")
 
@@ -154,7 +154,7 @@ BROKEN = {
     ),
     "does no work": (
         LOOP,
-        LOOP + "                while not stop.wait(0.1):\n                    pulse.beat()\n",
+        LOOP + "                while not stop.wait(0.1):\n                    pulse.frame_received()\n",
         "no frame is looked at",
     ),
 }
@@ -287,7 +287,7 @@ def test_status_tells_what_runs_where(deployment):
 
 
 def test_an_outbox_of_a_later_format_is_told_and_healed_by_going_forward(deployment):
-    upgrade = deployment.changed("src/face_app/edge/outbox_file.py", "FORMAT = 3\n", "FORMAT = 4\n")
+    upgrade = deployment.changed("src/face_app/edge/outbox/schema.py", "FORMAT = 3\n", "FORMAT = 4\n")
     with upgrade:
         with deployment.changed(WATCH, *BROKEN["does no work"][:2]), deployment.having(capture_wait=20):
             told = only_error(deployment.play("redeploy.yml", *CAPTURE_ALONE))

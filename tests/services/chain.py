@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from face_app.cloud import bucket
+from face_app.cloud.bucket import bucket
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.metadata import read_image
-from face_app.settings import Store
+from face_app.common.metadata import read_image
+from face_app.common.settings import Store
 from services.authority import Authority
 from services.brokers import Broker, configure_cloud_broker, configure_edge_broker, configure_forwarder
 from services.ports import free_ports
@@ -77,10 +77,10 @@ class Chain:
         """Every face in the bucket: from the id inside its file to the SHA-256 of its bytes."""
         objects = S3Bucket(self.store)
         files = [objects.get(key) for key in self.keys()]
-        found = [(read_image(file, max_pixels=10_000_000).metadata, file) for file in files if file]
+        found = [(read_image(file, max_pixels=10_000_000).face_id, file) for file in files if file]
         assert len(found) == len(files)
-        ids = {str(metadata.id): hashlib.sha256(file).hexdigest() for metadata, file in found if metadata}
-        assert len(ids) == len(files), "an object without a story, or a face in two objects"
+        ids = {str(face_id): hashlib.sha256(file).hexdigest() for face_id, file in found if face_id}
+        assert len(ids) == len(files), "an object without metadata, or a face in two objects"
         return ids
 
     def keys(self) -> set[str]:

@@ -11,8 +11,8 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from face_app.metadata import FaceMetadata, read_image
-from face_app.wire import FaceTopic, Receipt, dump_receipts, object_key, receipts_topic
+from face_app.common.metadata import FaceMetadata, read_image
+from face_app.common.wire import FaceId, FaceTopic, Receipt, dump_receipts, object_key, receipts_topic
 from services.mosquitto import Mosquitto
 
 
@@ -24,6 +24,12 @@ class Arrival:
     payload: bytes
 
     @property
+    def id(self) -> FaceId:
+        face_id = read_image(self.payload, max_pixels=10_000_000).face_id
+        assert face_id
+        return face_id
+
+    @property
     def metadata(self) -> FaceMetadata:
         metadata = read_image(self.payload, max_pixels=10_000_000).metadata
         assert metadata
@@ -31,15 +37,14 @@ class Arrival:
 
     @property
     def sequence(self) -> int:
-        return self.metadata.id.sequence
+        return self.id.sequence
 
 
 def stored(face: Arrival) -> Receipt:
     """The receipt of a store that works."""
-    metadata = face.metadata
     sha256 = hashlib.sha256(face.payload).hexdigest()
-    key = object_key(FaceTopic.parse(face.topic), metadata.id, metadata.captured_at, sha256, "jpg")
-    return Receipt(metadata.id, sha256, key, datetime.now(timezone.utc), "stored")
+    key = object_key(FaceTopic.parse(face.topic), face.id, face.metadata.captured_at, sha256, "jpg")
+    return Receipt(face.id, sha256, key, datetime.now(timezone.utc), "stored")
 
 
 class Cloud:

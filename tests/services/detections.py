@@ -1,6 +1,6 @@
 """Detections that say just what a test wants said."""
 
-from face_app.edge.detectors.detection import Detection
+from face_app.edge.vision.detectors.detection import Detection
 
 
 def detection(

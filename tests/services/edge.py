@@ -11,7 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from face_app.wire import Receipt, load_receipts
+from face_app.common.wire import Receipt, load_receipts
 from services.faces import DrawnFace
 from services.mosquitto import Mosquitto
 

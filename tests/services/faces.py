@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 
 from PIL import Image, ImageDraw
 
-from face_app.metadata import FaceMetadata, write_metadata
-from face_app.wire import FaceId, FaceTopic, object_key
+from face_app.common.metadata import FaceMetadata, write_metadata
+from face_app.common.wire import FaceId, FaceTopic, object_key
 
 TAKEN = datetime(2026, 11, 22, 18, 30, 1, 123456, tzinfo=timezone.utc)
 
@@ -20,10 +20,12 @@ class DrawnFace:
 
     Attributes:
         payload: JPEG with metadata.
-        metadata: What stands inside.
+        id: Of the face.
+        metadata: Inside the file.
     """
 
     payload: bytes
+    id: FaceId
     metadata: FaceMetadata
 
     @property
@@ -37,7 +39,7 @@ class DrawnFace:
     @property
     def key(self) -> str:
         place = FaceTopic(self.metadata.edge, self.metadata.camera)
-        return object_key(place, self.metadata.id, self.metadata.captured_at, self.sha256, "jpg")
+        return object_key(place, self.id, self.metadata.captured_at, self.sha256, "jpg")
 
 
 def drawn_face(
@@ -49,8 +51,8 @@ def drawn_face(
     captured_at: datetime = TAKEN,
 ) -> DrawnFace:
     """Draw the face with this number; the same arguments give the same bytes."""
+    face_id = FaceId(outbox, sequence)
     metadata = FaceMetadata(
-        id=FaceId(outbox, sequence),
         edge=edge,
         camera=camera,
         captured_at=captured_at,
@@ -65,7 +67,7 @@ def drawn_face(
         why="first",
         clock_synchronised=None,
     )
-    return DrawnFace(write_metadata(picture(), metadata), metadata)
+    return DrawnFace(write_metadata(picture(), face_id, metadata), face_id, metadata)
 
 
 @functools.cache

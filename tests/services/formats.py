@@ -1,9 +1,9 @@
-"""Earlier formats of the outbox, as their releases made them."""
+"""Creates outboxes of released formats, with the schema of each release."""
 
 import sqlite3
 from pathlib import Path
 
-from face_app.edge.outbox_file import APPLICATION
+from face_app.edge.outbox.schema import APPLICATION
 
 FORMAT_1 = """
 CREATE TABLE outbox (id TEXT NOT NULL, sequence INTEGER NOT NULL);
@@ -48,15 +48,39 @@ CREATE INDEX refused ON faces (row, run) WHERE state = 'refused';
 CREATE INDEX stored ON faces (settled_at) WHERE state = 'stored';
 """
 
+# The current format, as the release before the wings created it: a change of the schema needs a new format.
+FORMAT_3 = (
+    FORMAT_2
+    + """
+CREATE TABLE visits (
+    row INTEGER PRIMARY KEY,
+    run TEXT NOT NULL,
+    camera TEXT NOT NULL,
+    track INTEGER NOT NULL,
+    first_at REAL NOT NULL,
+    last_at REAL NOT NULL,
+    looks INTEGER NOT NULL,
+    shots INTEGER NOT NULL,
+    best REAL NOT NULL
+);
+CREATE INDEX visited ON visits (last_at);
+"""
+)
+
 
 def new_format_1(path: Path, outbox: str, sequence: int) -> sqlite3.Connection:
-    """Make an outbox of the first format that has given numbers up to `sequence`; its faces are still to be put in."""
+    """Create an outbox of format 1 that has assigned numbers up to `sequence`; the caller inserts the faces."""
     return _new(path, 1, FORMAT_1, (outbox, sequence))
 
 
 def new_format_2(path: Path, outbox: str, sequence: int) -> sqlite3.Connection:
-    """Make one of the second format, which knew no visits. Its columns are in the order of the first one's."""
+    """Create an outbox of format 2, which has no visits. Its columns have the order of format 1."""
     return _new(path, 2, FORMAT_2, (outbox, sequence, None))
+
+
+def new_format_3(path: Path, outbox: str, sequence: int) -> sqlite3.Connection:
+    """Create an outbox of format 3. Its columns have the order of format 1."""
+    return _new(path, 3, FORMAT_3, (outbox, sequence, None))
 
 
 def _new(path: Path, version: int, schema: str, outbox: tuple[object, ...]) -> sqlite3.Connection:

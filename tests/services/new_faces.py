@@ -1,20 +1,17 @@
 """Drawn faces on their way into an outbox; no person is in any."""
 
 from datetime import datetime, timezone
-from functools import partial
 
-from face_app.edge.face import NewFace
-from face_app.edge.image import Encoded
-from face_app.metadata import FaceMetadata
+from face_app.common.metadata import FaceMetadata
+from face_app.edge.outbox.records import EncodedImage, NewFace
 from services.faces import picture
 
 
 def new_face(camera: str = "door", *, size: int = 40, score: float = 0.5, edge: str = "jetson") -> NewFace:
     """A face that is not committed yet."""
     return NewFace(
-        Encoded(picture("JPEG", size), "jpg"),
-        partial(
-            FaceMetadata,
+        EncodedImage(picture("JPEG", size), "jpg"),
+        FaceMetadata(
             edge=edge,
             camera=camera,
             captured_at=datetime.now(timezone.utc),

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta, timezone
 
-from face_app.edge.visit import Visit
+from face_app.edge.outbox.records import Visit
 
 NOW = datetime.now(timezone.utc)
 

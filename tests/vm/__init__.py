@@ -1,1 +1,1 @@
-"""The edge on a kernel of its own, for what no container has: a camera that is a device."""
+"""Runs the edge in a virtual machine, because a container has no camera device."""

@@ -1,4 +1,4 @@
-"""What the machine boots: Debian's kernel, and a root file system in memory."""
+"""Builds what the machine boots: Debian's kernel, and a root file system in memory."""
 
 import hashlib
 import shutil
@@ -9,36 +9,36 @@ from pathlib import Path
 
 SUITE = "trixie"
 PACKAGES = ["iproute2", "kmod", "python3-venv", "udev", "v4l-utils"]
-LEFT_OUT = ["/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*"]
-"""What nobody in the guest reads; all of it is kept in memory, twice at first."""
+EXCLUDED = ["/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*"]
+"""Paths that the guest does not need. The file system is in memory, at first twice."""
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 CACHE = PROJECT / ".cache" / "vm"
-FURNISH = HERE / "furnish.sh"
-INPUTS = [Path(__file__), FURNISH, PROJECT / "requirements/edge.txt", PROJECT / "requirements/model.txt"]
+CUSTOMIZE_HOOK = HERE / "customize.sh"
+INPUTS = [Path(__file__), CUSTOMIZE_HOOK, PROJECT / "requirements/edge.txt", PROJECT / "requirements/model.txt"]
 
 
 @dataclass(frozen=True)
 class Image:
-    """What a machine boots.
+    """Names the files that a machine boots.
 
     Attributes:
-        kernel: Compressed, as it comes in Debian's package.
-        initramfs: A cpio archive.
+        kernel: Compressed kernel of Debian's package.
+        initramfs: cpio archive.
     """
 
     kernel: Path
     initramfs: Path
 
 
-def image(folder: Path) -> Image:
-    """Make an initramfs of Debian and the project's code as it is now, in `folder`.
+def build_image(folder: Path) -> Image:
+    """Build an initramfs in `folder` from Debian and the current code of the project.
 
     Raises:
-        CalledProcessError: Debian or the package index did not give what is needed.
+        CalledProcessError: Debian's mirror or the package index failed.
     """
-    base = _base()
+    base = _base_image()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         ignore = shutil.ignore_patterns("__pycache__")
@@ -52,33 +52,33 @@ def image(folder: Path) -> Image:
     return Image(base.kernel, initramfs)
 
 
-def _base() -> Image:
-    """Make what seldom changes, or take it as it was made from the same files before."""
+def _base_image() -> Image:
+    """Build the part that seldom changes, or reuse the one that was built from the same inputs."""
     key = hashlib.sha256(b"".join(each.read_bytes() for each in INPUTS)).hexdigest()[:16]
-    made = CACHE / key
-    if not made.exists():
+    cached = CACHE / key
+    if not cached.exists():
         shutil.rmtree(CACHE, ignore_errors=True)
         CACHE.mkdir(parents=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as temporary:
             root, parts = Path(temporary, "root"), Path(temporary, "parts")
-            _debian(root)
+            _install_debian(root)
             parts.mkdir()
             (root / "vmlinuz").rename(parts / "vmlinuz")
             _archive(root, parts / "initramfs")
-            parts.rename(made)
-    return Image(made / "vmlinuz", made / "initramfs")
+            parts.rename(cached)
+    return Image(cached / "vmlinuz", cached / "initramfs")
 
 
-def _debian(root: Path) -> None:
+def _install_debian(root: Path) -> None:
     command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
-    command += ["--aptopt=APT::Install-Recommends false", *(f"--dpkgopt=path-exclude={each}" for each in LEFT_OUT)]
-    command += [f"--customize-hook={FURNISH}", SUITE, str(root)]
-    # A session of its own: it hangs up its whole process group when it fails.
+    command += ["--aptopt=APT::Install-Recommends false", *(f"--dpkgopt=path-exclude={each}" for each in EXCLUDED)]
+    command += [f"--customize-hook={CUSTOMIZE_HOOK}", SUITE, str(root)]
+    # A new session: mmdebstrap kills its whole process group when it fails.
     subprocess.run(command, cwd=PROJECT, check=True, start_new_session=True)
 
 
 def _archive(root: Path, file: Path) -> None:
-    """Append all of a folder to an archive; the kernel unpacks one upon the other."""
+    """Append a folder to an archive. The kernel unpacks appended archives one over the other."""
     command = "find . -print0 | cpio --null --create --format=newc --quiet"
     with file.open("ab") as archive:
         subprocess.run(command, shell=True, cwd=root, stdout=archive, check=True)

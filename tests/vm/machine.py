@@ -1,4 +1,4 @@
-"""A machine: qemu, with KVM where it works and in software where it does not."""
+"""Runs a machine in qemu, with KVM if it works, else in software."""
 
 import json
 import time
@@ -11,22 +11,22 @@ from services.processes import process
 from vm.image import Image
 
 MEMORY = "2048"
-"""Megabytes. The archive, and the files unpacked from it, take 550 each for a moment."""
+"""Megabytes. The archive and its unpacked files need 550 each for a moment."""
 BOOT_SECONDS = {"kvm": 60, "tcg": 300}
-"""Until the first report. In software it takes 45 where nothing else runs."""
+"""Most seconds until the first report. In software it takes 45 on an idle host."""
 Report = dict[str, Any]
 
 
 def run(image: Image, folder: Path, seconds: float) -> dict[str, Report]:
-    """Boot an image, wait until it powers itself off, and give its reports by their step.
+    """Boot an image, wait until it powers itself off, and return its reports by step.
 
     Args:
-        image: Whose init writes one JSON object a line to the second serial port.
-        folder: Where `console` and `reports` are written.
-        seconds: Most that it may take.
+        image: Its init writes one JSON object per line to the second serial port.
+        folder: Receives `console` and `reports`.
+        seconds: Most seconds of the run.
 
     Raises:
-        TimeoutError: It did not boot, or not end, in time; the console's last lines tell more.
+        TimeoutError: The machine did not boot or end in time; the error quotes the end of the console.
     """
     console, reports = folder / "console", folder / "reports"
     machine = ["qemu-system-x86_64", "-cpu", "max", "-smp", "1", "-m", MEMORY, "-nodefaults", "-display", "none"]
@@ -35,7 +35,7 @@ def run(image: Image, folder: Path, seconds: float) -> dict[str, Report]:
     machine += ["-serial", f"file:{console}", "-serial", f"file:{reports}"]
     for accelerator, boot_seconds in BOOT_SECONDS.items():
         with process([*machine, "-accel", accelerator], folder / "qemu") as running:
-            # KVM may be there and not work, or work until the first instruction that it does not know.
+            # KVM may exist and fail, or fail at the first instruction that it does not support.
             if _wait(running, boot_seconds, lambda: bool(_read(reports))):
                 if _wait(running, seconds, lambda: running.poll() is not None):
                     return _read(reports)
@@ -44,7 +44,7 @@ def run(image: Image, folder: Path, seconds: float) -> dict[str, Report]:
 
 
 def _wait(running: Popen[bytes], seconds: float, condition: Callable[[], bool]) -> bool:
-    """Tell whether something became so in time, and before the machine ended."""
+    """Return whether the condition became true in time and before the machine ended."""
     deadline = time.monotonic() + seconds
     while not condition() and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -52,7 +52,7 @@ def _wait(running: Popen[bytes], seconds: float, condition: Callable[[], bool]) 
 
 
 def _read(reports: Path) -> dict[str, Report]:
-    """Read the whole lines that are there."""
+    """Return the complete reports so far, by step."""
     lines = reports.read_text().split("\n")[:-1] if reports.exists() else []
     found = [json.loads(line) for line in lines]
     return {report.pop("step"): report for report in found}

@@ -1,4 +1,4 @@
-"""Whether the time that goes into a file can be trusted."""
+"""Asks the kernel whether the system clock is synchronised."""
 
 import ctypes
 
@@ -6,7 +6,7 @@ _STA_UNSYNC = 0x0040  # linux/timex.h
 
 
 class _Timex(ctypes.Structure):
-    """The head of the kernel's ``struct timex``, with room for the rest of it."""
+    """Maps the first fields of the kernel's ``struct timex``; `rest` reserves memory for the others."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -20,10 +20,10 @@ class _Timex(ctypes.Structure):
 
 
 def clock_synchronised() -> bool | None:
-    """Tell whether a time server has set this machine's clock; None where the kernel does not say."""
+    """Return whether a time server has set the clock (adjtimex(2)); None if the kernel does not report it."""
     timex = _Timex()
     try:
-        answer = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
-    except (AttributeError, OSError):  # another C library, another system
+        state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
+    except (AttributeError, OSError):  # no adjtimex: another C library or system
         return None
-    return None if answer < 0 else not timex.status & _STA_UNSYNC
+    return None if state < 0 else not timex.status & _STA_UNSYNC

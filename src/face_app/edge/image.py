@@ -1,8 +1,9 @@
-"""Pictures and boxes, as every stage of the edge passes them on."""
+"""Defines images and boxes, as all stages of the edge use them, and sets OpenCV up."""
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+import os
+from typing import TypeAlias
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -13,39 +14,41 @@ Box: TypeAlias = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the frame."""
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """A picture as a file.
-
-    Attributes:
-        data: JPEG or PNG.
-        suffix: Which of them.
-    """
-
-    data: bytes
-    suffix: Literal["jpg", "png"]
-
-
 def clamp(box: Box, width: int, height: int) -> Box:
-    """Keep a box inside its frame.
+    """Clamp a box to its frame, because detectors return boxes that cross the border.
 
-    Detectors return boxes that reach over the edge. They are clamped as floats, before any cast: a negative float
-    cast to an unsigned integer wraps round.
+    Floats are clamped before any cast: a negative float that is cast to an unsigned integer wraps round.
+
+    Args:
+        box: x1, y1, x2, y2, pixels.
+        width: Width of the frame, pixels.
+        height: Height of the frame, pixels.
     """
     x1, y1, x2, y2 = box
     return min(max(x1, 0.0), width), min(max(y1, 0.0), height), min(max(x2, 0.0), width), min(max(y2, 0.0), height)
 
 
 def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, 0 to 1."""
+    """Return the intersection over union of two boxes, 0 to 1."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     if width <= 0 or height <= 0:
         return 0.0
-    both = width * height
-    return both / (area(one) + area(other) - both)
+    intersection = width * height
+    return intersection / (area(one) + area(other) - intersection)
 
 
 def area(box: Box) -> float:
-    """Square pixels of a box."""
+    """Return the area of a box, square pixels."""
     return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def set_up_opencv() -> None:
+    """Configure OpenCV. Call this before the first capture is opened.
+
+    It gets one thread, because two made each frame slower on two cores. Its log and FFmpeg's are silenced: they write
+    many lines about a broken file, and this program logs one.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    cv2.setNumThreads(1)

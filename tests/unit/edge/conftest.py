@@ -1,4 +1,4 @@
-"""What the programs' tests share: a broker, a cloud, a clip, and the program itself as a process of its own."""
+"""Provides a broker, a cloud, clips, and the program as a process of its own."""
 
 import os
 import subprocess
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from face_app.edge import opencv
+from face_app.edge.image import set_up_opencv
 from services.clips import face_clip, visits_clip
 from services.cloud import cloud as connected_cloud
 from services.mosquitto import mosquitto
 
 
 @pytest.fixture(scope="session", autouse=True)
-def as_the_programs_run_it():
-    opencv.set_up()
+def opencv_as_in_production():
+    set_up_opencv()
 
 
 @pytest.fixture
@@ -32,13 +32,13 @@ def cloud(broker):
 
 @pytest.fixture
 def path(tmp_path) -> Path:
-    """Of an outbox that does not exist yet."""
+    """Return the path of an outbox that does not exist yet."""
     return tmp_path / "outbox.db"
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """32 MiB of tmpfs."""
+    """Mount 32 MiB of tmpfs."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
     mount = tmp_path / "disk"
@@ -51,19 +51,19 @@ def small_disk(tmp_path):
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory) -> Path:
-    """Three visits, one after the other: three faces."""
+    """Write a clip with three visits in a row: three faces."""
     return visits_clip(tmp_path_factory.mktemp("clips") / "visits.avi", 3)
 
 
 @pytest.fixture(scope="session")
 def short_clip(tmp_path_factory) -> Path:
-    """A second and a half of one face: one face."""
+    """Write a clip of 1.5 seconds with one face."""
     return face_clip(tmp_path_factory.mktemp("clips") / "face.avi", 1.5)
 
 
 @pytest.fixture
 def face_app(tmp_path, path):
-    """Start `face-app ...` with the test's outbox; it is ended with the test."""
+    """Start `face-app ...` with the test's outbox; the program ends with the test."""
     started = []
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("FACE_APP_")},

@@ -1,4 +1,4 @@
-"""Boxes stay inside their frame; overlap is what it says."""
+"""Boxes are clamped to the frame; the overlap is the intersection over union."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ number = st.floats(-1e6, 1e6, width=32)
 
 
 @given(st.tuples(number, number, number, number), st.integers(1, 4000), st.integers(1, 4000))
-def test_a_clamped_box_is_inside_and_keeps_its_order(corners, width, height):
+def test_a_clamped_box_is_inside_and_ordered(corners, width, height):
     x1, y1, x2, y2 = corners
     box = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
     left, top, right, bottom = clamp(box, width, height)
@@ -28,6 +28,6 @@ def test_a_clamped_box_is_inside_and_keeps_its_order(corners, width, height):
         ((2, 2, 4, 4), 0.04),
     ],
 )
-def test_overlap(other, value):
+def test_overlap_is_the_intersection_over_union(other, value):
     assert overlap((0, 0, 10, 10), other) == pytest.approx(value)
     assert overlap(other, (0, 0, 10, 10)) == pytest.approx(value)

@@ -1,1 +1,1 @@
-"""What runs inside the machine."""
+"""Runs inside the machine."""

@@ -1,4 +1,4 @@
-"""`face-app capture` as a process, and what it tells from outside."""
+"""Runs `face-app capture` as a process, and reads its metrics, its log, its descriptors and threads."""
 
 import json
 import os
@@ -23,57 +23,57 @@ SETTINGS = {
     "FACE_APP_CAMERA__PIXEL_FORMAT": "yuyv",
     "FACE_APP_CAMERA__READ_TIMEOUT": "4",
     "FACE_APP_CAMERA__REOPEN_MAX": "2",
-    "FACE_APP_DETECTOR__WIDTH": "160",  # an emulated CPU has better to do than to look for faces in a test picture
+    "FACE_APP_DETECTOR__WIDTH": "160",  # saves time on an emulated CPU: the test picture has no face
 }
 
 
 @dataclass(frozen=True)
 class Capture:
-    """A running capture.
+    """Observes a running capture.
 
     Attributes:
-        process: Of it.
-        log: What it wrote on standard error.
+        process: The process.
+        log: File with its standard error.
     """
 
     process: "subprocess.Popen[str]"
     log: Path
 
-    def figure(self, name: str) -> float:
-        """One of its metrics; 0 while it does not answer yet."""
-        with suppress(OSError), urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=30) as answer:
-            found = re.search(rf"^{name} (\S+)$", answer.read().decode(), re.MULTILINE)
+    def metric(self, name: str) -> float:
+        """Return a metric; 0 while the endpoint does not answer."""
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=30) as response:
+            found = re.search(rf"^{name} (\S+)$", response.read().decode(), re.MULTILINE)
             return float(found[1]) if found else 0.0
         return 0.0
 
     @property
     def frames(self) -> int:
-        """Frames that it has looked at."""
-        return int(self.figure("face_app_capture_frames_total"))
+        """Return the frames that were processed."""
+        return int(self.metric("face_app_capture_frames_total"))
 
     @property
     def cameras(self) -> int:
-        """Descriptors of video devices that it holds, those of unplugged ones too."""
-        held = 0
+        """Return the open descriptors of video devices, including unplugged ones."""
+        count = 0
         for descriptor in Path(f"/proc/{self.process.pid}/fd").iterdir():
-            with suppress(FileNotFoundError):  # closed meanwhile
-                held += str(descriptor.readlink()).startswith("/dev/video")
-        return held
+            with suppress(FileNotFoundError):  # closed since
+                count += str(descriptor.readlink()).startswith("/dev/video")
+        return count
 
     @property
     def threads(self) -> int:
-        """Threads that it has; one that hangs in a read counts for ever."""
+        """Return the threads of the process, including one that hangs in a read."""
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
 
     def lines(self) -> list[str]:
-        """What it has logged."""
+        """Return the log."""
         return self.log.read_text().splitlines()
 
     def wait(self, condition: Callable[[], bool], seconds: float = 180) -> float:
-        """Wait until something is so; give the seconds that it took.
+        """Wait until a condition is true; return the seconds that it took.
 
         Raises:
-            TimeoutError: It was not so in time, or the program ended.
+            TimeoutError: It did not become true in time, or the program ended.
         """
         started = time.monotonic()
         while not condition():
@@ -83,12 +83,12 @@ class Capture:
         return round(time.monotonic() - started, 1)
 
     def wait_for_frames(self, number: int = 10) -> float:
-        """Wait until it has looked at so many more frames; give the seconds that it took."""
-        wanted = self.frames + number
-        return self.wait(lambda: self.frames >= wanted)
+        """Wait for so many more frames; return the seconds that it took."""
+        target = self.frames + number
+        return self.wait(lambda: self.frames >= target)
 
     def stop(self) -> dict[str, Any]:
-        """Send SIGTERM, as Docker does, and give the exit code, the seconds until then and the summary."""
+        """Send SIGTERM, as Docker does; return the exit code, the seconds until the end and the summary."""
         started = time.monotonic()
         self.process.terminate()
         output, _ = self.process.communicate(timeout=60)
@@ -98,7 +98,12 @@ class Capture:
 
 @contextmanager
 def capture(source: str | Path, **settings: str) -> Iterator[Capture]:
-    """Run it with the given source and settings, such as ``FACE_APP_CAMERA__WIDTH``; no broker is there."""
+    """Run a capture without a broker.
+
+    Args:
+        source: The camera.
+        settings: Further settings by environment name, such as ``FACE_APP_CAMERA__WIDTH``.
+    """
     with tempfile.TemporaryDirectory() as folder, (log := Path(folder, "log")).open("w") as errors:
         command = [sys.executable, "-m", "face_app", "capture", "--source", source, "--broker", NO_BROKER]
         command += ["--outbox", Path(folder, "outbox.db"), "--metrics-port", str(PORT), "--json"]

@@ -1,4 +1,4 @@
-"""What is done to the camera, and what the program makes of it: one line of JSON a step, on standard output."""
+"""Injects faults into the camera and reports the program's reactions, one line of JSON per step on standard output."""
 
 import io
 import json
@@ -13,10 +13,10 @@ from typing import Any
 
 import cv2
 
-from face_app import settings
-from face_app.edge import opencv
-from face_app.edge.sources.choose import choose_source
-from face_app.edge.sources.device import Device
+from face_app.common import settings
+from face_app.edge.image import set_up_opencv
+from face_app.edge.sources.device import DeviceCapture
+from face_app.edge.sources.open_source import open_source
 from vm.guest import camera
 from vm.guest.program import Capture, capture
 
@@ -24,112 +24,112 @@ Report = dict[str, Any]
 
 
 def frames() -> Report:
-    """Take frames from the source itself, which tells when it took them."""
-    opencv.set_up()
+    """Read frames from the source itself, with their times."""
+    set_up_opencv()
     with camera.plugged():
-        source = choose_source(settings.Camera(source="/dev/video0"), threading.Event())
+        source = open_source(settings.Camera(source="/dev/video0"), threading.Event())
         before = time.time()
         with source:
-            taken = list(islice(source, 20))
+            received = list(islice(source, 20))
         return {
             "before": before,
             "after": time.time(),
-            "captured_at": [frame.captured_at.timestamp() for frame in taken],
-            "elapsed": [frame.elapsed for frame in taken],
-            "index": [frame.index for frame in taken],
-            "shapes": sorted({frame.image.shape for frame in taken}),
-            "different": len({frame.image.tobytes() for frame in taken}),
+            "captured_at": [frame.captured_at.timestamp() for frame in received],
+            "elapsed": [frame.elapsed for frame in received],
+            "index": [frame.index for frame in received],
+            "shapes": sorted({frame.image.shape for frame in received}),
+            "different": len({frame.image.tobytes() for frame in received}),
         }
 
 
-def asked() -> Report:
-    """Ask for what the camera has, and then for what it has not: another size, and a format that it does not know."""
+def requested() -> Report:
+    """Request supported formats, and then a size and a pixel format that the camera does not support."""
     with camera.plugged():
         return {
-            "had": _granted(width=320, height=180, fps=10, pixel_format="yuyv"),
+            "supported": _granted(width=320, height=180, fps=10, pixel_format="yuyv"),
             "other": _granted(width=1280, height=720, fps=15),
-            "lacked": _granted(width=5000, height=180, fps=10, pixel_format="mjpg"),
+            "unsupported": _granted(width=5000, height=180, fps=10, pixel_format="mjpg"),
         }
 
 
-def _granted(**wanted: Any) -> Report:
-    """Open it so; give what the driver says while it is open, the shape of a frame, and the log."""
+def _granted(**changes: Any) -> Report:
+    """Open the camera; return the driver's format while it is open, the shape of a frame, and the log."""
     log = io.StringIO()
     logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(message)s", force=True)
-    with choose_source(settings.Camera(source="/dev/video0", **wanted), threading.Event()) as source:
+    with open_source(settings.Camera(source="/dev/video0", **changes), threading.Event()) as source:
         (frame,) = islice(source, 1)
-        driver = camera.state()
+        driver = camera.current_format()
     return {"driver": driver, "shape": frame.image.shape, "log": log.getvalue().splitlines()}
 
 
-def stamped() -> Report:
-    """Let a frame wait in the driver, whose stamps are the start of the exposure, and then of no clock."""
+def timestamps() -> Report:
+    """Let a frame wait in the driver, with timestamps of the exposure's start, and then with wrapped ones."""
     with camera.plugged():
         camera.control("timestamp_source", 1)
-        believed = _age()
+        plausible = _age()
         camera.control("wrap_timestamp", 1)
-        return {"believed": believed, "disbelieved": _age()}
+        return {"plausible": plausible, "implausible": _age()}
 
 
 def _age() -> float:
-    """Grab a frame a good while after it was there; give how old it is said to be, seconds."""
+    """Grab a frame 0.5 s after it was ready; return its age by its timestamp, seconds."""
     capture = cv2.VideoCapture("/dev/video0", cv2.CAP_V4L2)
     capture.set(cv2.CAP_PROP_FPS, 10)
-    device = Device(capture)
+    device = DeviceCapture(capture)
     device.grab()
     time.sleep(0.5)
     device.grab()
-    age = time.monotonic() - device.at
+    age = time.monotonic() - device.timestamp
     device.release()
     return age
 
 
 def plugged_late(program: Capture) -> Report:
-    """The program runs before there is a camera."""
+    """Start the program before the camera is plugged in."""
     program.wait(lambda: "no such camera" in program.log.read_text())
     camera.plug()
-    return {"back": program.wait_for_frames(), "granted": camera.state()}
+    return {"back": program.wait_for_frames(), "granted": camera.current_format()}
 
 
 def unplugged(program: Capture) -> Report:
-    """Pulled out while it is read, and plugged in again when the program has let go of it."""
-    return _through(program, camera.unplug, "no such camera", camera.plug)
+    """Unplug the camera during a read, and plug it in again after the program has closed it."""
+    return _survive(program, camera.unplug, "no such camera", camera.plug)
 
 
 def disconnected(program: Capture) -> Report:
-    """Gone, while its name stays; it comes back when nobody holds it any more."""
-    return _through(program, lambda: camera.control("disconnect"))
+    """Disconnect the camera while its link stays; it returns once no process has it open."""
+    return _survive(program, lambda: camera.control("disconnect"))
 
 
 def silent(program: Capture) -> Report:
-    """It stays, and gives no frame: a read hangs, and so does the first one after the camera was opened anew."""
-    return _through(program, lambda: _drop(100), "no frame for 4 s", lambda: _drop(0), times=2)
+    """Drop all frames: a read hangs, and so does the first one after the camera was reopened."""
+    return _survive(program, lambda: _drop(100), "no frame for 4 s", lambda: _drop(0), times=2)
 
 
-def broken(program: Capture) -> Report:
-    """The driver gives up the stream; the next one is good."""
-    return _through(program, lambda: camera.control("inject_fatal_streaming_error"))
+def failed(program: Capture) -> Report:
+    """Let the driver abort the stream; the next stream works."""
+    return _survive(program, lambda: camera.control("inject_fatal_streaming_error"))
 
 
 def refused(program: Capture) -> Report:
-    """As before, and the driver refuses to start the next stream."""
+    """Let the driver abort the stream, and refuse to start the next one."""
 
-    def act() -> None:
+    def inject() -> None:
         camera.control("inject_vidioc_streamon_error")
         camera.control("inject_fatal_streaming_error")
 
-    return _through(program, act)
+    return _survive(program, inject)
 
 
-def spoilt(program: Capture) -> Report:
-    """The driver marks one frame as spoilt; those that follow are good."""
+def broken_frame(program: Capture) -> Report:
+    """Let the driver mark one frame as broken; the following ones are good."""
     mark = len(program.lines())
     camera.control("inject_v4l2_buf_flag_error")
     return {"back": program.wait_for_frames(), "log": program.lines()[mark:]}
 
 
 def stopped(program: Capture) -> Report:
-    """SIGTERM."""
+    """Stop the program by SIGTERM."""
     counted = program.frames
     return {"counted": counted, **program.stop()}
 
@@ -138,51 +138,60 @@ def _drop(percentage: int) -> None:
     camera.control("percentage_of_dropped_buffers", percentage)
 
 
-def _through(
+def _survive(
     program: Capture,
-    act: Callable[[], None],
-    sign: str = "trying again",
-    heal: Callable[[], None] = lambda: None,
+    inject: Callable[[], None],
+    symptom: str = "trying again",
+    repair: Callable[[], None] = lambda: None,
     times: int = 1,
 ) -> Report:
-    """Do something to the camera, heal it when the log has the sign of it so many times, and wait for frames.
+    """Inject a fault, repair it once the log shows the symptom, and wait for frames.
 
-    Gives the seconds until the sign and until frames came again, the log, and the descriptors and threads held then.
+    Args:
+        program: The running capture.
+        inject: Causes the fault.
+        symptom: Text in the log.
+        repair: Ends the fault.
+        times: Log lines with the symptom before the repair.
+
+    Returns:
+        Seconds until the symptom and until frames came again, the log, and the open descriptors and threads then.
     """
     mark = len(program.lines())
-    act()
-    noticed = program.wait(lambda: sum(sign in line for line in program.lines()[mark:]) >= times)
-    heal()
+    inject()
+    noticed = program.wait(lambda: sum(symptom in line for line in program.lines()[mark:]) >= times)
+    repair()
     back = program.wait_for_frames()
     log = program.lines()[mark:]
     return {"noticed": noticed, "back": back, "log": log, "cameras": program.cameras, "threads": program.threads}
 
 
-def life() -> None:
-    """One program, and all that befalls its camera."""
+def run_program() -> None:
+    """Run one program through all faults of its camera."""
     with capture(camera.LINK) as program:
         try:
-            for step in (plugged_late, unplugged, disconnected, silent, broken, refused, spoilt, stopped):
-                tell(step.__name__, partial(step, program))
+            for step in (plugged_late, unplugged, disconnected, silent, failed, refused, broken_frame, stopped):
+                report(step.__name__, partial(step, program))
         finally:
             program.process.kill()
 
 
 def main() -> None:
-    """Take the steps, one after the other; one that fails does not keep the next from being taken."""
-    for step in (frames, asked, stamped):
-        tell(step.__name__, step)
-    life()
+    """Run all steps in order, including those after a failed one."""
+    for step in (frames, requested, timestamps):
+        report(step.__name__, step)
+    run_program()
 
 
-def tell(name: str, step: Callable[[], Report]) -> None:
+def report(name: str, step: Callable[[], Report]) -> None:
+    """Run a step, and print its report or its error."""
     started = time.monotonic()
     try:
-        report = step()
+        result = step()
     except Exception:  # noqa: BLE001
-        report = {"error": traceback.format_exc()}
+        result = {"error": traceback.format_exc()}
     took = round(time.monotonic() - started, 1)
-    print(json.dumps({"step": name, "took": took, **report}), flush=True)  # noqa: T201
+    print(json.dumps({"step": name, "took": took, **result}), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

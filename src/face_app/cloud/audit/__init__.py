@@ -1,1 +1,1 @@
-"""Whether any face was lost: ledgers and bucket, held against each other, by `audit.py` and the parts beside it."""
+"""`face-app audit`: compare ledgers with the bucket, face by face."""

@@ -1,56 +1,56 @@
-"""Whether any face was lost: what the edges' ledgers say against what the bucket has, face by face."""
+"""Run an audit: compare the ledgers of the edges with the bucket, face by face."""
 
 import logging
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from face_app import settings
-from face_app.cloud import bucket
-from face_app.cloud.audit.books import Books, open_books
 from face_app.cloud.audit.content import THREADS, wrong_contents
-from face_app.cloud.audit.listing import Listing, Shelf, sort_keys
+from face_app.cloud.audit.ledgers import LedgerIndex, open_ledger_index
+from face_app.cloud.audit.listing import BucketIndex, Listing, sort_keys
 from face_app.cloud.audit.outbox import OutboxAudit
 from face_app.cloud.audit.report import AuditReport, EdgeReport, OutboxReport
 from face_app.cloud.audit.scope import Scope
-from face_app.ledger import EdgeLedger
+from face_app.cloud.bucket import bucket
+from face_app.common import settings
+from face_app.common.ledger_file import EdgeLedger
 
 log = logging.getLogger(__name__)
 
-TELL_EVERY = 5.0
+PROGRESS_SECONDS = 5.0
 
 Item = TypeVar("Item")
 
 
 def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, content: bool) -> AuditReport:
-    """Audit a bucket, changing nothing.
+    """Audit a bucket without changing it.
 
-    The ledgers are read to their ends before the bucket is listed: what an edge knew to be stored by then must be
-    there, and what was stored since is told from what no ledger knows.
+    The ledgers are read completely before the bucket is listed. So every face that a ledger calls stored must be
+    in the list, and objects stored later are recognised as newer.
 
     Args:
-        store: Where the faces are.
-        ledgers: Of none, some or all edges. Without one the bucket is judged by itself.
-        scope: Which faces.
+        store: Store settings.
+        ledgers: Ledgers of none, some or all edges. Without a ledger the bucket alone is checked.
+        scope: Faces to audit.
         content: Read every object and compare its SHA-256.
 
     Raises:
-        LedgerError: A line of a ledger is not a face.
+        LedgerError: A line of a ledger is invalid.
         StoreError: The bucket cannot be listed, or an object cannot be read.
         SettingsError: The credentials file cannot be read.
     """
-    books = open_books(ledgers, scope)
+    index = open_ledger_index(ledgers, scope)
     keys = (key for prefix in scope.prefixes for key in bucket.keys(store, prefix))
-    listing = sort_keys(_told(keys, "keys listed"))
+    listing = sort_keys(_with_progress(keys, "keys listed"))
     outboxes = {
-        outbox: OutboxAudit(outbox, listing.shelves.get(outbox) or Shelf(), books.outboxes.get(outbox), scope)
-        for outbox in sorted(listing.shelves.keys() | books.outboxes.keys())
+        outbox: OutboxAudit(outbox, listing.outboxes.get(outbox) or BucketIndex(), index.outboxes.get(outbox), scope)
+        for outbox in sorted(listing.outboxes.keys() | index.outboxes.keys())
     }
     wrong, read = {}, 0
     if content:
         claims = (claim for outbox in outboxes.values() for claim in outbox.claims())
         get = bucket.reader(store, connections=THREADS)
-        for key, why in _told(wrong_contents(get, claims), "objects read"):
+        for key, why in _with_progress(wrong_contents(get, claims), "objects read"):
             read += 1
             if why:
                 wrong[key] = why
@@ -63,17 +63,17 @@ def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, c
         quarantine=listing.quarantine,
         bare_images=listing.bare_images,
         foreign=listing.foreign,
-        not_judged=tuple(_not_judged(reports, books, listing, scope, content=content)),
+        not_judged=tuple(_unknowns(reports, index, listing, scope, content=content)),
     )
 
 
-def _told(items: Iterable[Item], what: str) -> Iterator[Item]:
-    """Pass items on; say from time to time how many there were."""
-    told = time.monotonic()
+def _with_progress(items: Iterable[Item], what: str) -> Iterator[Item]:
+    """Yield the items; log their count periodically."""
+    logged = time.monotonic()
     for count, item in enumerate(items, 1):
         yield item
-        if time.monotonic() > told + TELL_EVERY:
-            told = time.monotonic()
+        if time.monotonic() > logged + PROGRESS_SECONDS:
+            logged = time.monotonic()
             log.info("%d %s", count, what)
 
 
@@ -82,26 +82,26 @@ def _by_edge(reports: list[OutboxReport]) -> Iterator[EdgeReport]:
         yield EdgeReport(edge, tuple(report for report in reports if report.edge == edge))
 
 
-def _not_judged(
-    reports: list[OutboxReport], books: Books, listing: Listing, scope: Scope, *, content: bool
+def _unknowns(
+    reports: list[OutboxReport], index: LedgerIndex, listing: Listing, scope: Scope, *, content: bool
 ) -> Iterator[str]:
     if not reports:
-        yield "any face: there is none; are bucket, edge and times right?"
+        yield "any face: none exists; check bucket, edge and times"
     alone = [report.outbox for report in reports if not report.ledger]
     if alone:
         yield (
-            f"no ledger was given for {', '.join(alone)}: whether a gap waits, was refused, expired or is lost, and "
+            f"no ledger was given for {', '.join(alone)}: whether a gap is waiting, refused, expired or lost, and "
             "whether the newest faces arrived"
         )
     if scope.ranged:
-        yield "faces that no ledger knows have the hour of their key, and a part of an hour counts as all of it"
+        yield "faces without a ledger entry are dated by the hour in their key; a partial hour counts as a whole one"
     if scope.edge:
         yield f"quarantine and foreign objects outside {scope.edge}/: only without --edge"
-    if books.left_out:
-        yield f"the ledgers of {', '.join(books.left_out)}: --edge {scope.edge} was asked for"
+    if index.left_out:
+        yield f"the ledgers of {', '.join(index.left_out)}: --edge {scope.edge} was asked for"
     if not content:
         yield "the content of objects: --no-content was asked for"
     if any(report.newer for report in reports):
-        yield "faces captured after their ledger was written: the next ledger knows them"
+        yield "faces captured after their ledger was written: the next ledger contains them"
     if listing.foreign:
-        yield f"{len(listing.foreign)} foreign objects: they are not faces of ours"
+        yield f"{len(listing.foreign)} foreign objects: their keys are not face-app keys"

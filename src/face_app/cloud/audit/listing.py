@@ -1,26 +1,26 @@
-"""What the bucket's list alone tells."""
+"""Index the keys of the bucket."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from face_app.cloud.audit.scope import hour_of
-from face_app.wire import FaceId, face_of_key
+from face_app.common.wire import FaceId, face_of_key
 
 ERASED = "erased/"
-"""An empty object under this prefix and the key of a face says that the face was erased on request."""
+"""Prefix of tombstones: an empty object under it, named by the key of a face, marks the face as erased."""
 QUARANTINE = "quarantine/"
 BARE_IMAGES = "test/seed/"
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """What the bucket holds of one outbox, by sequence.
+class BucketIndex:
+    """Objects of one outbox, by sequence.
 
     Attributes:
-        objects: Key of each face; the first one where there are several.
-        copies: All keys of each face that has several.
-        erased: Key of each face that was erased on request.
+        objects: First key of each face.
+        copies: All keys of each face with several.
+        erased: Key of each erased face.
     """
 
     objects: dict[int, str] = field(default_factory=dict)
@@ -28,50 +28,50 @@ class Shelf:
     erased: dict[int, str] = field(default_factory=dict)
 
     def add(self, sequence: int, key: str) -> None:
-        """Take note of an object."""
+        """Add an object."""
         first = self.objects.setdefault(sequence, key)
         if first != key:
             self.copies.setdefault(sequence, [first]).append(key)
 
     def keys(self, sequence: int) -> list[str]:
-        """All objects of one face."""
+        """Return all keys of one face."""
         return self.copies.get(sequence) or ([self.objects[sequence]] if sequence in self.objects else [])
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The bucket, sorted.
+    """Keys of the bucket by kind.
 
     Attributes:
-        shelves: The faces, by the id of their outbox.
-        quarantine: How many refused messages are kept, by reason.
-        bare_images: How many images of the write-up's topic are kept.
-        foreign: Keys that are none of ours.
+        outboxes: Faces by outbox id.
+        quarantine: Number of refused messages by reason.
+        bare_images: Number of images of the original homework's topic.
+        foreign: Keys that are not face-app keys.
     """
 
-    shelves: dict[str, Shelf]
+    outboxes: dict[str, BucketIndex]
     quarantine: Counter[str]
     bare_images: int
     foreign: tuple[str, ...]
 
 
 def sort_keys(keys: Iterable[str]) -> Listing:
-    """Sort the keys of a bucket."""
-    shelves: dict[str, Shelf] = {}
+    """Sort the keys of a bucket by kind."""
+    outboxes: dict[str, BucketIndex] = {}
     quarantine: Counter[str] = Counter()
     bare_images, foreign = 0, []
     for key in keys:
         if face := _face(key):
-            shelves.setdefault(face.outbox, Shelf()).add(face.sequence, key)
+            outboxes.setdefault(face.outbox, BucketIndex()).add(face.sequence, key)
         elif key.startswith(ERASED) and (face := _face(key.removeprefix(ERASED))):
-            shelves.setdefault(face.outbox, Shelf()).erased[face.sequence] = key.removeprefix(ERASED)
+            outboxes.setdefault(face.outbox, BucketIndex()).erased[face.sequence] = key.removeprefix(ERASED)
         elif key.startswith(QUARANTINE) and key.count("/") == 2:
             quarantine[key.split("/")[1]] += 1
         elif key.startswith(BARE_IMAGES):
             bare_images += 1
         else:
             foreign.append(key)
-    return Listing(shelves, quarantine, bare_images, tuple(foreign))
+    return Listing(outboxes, quarantine, bare_images, tuple(foreign))
 
 
 def _face(key: str) -> FaceId | None:

@@ -1,4 +1,4 @@
-"""What an audit found."""
+"""Define the result of an audit."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,11 +11,11 @@ from face_app.cloud.audit.spans import Span
 
 @dataclass(frozen=True)
 class Wrong:
-    """An object that is not what its key or the ledger says.
+    """An object that differs from its key or its ledger entry.
 
     Attributes:
-        key: Which.
-        why: In a few words.
+        key: Key of the object.
+        why: Reason in a few words.
     """
 
     key: str
@@ -24,26 +24,26 @@ class Wrong:
 
 @dataclass(frozen=True)
 class OutboxReport:
-    """The faces of one outbox; each counts once.
+    """Faces of one outbox; each counts once.
 
     Attributes:
-        edge: Whose it is.
-        outbox: Its id.
-        ledger: Whether a ledger tells of it; without one all but the bucket's own side is empty.
-        captured: All numbers given; without a ledger the least that can be.
-        stored: Those with an object.
-        under_way: Of the stored ones, those whose edge does not know it yet, or took them for refused or expired.
-        waiting: Those that wait at the edge.
-        refused: Those refused, by reason.
-        expired: Those whose pixels a limit of the edge took, by reason.
-        erased: Those erased on request.
-        newer: Objects with numbers given after the ledger was written. They are in no other count.
-        gaps: Numbers without an object, by the bucket's list alone. A fault only where no ledger explains them.
-        missing: Stored ones without an object, and numbers that the ledger does not know.
-        wrong: Objects that are not what they should be.
-        duplicates: The keys of each face that has several.
-        unknown: Objects that the ledger should know and does not.
-        revenants: Objects of faces that were erased.
+        edge: Name of the edge.
+        outbox: Id of the outbox.
+        ledger: True with a ledger; without one only the counts of the bucket are known.
+        captured: Allocated numbers; without a ledger a lower bound.
+        stored: Faces with an object.
+        under_way: Stored faces that the edge still lists as waiting, refused or expired.
+        waiting: Faces that wait at the edge.
+        refused: Refused faces by reason.
+        expired: Faces whose pixels a limit of the edge deleted, by reason.
+        erased: Faces erased on request.
+        newer: Objects numbered after the ledger was written. They are in no other count.
+        gaps: Numbers without an object, by the list of the bucket. A fault only without a ledger that explains them.
+        missing: Stored faces without an object, and numbers that the ledger does not contain.
+        wrong: Objects with a wrong key or wrong bytes.
+        duplicates: Keys of each face with several.
+        unknown: Objects that the ledger must contain and does not.
+        reappeared_after_erasure: Objects of erased faces.
     """
 
     edge: str
@@ -62,22 +62,22 @@ class OutboxReport:
     wrong: tuple[Wrong, ...]
     duplicates: tuple[tuple[str, ...], ...]
     unknown: tuple[str, ...]
-    revenants: tuple[str, ...]
+    reappeared_after_erasure: tuple[str, ...]
 
     @property
     def faults(self) -> dict[str, int]:
-        """How many of each kind."""
+        """Number of faults by kind."""
         return {
             "missing": sum(span.count for span in self.missing),
             "unexplained": 0 if self.ledger else sum(span.count for span in self.gaps),
             "wrong": len(self.wrong),
             "duplicated": len(self.duplicates),
             "unknown to the ledger": len(self.unknown),
-            "erased but there": len(self.revenants),
+            "erased but there": len(self.reappeared_after_erasure),
         }
 
     def document(self) -> dict[str, Any]:
-        """All of it as plain JSON values."""
+        """Return the report as plain JSON values."""
         return {
             "outbox": self.outbox,
             "ledger": self.ledger,
@@ -89,12 +89,12 @@ class OutboxReport:
             "wrong": [{"key": each.key, "why": each.why} for each in self.wrong],
             "duplicates": [list(keys) for keys in self.duplicates],
             "unknown": list(self.unknown),
-            "erased_but_there": list(self.revenants),
+            "erased_but_there": list(self.reappeared_after_erasure),
             "faults": self.faults,
         }
 
     def counts(self) -> dict[str, int]:
-        """The sides of the equation as numbers, in the order of a table."""
+        """Return the terms of the equation in table order."""
         return {
             "captured": self.captured,
             "stored": self.stored,
@@ -110,29 +110,29 @@ class OutboxReport:
 
 @dataclass(frozen=True)
 class EdgeReport:
-    """One edge: all of its outboxes."""
+    """All outboxes of one edge."""
 
     edge: str
     outboxes: tuple[OutboxReport, ...]
 
     def counts(self) -> dict[str, int]:
-        """The sums of `OutboxReport.counts`."""
+        """Return the sums of `OutboxReport.counts`."""
         return _summed(outbox.counts() for outbox in self.outboxes)
 
 
 @dataclass(frozen=True)
 class AuditReport:
-    """One audit.
+    """Result of one audit.
 
     Attributes:
-        since: Only faces captured then or later; None: from the first.
-        until: Only faces captured before; None: to the last.
-        read: How many objects were read and compared; None: that was not asked for.
-        edges: By name.
-        quarantine: How many refused messages the bucket keeps, by reason.
-        bare_images: How many images of the write-up's topic it keeps.
-        foreign: Objects that are none of ours. They are told and change nothing.
-        not_judged: What this audit could not look at, one sentence each.
+        since: Only faces captured then or later; None: no limit.
+        until: Only faces captured before; None: no limit.
+        read: Number of objects read and compared; None: not requested.
+        edges: Reports by edge name.
+        quarantine: Number of refused messages by reason.
+        bare_images: Number of images of the original homework's topic.
+        foreign: Keys that are not face-app keys. They are listed and are no fault.
+        not_judged: Limits of this audit, one sentence each.
     """
 
     since: datetime | None
@@ -146,44 +146,44 @@ class AuditReport:
 
     @property
     def outboxes(self) -> Iterator[OutboxReport]:
-        """Every outbox of every edge."""
+        """All outboxes of all edges."""
         return (outbox for edge in self.edges for outbox in edge.outboxes)
 
     def counts(self) -> dict[str, int]:
-        """The sums of `OutboxReport.counts`."""
+        """Return the sums of `OutboxReport.counts`."""
         return _summed(outbox.counts() for outbox in self.outboxes)
 
     @property
     def faults(self) -> dict[str, int]:
-        """How many of each kind there are; a kind without any is left out."""
+        """Number of faults by kind, without kinds that have none."""
         summed = _summed(outbox.faults for outbox in self.outboxes)
         return {kind: count for kind, count in summed.items() if count}
 
     @property
-    def holds(self) -> bool:
-        """Whether every face that is known of is accounted for, and every object is what it should be."""
+    def balanced(self) -> bool:
+        """True when every known face is accounted for and every object is correct."""
         return not self.faults
 
     @property
     def proven(self) -> bool:
-        """Whether a ledger stands behind that for each outbox: the bucket alone does not know its newest faces."""
-        return self.holds and all(outbox.ledger for outbox in self.outboxes)
+        """True when balanced with a ledger of each outbox: the bucket alone cannot show a lost newest face."""
+        return self.balanced and all(outbox.ledger for outbox in self.outboxes)
 
     @property
     def verdict(self) -> str:
         """The result in one line."""
         captured = self.counts().get("captured", 0)
-        if self.holds and not self.proven:
+        if self.balanced and not self.proven:
             return f"no fault: {captured} captured or more; without a ledger of each outbox the equation is not proven"
-        if self.holds:
+        if self.balanced:
             return f"the equation holds: {captured} captured, none lost"
         faults = ", ".join(f"{count} {kind}" for kind, count in self.faults.items())
         return f"the equation does not hold: {captured} captured, {faults}"
 
     def document(self) -> dict[str, Any]:
-        """All of it as plain JSON values."""
+        """Return the report as plain JSON values."""
         return {
-            "holds": self.holds,
+            "holds": self.balanced,
             "proven": self.proven,
             "verdict": self.verdict,
             "from": self.since.isoformat() if self.since else None,

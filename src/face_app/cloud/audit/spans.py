@@ -1,4 +1,4 @@
-"""Runs of numbers that nobody has seen."""
+"""Find runs of missing sequence numbers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """Sequences from first to last, both included."""
+    """Sequences from first to last, inclusive."""
 
     first: int
     last: int
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of sequences."""
         return self.last - self.first + 1
 
     def __str__(self) -> str:
         return f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
 
 
-def holes(seen: Iterable[int], first: int, last: int) -> list[Span]:
-    """Find the runs between `first` and `last` of which no number was seen."""
+def gaps_between(seen: Iterable[int], first: int, last: int) -> list[Span]:
+    """Return the runs between `first` and `last` without a number in `seen`."""
     spans, expected = [], first
     for number in sorted(seen):
         if number > last:
@@ -34,8 +34,8 @@ def holes(seen: Iterable[int], first: int, last: int) -> list[Span]:
     return spans
 
 
-def joined(spans: Iterable[Span]) -> list[Span]:
-    """Sort spans that do not overlap and make one of those that touch."""
+def merge(spans: Iterable[Span]) -> list[Span]:
+    """Sort spans without overlap and merge adjacent ones."""
     runs: list[Span] = []
     for span in sorted(spans):
         if runs and runs[-1].last == span.first - 1:

@@ -1,4 +1,4 @@
-"""An audit for people: plain text."""
+"""Format an audit report as plain text."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ EXAMPLES = 20
 
 
 def table(report: AuditReport) -> str:
-    """Draw the whole report; of each fault at most `EXAMPLES`."""
+    """Return the report as text, with at most `EXAMPLES` of each fault."""
     return "\n".join([*_columns(list(_rows(report))), *_reasons(report), *_faults(report), *_rest(report)])
 
 
@@ -26,7 +26,7 @@ def _rows(report: AuditReport) -> Iterator[list[str]]:
 
 
 def _known(outbox: OutboxReport) -> Iterator[str]:
-    """The numbers of a row; what nobody can know without a ledger is a question mark."""
+    """Yield the numbers of a row; a question mark for numbers that need a ledger."""
     for name, count in outbox.counts().items():
         if outbox.ledger or name in {"stored", "erased"}:
             yield str(count)
@@ -67,12 +67,12 @@ def _faults(report: AuditReport) -> Iterator[str]:
     for outbox in report.outboxes:
         where = f"{outbox.edge}, outbox {outbox.outbox}"
         yield from _listed(f"missing ({where}), by number", outbox.missing)
-        title = "gaps, which the ledger explains or calls missing" if outbox.ledger else "gaps that no ledger explains"
+        title = "gaps, explained by the ledger or missing" if outbox.ledger else "gaps without a ledger"
         yield from _listed(f"{title} ({where}), by number", outbox.gaps)
         yield from _listed(f"wrong ({where})", (f"{each.key}: {each.why}" for each in outbox.wrong))
         yield from _listed(f"several objects for one face ({where})", map(", ".join, outbox.duplicates))
         yield from _listed(f"unknown to the ledger ({where})", outbox.unknown)
-        yield from _listed(f"erased but there ({where})", outbox.revenants)
+        yield from _listed(f"erased but there ({where})", outbox.reappeared_after_erasure)
     yield from _listed("foreign objects", report.foreign)
 
 

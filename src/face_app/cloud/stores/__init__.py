@@ -1,23 +1,23 @@
-"""Where faces are kept: one file a kind of store."""
+"""Stores for faces, one file per kind of store."""
 
 from pathlib import Path
 
-from face_app import settings
 from face_app.cloud.stores.store import Store
-from face_app.errors import SettingsError
+from face_app.common import settings
+from face_app.common.errors import SettingsError
 
 
 def open_store(store: settings.Store, *, connections: int = 16) -> Store:
-    """Make the store that the settings name.
+    """Create the store that the settings name.
 
     Args:
-        store: Which, and where.
-        connections: Most puts at a time.
+        store: Store settings.
+        connections: Most parallel puts.
 
     Raises:
-        SettingsError: The path is not set or the credentials file cannot be read.
+        SettingsError: The path is not set, or the credentials file cannot be read.
     """
-    # A plain folder must work where boto3 is not installed.
+    # A plain folder works without boto3.
     if store.kind == "directory":
         from face_app.cloud.stores.directory import DirectoryStore  # noqa: PLC0415
 
@@ -37,10 +37,10 @@ def open_store(store: settings.Store, *, connections: int = 16) -> Store:
 
 
 def folder(store: settings.Store) -> Path:
-    """The absolute path of a store that has one.
+    """Return the absolute path of the store's folder.
 
     Raises:
-        SettingsError: It has none.
+        SettingsError: The path is not set.
     """
     if store.path is None:
         raise SettingsError(f"store.path: not set; store.kind {store.kind!r} needs it")

@@ -1,24 +1,24 @@
-"""The key pair of a bucket, in the file format of s3fs."""
+"""Read the key pair of a bucket from a file in the format of s3fs."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from face_app.errors import SettingsError
+from face_app.common.errors import SettingsError
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who we are for the store."""
+    """Key pair for the store."""
 
     access_key: str
     secret_key: str = field(repr=False)
 
 
 def read_credentials(file: Path, bucket: str) -> Credentials:
-    """Read ``ACCESS_KEY:SECRET_KEY``, or the line ``BUCKET:ACCESS_KEY:SECRET_KEY`` of our bucket.
+    """Read ``ACCESS_KEY:SECRET_KEY``, or the line ``BUCKET:ACCESS_KEY:SECRET_KEY`` of the bucket.
 
     Raises:
-        SettingsError: The file cannot be read, or holds no key pair for this bucket.
+        SettingsError: The file cannot be read, or contains no key pair for this bucket.
     """
     try:
         lines = [line.strip() for line in file.read_text().splitlines()]
@@ -31,4 +31,4 @@ def read_credentials(file: Path, bucket: str) -> Credentials:
     for entry in entries:
         if len(entry) == 2 and all(entry):
             return Credentials(entry[0], entry[1])
-    raise SettingsError(f"store.credentials_file {file} holds no line ACCESS_KEY:SECRET_KEY")
+    raise SettingsError(f"store.credentials_file {file} contains no line ACCESS_KEY:SECRET_KEY")

@@ -1,4 +1,4 @@
-"""A plain folder: no S3 at all."""
+"""Store faces in a plain folder, without S3."""
 
 import hashlib
 import os
@@ -7,61 +7,61 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from face_app.cloud.stores.files import opened, read_file, subfolder, write_file
+from face_app.cloud.stores.open_folder import open_path, read_file, subfolder, write_file
 from face_app.cloud.stores.store import Outcome, Stored, safe_parts
-from face_app.errors import StoreError
+from face_app.common.errors import StoreError
 
 INCOMING = ".incoming"
-"""Files on their way. A kill can leave some; an hour later nobody works on them any more."""
+"""Folder of incomplete files. A kill can leave some behind; `check` deletes them after an hour."""
 
 ABANDONED_AFTER = 3600.0
 
 
 class DirectoryStore:
-    """Objects are files; a file has its name only when all of it is on disk."""
+    """Stores objects as files; a file gets its name when it is completely on disk."""
 
     def __init__(self, path: Path) -> None:
-        """Name the folder. It is never made here: where a disk is not mounted, its folder would be made underneath."""
+        """Use an existing folder. Creating it could hide a missing mount."""
         self._path = path
 
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
-        """Keep bytes under a key; see `Store.put`."""
+        """Store bytes under a key; see `Store.put`."""
         *folders, name = safe_parts(key)
         try:
             with (
-                opened(self._path, os.O_RDONLY | os.O_DIRECTORY) as root,
+                open_path(self._path, os.O_RDONLY | os.O_DIRECTORY) as root,
                 subfolder(root, [INCOMING], durable=True) as incoming,
                 subfolder(root, folders, durable=True) as folder,
             ):
                 outcome = _place(name, data, folder, incoming)
                 if hashlib.sha256(read_file(name, folder=folder)).hexdigest() != sha256:
-                    raise StoreError(f"store.path {self._path}: a file reads back with other bytes; check the disk")
+                    raise StoreError(f"store.path {self._path}: a file has other bytes when read back; check the disk")
         except OSError as error:
-            raise self._explain(error) from error
+            raise self._translate(error) from error
         return Stored(outcome)
 
     def check(self) -> None:
-        """See that the folder is there and can be written; sweep up after killed programs."""
+        """Check that the folder exists and is writable; delete abandoned files."""
         try:
             with (
-                opened(self._path, os.O_RDONLY | os.O_DIRECTORY) as root,
+                open_path(self._path, os.O_RDONLY | os.O_DIRECTORY) as root,
                 subfolder(root, [INCOMING], durable=True) as incoming,
             ):
-                _sweep(incoming)
+                _delete_abandoned(incoming)
                 probe = f"check-{secrets.token_hex(8)}"
                 write_file(probe, b"x", os.O_CREAT | os.O_EXCL, folder=incoming)
                 os.unlink(probe, dir_fd=incoming)
         except OSError as error:
-            raise self._explain(error) from error
+            raise self._translate(error) from error
 
-    def _explain(self, error: OSError) -> StoreError:
+    def _translate(self, error: OSError) -> StoreError:
         if not self._path.is_dir():
             return StoreError(
-                f"store.path {self._path} is not there: {error.strerror}; mount its disk, "
-                "or let `face-app bucket ensure` make it"
+                f"store.path {self._path} does not exist: {error.strerror}; mount its disk, "
+                "or create it with `face-app bucket ensure`"
             )
         return StoreError(
-            f"store.path {self._path} cannot be written: {error.strerror}; make room, or correct the path or its owner"
+            f"store.path {self._path} cannot be written: {error.strerror}; free space, or correct the path or its owner"
         )
 
 
@@ -71,7 +71,7 @@ def _place(name: str, data: bytes, folder: int, incoming: int) -> Outcome:
         write_file(temporary, data, os.O_CREAT | os.O_EXCL, folder=incoming)
         outcome: Outcome = "created"
         try:
-            # A link, unlike a rename, never replaces what is there.
+            # Unlike a rename, a link never replaces a file.
             os.link(temporary, name, src_dir_fd=incoming, dst_dir_fd=folder)
         except FileExistsError:
             outcome = "already"
@@ -85,8 +85,8 @@ def _place(name: str, data: bytes, folder: int, incoming: int) -> Outcome:
     return outcome
 
 
-def _sweep(incoming: int) -> None:
+def _delete_abandoned(incoming: int) -> None:
     for name in os.listdir(incoming):
-        with suppress(FileNotFoundError):  # its owner may be about to finish
+        with suppress(FileNotFoundError):  # its writer may have finished
             if os.stat(name, dir_fd=incoming).st_mtime < time.time() - ABANDONED_AFTER:
                 os.unlink(name, dir_fd=incoming)

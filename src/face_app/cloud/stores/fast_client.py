@@ -1,6 +1,6 @@
-"""obstore on the way of every face, where it is installed: a seventh of boto3's CPU for a small object.
+"""Put and head objects through obstore, if installed: a seventh of boto3's CPU for a small object.
 
-It is never believed when it fails: whatever goes wrong here, boto3 does the same again, and says what it is.
+On any failure boto3 repeats the request and reports the cause.
 """
 
 import logging
@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from face_app.cloud.stores.credentials import read_credentials
-from face_app.settings import Store
+from face_app.common.settings import Store
 
 try:
     import obstore
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AFTER_A_FAILURE = 30.0
-"""Seconds for which boto3 does everything, so that a store in trouble is not asked twice."""
+FALLBACK_SECONDS = 30.0
+"""Seconds of boto3 only after a failure, so that a failing store does not get every request twice."""
 
 
 def fast_client(store: Store, *, connections: int) -> "FastClient | None":
-    """Make a client; None where obstore cannot work here, such as on a machine without CA certificates.
+    """Create a client; None if obstore cannot start, for example without CA certificates.
 
     Args:
-        store: Which bucket, at which endpoint, with which credentials file.
-        connections: Most that stay open.
+        store: Bucket, endpoint and credentials file.
+        connections: Most idle connections.
 
     Raises:
         SettingsError: The credentials file cannot be read.
@@ -42,12 +42,12 @@ def fast_client(store: Store, *, connections: int) -> "FastClient | None":
     try:
         return FastClient(store, connections=connections)
     except BaseError as error:
-        log.warning("obstore cannot work here, boto3 does it all: %s", str(error).splitlines()[0])
+        log.warning("obstore cannot start, boto3 is used instead: %s", str(error).splitlines()[0])
         return None
 
 
 class FastClient:
-    """One bucket through obstore. Safe to use from several threads."""
+    """Accesses one bucket through obstore. Thread-safe."""
 
     def __init__(self, store: Store, *, connections: int) -> None:
         keys = read_credentials(store.credentials_file, store.bucket) if store.credentials_file else None
@@ -70,7 +70,7 @@ class FastClient:
         """Upload an object; see `S3Bucket.put`. Its signature covers the body, as Content-MD5 would.
 
         Returns:
-            Its ETag without quotes; None where boto3 is to do it, and to say why it cannot.
+            ETag without quotes; None when boto3 must repeat the request and report the cause.
         """
         if time.monotonic() < self._not_before:
             return None
@@ -85,16 +85,16 @@ class FastClient:
             )
         except AlreadyExistsError:
             return None
-        except Exception as error:  # noqa: BLE001 - any failure is boto3's to explain
+        except Exception as error:  # noqa: BLE001 - boto3 reports the cause
             self._failed(error)
             return None
         return (answer["e_tag"] or "").strip('"') or None
 
     def head(self, key: str) -> tuple[int, str] | None:
-        """Ask about an object.
+        """Return size in bytes and ETag without quotes of an object.
 
         Returns:
-            Size in bytes and ETag without quotes; None where boto3 is to ask.
+            None when boto3 must repeat the request.
         """
         if time.monotonic() < self._not_before:
             return None
@@ -108,5 +108,5 @@ class FastClient:
         return answer["size"], (answer["e_tag"] or "").strip('"')
 
     def _failed(self, error: Exception) -> None:
-        log.debug("obstore failed, boto3 takes over for %.0f s: %s", AFTER_A_FAILURE, error)
-        self._not_before = time.monotonic() + AFTER_A_FAILURE
+        log.debug("obstore failed, boto3 replaces it for %.0f s: %s", FALLBACK_SECONDS, error)
+        self._not_before = time.monotonic() + FALLBACK_SECONDS

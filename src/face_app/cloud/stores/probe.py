@@ -1,4 +1,4 @@
-"""A question to a mount that may never answer."""
+"""Probe a mount that may hang."""
 
 import select
 import subprocess
@@ -7,13 +7,13 @@ import threading
 import time
 from pathlib import Path
 
-from face_app.errors import StoreError
+from face_app.common.errors import StoreError
 
-DEADLINE = 5.0
-"""Seconds a mount may take; statvfs does not touch S3, so a working s3fs answers within milliseconds."""
+TIMEOUT_SECONDS = 5.0
+"""Most seconds for an answer. statvfs needs no S3 request, so a working s3fs answers within milliseconds."""
 
-FRESH = 3.0
-"""Seconds an answer is good for."""
+FRESH_SECONDS = 3.0
+"""Seconds that an answer is valid."""
 
 OK = "ok"
 
@@ -28,25 +28,24 @@ for line in sys.stdin:
     try:
         os.write(1, answer.encode() + b"\\n")
     except BrokenPipeError:
-        break  # who asked has ended meanwhile
+        break  # the parent has ended
 """
 
 
 class Probe:
-    """Asks a mount how it is, in a child that can be left behind.
+    """Probes a mount in a child process that can be abandoned.
 
-    A thread that waits for a hanging file system cannot be cancelled, and keeps the program from ending. There is
-    one child for the program's life: a child started while a worker has a file open would, by closing its copy of
-    it, upload half a face, or hang in turn.
+    A thread in a hung file system cannot be cancelled and blocks the exit. One child serves the whole run: a child
+    forked while a worker has a file open would close its copy of it, and so upload a partial face or hang too.
     """
 
     def __init__(self, path: Path) -> None:
         """Start the child for this path."""
         self._path = path
         self._lock = threading.Lock()
-        self._asked = False
+        self._pending = False
         self._answer = ""
-        self._answered_at = -FRESH
+        self._answered_at = -FRESH_SECONDS
         self._child = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -54,18 +53,18 @@ class Probe:
             [sys.executable, "-I", "-S", "-c", _CHILD, str(self._path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C is for us
-            close_fds=False,  # ours are all close-on-exec, and this way nothing is closed while we wait
+            start_new_session=True,  # Ctrl-C must not reach the child
+            close_fds=False,  # all descriptors are close-on-exec; closing them here could block
         )
 
-    def ask(self) -> None:
-        """Return when the mount has answered lately or answers now.
+    def check(self) -> None:
+        """Return if the mount answers, or answered recently.
 
         Raises:
-            StoreError: It answers with an error, or not within `DEADLINE` seconds.
+            StoreError: It answers with an error, or not within `TIMEOUT_SECONDS`.
         """
         with self._lock:
-            if time.monotonic() - self._answered_at >= FRESH:
+            if time.monotonic() - self._answered_at >= FRESH_SECONDS:
                 self._answer = self._ask()
                 self._answered_at = time.monotonic()
             if self._answer != OK:
@@ -73,19 +72,19 @@ class Probe:
 
     def _ask(self) -> str:
         if self._child.poll() is not None:
-            self._child, self._asked = self._start(), False
-        question, answers = self._child.stdin, self._child.stdout
-        if question is None or answers is None:
+            self._child, self._pending = self._start(), False
+        requests, answers = self._child.stdin, self._child.stdout
+        if requests is None or answers is None:
             return "its probe has no pipes"
         try:
-            # A question that was not answered in time stays asked: the late answer counts.
-            if not self._asked:
-                question.write(b"\n")
-                question.flush()
-                self._asked = True
-            if not select.select([answers], [], [], DEADLINE)[0]:
-                return f"does not answer within {DEADLINE:.0f} s"
-            self._asked = False
+            # After a timeout the request stays open, and the late answer is used.
+            if not self._pending:
+                requests.write(b"\n")
+                requests.flush()
+                self._pending = True
+            if not select.select([answers], [], [], TIMEOUT_SECONDS)[0]:
+                return f"does not answer within {TIMEOUT_SECONDS:.0f} s"
+            self._pending = False
             return answers.readline().decode().strip() or "its probe ended"
         except OSError as error:
             return f"its probe ended ({error.strerror})"

@@ -1,4 +1,4 @@
-"""The S3 API: one PUT an object."""
+"""Store faces through the S3 API, one PUT per object."""
 
 import logging
 
@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.cloud.stores.s3_client import error_code, error_status
 from face_app.cloud.stores.store import Stored, safe_parts
-from face_app.errors import StoreError
+from face_app.common.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -16,29 +16,29 @@ _TAKEN = {409, 412}
 
 
 class S3Store:
-    """Puts carry a condition, so that a copy is noticed; that keys repeat makes copies harmless without it."""
+    """Stores objects with conditional PUTs, which detect copies. Without them, equal keys make copies harmless."""
 
     def __init__(self, bucket: S3Bucket) -> None:
-        """Keep objects in this bucket."""
+        """Store objects in this bucket."""
         self._bucket = bucket
         self._conditional = True
 
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
-        """Keep bytes under a key; see `Store.put`."""
+        """Store bytes under a key; see `Store.put`."""
         content_type = _TYPES.get(safe_parts(key)[-1].rpartition(".")[2], "application/octet-stream")
-        with self._bucket.explained():
+        with self._bucket.translate_errors():
             if self._put_new(key, data, sha256, content_type):
                 return Stored("created")
-            held = self._bucket.holds(key, data, sha256)
-            if held:
+            matches = self._bucket.matches(key, data, sha256)
+            if matches:
                 return Stored("already")
-            if held is None:
-                raise StoreError(f"{self._bucket.where} said that a key is taken, then that it is free; trying again")
+            if matches is None:
+                raise StoreError(f"{self._bucket.where} answered that a key is taken, then that it is free; retrying")
             self._bucket.put(key, data, sha256, content_type, only_new=False)
             return Stored("repaired")
 
     def check(self) -> None:
-        """See that the bucket is there and the key opens it."""
+        """Check that the bucket exists and the key pair has access."""
         self._bucket.check()
 
     def _put_new(self, key: str, data: bytes, sha256: str, content_type: str) -> bool:
@@ -48,15 +48,15 @@ class S3Store:
         except ClientError as error:
             if conditional and error_status(error) in _TAKEN:
                 return False
-            if not (conditional and _knows_no_conditions(error)):
+            if not (conditional and _lacks_conditions(error)):
                 raise
             self._bucket.put(key, data, sha256, content_type, only_new=False)
             self._conditional = False
-            log.info("%s does not know conditional puts; going on without", self._bucket.where)
+            log.info("%s does not support conditional puts; continuing without", self._bucket.where)
         return True
 
 
-def _knows_no_conditions(error: ClientError) -> bool:
-    """Whether the condition is what was refused; another 400, as of a cut body, says nothing of it."""
+def _lacks_conditions(error: ClientError) -> bool:
+    """Return True if the condition was refused; any other 400, such as a truncated body, has another cause."""
     status = error_status(error)
     return status == 501 or (status == 400 and error_code(error) in {"NotImplemented", "InvalidArgument"})

@@ -1,4 +1,4 @@
-"""One bucket through the S3 API."""
+"""Access one bucket through the S3 API."""
 
 import hashlib
 from base64 import b64encode
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from face_app import settings
 from face_app.cloud.stores.fast_client import INSTALLED, fast_client
-from face_app.cloud.stores.s3_client import connect, error_code, error_status, explained
-from face_app.errors import StoreError
+from face_app.cloud.stores.s3_client import connect, error_code, error_status, translate_errors
+from face_app.common import settings
+from face_app.common.errors import StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ObjectSummary:
-    """What a HEAD tells of an object.
+    """Result of a HEAD.
 
     Attributes:
         size: Bytes.
-        etag: Without quotes: the MD5 of a plain upload; something else after multipart or with KMS; empty where the
-            store tells none.
+        etag: Without quotes: the MD5 of a plain upload; another value after multipart or with KMS; may be empty.
     """
 
     size: int
@@ -33,20 +32,20 @@ class ObjectSummary:
 
 
 class S3Bucket:
-    """A bucket and the key pair that opens it. Safe to use from several threads.
+    """Accesses a bucket with one key pair. Thread-safe.
 
     Attributes:
-        name: Of the bucket.
-        where: Bucket and endpoint in words.
-        client: For what concerns the bucket and no object of it.
+        name: Name of the bucket.
+        where: Bucket and endpoint, for messages.
+        client: boto3 client, for requests on the bucket itself.
     """
 
     def __init__(self, store: settings.Store, *, connections: int = 16) -> None:
-        """Prepare the one client; nothing is sent yet.
+        """Create the client without a request.
 
         Args:
-            store: Which bucket, at which endpoint, with which credentials file.
-            connections: Most requests at a time.
+            store: Bucket, endpoint and credentials file.
+            connections: Most parallel requests.
 
         Raises:
             SettingsError: The credentials file cannot be read.
@@ -57,28 +56,28 @@ class S3Bucket:
         self.client = connect(store, store.endpoint, connections=connections)
         self._fast = fast_client(store, connections=connections) if INSTALLED else None
 
-    def explained(self) -> AbstractContextManager[None]:
-        """Turn errors of boto3 into a `StoreError`."""
-        return explained(self.where, self._settings)
+    def translate_errors(self) -> AbstractContextManager[None]:
+        """Translate errors of boto3 into `StoreError`."""
+        return translate_errors(self.where, self._settings)
 
-    def stranger(self) -> "S3Client":
-        """A client that asks as somebody without a key does."""
+    def anonymous_client(self) -> "S3Client":
+        """Return a client that sends unsigned requests."""
         return connect(self._settings, self._settings.endpoint, connections=1, signed=False)
 
     def put(self, key: str, data: bytes, sha256: str, content_type: str, *, only_new: bool) -> None:
-        """Upload an object and see that the store has these very bytes.
+        """Upload an object and confirm its bytes.
 
         Args:
-            key: Its key.
-            data: All of it.
-            sha256: Hex digest of `data`; goes along as metadata ``sha256``.
-            content_type: For browsers.
+            key: Key of the object.
+            data: Whole object.
+            sha256: Hex digest of `data`; stored as metadata ``sha256``.
+            content_type: Content type for browsers.
             only_new: Do not replace an object (``If-None-Match: *``).
 
         Raises:
-            ClientError: The store answered with an error; 412 where the key is taken.
-            BotoCoreError: It did not answer.
-            StoreError: It answered well and holds other bytes.
+            ClientError: The store answered with an error; 412 for a taken key.
+            BotoCoreError: The store did not answer.
+            StoreError: The store accepted the object and has other bytes.
         """
         md5 = hashlib.md5(data, usedforsecurity=False)
         etag = self._fast.put(key, data, sha256, content_type, only_new=only_new) if self._fast else None
@@ -94,18 +93,18 @@ class S3Bucket:
                 **condition,
             )
             etag = _etag(answer)
-        if etag != md5.hexdigest() and not self.holds(key, data, sha256):
-            raise StoreError(f"{self.where} holds other bytes than it was given; do not trust this store")
+        if etag != md5.hexdigest() and not self.matches(key, data, sha256):
+            raise StoreError(f"{self.where} has other bytes than it was sent; do not trust this store")
 
     def head(self, key: str) -> ObjectSummary | None:
-        """Ask about an object; None where there is none.
+        """Return size and ETag of an object; None if it does not exist.
 
         Raises:
             StoreError: No answer, or a refusal.
         """
         if self._fast and (known := self._fast.head(key)):
             return ObjectSummary(*known)
-        with self.explained():
+        with self.translate_errors():
             try:
                 answer = self.client.head_object(Bucket=self.name, Key=key)
             except ClientError as error:
@@ -115,12 +114,12 @@ class S3Bucket:
         return ObjectSummary(answer["ContentLength"], _etag(answer))
 
     def get(self, key: str) -> bytes | None:
-        """Fetch an object; None where there is none.
+        """Fetch an object; None if it does not exist.
 
         Raises:
             StoreError: No answer, or a refusal.
         """
-        with self.explained():
+        with self.translate_errors():
             try:
                 return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
             except ClientError as error:
@@ -128,11 +127,11 @@ class S3Bucket:
                     return None
                 raise
 
-    def holds(self, key: str, data: bytes, sha256: str) -> bool | None:
-        """Whether the store has these very bytes: True; other bytes: False; nothing: None.
+    def matches(self, key: str, data: bytes, sha256: str) -> bool | None:
+        """Compare an object with `data`: equal: True; different: False; missing: None.
 
-        Size and MD5 of a HEAD decide. An ETag that is not the MD5 may still belong to the same bytes, so then they
-        are fetched and compared by SHA-256.
+        Size and MD5 of a HEAD decide. An ETag other than the MD5 is possible for equal bytes; then the object is
+        fetched and compared by SHA-256.
 
         Raises:
             StoreError: No answer, or a refusal.
@@ -147,21 +146,21 @@ class S3Bucket:
         return hashlib.sha256(self.get(key) or b"").hexdigest() == sha256
 
     def check(self) -> None:
-        """See that the bucket is there and the key opens it. A listing names what is wrong; a HEAD would not.
+        """Check that the bucket exists and the key pair has access. The error of a listing names the cause.
 
         Raises:
-            StoreError: It is not, or it does not.
+            StoreError: The bucket is missing, or access is refused.
         """
-        with self.explained():
+        with self.translate_errors():
             self.client.list_objects_v2(Bucket=self.name, MaxKeys=1)
 
     def exists(self) -> bool:
-        """Whether the bucket is there.
+        """Return True if the bucket exists.
 
         Raises:
             StoreError: No answer, or a refusal.
         """
-        with self.explained():
+        with self.translate_errors():
             try:
                 self.client.list_objects_v2(Bucket=self.name, MaxKeys=1)
             except self.client.exceptions.NoSuchBucket:
@@ -169,32 +168,32 @@ class S3Bucket:
         return True
 
     def create(self) -> None:
-        """Make the bucket. Not an error where we have it already.
+        """Create the bucket, unless this account has it.
 
         Raises:
-            StoreError: No answer, a refusal, or the name is somebody else's.
+            StoreError: No answer, a refusal, or another account has the name.
         """
-        # Only AWS wants its region repeated; IBM takes this place for a storage class.
-        region, elsewhere = self._settings.region, self._settings.endpoint
+        # Only AWS needs its region here; IBM reads this field as a storage class.
+        region, endpoint = self._settings.region, self._settings.endpoint
         location: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        with self.explained():
+        with self.translate_errors():
             try:
-                self.client.create_bucket(Bucket=self.name, **({} if elsewhere or region == "us-east-1" else location))
+                self.client.create_bucket(Bucket=self.name, **({} if endpoint or region == "us-east-1" else location))
             except self.client.exceptions.BucketAlreadyOwnedByYou:
                 return
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """List the keys that begin so, in order, without the empty objects that stand for folders.
+        """List the keys with a prefix, in order, without folder markers.
 
         Raises:
             StoreError: No answer, or a refusal.
         """
-        with self.explained():
+        with self.translate_errors():
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
                 yield from (each["Key"] for each in page.get("Contents", []) if not each["Key"].endswith("/"))
 
     def links(self, keys: Iterable[str], *, seconds: int) -> list[str]:
-        """Make links that open objects for a while, through the address that people use."""
+        """Make presigned links through the public endpoint."""
         endpoint = self._settings.public_endpoint or self._settings.endpoint
         client = connect(self._settings, endpoint, connections=1)
         return [

@@ -1,7 +1,7 @@
-"""How boto3 is set up, and what its errors mean to the operator.
+"""Configure boto3 and translate its errors for the operator.
 
-The figures behind the set-up are measured ones: checksums only where required, because many stores refuse the CRC32
-that boto3 adds since 1.36; no `Expect: 100-continue`, which costs each small object a round trip.
+Checksums only when required: many stores refuse the CRC32 that boto3 adds since 1.36. No `Expect: 100-continue`:
+measured, it costs each small object a round trip.
 """
 
 import logging
@@ -17,8 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from face_app.cloud.stores.credentials import read_credentials
-from face_app.errors import StoreError
-from face_app.settings import Store
+from face_app.common.errors import StoreError
+from face_app.common.settings import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,13 +32,13 @@ _REFUSED = {
 
 
 def connect(store: Store, endpoint: str | None, *, connections: int, signed: bool = True) -> "S3Client":
-    """Prepare a client; nothing is sent yet.
+    """Create a client without a request.
 
     Args:
         store: Region and credentials file.
         endpoint: S3 address; None: AWS.
-        connections: Most requests at a time.
-        signed: False: ask as somebody without a key would.
+        connections: Most parallel requests.
+        signed: False: send anonymous requests.
 
     Raises:
         SettingsError: The credentials file cannot be read.
@@ -63,9 +63,9 @@ def connect(store: Store, endpoint: str | None, *, connections: int, signed: boo
     )
     try:
         client.meta.events.unregister("before-call.s3", handlers.add_expect_header)
-    except (AttributeError, ValueError):  # not a public name of botocore: slower without, not wrong
-        log.debug("this botocore keeps its Expect header", exc_info=True)
-    # IBM wants it, and boto3, which sends a CRC32 in its place, has no parameter for it.
+    except (AttributeError, ValueError):  # not a public name of botocore; requests are only slower
+        log.debug("this botocore sends an Expect header", exc_info=True)
+    # IBM requires Content-MD5; boto3 sends a CRC32 instead and has no parameter for it.
     client.meta.events.register("before-call.s3.PutBucketLifecycleConfiguration", _add_md5)
     return client
 
@@ -76,21 +76,21 @@ def _add_md5(params: dict[str, Any], **_: object) -> None:
 
 
 @contextmanager
-def explained(where: str, store: Store) -> Iterator[None]:
-    """Turn errors of boto3 into a `StoreError` of one line that says what to look at.
+def translate_errors(where: str, store: Store) -> Iterator[None]:
+    """Translate errors of boto3 into a `StoreError` of one line that names the cause.
 
     Args:
-        where: Bucket and endpoint in words.
-        store: Names the credentials file.
+        where: Bucket and endpoint, for the message.
+        store: Settings with the credentials file.
     """
     try:
         yield
     except ClientError as error:
         code, status = error_code(error), error_status(error)
         if code == "NoSuchBucket":
-            problem = "does not exist; `face-app bucket ensure` makes it, or change store.bucket"
+            problem = "does not exist; `face-app bucket ensure` creates it, or change store.bucket"
         elif code == "BucketAlreadyExists":
-            problem = "belongs to somebody else; change store.bucket"
+            problem = "belongs to another account; change store.bucket"
         elif code in _REFUSED or status in {401, 403}:
             problem = f"refuses the key in {store.credentials_file} ({code})"
         else:
@@ -98,20 +98,20 @@ def explained(where: str, store: Store) -> Iterator[None]:
         raise StoreError(f"{where} {problem}") from error
     except BotoCoreError as error:
         raise StoreError(
-            f"{where} does not answer ({type(error).__name__}); is store.endpoint right and up?"
+            f"{where} does not answer ({type(error).__name__}); check store.endpoint and the store"
         ) from error
 
 
 def not_offered(error: ClientError) -> bool:
-    """Whether the store has no such call, or none for this key."""
+    """Return True if the store does not offer this request, or denies it to this key."""
     return error_status(error) in {403, 405, 501} or error_code(error) in {"NotImplemented", "XNotImplemented"}
 
 
 def error_code(error: ClientError) -> str:
-    """The S3 code of an answer, such as ``NoSuchBucket``."""
+    """Return the S3 code of an error, such as ``NoSuchBucket``."""
     return str(error.response["Error"].get("Code", ""))
 
 
 def error_status(error: ClientError) -> int:
-    """The HTTP status of an answer."""
+    """Return the HTTP status of an error."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

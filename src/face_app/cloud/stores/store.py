@@ -1,10 +1,10 @@
-"""What every kind of store promises."""
+"""Define the interface of a store."""
 
 import re
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from face_app.errors import MessageError
+from face_app.common.errors import MessageError
 
 Outcome = Literal["created", "already", "repaired"]
 
@@ -13,42 +13,42 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class Stored:
-    """The store's word that it holds the bytes, read back from the store itself.
+    """Confirmation of a store, read back from it.
 
     Attributes:
-        outcome: ``created`` now; ``already`` there with the same bytes; ``repaired`` where the key was taken
-            by other bytes, such as half an upload.
+        outcome: ``created``; ``already``: existed with the same bytes; ``repaired``: other bytes, such as a partial
+            upload, were replaced.
     """
 
     outcome: Outcome
 
 
 class Store(Protocol):
-    """Keeps bytes under a key. Safe to use from several threads."""
+    """Stores bytes under a key. Thread-safe."""
 
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
-        """Keep bytes and confirm that they are kept; the same call again does no harm.
+        """Store bytes and confirm them. Idempotent.
 
         Args:
-            key: Relative path, from `wire.object_key` or `cloud.keys`.
-            data: The whole object.
+            key: Relative path, from `wire.object_key` or `validate`.
+            data: Whole object.
             sha256: Hex digest of `data`.
 
         Raises:
-            StoreError: Not confirmed. The bytes may be there or not: try the same key again.
+            StoreError: Not confirmed; the object may exist or not. Retry with the same key.
             MessageError: The key is not a relative path of plain names.
         """
 
     def check(self) -> None:
-        """Find out whether a put has a chance now.
+        """Check that a put can succeed now.
 
         Raises:
-            StoreError: It has none; one line says what to change.
+            StoreError: It cannot; one line names what to change.
         """
 
 
 def safe_parts(key: str) -> list[str]:
-    """Split a key into names that are nothing but names: no ``..``, nothing hidden, nothing absolute.
+    """Split a key into plain names: no ``..``, no hidden names, no absolute path.
 
     Raises:
         MessageError: With the reason ``bad-key``.

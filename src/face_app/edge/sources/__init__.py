@@ -1,1 +1,1 @@
-"""Where frames come from: one file a kind of source."""
+"""Read frames: one file per kind of source."""

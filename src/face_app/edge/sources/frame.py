@@ -1,4 +1,4 @@
-"""A frame, and what every source of frames has."""
+"""Defines a frame, the protocol of every source, and the schedule by which sources skip frames."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,34 +8,37 @@ from typing import Protocol
 
 from face_app.edge.image import Image
 
+EPSILON = 1e-6
+"""Seconds by which a frame may be early: frame times are sums of floats."""
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture of a source.
+    """Describes one picture of a source.
 
     Attributes:
         image: H x W x 3, BGR.
-        index: Counts from 0 over the whole run; a gap is a frame that was not taken.
-        captured_at: Wall time of the capture, as far as the source knows it, else of the read (aware).
-        alone: It has nothing to do with the frames before and after it: a photo in a folder.
-        elapsed: Seconds on the source's own clock. Whatever is timed by it gives the same result at any pace.
+        index: Counts from 0 over the whole run. A gap is a frame that was skipped or missed.
+        captured_at: Wall time of the capture if the source knows it, else of the read (aware).
+        elapsed: Seconds on the source's own clock. Stages that use it give the same result at any pace.
+        independent: The frames before and after it show other scenes, as the photos of a folder do.
     """
 
     image: Image
     index: int
     captured_at: datetime
     elapsed: float
-    alone: bool = False
+    independent: bool = False
 
 
 class Source(Protocol):
-    """Where frames come from. Ends when it has no more, or soon after the stop event that it was made with.
+    """Yields frames until it ends, or until shortly after the stop event that it was made with.
 
     Attributes:
-        live: Whether it is a camera: it goes on while nobody looks, and never ends by itself.
-        length: Frames that its files hold, as far as they tell; None where it has no end.
-        interval: Least seconds on the source's own clock between two frames that are given; 0 gives every one. May be
-            changed at any time. Frames in between are counted and never converted.
+        live: Whether it is a camera, which never ends by itself and drops the frames that come too fast.
+        length: Frames in its files, as the files report it; None if it has no end.
+        interval: Least seconds on the source's clock between two frames; 0 yields all. It may change at any time.
+            Frames in between are counted and never converted.
     """
 
     live: bool
@@ -44,13 +47,13 @@ class Source(Protocol):
 
     @property
     def count(self) -> int:
-        """Frames that came so far, those that were not given included."""
+        """Return the frames so far, including those that were not yielded."""
 
     def __enter__(self) -> "Source":
-        """Open it.
+        """Open the source. A live source opens later, and retries until its camera answers.
 
         Raises:
-            SourceError: A file that cannot be decoded. A live source is waited for instead.
+            SourceError: A file cannot be decoded.
         """
 
     def __exit__(
@@ -58,3 +61,27 @@ class Source(Protocol):
     ) -> None: ...
 
     def __iter__(self) -> Iterator[Frame]: ...
+
+
+class FrameSchedule:
+    """Selects one frame per interval, and meets that rate on average.
+
+    A frame seldom arrives exactly when it is due. The slots stay fixed, so that a late frame does not delay all that
+    follow: of 25 frames a second, an interval of 0.1 s selects ten, not eight.
+
+    Attributes:
+        interval: Seconds; 0 selects every frame. A new value applies from the next frame on.
+    """
+
+    def __init__(self) -> None:
+        self.interval = 0.0
+        self._slot = float("-inf")
+
+    def is_due(self, moment: float) -> bool:
+        """Return whether the frame of this moment, seconds of any clock, is selected."""
+        return moment - self._slot >= self.interval - EPSILON
+
+    def advance(self, moment: float) -> None:
+        """Move to the next slot. Call this only after an intact frame: after a broken one the next frame is due."""
+        behind = moment - self._slot >= 2 * self.interval
+        self._slot = moment if behind else self._slot + self.interval

@@ -1,4 +1,4 @@
-"""A source without an end: a camera or a stream, opened again whenever it is lost."""
+"""Reads a source without an end, a camera or a stream, and reopens it whenever it is lost."""
 
 import logging
 import threading
@@ -6,27 +6,26 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from face_app import settings
-from face_app.edge.backoff import pauses
-from face_app.edge.sources.capture import LiveCapture
-from face_app.edge.sources.frame import Frame
-from face_app.edge.sources.pixels import Pixels
-from face_app.edge.sources.reader import Reader, Taken
-from face_app.edge.sources.schedule import Schedule
-from face_app.errors import SourceError
+from face_app.common import settings
+from face_app.common.backoff import pauses
+from face_app.common.errors import SourceError
+from face_app.edge.sources.decoder import LiveCapture
+from face_app.edge.sources.frame import Frame, FrameSchedule
+from face_app.edge.sources.frame_converter import FrameConverter
+from face_app.edge.sources.reader import FrameReader, LatestFrame
 
 log = logging.getLogger(__name__)
 
-NOTICE_STOP = 0.25
+STOP_POLL_SECONDS = 0.25
 """Most seconds until a stop is noticed while no frame comes; a frame wakes the program at once."""
-GRACE = 1.0
-"""Seconds that a capture has, after the time-out, to tell by itself what is wrong. Some never do."""
-LEAVE = 2.0
-"""Seconds that the last read may take to end. One that hangs longer is left behind."""
+TIMEOUT_GRACE = 1.0
+"""Seconds after the timeout in which a capture may still report the reason by itself. Some never do."""
+CLOSE_TIMEOUT = 2.0
+"""Most seconds to wait for the last read. A read that takes longer is abandoned."""
 
 
-class Live:
-    """Gives the newest frame whenever one is asked for, and counts those that nobody took."""
+class LiveSource:
+    """Yields the latest frame, and counts those that came while the program was busy."""
 
     live = True
     length: int | None = None
@@ -37,93 +36,93 @@ class Live:
         camera: settings.Camera,
         stop: threading.Event,
         connect: Callable[[], LiveCapture],
-        lost: Callable[[float], None] = lambda _: None,
+        on_loss: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """Prepare to watch.
+        """Prepare; nothing is opened yet.
 
         Args:
-            name: What to call it in the log.
-            camera: Time-out of a read, longest pause between two attempts.
+            name: Name of the source in the log.
+            camera: Timeout of a read, longest pause between two attempts to open.
             stop: Ends the run.
-            connect: Opens it once, or raises a SourceError that says what to check.
-            lost: Is told, whenever it is lost, for how many seconds it had given frames.
+            connect: Opens the capture once, or raises a SourceError that says what to check.
+            on_loss: Called after each loss with the seconds for which frames had come.
         """
         self._name = name
         self._camera = camera
         self._stop = stop
         self._connect = connect
-        self._lost = lost
-        self._schedule = Schedule()
-        self._pixels = Pixels(name)
-        self._reader: Reader | None = None
-        self._before = 0
+        self._on_loss = on_loss
+        self._schedule = FrameSchedule()
+        self._converter = FrameConverter(name)
+        self._reader: FrameReader | None = None
+        self._count_before = 0
 
     @property
     def count(self) -> int:
-        """Frames that came so far, those that nobody took included."""
-        return self._before + (self._reader.count if self._reader else 0)
+        """Return the frames so far, including those that were skipped or missed."""
+        return self._count_before + (self._reader.count if self._reader else 0)
 
     @property
     def interval(self) -> float:
-        """Least seconds between two frames."""
+        """Return the least seconds between two frames."""
         return self._schedule.interval
 
     @interval.setter
     def interval(self, seconds: float) -> None:
         self._schedule.interval = seconds
 
-    def __enter__(self) -> "Live":
-        """Open nothing yet: a camera that is not there is waited for while frames are asked for."""
+    def __enter__(self) -> "LiveSource":
+        """Do nothing: iteration opens the camera, and waits for one that does not answer."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the camera, and give the read that is under way the time to end."""
+        """Close the camera, and wait a moment for the current read to end."""
         if self._reader:
             self._reader.close()
-            self._reader.join(LEAVE)
+            self._reader.join(CLOSE_TIMEOUT)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Give frames until the stop."""
+        """Yield frames until the stop event."""
         started = time.monotonic()
         elapsed = 0.0
         waits = pauses(self._camera.reopen_max)
         while not self._stop.is_set():
-            self._before, self._reader = self.count, None
+            self._count_before, self._reader = self.count, None
             first = last = 0.0
             try:
-                for shot in self._shots():
-                    # One camera's own time stamps may give out, or come back: this clock never goes back for it.
-                    elapsed = max(elapsed, shot.at - started)
-                    yield Frame(shot.image, self._before + shot.number, shot.captured_at, elapsed)
-                    first, last = first or shot.at, shot.at
+                for latest in self._read_capture():
+                    # A camera's own timestamps may stop or resume; this clock never goes back.
+                    elapsed = max(elapsed, latest.timestamp - started)
+                    yield Frame(latest.image, self._count_before + latest.number, latest.captured_at, elapsed)
+                    first, last = first or latest.timestamp, latest.timestamp
                     waits = pauses(self._camera.reopen_max)
             except SourceError as error:
-                self._lost(last - first)
+                self._on_loss(last - first)
                 pause = next(waits)
                 log.warning("%s; trying again in %.0f s", error, pause)
                 self._stop.wait(pause)
 
-    def _shots(self) -> Iterator[Taken]:
-        """Open once, and give what comes.
+    def _read_capture(self) -> Iterator[LatestFrame]:
+        """Open the capture once, and yield its frames.
 
         Raises:
-            SourceError: It cannot be opened, ended, or gave nothing whole for too long.
+            SourceError: The capture cannot be opened, has ended, or gave no intact frame within the timeout.
         """
-        self._reader = reader = Reader(self._name, self._connect, self._schedule, self._pixels)
+        self._reader = reader = FrameReader(self._name, self._connect, self._schedule, self._converter)
         reader.start()
-        silent = True
+        logged = False
         try:
             while not self._stop.is_set():
-                shot = reader.take(NOTICE_STOP)
-                if shot:
-                    if silent:
+                latest = reader.fetch(STOP_POLL_SECONDS)
+                if latest:
+                    if not logged:
                         log.info("%s gives frames", self._name)
-                    silent = False
-                    yield shot
-                elif time.monotonic() - reader.heard > self._camera.read_timeout + GRACE:
-                    nothing = "only broken frames" if reader.broken else "no frame"
-                    raise SourceError(f"{self._name} has given {nothing} for {self._camera.read_timeout:.0f} s")
+                    logged = True
+                    yield latest
+                elif time.monotonic() - reader.last_frame_at > self._camera.read_timeout + TIMEOUT_GRACE:
+                    received = "only broken frames" if reader.broken else "no frame"
+                    raise SourceError(f"{self._name} has given {received} for {self._camera.read_timeout:.0f} s")
         finally:
             reader.close()

@@ -1,4 +1,4 @@
-"""Opens and reads a live capture in a thread of its own, and keeps the newest frame only."""
+"""Opens and reads a live capture in its own thread, and stores only the latest frame."""
 
 import logging
 import threading
@@ -7,58 +7,60 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from face_app.edge.figures import MISSED, SKIPPED
+from face_app.common.errors import SourceError
 from face_app.edge.image import Image
-from face_app.edge.sources.capture import LiveCapture
-from face_app.edge.sources.pixels import Pixels
-from face_app.edge.sources.schedule import Schedule
-from face_app.errors import SourceError
+from face_app.edge.metrics import MISSED, SKIPPED
+from face_app.edge.sources.decoder import LiveCapture
+from face_app.edge.sources.frame import FrameSchedule
+from face_app.edge.sources.frame_converter import FrameConverter
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Taken:
-    """One frame as it was read.
+class LatestFrame:
+    """Describes one frame of a reader.
 
     Attributes:
         image: H x W x 3, BGR.
         number: Counts from 0 in one reader.
         captured_at: Wall time of the capture (aware).
-        at: The same moment on the monotonic clock, seconds.
+        timestamp: The same time on the monotonic clock, seconds.
     """
 
     image: Image
     number: int
     captured_at: datetime
-    at: float
+    timestamp: float
 
 
-class Reader(threading.Thread):
-    """One capture. An open or a read that never returns holds up this thread and nothing else.
+class FrameReader(threading.Thread):
+    """Reads one capture. An open or a read that never returns blocks this thread and nothing else.
 
     Attributes:
-        count: Frames that came, whatever became of them.
-        broken: Whether the frame that was converted last came broken.
-        heard: Moment of the start, or at which the last frame came while they are not broken; monotonic, seconds.
+        count: Frames so far, including broken and skipped ones.
+        broken: Whether the last frame that was converted is broken.
+        last_frame_at: Monotonic time of the start, or of the last frame that was not broken, seconds.
     """
 
-    def __init__(self, name: str, connect: Callable[[], LiveCapture], schedule: Schedule, pixels: Pixels) -> None:
+    def __init__(
+        self, name: str, connect: Callable[[], LiveCapture], schedule: FrameSchedule, converter: FrameConverter
+    ) -> None:
         super().__init__(name=f"reader of {name}", daemon=True)
         self.count = 0
-        self.heard = time.monotonic()
+        self.broken = False
+        self.last_frame_at = time.monotonic()
         self._source = name
         self._connect = connect
         self._schedule = schedule
-        self._pixels = pixels
-        self.broken = False
+        self._converter = converter
         self._closed = False
-        self._newest: Taken | None = None
+        self._latest: LatestFrame | None = None
         self._end: SourceError | None = None
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
 
     def run(self) -> None:
-        """Read until closed or lost."""
+        """Read until the reader is closed or the capture ends."""
         end = SourceError(f"{self._source} gives no more frames")
         try:
             self._read(self._connect())
@@ -68,54 +70,57 @@ class Reader(threading.Thread):
             log.exception("%s cannot be read", self._source)
             end = SourceError(f"{self._source}: {error!r}"[:200])
         finally:
-            with self._news:
+            with self._changed:
                 self._end = end
-                self._news.notify()
+                self._changed.notify()
 
     def _read(self, capture: LiveCapture) -> None:
-        """Read, and release here: a capture must not be released while another thread is inside a read."""
+        """Read all frames, then release the capture: no other thread may do so while this one is inside a read."""
         try:
             while not self._closed and capture.grab() and not self._closed:
-                self._look(capture)
+                self._process(capture)
                 self.count += 1
         finally:
             capture.release()
 
-    def _look(self, capture: LiveCapture) -> None:
-        """Convert the frame that was grabbed, where it is wanted."""
-        if self._schedule.due(capture.at):
-            image = self._pixels.image(capture.retrieve())
+    def _process(self, capture: LiveCapture) -> None:
+        """Convert and store the frame that was grabbed, if it is due."""
+        if self._schedule.is_due(capture.timestamp):
+            image = self._converter.convert(capture.retrieve())
             self.broken = image is None
             if image is not None:
-                self._schedule.took(capture.at)
-                self._show(image, capture.at)
+                self._schedule.advance(capture.timestamp)
+                self._store(image, capture.timestamp)
         else:
             SKIPPED.inc()
         if not self.broken:
-            self.heard = time.monotonic()
+            self.last_frame_at = time.monotonic()
 
-    def _show(self, image: Image, at: float) -> None:
-        """Let the frame be taken, in the place of one that nobody took."""
-        captured_at = datetime.now(timezone.utc) - timedelta(seconds=time.monotonic() - at)
-        with self._news:
-            if self._newest:
+    def _store(self, image: Image, timestamp: float) -> None:
+        """Replace the latest frame; one that was not fetched is counted as missed."""
+        captured_at = datetime.now(timezone.utc) - timedelta(seconds=time.monotonic() - timestamp)
+        with self._changed:
+            if self._latest:
                 MISSED.inc()
-            self._newest = Taken(image, self.count, captured_at, at)
-            self._news.notify()
+            self._latest = LatestFrame(image, self.count, captured_at, timestamp)
+            self._changed.notify()
 
-    def take(self, timeout: float) -> Taken | None:
-        """Wait at most `timeout` seconds for a frame that was not taken before.
+    def fetch(self, timeout: float) -> LatestFrame | None:
+        """Return the latest frame once; wait for it if there is none.
+
+        Args:
+            timeout: Most seconds to wait; None is returned afterwards.
 
         Raises:
-            SourceError: There will be none.
+            SourceError: No further frame comes.
         """
-        with self._news:
-            self._news.wait_for(lambda: self._newest or self._end, timeout)
-            taken, self._newest = self._newest, None
-            if self._end and not taken:
+        with self._changed:
+            self._changed.wait_for(lambda: self._latest or self._end, timeout)
+            latest, self._latest = self._latest, None
+            if self._end and not latest:
                 raise self._end
-            return taken
+            return latest
 
     def close(self) -> None:
-        """End after the read that is under way."""
+        """End the thread after its current read."""
         self._closed = True

@@ -10,7 +10,7 @@ import pytest
 
 from face_app.cloud.stores import directory
 from face_app.cloud.stores.directory import INCOMING, DirectoryStore
-from face_app.errors import StoreError
+from face_app.common.errors import StoreError
 from services.faces import drawn_face
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from face_app.cloud.bucket import ensure
+from face_app.cloud.bucket.bucket import ensure
 from face_app.cloud.stores import open_store, probe
-from face_app.cloud.stores.mount_entry import mount_of
-from face_app.errors import StoreError
+from face_app.cloud.stores.mount import mount_of
+from face_app.common.errors import StoreError
 from services.faces import drawn_face
 from services.ports import free_ports
 from services.s3fs import mounted, s3fs_mount

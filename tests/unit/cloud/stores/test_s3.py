@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from face_app.cloud.stores import fast_client, open_store
-from face_app.errors import StoreError
-from face_app.settings import Store
+from face_app.common.errors import StoreError
+from face_app.common.settings import Store
 from services.faces import drawn_face
 from services.ports import free_port
 
@@ -157,7 +157,7 @@ WITHOUT_CERTIFICATES = """
 import sys
 from pathlib import Path
 from face_app.cloud.stores import open_store
-from face_app.settings import Store
+from face_app.common.settings import Store
 store = Store(kind="s3", bucket=sys.argv[1], endpoint=sys.argv[2], credentials_file=Path(sys.argv[3]))
 print(open_store(store).put("a/b.jpg", b"face", sys.argv[4]).outcome)
 """

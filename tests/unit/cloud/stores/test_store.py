@@ -8,8 +8,8 @@ import pytest
 
 from face_app.cloud.stores import open_store
 from face_app.cloud.stores.store import safe_parts
-from face_app.errors import MessageError, SettingsError
-from face_app.settings import Store
+from face_app.common.errors import MessageError, SettingsError
+from face_app.common.settings import Store
 from services.faces import drawn_face
 
 
@@ -55,10 +55,10 @@ def test_every_store_refuses_a_key_that_leads_out(store, server):
 def test_a_plain_folder_needs_no_boto3(tmp_path):
     program = (
         "import sys; sys.modules['boto3'] = sys.modules['botocore'] = None\n"
-        "import face_app.cloud.subscriber, face_app.cloud.verify\n"
-        "from face_app.cloud.bucket import ensure\n"
+        "import face_app.cloud.subscriber.subscribe, face_app.cloud.bucket.verify\n"
+        "from face_app.cloud.bucket.bucket import ensure\n"
         "from face_app.cloud.stores import open_store\n"
-        "from face_app.settings import Store\n"
+        "from face_app.common.settings import Store\n"
         f"store = Store(kind='directory', path={str(tmp_path)!r})\n"
         "ensure(store, check=False); open_store(store).check()\n"
     )
@@ -68,9 +68,9 @@ def test_a_plain_folder_needs_no_boto3(tmp_path):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("", "holds no line"),
-        ("no colon\n", "holds no line"),
-        ("other:key:secret\n", "holds no line"),
+        ("", "contains no line"),
+        ("no colon\n", "contains no line"),
+        ("other:key:secret\n", "contains no line"),
         (None, "cannot be read"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the tests of live sources share."""
+"""Provides the stop event of live sources."""
 
 import threading
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def stop():
-    """Ends a source; set at the test's end, so that no reader outlives it."""
+    """Return the event that ends a source; it is set after the test, so that no reader outlives it."""
     event = threading.Event()
     yield event
     event.set()

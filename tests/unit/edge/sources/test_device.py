@@ -1,4 +1,4 @@
-"""What a camera granted is told. (The device itself needs a kernel with one; a clip has the same figures to read.)"""
+"""The granted format is logged, and a driver's time is checked. A clip replaces the device."""
 
 import logging
 import time
@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from face_app import settings
-from face_app.edge import opencv
-from face_app.edge.sources.device import Device, ask, tell_granted
+from face_app.common import settings
+from face_app.edge.image import set_up_opencv
+from face_app.edge.sources.device import DeviceCapture, log_granted_format, request_format
 from services.clips import write_clip
 
-opencv.set_up()
+set_up_opencv()
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def capture(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("asked", "line"),
+    ("requested", "line"),
     [
         ({}, "INFO: camera gives 64 x 48, 20 fps, MJPG"),
         ({"width": 64, "height": 48, "fps": 20.5, "pixel_format": "mjpg"}, "INFO: camera gives 64 x 48, 20 fps, MJPG"),
@@ -36,21 +36,21 @@ def capture(tmp_path):
         ),
     ],
 )
-def test_what_is_granted_is_one_line(capture, caplog, asked, line):
+def test_logs_the_granted_format_on_one_line(capture, caplog, requested, line):
     caplog.set_level(logging.INFO)
-    camera = settings.Camera(**asked)
-    ask(capture, camera)  # a clip grants nothing
-    tell_granted("camera", capture, camera)
+    camera = settings.Camera(**requested)
+    request_format(capture, camera)  # a clip grants nothing
+    log_granted_format("camera", capture, camera)
     (record,) = caplog.records
     assert f"{record.levelname}: {record.message}".startswith(line)
     assert "asked" in line or "asked" not in record.message
 
 
-def test_a_time_stamp_of_another_clock_is_not_believed(capture):
-    """A clip's time stamps begin at 0, as the monotonic clock does with the machine."""
-    device = Device(capture)
+def test_ignores_a_timestamp_of_another_clock(capture):
+    """The timestamps of a clip begin at 0; the monotonic clock began with the machine."""
+    device = DeviceCapture(capture)
     assert time.monotonic() > 10, "the machine has just started"
     before = time.monotonic()
     assert device.grab()
-    assert before <= device.at <= time.monotonic()
+    assert before <= device.timestamp <= time.monotonic()
     assert device.retrieve().shape == (48, 64, 3)

@@ -1,4 +1,4 @@
-"""Files are played whole, in order, at their pace, once or in a loop."""
+"""Files are played completely, in order, at their pace, once or in a loop."""
 
 import os
 import threading
@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from face_app import settings
-from face_app.edge import opencv
-from face_app.edge.figures import SKIPPED
-from face_app.edge.sources.choose import choose_source
-from face_app.edge.sources.player import APART
-from face_app.errors import SourceError
+from face_app.common import settings
+from face_app.common.errors import SourceError
+from face_app.edge.image import set_up_opencv
+from face_app.edge.metrics import SKIPPED
+from face_app.edge.sources.files import GAP_SECONDS
+from face_app.edge.sources.open_source import open_source
 from services.clips import RATE, write_clip
 
-opencv.set_up()
+set_up_opencv()
 
 
 def shades(*values):
@@ -30,7 +30,7 @@ def shade(frame):
 
 def frames(path, *, stop=None, **camera):
     camera = {"pace": "fast", **camera}
-    with choose_source(settings.Camera(source=str(path), **camera), stop or threading.Event()) as source:
+    with open_source(settings.Camera(source=str(path), **camera), stop or threading.Event()) as source:
         yield from source
 
 
@@ -39,7 +39,7 @@ def clip(tmp_path):
     return write_clip(tmp_path / "clip.avi", shades(*range(10, 110, 10)))
 
 
-def test_a_clip_gives_every_frame_on_its_own_clock(clip):
+def test_yields_every_frame_of_a_clip_on_its_own_clock(clip):
     played = list(frames(clip))
     assert [shade(frame) for frame in played] == list(range(10, 110, 10))
     assert [frame.index for frame in played] == list(range(10))
@@ -48,33 +48,33 @@ def test_a_clip_gives_every_frame_on_its_own_clock(clip):
     assert played[0].image.dtype == np.uint8
 
 
-def test_the_length_is_known(clip):
-    with choose_source(settings.Camera(source=str(clip)), threading.Event()) as source:
+def test_reports_the_length(clip):
+    with open_source(settings.Camera(source=str(clip)), threading.Event()) as source:
         assert source.length == 10
         assert not source.live
 
 
 @pytest.mark.parametrize(("pace", "least", "most"), [("source", 0.45, 3), ("fast", 0, 0.3)])
-def test_pace(clip, pace, least, most):
+def test_plays_at_the_pace_that_is_set(clip, pace, least, most):
     started = time.monotonic()
     assert len(list(frames(clip, pace=pace))) == 10
     assert least <= time.monotonic() - started < most
 
 
-def test_a_slow_program_loses_no_frame_and_does_not_hurry_afterwards(clip):
+def test_a_slow_program_misses_no_frame_and_the_pace_stays(clip):
     times = []
     for frame in frames(clip, pace="source"):
         times.append(time.monotonic())
         if frame.index == 2:
             time.sleep(0.4)
     assert len(times) == 10
-    assert times[9] - times[3] > 3 / RATE  # six frames; at once, if it hurried
+    assert times[9] - times[3] > 3 / RATE  # six frames; at once, if the frames caught up
 
 
 @pytest.mark.parametrize("pace", ["fast", "source"])
-def test_frames_that_nobody_wants_are_counted_and_left_out(clip, pace):
+def test_counts_and_skips_the_frames_within_the_interval(clip, pace):
     before = SKIPPED._value.get()
-    with choose_source(settings.Camera(source=str(clip), pace=pace), threading.Event()) as source:
+    with open_source(settings.Camera(source=str(clip), pace=pace), threading.Event()) as source:
         source.interval = 3 / RATE
         frames = list(source)
         assert source.interval == 3 / RATE
@@ -85,19 +85,19 @@ def test_frames_that_nobody_wants_are_counted_and_left_out(clip, pace):
     assert SKIPPED._value.get() - before == 6
 
 
-def test_the_interval_may_be_changed_on_the_way(clip):
+def test_a_new_interval_applies_at_once(clip):
     indexes = []
-    with choose_source(settings.Camera(source=str(clip), pace="fast"), threading.Event()) as source:
+    with open_source(settings.Camera(source=str(clip), pace="fast"), threading.Event()) as source:
         for frame in source:
             indexes.append(frame.index)
             source.interval = 0.0 if frame.index >= 6 else 3 / RATE
     assert indexes == [0, 3, 6, 7, 8, 9]
 
 
-def test_a_loop_goes_on_with_count_and_clock(clip):
+def test_a_loop_continues_count_and_clock(clip):
     played = list(islice(frames(clip, loop=True), 25))
     assert [frame.index for frame in played] == list(range(25))
-    expected = [index % 10 / RATE + index // 10 * (9 / RATE + APART) for index in range(25)]  # a round by itself
+    expected = [index % 10 / RATE + index // 10 * (9 / RATE + GAP_SECONDS) for index in range(25)]
     assert [frame.elapsed for frame in played] == pytest.approx(expected)
     assert shade(played[10]) == 10
 
@@ -112,14 +112,14 @@ def test_stop_ends_a_loop_between_two_frames(clip):
     assert count == 12
 
 
-def test_a_folder_is_played_in_order_of_names_and_spoilt_files_are_left_out(tmp_path, caplog):
+def test_plays_a_folder_in_order_of_names_and_skips_broken_files(tmp_path, caplog):
     write_clip(tmp_path / "b.avi", shades(100, 110))
     for name, value in (("a.png", 50), ("c.JPG", 150)):
         cv2.imwrite(str(tmp_path / name), shades(value)[0])
     (tmp_path / "d.mp4").write_bytes(b"no video" * 100)
     (tmp_path / "e.jpg").write_bytes(b"no picture")
     (tmp_path / "f.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
-    (tmp_path / "notes.txt").write_text("not looked at")
+    (tmp_path / "notes.txt").write_text("never opened")
     played = list(frames(tmp_path, pace="source"))
     assert [shade(frame) for frame in played] == [50, 100, 110, 150]
     assert [frame.index for frame in played] == [0, 1, 2, 3]
@@ -128,14 +128,14 @@ def test_a_folder_is_played_in_order_of_names_and_spoilt_files_are_left_out(tmp_
     assert "notes.txt" not in caplog.text
 
 
-def test_pictures_are_further_apart_than_a_track_lives(tmp_path):
+def test_pictures_are_further_apart_than_a_lost_track_lives(tmp_path):
     for name in "ab":
         cv2.imwrite(str(tmp_path / f"{name}.png"), shades(50)[0])
     first, second = frames(tmp_path)
     assert second.elapsed - first.elapsed > 1.0
 
 
-def test_a_picture_in_a_loop_is_shown_like_a_slide_and_never_floods(tmp_path):
+def test_a_looped_picture_is_shown_for_two_seconds(tmp_path):
     cv2.imwrite(str(tmp_path / "one.png"), shades(70)[0])
     stop = threading.Event()
     threading.Timer(3, stop.set).start()
@@ -149,14 +149,14 @@ def test_a_picture_in_a_loop_is_shown_like_a_slide_and_never_floods(tmp_path):
     assert second_at - first_at == pytest.approx(second.elapsed - first.elapsed, abs=0.5)
 
 
-def test_one_picture(tmp_path):
+def test_plays_one_picture(tmp_path):
     cv2.imwrite(str(tmp_path / "one.png"), shades(70)[0])
     (frame,) = frames(tmp_path / "one.png")
     assert shade(frame) == 70
 
 
 @pytest.mark.parametrize("name", ["broken.mp4", "broken.jpg", "broken"])
-def test_a_file_that_cannot_be_decoded_is_one_line(tmp_path, name, capfd):
+def test_refuses_an_undecodable_file_in_one_line(tmp_path, name, capfd):
     (tmp_path / name).write_bytes(b"\0\1\2" * 1000)
     with pytest.raises(SourceError, match=f"{name}: cannot be decoded") as failed:
         list(frames(tmp_path / name))
@@ -164,13 +164,13 @@ def test_a_file_that_cannot_be_decoded_is_one_line(tmp_path, name, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_video_without_a_frame(tmp_path, clip):
+def test_refuses_a_video_without_a_frame(tmp_path, clip):
     (tmp_path / "cut.avi").write_bytes(clip.read_bytes()[:5000])
     with pytest.raises(SourceError, match=r"cut\.avi"):
         list(frames(tmp_path / "cut.avi"))
 
 
-def test_a_clip_that_is_cut_short_gives_what_is_there(tmp_path):
+def test_plays_a_cut_clip_to_its_cut(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (10, 240, 320, 3), np.uint8)
     whole = write_clip(tmp_path / "whole.avi", list(noise)).read_bytes()
     (tmp_path / "cut.avi").write_bytes(whole[: len(whole) * 2 // 3])
@@ -178,15 +178,15 @@ def test_a_clip_that_is_cut_short_gives_what_is_there(tmp_path):
 
 
 @pytest.mark.parametrize("content", [{}, {"a.txt": b"text"}])
-def test_a_folder_with_nothing_to_play(tmp_path, content):
+def test_refuses_a_folder_without_playable_files(tmp_path, content):
     for name, data in content.items():
         (tmp_path / name).write_bytes(data)
-    with pytest.raises(SourceError, match="holds no video and no picture"):
+    with pytest.raises(SourceError, match="has no video and no picture"):
         list(frames(tmp_path))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
-def test_a_folder_that_may_not_be_read(tmp_path):
+def test_refuses_an_unreadable_folder(tmp_path):
     tmp_path.chmod(0o300)
     with pytest.raises(SourceError, match="Permission denied; let the user"):
         list(frames(tmp_path))

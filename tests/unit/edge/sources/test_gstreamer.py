@@ -1,4 +1,4 @@
-"""Any GStreamer pipeline is a source; here are those that run without a Jetson."""
+"""Any GStreamer pipeline is a source. These run without a Jetson."""
 
 import logging
 import sys
@@ -10,16 +10,16 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from face_app import settings
-from face_app.edge import opencv
-from face_app.edge.figures import SKIPPED
-from face_app.edge.sources import nvidia
-from face_app.edge.sources.choose import choose_source
-from face_app.edge.sources.gstreamer import elements, pipeline
-from face_app.errors import SourceError
+from face_app.common import settings
+from face_app.common.errors import SourceError
+from face_app.edge.image import set_up_opencv
+from face_app.edge.metrics import SKIPPED
+from face_app.edge.sources import jetson
+from face_app.edge.sources.gstreamer import element_names, prepare_pipeline
+from face_app.edge.sources.open_source import open_source
 from services.gstreamer import link_bindings
 
-opencv.set_up()
+set_up_opencv()
 
 CANNOT = link_bindings()
 needs_gstreamer = pytest.mark.skipif(bool(CANNOT), reason=CANNOT)
@@ -27,11 +27,11 @@ LIVE = "gst:videotestsrc is-live=true ! video/x-raw,width=162,height=120,framera
 
 
 def source(address, stop, **camera):
-    return choose_source(settings.Camera(source=address, **{"reopen_max": 0.2, "read_timeout": 5, **camera}), stop)
+    return open_source(settings.Camera(source=address, **{"reopen_max": 0.2, "read_timeout": 5, **camera}), stop)
 
 
 @needs_gstreamer
-def test_frames_and_when_they_were_captured(stop):
+def test_yields_frames_with_their_capture_time(stop):
     with source(LIVE, stop) as camera:
         frame = next(iter(camera))
         age = (datetime.now(timezone.utc) - frame.captured_at).total_seconds()
@@ -46,14 +46,14 @@ def test_frames_and_when_they_were_captured(stop):
 
 
 @needs_gstreamer
-def test_a_time_stamp_is_older_than_the_read_where_the_pipeline_took_its_time(stop):
+def test_the_timestamp_precedes_the_read_in_a_slow_pipeline(stop):
     with source(f"{LIVE} ! queue ! identity sleep-time=200000", stop) as camera:
         frame = next(iter(camera))
         assert (datetime.now(timezone.utc) - frame.captured_at).total_seconds() > 0.15
 
 
 @needs_gstreamer
-def test_no_more_frames_than_are_wanted(stop):
+def test_yields_frames_at_the_interval(stop):
     before = SKIPPED._value.get()
     with source(LIVE, stop) as camera:
         camera.interval = 0.2
@@ -64,13 +64,13 @@ def test_no_more_frames_than_are_wanted(stop):
 
 @needs_gstreamer
 @pytest.mark.parametrize("form", ["GRAY8", "GRAY16_LE", "RGBA", "NV12", "YUY2"])
-def test_any_format(stop, form):
+def test_accepts_any_format(stop, form):
     with source(f"{LIVE},format={form} ", stop) as camera:
         assert next(iter(camera)).image.shape == (120, 162, 3)
 
 
 @needs_gstreamer
-def test_a_pipeline_that_ends_is_opened_again(stop, caplog):
+def test_reopens_a_pipeline_that_ends(stop, caplog):
     with source(LIVE.replace("is-live=true", "is-live=true num-buffers=5"), stop) as camera:
         frames = list(islice(camera, 12))
     assert len({frame.index for frame in frames}) == 12
@@ -78,7 +78,7 @@ def test_a_pipeline_that_ends_is_opened_again(stop, caplog):
 
 
 @needs_gstreamer
-def test_a_pipeline_that_fails_says_why_and_is_opened_again(stop, caplog):
+def test_logs_the_reason_of_a_failure_and_reopens(stop, caplog):
     threading.Timer(1.5, stop.set).start()
     with source("gst:rtspsrc location=rtsp://someone:secret@127.0.0.1:9/x ! decodebin", stop) as camera:
         assert list(camera) == []
@@ -87,7 +87,7 @@ def test_a_pipeline_that_fails_says_why_and_is_opened_again(stop, caplog):
 
 
 @needs_gstreamer
-def test_a_device_that_goes_while_it_is_read(stop, caplog):
+def test_reopens_a_device_that_fails_during_a_read(stop, caplog):
     with source(f"{LIVE} ! identity error-after=5", stop) as camera:
         frames = list(islice(camera, 12))
     assert len({frame.index for frame in frames}) == 12
@@ -95,7 +95,7 @@ def test_a_device_that_goes_while_it_is_read(stop, caplog):
 
 
 @needs_gstreamer
-def test_a_pipeline_that_hangs_is_given_up(stop, caplog):
+def test_abandons_a_pipeline_that_hangs(stop, caplog):
     with source(f"{LIVE} ! queue ! valve drop=true", stop, read_timeout=0.5) as camera:
         threading.Timer(3, stop.set).start()
         started = time.monotonic()
@@ -105,7 +105,7 @@ def test_a_pipeline_that_hangs_is_given_up(stop, caplog):
 
 
 @needs_gstreamer
-def test_frames_that_change_their_size(stop, caplog):
+def test_accepts_frames_that_change_their_size(stop, caplog):
     caplog.set_level(logging.INFO)
     halves = [f"videotestsrc num-buffers=8 is-live=true ! video/x-raw,width={width},height=48" for width in (64, 128)]
     with source(f"gst:{halves[0]} ! c. {halves[1]} ! c. concat name=c", stop) as camera:
@@ -124,13 +124,13 @@ def test_frames_that_change_their_size(stop, caplog):
         ("csi://0", 'csi://0: no element "nvarguscamerasrc"'),
     ],
 )
-def test_a_pipeline_that_cannot_be_made_ends_the_program(stop, address, line):
+def test_refuses_a_pipeline_that_cannot_be_built(stop, address, line):
     with pytest.raises(SourceError, match=line) as failed:
         source(address, stop)
     assert "\n" not in str(failed.value)
 
 
-def test_without_gstreamer_the_packages_are_named(stop, monkeypatch):
+def test_names_the_packages_without_gstreamer(stop, monkeypatch):
     monkeypatch.setitem(sys.modules, "gi", None)
     with pytest.raises(SourceError, match=r"GStreamer cannot be used: .*Install python3-gi, gir1\.2-gst-plugins-base"):
         source(LIVE, stop)
@@ -143,40 +143,41 @@ def test_without_gstreamer_the_packages_are_named(stop, monkeypatch):
         ("rtspsrc location=rtsp://a:b@c user-pw=d!e ! decodebin", "gst:rtspsrc ! decodebin"),
     ],
 )
-def test_a_pipeline_is_named_without_its_properties(description, name):
-    assert elements(description) == name
+def test_names_a_pipeline_without_its_properties(description, name):
+    assert element_names(description) == name
 
 
-def test_what_a_jetson_is_asked_for():
-    asked = settings.Camera(width=1920, height=1080, fps=29.97, pixel_format="mjpg")
-    assert nvidia.csi(1, settings.Camera()) == (
+def test_describes_the_pipelines_of_a_jetson():
+    requested = settings.Camera(width=1920, height=1080, fps=29.97, pixel_format="mjpg")
+    assert jetson.csi_pipeline(1, settings.Camera()) == (
         "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM),format=NV12,width=1280,height=720,framerate=30/1 "
         "! nvvidconv ! video/x-raw,format=BGRx"
     )
-    assert ",width=1920,height=1080,framerate=2997/100 !" in nvidia.csi(0, asked)
-    assert nvidia.mjpg(asked).startswith("v4l2src name=camera ! image/jpeg,width=1920,height=1080,framerate=2997/100 !")
-    assert nvidia.mjpg(settings.Camera()).startswith("v4l2src name=camera ! image/jpeg ! nvv4l2decoder mjpeg=1 !")
+    assert ",width=1920,height=1080,framerate=2997/100 !" in jetson.csi_pipeline(0, requested)
+    explicit, default = jetson.mjpg_pipeline(requested), jetson.mjpg_pipeline(settings.Camera())
+    assert explicit.startswith("v4l2src name=camera ! image/jpeg,width=1920,height=1080,framerate=2997/100 !")
+    assert default.startswith("v4l2src name=camera ! image/jpeg ! nvv4l2decoder mjpeg=1 !")
 
 
-STAND_INS = {
+SUBSTITUTES = {
     "nvarguscamerasrc sensor-id=0": "videotestsrc is-live=true",
     "(memory:NVMM)": "",
     "nvvidconv": "videoconvert",
     "nvv4l2decoder enable-max-performance=1": "jpegdec",
 }
-"""For the elements that only a Jetson has; caps, names and properties of all others stay what they are."""
+"""Replace the elements that only a Jetson has; caps, names and properties of all others stay."""
 
 
-def stand_in(description):
-    for jetson, ours in STAND_INS.items():
-        description = description.replace(jetson, ours)
+def substitute(description):
+    for element, other in SUBSTITUTES.items():
+        description = description.replace(element, other)
     return description
 
 
 @needs_gstreamer
-def test_the_shape_of_the_csi_pipeline_is_right(stop):
+def test_the_csi_pipeline_runs_with_substitutes(stop):
     camera = settings.Camera(width=320, height=240, fps=29.97)
-    capture = pipeline("csi://0", stand_in(nvidia.csi(0, camera)), camera, stop)()
+    capture = prepare_pipeline("csi://0", substitute(jetson.csi_pipeline(0, camera)), camera, stop)()
     assert capture.grab()
     assert capture.retrieve().shape == (240, 320, 4)
     capture.release()

@@ -1,4 +1,4 @@
-"""Live sources: opened again when lost, never blocking, the newest frame first. A real HTTP stream plays the camera."""
+"""Live sources reopen, never block and yield the latest frame. A real HTTP stream is the camera."""
 
 import logging
 import os
@@ -14,27 +14,27 @@ import cv2
 import numpy as np
 import pytest
 
-from face_app import settings
-from face_app.edge import opencv
-from face_app.edge.figures import BAD, MISSED, SKIPPED
-from face_app.edge.sources.choose import choose_source
-from face_app.edge.sources.live import LEAVE, Live
-from face_app.edge.sources.videocapture import VideoCapture, open_ffmpeg
-from face_app.errors import SourceError
+from face_app.common import settings
+from face_app.common.errors import SourceError
+from face_app.edge.image import set_up_opencv
+from face_app.edge.metrics import BAD, MISSED, SKIPPED
+from face_app.edge.sources.decoder import OpenCVCapture, open_ffmpeg
+from face_app.edge.sources.live import CLOSE_TIMEOUT, LiveSource
+from face_app.edge.sources.open_source import open_source
 from faults.clocks import build_clock
 from services.mjpeg_camera import jpeg, mjpeg_camera
 from services.ports import free_port
 
-opencv.set_up()
+set_up_opencv()
 
 DETAILED = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))[1].tobytes()
 
 
 def source(address, stop, **camera):
-    return choose_source(settings.Camera(source=address, **{"reopen_max": 0.2, "read_timeout": 5, **camera}), stop)
+    return open_source(settings.Camera(source=address, **{"reopen_max": 0.2, "read_timeout": 5, **camera}), stop)
 
 
-def test_frames_of_a_stream(stop):
+def test_yields_frames_of_a_stream(stop):
     with mjpeg_camera(free_port()) as address, source(address, stop) as camera:
         frames = list(islice(camera, 10))
     assert camera.length is None
@@ -43,7 +43,7 @@ def test_frames_of_a_stream(stop):
     assert frames[0].image.shape == (48, 64, 3)
 
 
-def test_a_slow_program_gets_the_newest_frame_and_the_others_are_counted(stop):
+def test_a_slow_program_gets_the_latest_frame_and_the_others_are_counted(stop):
     before = MISSED._value.get()
     with mjpeg_camera(free_port(), rate=100) as address, source(address, stop) as camera:
         indexes = []
@@ -56,10 +56,10 @@ def test_a_slow_program_gets_the_newest_frame_and_the_others_are_counted(stop):
     assert gaps[1:].min() > 5
     missed = MISSED._value.get() - before
     assert missed >= indexes[-1] - 4
-    assert missed <= camera.count - 5 <= missed + 1, "each but the last, which nobody asked for, is given or missed"
+    assert missed <= camera.count - 5 <= missed + 1, "each frame but the last is yielded or missed"
 
 
-def test_a_camera_gives_no_more_than_is_wanted(stop):
+def test_yields_frames_at_the_interval(stop):
     skipped, missed = SKIPPED._value.get(), MISSED._value.get()
     with mjpeg_camera(free_port(), rate=50) as address, source(address, stop) as camera:
         camera.interval = 0.2
@@ -73,16 +73,16 @@ def test_a_camera_gives_no_more_than_is_wanted(stop):
     assert left_out <= SKIPPED._value.get() - skipped + MISSED._value.get() - missed
 
 
-def test_what_is_not_wanted_is_grabbed_and_never_converted(stop):
+def test_grabs_but_never_converts_skipped_frames(stop):
     converted = []
 
-    class Counting(VideoCapture):
+    class Counting(OpenCVCapture):
         def retrieve(self):
             converted.append(1)
             return super().retrieve()
 
     with mjpeg_camera(free_port()) as address:
-        camera = Live("camera", settings.Camera(), stop, lambda: Counting(open_ffmpeg(address)))
+        camera = LiveSource("camera", settings.Camera(), stop, lambda: Counting(open_ffmpeg(address)))
         camera.interval = 0.3
         with camera:
             frames = list(islice(camera, 4))
@@ -90,8 +90,8 @@ def test_what_is_not_wanted_is_grabbed_and_never_converted(stop):
     assert len(converted) <= len(frames) + 1
 
 
-def test_a_long_interval_is_no_silence(stop, caplog, monkeypatch):
-    monkeypatch.setattr("face_app.edge.sources.live.GRACE", 0.1)
+def test_a_long_interval_is_no_timeout(stop, caplog, monkeypatch):
+    monkeypatch.setattr("face_app.edge.sources.live.TIMEOUT_GRACE", 0.1)
     with mjpeg_camera(free_port()) as address, source(address, stop, read_timeout=0.5) as camera:
         camera.interval = 2.0
         first, second = islice(camera, 2)
@@ -99,37 +99,37 @@ def test_a_long_interval_is_no_silence(stop, caplog, monkeypatch):
     assert "trying again" not in caplog.text
 
 
-def test_who_asks_is_told_of_each_loss(stop):
-    lived = []
+def test_reports_each_loss(stop):
+    seconds_of_frames = []
 
-    def lost(seconds):
-        lived.append(seconds)
-        if len(lived) == 3:
+    def on_loss(seconds):
+        seconds_of_frames.append(seconds)
+        if len(seconds_of_frames) == 3:
             stop.set()
 
     def connect():
-        if len(lived) == 1:
+        if len(seconds_of_frames) == 1:
             raise SourceError("camera: does not open")
-        return VideoCapture(open_ffmpeg(address))
+        return OpenCVCapture(open_ffmpeg(address))
 
     with (
         mjpeg_camera(free_port(), frames=20) as address,
-        Live("camera", settings.Camera(reopen_max=0.1), stop, connect, lost) as camera,
+        LiveSource("camera", settings.Camera(reopen_max=0.1), stop, connect, on_loss) as camera,
     ):
         assert list(camera)
-    assert lived[0] > 0.1
-    assert lived[1] == 0
-    assert lived[2] > 0.1
+    assert seconds_of_frames[0] > 0.1
+    assert seconds_of_frames[1] == 0
+    assert seconds_of_frames[2] > 0.1
 
 
-def test_a_stream_that_ends_is_opened_again(stop, caplog):
+def test_reopens_a_stream_that_ends(stop, caplog):
     with mjpeg_camera(free_port(), frames=8) as address, source(address, stop) as camera:
         frames = list(islice(camera, 30))
     assert len({frame.index for frame in frames}) == 30
     assert "gives no more frames; trying again" in caplog.text
 
 
-def test_a_camera_that_comes_late_is_waited_for(stop, caplog):
+def test_waits_for_a_camera_that_starts_late(stop, caplog):
     port = free_port()
     frames = []
 
@@ -148,7 +148,7 @@ def test_a_camera_that_comes_late_is_waited_for(stop, caplog):
     assert len(frames) == 3
 
 
-def test_a_camera_that_falls_silent_is_given_up_and_opened_again(stop, caplog):
+def test_reopens_a_camera_that_falls_silent(stop, caplog):
     with (
         mjpeg_camera(free_port(), frames=5, hang=True) as address,
         source(address, stop, read_timeout=1) as camera,
@@ -160,12 +160,12 @@ def test_a_camera_that_falls_silent_is_given_up_and_opened_again(stop, caplog):
     assert "trying again" in caplog.text
 
 
-def test_a_read_that_never_returns_is_left_behind(stop, caplog, monkeypatch):
-    """Some drivers hang for ever inside a read; OpenCV has no time-out for them."""
-    monkeypatch.setattr("face_app.edge.sources.live.GRACE", 0.1)
+def test_abandons_a_read_that_never_returns(stop, caplog, monkeypatch):
+    """Some drivers hang for ever inside a read; OpenCV has no timeout for them."""
+    monkeypatch.setattr("face_app.edge.sources.live.TIMEOUT_GRACE", 0.1)
 
     class Hanging:
-        at = 0.0
+        timestamp = 0.0
 
         def grab(self):
             stop.wait()
@@ -179,7 +179,7 @@ def test_a_read_that_never_returns_is_left_behind(stop, caplog, monkeypatch):
 
     threading.Timer(1.5, stop.set).start()
     opened = []
-    camera = Live(
+    camera = LiveSource(
         "camera", settings.Camera(read_timeout=0.2, reopen_max=0.1), stop, lambda: opened.append(1) or Hanging()
     )
     assert list(camera) == []
@@ -187,8 +187,8 @@ def test_a_read_that_never_returns_is_left_behind(stop, caplog, monkeypatch):
     assert "camera has given no frame for 0 s; trying again" in caplog.text
 
 
-def test_a_camera_that_turned_green_is_opened_again(stop, caplog):
-    """Each JPEG is cut short, and FFmpeg leaves green below; after the second call the camera is well."""
+def test_reopens_a_camera_that_turned_green(stop, caplog):
+    """Each JPEG is cut short, so that FFmpeg fills it with green; after the second connection the JPEGs are intact."""
     calls = 0
 
     def picture(index):
@@ -205,7 +205,7 @@ def test_a_camera_that_turned_green_is_opened_again(stop, caplog):
     assert "has given only broken frames for 1 s; trying again" in caplog.text
 
 
-def test_a_few_broken_frames_are_left_out(stop, caplog):
+def test_skips_a_few_broken_frames(stop, caplog):
     def picture(index):
         return jpeg(index) if index % 10 != 5 else b"no picture"
 
@@ -217,7 +217,7 @@ def test_a_few_broken_frames_are_left_out(stop, caplog):
     assert "trying again" not in caplog.text
 
 
-def test_a_camera_whose_frames_change_their_size(stop, caplog):
+def test_accepts_frames_that_change_their_size(stop, caplog):
     caplog.set_level(logging.INFO)
     sizes = [(64, 48), (128, 96)]
     with (
@@ -233,12 +233,12 @@ CLOCK_JUMPS = """
 import os, sys, threading
 from itertools import islice
 from pathlib import Path
-from face_app import settings
-from face_app.edge import opencv
-from face_app.edge.sources.choose import choose_source
+from face_app.common import settings
+from face_app.edge.image import set_up_opencv
+from face_app.edge.sources.open_source import open_source
 
-opencv.set_up()
-with choose_source(settings.Camera(source=sys.argv[1]), threading.Event()) as camera:
+set_up_opencv()
+with open_source(settings.Camera(source=sys.argv[1]), threading.Event()) as camera:
     for frame in islice(camera, 40):
         print(frame.captured_at.timestamp(), frame.elapsed)
         if frame.index == 10:
@@ -247,7 +247,7 @@ with choose_source(settings.Camera(source=sys.argv[1]), threading.Event()) as ca
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler for the library that sets a process's clock")
-def test_a_wall_clock_that_jumps_moves_the_day_and_not_the_source(tmp_path):
+def test_a_jump_of_the_wall_clock_does_not_move_the_clock_of_the_source(tmp_path):
     library = build_clock(tmp_path)
     (tmp_path / "clock").write_text("0")
     environment = {
@@ -265,8 +265,8 @@ def test_a_wall_clock_that_jumps_moves_the_day_and_not_the_source(tmp_path):
     assert elapsed[-1] < 30
 
 
-@pytest.mark.parametrize("silent", [False, True], ids=["no server", "a server that says nothing"])
-def test_stop_is_noticed_while_there_is_no_frame(stop, silent):
+@pytest.mark.parametrize("silent", [False, True], ids=["no server", "a silent server"])
+def test_stops_while_no_frame_comes(stop, silent):
     with socket.create_server(("127.0.0.1", free_port())) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/" if silent else "http://127.0.0.1:9/"
         threading.Timer(1, stop.set).start()
@@ -274,10 +274,10 @@ def test_stop_is_noticed_while_there_is_no_frame(stop, silent):
         with source(address, stop, read_timeout=30, reopen_max=30) as camera:
             assert list(camera) == []
             assert time.monotonic() - started < 2
-        assert time.monotonic() - started < 2 + LEAVE
+        assert time.monotonic() - started < 2 + CLOSE_TIMEOUT
 
 
-def test_a_missing_device_names_what_to_check(stop, caplog):
+def test_logs_a_missing_device(stop, caplog):
     caplog.set_level(logging.WARNING)
     threading.Timer(0.5, stop.set).start()
     with source("/dev/video99", stop) as camera:
@@ -285,7 +285,7 @@ def test_a_missing_device_names_what_to_check(stop, caplog):
     assert "/dev/video99: no such camera; plug it in" in caplog.text
 
 
-def test_a_device_that_is_no_camera(stop, caplog):
+def test_logs_a_device_that_is_no_camera(stop, caplog):
     threading.Timer(0.5, stop.set).start()
     with source("/dev/null", stop) as camera:
         assert list(camera) == []

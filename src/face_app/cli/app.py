@@ -1,0 +1,66 @@
+"""Assemble the command line, and end each run with an exit code that names the cause."""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from face_app import __version__
+from face_app.cli import checks, cloud, edge
+from face_app.common.errors import FaceAppError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A camera sees a face; the face becomes one object in a bucket, once.",
+    epilog="Exit codes: 0 done, 2 wrong setting or usage, 3 source or detector, 4 outbox, 5 broker refuses, "
+    "6 store, 7 faces still wait, 8 not verified, 9 the audit found a fault, 1 anything else.",
+)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    *(edge.capture, edge.detect, edge.send, edge.ledger, edge.retry),
+    *(cloud.subscribe, cloud.audit),
+    *(checks.verify, checks.health, checks.check),
+)
+for command in COMMANDS:
+    app.command()(command)
+app.command("contact-sheet")(checks.contact_sheet)
+app.add_typer(cloud.bucket, name="bucket")
+
+
+@app.callback(invoke_without_command=True)
+def version(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Print the version on request."""
+    if version:
+        typer.echo(f"face-app {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run a command; a `FaceAppError` becomes one line and its exit code."""
+    try:
+        app()
+    except FaceAppError as error:
+        sys.stderr.write(f"face-app: {error}\n")
+        _end(error.exit_code)
+    except SystemExit as end:
+        _end(end.code)
+
+
+def _end(code: str | int | None) -> None:
+    """End the process, even with a blocked thread.
+
+    The read of a camera or of a dead mount can block a thread in C++ for ever. A normal interpreter shutdown would
+    end in SIGABRT as soon as that thread returns.
+    """
+    other_threads = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    if not other_threads or not isinstance(code, int):
+        sys.exit(code)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

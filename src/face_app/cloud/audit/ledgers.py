@@ -1,0 +1,79 @@
+"""Index the ledgers of the edges by outbox."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from face_app.cloud.audit.scope import Scope, hour_of
+from face_app.common.ledger_file import EdgeLedger, LedgerEntry
+
+_RANK = ("waiting", "refused", "expired", "stored", "erased")
+"""States from early to late: of two ledger entries for a face the later state counts."""
+
+
+@dataclass
+class OutboxLedger:
+    """Ledger entries of one outbox.
+
+    Attributes:
+        edge: Name of the edge.
+        last: Highest allocated sequence.
+        promises: Per ledger: last sequence, and the time since which it is complete.
+        entries: Entries by sequence.
+        contradicted: Keys of faces that two ledgers list under one id.
+    """
+
+    edge: str
+    last: int = 0
+    promises: list[tuple[int, datetime | None]] = field(default_factory=list)
+    entries: dict[int, LedgerEntry] = field(default_factory=dict)
+    contradicted: dict[int, set[str]] = field(default_factory=dict)
+
+    def add(self, entry: LedgerEntry) -> None:
+        """Add a face."""
+        sequence = entry.id.sequence
+        known = self.entries.get(sequence)
+        if known and known.sha256 != entry.sha256:
+            self.contradicted.setdefault(sequence, {known.key}).add(entry.key)
+        if known is None or _RANK.index(entry.state) > _RANK.index(known.state):
+            self.entries[sequence] = entry
+        self.last = max(self.last, sequence)
+
+    def must_contain(self, sequence: int, key: str) -> bool:
+        """Return True if a ledger must contain an object, by its sequence and the hour in its key."""
+        return any(sequence <= last and (since is None or hour_of(key) >= since) for last, since in self.promises)
+
+
+@dataclass(frozen=True)
+class LedgerIndex:
+    """All ledgers.
+
+    Attributes:
+        outboxes: Ledgers by outbox id.
+        left_out: Edges whose ledgers are out of scope.
+    """
+
+    outboxes: dict[str, OutboxLedger]
+    left_out: tuple[str, ...]
+
+
+def open_ledger_index(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerIndex:
+    """Read ledgers completely.
+
+    Raises:
+        LedgerError: A line is invalid.
+    """
+    outboxes: dict[str, OutboxLedger] = {}
+    left_out = []
+    for ledger in ledgers:
+        if scope.edge not in {None, ledger.edge}:
+            left_out.append(ledger.edge)
+            continue
+        for outbox, last in ledger.outboxes.items():
+            known = outboxes.setdefault(outbox, OutboxLedger(ledger.edge))
+            known.last = max(known.last, last)
+            known.promises.append((last, ledger.complete_since))
+        for entry in ledger.entries:
+            known = outboxes.get(entry.id.outbox) or outboxes.setdefault(entry.id.outbox, OutboxLedger(ledger.edge))
+            known.add(entry)
+    return LedgerIndex(outboxes, tuple(left_out))

@@ -1,0 +1,1 @@
+"""The bucket: creation, access, expiry, listing."""

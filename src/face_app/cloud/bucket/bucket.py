@@ -1,0 +1,135 @@
+"""Create the bucket, set its access and expiry, list its keys, read its objects, make links."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from face_app.cloud.stores import folder
+from face_app.common import settings
+from face_app.common.errors import StoreError
+
+_DEFAULT = settings.Bucket()
+
+# Stores that need boto3 import it: a plain folder works without.
+
+
+def ensure(store: settings.Store, wanted: settings.Bucket = _DEFAULT, *, check: bool) -> list[str]:
+    """Create the bucket, or the folder of a directory store, if missing; apply access and expiry.
+
+    Args:
+        store: Store settings.
+        wanted: Access and expiry of the bucket; ignored for a folder.
+        check: Change nothing; return the changes that would be made.
+
+    Returns:
+        Each change in words.
+
+    Raises:
+        StoreError: No answer, refused credentials, a taken name, or an unsupported feature. Its line names endpoint,
+            bucket and credentials file.
+        SettingsError: The credentials file cannot be read.
+    """
+    if store.kind == "directory":
+        return _ensure_folder(store, check=check)
+
+    from face_app.cloud.bucket.lifecycle import Expiry  # noqa: PLC0415
+    from face_app.cloud.bucket.public_access import PublicRead  # noqa: PLC0415
+    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+    bucket = S3Bucket(store)
+    changes = [] if bucket.exists() else [f"{bucket.where} is created"]
+    if changes and check:
+        return changes
+    if changes:
+        bucket.create()
+    changes += PublicRead(bucket).ensure(public=wanted.public, check=check)
+    if wanted.expire_days is not None:
+        changes += Expiry(bucket).ensure(wanted.expire_days, check=check)
+    return changes
+
+
+def _ensure_folder(store: settings.Store, *, check: bool) -> list[str]:
+    path = folder(store)
+    if path.is_dir():
+        return []
+    if not check:
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise StoreError(f"store.path {path} cannot be created: {error.strerror}") from error
+    return [f"folder {path} is created"]
+
+
+def keys(store: settings.Store, prefix: str) -> Iterator[str]:
+    """List the keys with a prefix, in order.
+
+    Args:
+        store: Store settings.
+        prefix: For example ``jetson/door/2026/``; empty for all.
+
+    Raises:
+        StoreError: No answer, refused credentials, or a missing bucket or folder.
+        SettingsError: The credentials file cannot be read.
+    """
+    if store.kind == "directory":
+        return _files(folder(store), prefix)
+
+    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+    return S3Bucket(store).keys(prefix)
+
+
+def _files(path: Path, prefix: str) -> Iterator[str]:
+    if not path.is_dir():
+        raise StoreError(f"store.path {path} is not a folder; `face-app bucket ensure` creates it")
+    names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    # Names with a leading dot are incomplete files without a key.
+    return (name for name in names if name.startswith(prefix) and not name.startswith("."))
+
+
+def reader(store: settings.Store, *, connections: int = 1) -> Callable[[str], bytes | None]:
+    """Return a function that fetches an object by key, or None if it does not exist.
+
+    The function is thread-safe. It raises `StoreError` when the store does not answer or refuses.
+
+    Args:
+        store: Store settings; a mount is read through the S3 API.
+        connections: Most parallel fetches.
+
+    Raises:
+        SettingsError: The credentials file cannot be read.
+    """
+    if store.kind != "directory":
+        from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+        return S3Bucket(store, connections=connections).get
+
+    path = folder(store)
+
+    def read(key: str) -> bytes | None:
+        try:
+            return (path / key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"store.path {path} cannot be read: {error.strerror}") from error
+
+    return read
+
+
+def urls(store: settings.Store, keys: Iterable[str], *, seconds: int) -> list[str]:
+    """Make a temporary link for each object; anyone with the link can open it.
+
+    Args:
+        store: Store settings; links use its `public_endpoint`.
+        keys: Keys of objects; their existence is not checked.
+        seconds: Lifetime of a link. The ``file:`` link of a folder does not expire.
+
+    Raises:
+        SettingsError: The credentials file cannot be read.
+    """
+    if store.kind == "directory":
+        return [(folder(store) / key).as_uri() for key in keys]
+
+    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+    return S3Bucket(store).links(keys, seconds=seconds)

@@ -1,0 +1,46 @@
+"""Verify that a known object is stored: fetch it and compare its SHA-256."""
+
+import hashlib
+import time
+
+from face_app.cloud.bucket.bucket import reader, urls
+from face_app.common import settings
+from face_app.common.errors import NotVerifiedError, StoreError
+
+LINK_SECONDS = 3600
+POLL_SECONDS = 0.2
+
+
+def run(store: settings.Store, key: str, sha256: str, *, wait: float) -> str:
+    """Wait for an object, fetch it and compare it.
+
+    Args:
+        store: Store settings.
+        key: Key of the object.
+        sha256: Expected hash, hex digits.
+        wait: Most seconds to wait.
+
+    Returns:
+        A link for a browser, valid for an hour; ``file:`` for a plain folder.
+
+    Raises:
+        NotVerifiedError: The object is missing after `wait`, or has other bytes.
+        SettingsError: The credentials file cannot be read.
+    """
+    get = reader(store)
+    deadline = time.monotonic() + wait
+    while True:
+        data, reason = None, "it does not exist"
+        try:
+            data = get(key)
+        except StoreError as error:
+            reason = str(error)
+        if data is not None:
+            break
+        if time.monotonic() >= deadline:
+            raise NotVerifiedError(f"object {key} did not arrive within {wait:g} s: {reason}")
+        time.sleep(POLL_SECONDS)
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise NotVerifiedError(f"object {key} has SHA-256 {found}, expected {sha256}")
+    return urls(store, [key], seconds=LINK_SECONDS)[0]

@@ -1,0 +1,1 @@
+"""`face-app subscribe`: messages in, objects and receipts out."""

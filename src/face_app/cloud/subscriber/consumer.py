@@ -1,0 +1,223 @@
+"""Consume messages: validate, store, confirm, publish a receipt, acknowledge."""
+
+import hashlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from face_app.cloud.stores.store import Store, Stored
+from face_app.cloud.subscriber.deduplicator import Claim, Deduplicator, Identity, Processed
+from face_app.cloud.subscriber.metrics import SubscriberMetrics, total
+from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt, ReceiptPublisher
+from face_app.cloud.subscriber.retrying_store import RetryingStore, StoppedError
+from face_app.cloud.subscriber.validate import Decision, Limits, validate
+from face_app.common.errors import StoreError
+from face_app.common.health_server import Capability, Facts, Health
+from face_app.common.mqtt import Connection, Message
+from face_app.common.settings import CloudSettings
+from face_app.common.wire import FACES, Receipt
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+"""Seconds that a stop waits for puts in progress; Docker kills after ten."""
+RECEIPT_SECONDS = 1.0
+"""Seconds that a stop then waits for receipts."""
+
+
+class Consumer:
+    """Stores the messages of one connection with a pool of workers.
+
+    A message is acknowledged after the store has confirmed its bytes and the broker has its receipt. So the broker
+    redelivers it, whatever ends this program before. While the store is down the workers wait. The broker then stops
+    at `receive_maximum` messages; the others wait at the broker and in the outboxes.
+    """
+
+    def __init__(
+        self,
+        settings: CloudSettings,
+        store: Store,
+        metrics: SubscriberMetrics,
+        *,
+        on_link: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            settings: Settings of the subscriber.
+            store: Store to write to.
+            metrics: Counters to update.
+            on_link: Called in the network thread after a connect or a loss.
+
+        Raises:
+            SettingsError: A file of the broker identity cannot be read.
+        """
+        self._metrics = metrics
+        self._limits = Limits(settings.max_bytes, settings.max_pixels)
+        self._store = RetryingStore(store, metrics.store_seconds)
+        self._deduplicator: Deduplicator[Delivery] = Deduplicator()
+        self._on_link = on_link
+        self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._received = False
+        # Daemon threads: a worker in a hung mount must not block the exit.
+        self._workers = [
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            for number in range(settings.workers)
+        ]
+        self.connection = Connection(
+            settings.broker,
+            f"subscriber-{settings.subscriber}",
+            subscriptions=[f"$share/{settings.group}/{FACES}"],
+            on_message=self._receive,
+            on_sent=self._answered,
+            on_state=self._link_changed,
+            receive_maximum=settings.receive_maximum,
+        )
+        self._receipts = ReceiptPublisher(settings.subscriber, self.connection, metrics)
+        metrics.observe(self.connection, self._deliveries.qsize)
+
+    def start(self) -> None:
+        """Start the store checks, the workers and the connection."""
+        self._store.start()
+        for worker in self._workers:
+            worker.start()
+        self._receipts.start()
+        self.connection.start()
+
+    def stop(self) -> None:
+        """Stop within a few seconds; the broker redelivers what is not acknowledged by then."""
+        self._stopping.set()
+        self._store.stop()
+        for _ in self._workers:
+            self._deliveries.put(None)
+        deadline = time.monotonic() + STOP_SECONDS
+        for worker in self._workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        busy = sum(worker.is_alive() for worker in self._workers)
+        if busy:
+            log.warning("%d faces were still being stored; the broker redelivers them", busy)
+        self._receipts.stop(RECEIPT_SECONDS)
+        self.connection.stop()
+
+    def health(self) -> Health:
+        """Determine whether faces get from the broker into the store."""
+        reason = self.connection.problem or self._store.problem or self._receipts.problem
+        age = self._metrics.last_stored_age
+        facts: Facts = {
+            "connected": self.connection.connected,
+            "subscribed": self.connection.subscribed,
+            "stored": total(self._metrics.stored),
+            "copies": total(self._metrics.copies),
+            "repaired": total(self._metrics.repaired),
+            "refused": total(self._metrics.refused),
+            "waiting": self._deliveries.qsize(),
+            "last_stored_age": None if age is None else round(age, 1),
+        }
+        return Health(not reason, not reason, reason, self._capabilities(), facts)
+
+    def _capabilities(self) -> frozenset[Capability]:
+        """List the work that was observed; before the first face arrives there is nothing to observe."""
+        metrics = self._metrics
+        done = sum(total(counter) for counter in (metrics.stored, metrics.copies, metrics.repaired, metrics.refused))
+        return frozenset({Capability.OBJECTS}) if done or not self._received else frozenset()
+
+    def _link_changed(self, connected: bool) -> None:
+        if not connected:
+            self._drop_queue()
+        self._receipts.link_changed()
+        self._on_link()
+
+    def _drop_queue(self) -> None:
+        """Drop messages that no worker has started: the broker redelivers them on the next connection."""
+        self._deduplicator.drop_waiters()
+        try:
+            while self._deliveries.get_nowait():
+                pass
+            self._deliveries.put(None)  # the removed item was the stop signal of a worker
+        except queue.Empty:
+            return
+
+    def _answered(self, mid: int, answer: ReasonCode) -> None:
+        self._receipts.answered(mid, answer)
+
+    def _receive(self, message: Message, epoch: int) -> None:
+        self._received = True
+        self._deliveries.put(Delivery(message, epoch, datetime.now(timezone.utc)))
+
+    def _work(self) -> None:
+        while (delivery := self._deliveries.get()) and not self._stopping.is_set():
+            self._process_safely(delivery)
+
+    def _process_safely(self, delivery: Delivery) -> None:
+        try:
+            self._process(delivery)
+        except StoppedError:
+            log.debug("stopped before a message on %s was stored", delivery.message.topic)
+        except StoreError:
+            self._deliveries.put(delivery)
+        except Exception:
+            # Without an acknowledgement a message that always fails would block its place until the next connection.
+            # Its edge gets no receipt, so it retains the face and sends it again.
+            log.exception("message on %s failed unexpectedly", delivery.message.topic)
+            self._metrics.unexpected.inc()
+            self._finish(None, delivery)
+
+    def _process(self, delivery: Delivery) -> None:
+        if delivery.epoch != self.connection.epoch:
+            return  # the broker redelivers it
+        identity = Identity(delivery.message.topic, hashlib.sha256(delivery.message.payload).hexdigest())
+        claim = self._deduplicator.claim(identity, delivery)
+        if isinstance(claim, Processed):
+            self._metrics.copies.inc()
+            self._finish(claim, delivery)
+        elif claim is Claim.GRANTED:
+            try:
+                result = self._store_message(identity, delivery)
+            except BaseException:
+                for copy in self._deduplicator.abandon(identity):
+                    self._deliveries.put(copy)
+                raise
+            copies = self._deduplicator.complete(identity, result)
+            self._metrics.copies.inc(len(copies))
+            self._finish(result, delivery, *copies)
+
+    def _store_message(self, identity: Identity, delivery: Delivery) -> Processed:
+        payload = bytes(delivery.message.payload)
+        decision = validate(identity.topic, payload, identity.sha256, delivery.at, self._limits)
+        stored = self._store.put(decision.key, payload, identity.sha256)
+        self._count(identity.topic, decision, stored)
+        receipt = Receipt(
+            id=decision.face,
+            sha256=identity.sha256,
+            key=decision.key,
+            at=datetime.now(timezone.utc),
+            result="refused" if decision.refused else "stored",
+            reason=decision.refused,
+        )
+        return Processed(decision.edge, receipt)
+
+    def _finish(self, result: Processed | None, *deliveries: Delivery) -> None:
+        """Answer messages: with a receipt and then an acknowledgement, or with an acknowledgement alone."""
+        for delivery in deliveries:
+            if result and result.edge is not None:
+                self._receipts.enqueue(PendingReceipt(result.edge, result.receipt, delivery))
+            else:
+                self._receipts.acknowledge(delivery)
+
+    def _count(self, topic: str, decision: Decision, stored: Stored) -> None:
+        if stored.outcome == "repaired":
+            self._metrics.repaired.inc()
+            log.warning("%s had other bytes; replaced", decision.key)
+        if decision.refused:
+            self._metrics.refused.labels(decision.refused).inc()
+            log.warning("refused a message on %r: %s; its copy: %s", topic, decision.detail, decision.key)
+            return
+        self._metrics.face_confirmed()
+        (self._metrics.copies if stored.outcome == "already" else self._metrics.stored).inc()
+        log.debug("%s %s", stored.outcome, decision.key)

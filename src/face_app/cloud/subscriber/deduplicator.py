@@ -1,0 +1,89 @@
+"""Deduplicate messages: remember those in progress and the latest results."""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from face_app.common.wire import Receipt
+
+CAPACITY = 10_000
+"""Results in memory, about 1 kB each: more than the send windows of all edges."""
+
+Waiter = TypeVar("Waiter")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Identify a message; copies of it compare equal.
+
+    Attributes:
+        topic: Topic of the message.
+        sha256: Hex digest of its payload.
+    """
+
+    topic: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Processed:
+    """Result of a message whose bytes the store has confirmed, as a face or in quarantine.
+
+    Attributes:
+        edge: Recipient of the receipt; None when the topic names no edge.
+        receipt: Receipt for the message and for each later copy.
+    """
+
+    edge: str | None
+    receipt: Receipt
+
+
+class Claim(Enum):
+    """Answer to a claim on a message without a result."""
+
+    GRANTED = "the caller stores it"
+    JOINED = "another caller stores its copy"
+
+
+class Deduplicator(Generic[Waiter]):
+    """Tracks messages in progress and the latest results. Thread-safe."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        """Remember at most `capacity` results."""
+        self._lock = threading.Lock()
+        self._capacity = capacity
+        self._results: OrderedDict[Identity, Processed] = OrderedDict()
+        self._in_progress: dict[Identity, list[Waiter]] = {}
+
+    def claim(self, identity: Identity, waiter: Waiter) -> Processed | Claim:
+        """Claim a message. A copy of a message in progress joins it."""
+        with self._lock:
+            if result := self._results.get(identity):
+                self._results.move_to_end(identity)
+                return result
+            if identity in self._in_progress:
+                self._in_progress[identity].append(waiter)
+                return Claim.JOINED
+            self._in_progress[identity] = []
+            return Claim.GRANTED
+
+    def complete(self, identity: Identity, result: Processed) -> list[Waiter]:
+        """Record the result of a claim; return the joined copies, which the caller must answer."""
+        with self._lock:
+            self._results[identity] = result
+            if len(self._results) > self._capacity:
+                self._results.popitem(last=False)
+            return self._in_progress.pop(identity)
+
+    def abandon(self, identity: Identity) -> list[Waiter]:
+        """Close a claim without a result; return the joined copies."""
+        with self._lock:
+            return self._in_progress.pop(identity)
+
+    def drop_waiters(self) -> None:
+        """Drop all joined copies: the broker redelivers them."""
+        with self._lock:
+            for waiters in self._in_progress.values():
+                waiters.clear()

@@ -1,0 +1,66 @@
+"""Define the metrics of the subscriber."""
+
+import math
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from face_app.common.mqtt import Connection
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class SubscriberMetrics:
+    """Metrics of the subscriber, in the caller's registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Create the metrics; a registry accepts them once."""
+        self._last_stored: float | None = None
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"face_app_subscriber_{name}", text, labels, registry=registry)
+
+        self.stored = counter("stored", "Faces that became an object.")
+        self.copies = counter("copies", "Messages whose bytes were already stored.")
+        self.repaired = counter("repaired", "Objects with other bytes, such as a partial upload, that were replaced.")
+        self.refused = counter("refused", "Messages stored in quarantine.", "reason")
+        self.receipts_refused = counter("receipts_refused", "Receipts that the broker refused.")
+        self.unexpected = counter("unexpected", "Messages that failed unexpectedly; see the log.")
+        self.store_seconds = Histogram(
+            "face_app_subscriber_store_seconds",
+            "Seconds until the store confirmed an object.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"face_app_subscriber_{name}", text, registry=registry)
+
+        self.receipts_open = gauge("receipts_in_flight", "Receipts that the broker has not confirmed.")
+        self._connected = gauge("connected", "1 while connected to the broker.")
+        self._subscribed = gauge("subscribed", "1 while the broker has granted the subscription.")
+        self._waiting = gauge("waiting", "Received messages that no worker has started.")
+        age = gauge("last_stored_age_seconds", "Age of the last confirmed face; NaN before the first.")
+        age.set_function(lambda: math.nan if self.last_stored_age is None else self.last_stored_age)
+
+    def observe(self, connection: Connection, waiting: Callable[[], int]) -> None:
+        """Export the state of a connection and the number of waiting messages."""
+        self._waiting.set_function(waiting)
+        self._connected.set_function(lambda: connection.connected)
+        self._subscribed.set_function(lambda: connection.subscribed)
+
+    def face_confirmed(self) -> None:
+        """Record that the store confirmed a face."""
+        self._last_stored = time.monotonic()
+
+    @property
+    def last_stored_age(self) -> float | None:
+        """Seconds since the store last confirmed a face; None before the first."""
+        return None if self._last_stored is None else time.monotonic() - self._last_stored
+
+
+def total(counter: Counter) -> int:
+    """Return the value of a counter, summed over its labels."""
+    samples = (sample for metric in counter.collect() for sample in metric.samples)
+    return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))

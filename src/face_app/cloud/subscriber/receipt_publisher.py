@@ -1,0 +1,205 @@
+"""Publish receipts in batches and acknowledge messages: the only module that acknowledges."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from face_app.cloud.subscriber.metrics import SubscriberMetrics
+from face_app.common.mqtt import Connection, Message
+from face_app.common.wire import Receipt, dump_receipts, receipts_topic
+
+log = logging.getLogger(__name__)
+
+BATCH_SECONDS = 0.02
+"""Least seconds between two batches. The first batch after an idle time is sent at once."""
+BATCH_SIZE = 100
+"""Most receipts in one message, about 300 bytes each."""
+RETRY_SECONDS = 1.0
+"""Seconds until a receipt that the connection did not accept is retried; a link change retries at once."""
+SILENT_SECONDS = 30.0
+"""Seconds without an answer to a receipt until that is a problem; keepalive detects a dead link earlier."""
+
+Event: TypeAlias = Callable[[], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """A message as the broker delivered it.
+
+    Attributes:
+        message: Topic, payload, and the data of an acknowledgement.
+        epoch: Connection in which it arrived.
+        at: Time of arrival (aware).
+    """
+
+    message: Message
+    epoch: int
+    at: datetime
+
+
+@dataclass(frozen=True, eq=False)
+class PendingReceipt:
+    """A receipt, and the message to acknowledge once the broker has the receipt.
+
+    Attributes:
+        edge: Recipient.
+        receipt: Receipt of the message.
+        delivery: The message.
+    """
+
+    edge: str
+    receipt: Receipt
+    delivery: Delivery
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    receipts: list[PendingReceipt]
+    sent_at: float
+
+
+class ReceiptPublisher:
+    """Publishes the receipts of all workers in one thread; every input is an event in its queue.
+
+    So no worker waits for the broker. An answer that arrives before `publish` returns waits in the queue until the
+    message id is known.
+    """
+
+    def __init__(self, subscriber: str, connection: Connection, metrics: SubscriberMetrics) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            subscriber: Name of this subscriber, the last level of the topic.
+            connection: Connection to the broker; its callbacks must call `answered` and `link_changed`.
+            metrics: Counters to update.
+        """
+        self._subscriber = subscriber
+        self._connection = connection
+        self._metrics = metrics
+        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._ready: dict[str, list[PendingReceipt]] = {}
+        self._sent: dict[int, _Batch] = {}
+        self._next_batch_at = 0.0
+        self._stopping = False
+        self._refused = ""
+        self._oldest: float | None = None
+        self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
+
+    @property
+    def problem(self) -> str:
+        """Reason why receipts are not published; empty while they are."""
+        silent = 0.0 if self._oldest is None else time.monotonic() - self._oldest
+        return self._refused or (
+            f"the broker has not answered a receipt for {silent:.0f} s" if silent > SILENT_SECONDS else ""
+        )
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, seconds: float) -> None:
+        """Publish ready receipts and wait for their answers, at most `seconds`. The broker redelivers the rest."""
+        self._events.put(self._begin_to_stop)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def enqueue(self, pending: PendingReceipt) -> None:
+        """Publish a receipt, then acknowledge its message. Returns at once; the store has confirmed the object."""
+        self._events.put(lambda: self._ready.setdefault(pending.edge, []).append(pending))
+
+    def acknowledge(self, delivery: Delivery) -> None:
+        """Acknowledge a message that gets no receipt."""
+        self._connection.acknowledge(delivery.message, delivery.epoch)
+
+    def answered(self, mid: int, answer: ReasonCode) -> None:
+        """Handle the broker's answer to a publish; for `Connection.on_sent`."""
+        self._events.put(partial(self._answered, mid, answer))
+
+    def link_changed(self) -> None:
+        """Handle a connect or a loss; for `Connection.on_state`."""
+        self._events.put(self._link_changed)
+
+    def _run(self) -> None:
+        while not (self._stopping and (not self._connection.connected or not (self._ready or self._sent))):
+            try:
+                self._run_events()
+                self._publish()
+            except Exception:
+                log.exception("publishing receipts failed unexpectedly; retrying in %.0f s", RETRY_SECONDS)
+                self._next_batch_at = time.monotonic() + RETRY_SECONDS
+            self._update_metrics()
+
+    def _run_events(self) -> None:
+        """Run queued events; wait for the first, or for the next batch when receipts are ready."""
+        try:
+            self._events.get(timeout=max(0.0, self._next_batch_at - time.monotonic()) if self._ready else None)()
+            while True:
+                self._events.get_nowait()()
+        except Empty:
+            return
+
+    def _publish(self) -> None:
+        now = time.monotonic()
+        if now < self._next_batch_at:
+            return
+        self._next_batch_at = now + BATCH_SECONDS
+        for edge, pending in list(self._ready.items()):
+            while pending:
+                batch = pending[:BATCH_SIZE]
+                receipts = dump_receipts(each.receipt for each in batch)
+                mid = self._connection.publish(receipts_topic(edge, self._subscriber), receipts)
+                if mid is None:
+                    self._next_batch_at = now + RETRY_SECONDS
+                    return
+                self._sent[mid] = _Batch(batch, now)
+                del pending[:BATCH_SIZE]
+            del self._ready[edge]
+
+    def _answered(self, mid: int, answer: ReasonCode) -> None:
+        batch = self._sent.pop(mid, None)
+        if batch is None:
+            return
+        self._record_answer(batch.receipts, answer)
+        for each in batch.receipts:
+            self.acknowledge(each.delivery)
+
+    def _record_answer(self, receipts: list[PendingReceipt], answer: ReasonCode) -> None:
+        """Record an answer of the broker.
+
+        A refused receipt counts as answered, because a retry would not change the refusal. The edge resends the
+        face and gets another receipt.
+        """
+        problem = ""
+        if answer.is_failure:
+            topic = receipts_topic(receipts[0].edge, self._subscriber)
+            problem = f"the broker does not accept receipts on {topic} ({answer}); check its ACL"
+            self._metrics.receipts_refused.inc(len(receipts))
+        if problem and not self._refused:
+            log.error(problem)
+        self._refused = problem
+
+    def _link_changed(self) -> None:
+        """Drop batches of older connections: the broker redelivers their messages."""
+        self._next_batch_at = 0.0
+        epoch = self._connection.epoch
+        self._sent = {
+            mid: batch
+            for mid, batch in self._sent.items()
+            if any(each.delivery.epoch == epoch for each in batch.receipts)
+        }
+
+    def _begin_to_stop(self) -> None:
+        self._stopping = True
+
+    def _update_metrics(self) -> None:
+        self._oldest = next((batch.sent_at for batch in self._sent.values()), None)
+        waiting = sum(map(len, self._ready.values())) + sum(len(batch.receipts) for batch in self._sent.values())
+        self._metrics.receipts_open.set(waiting)

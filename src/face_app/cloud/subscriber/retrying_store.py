@@ -1,0 +1,181 @@
+"""Retry puts until the store accepts them, and check the store's health."""
+
+import logging
+import threading
+import time
+from typing import Literal
+
+from prometheus_client import Histogram
+
+from face_app.cloud.stores.store import Store, Stored
+from face_app.common.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+CHECK_EVERY = 30.0
+ATTEMPTS = 4
+"""Attempts before a put yields its worker to other faces, if the store itself is healthy: the key may be the cause."""
+HANGS_AFTER = 60.0
+"""Seconds until an attempt counts as hung. Every store times out earlier, unless its mount hangs."""
+REPEAT_SECONDS = 300.0
+"""Seconds between log lines about a lasting problem, so that the end of the log contains it."""
+
+Source = Literal["put", "check"]
+
+
+class StoppedError(Exception):
+    """The program stops before the store accepted the object; the broker redelivers the message."""
+
+
+class RetryingStore:
+    """Retries each put until the store accepts it. Thread-safe."""
+
+    def __init__(self, store: Store, seconds: Histogram) -> None:
+        """Wrap a store.
+
+        Args:
+            store: Store to write to.
+            seconds: Observes the duration of each confirmed put.
+        """
+        self._store = store
+        self._seconds = seconds
+        self._state = StoreState()
+        self._attempts: dict[int, float] = {}
+
+    def start(self) -> None:
+        """Start a thread that checks the store now and periodically."""
+        threading.Thread(target=self._check_periodically, name="store-check", daemon=True).start()
+
+    def stop(self) -> None:
+        """End every wait; the waiting puts raise `StoppedError`."""
+        self._state.stop()
+
+    @property
+    def problem(self) -> str:
+        """Reason why the store does not work; empty while it does."""
+        begun = min(self._attempts.copy().values(), default=time.monotonic())
+        hangs_for = time.monotonic() - begun
+        return self._state.problem or (
+            f"the store has not answered for {hangs_for:.0f} s" if hangs_for > HANGS_AFTER else ""
+        )
+
+    def put(self, key: str, data: bytes, sha256: str) -> Stored:
+        """Store bytes under a key; wait through an outage of any length.
+
+        Raises:
+            StoppedError: `stop` was called before the store accepted them.
+            StoreError: The store is healthy and rejects this object; a later retry may help.
+            MessageError: The key is invalid.
+        """
+        attempt, pause = 0, FIRST_PAUSE
+        while True:
+            attempt += 1
+            try:
+                stored = self._attempt(key, data, sha256)
+            except StoreError as error:
+                self._state.failed("put", str(error))
+                if attempt >= ATTEMPTS and self._state.checked:
+                    raise
+            else:
+                self._state.succeeded("put")
+                return stored
+            if not self._state.pause(pause):
+                raise StoppedError
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _attempt(self, key: str, data: bytes, sha256: str) -> Stored:
+        me, begun = threading.get_ident(), time.monotonic()
+        self._attempts[me] = begun
+        try:
+            stored = self._store.put(key, data, sha256)
+        finally:
+            del self._attempts[me]
+        self._seconds.observe(time.monotonic() - begun)
+        return stored
+
+    def _check_periodically(self) -> None:
+        pause = FIRST_PAUSE
+        while self._state.pause(CHECK_EVERY if self._check() else pause):
+            pause = min(2 * pause, LONGEST_PAUSE) if self.problem else FIRST_PAUSE
+
+    def _check(self) -> bool:
+        try:
+            self._store.check()
+        except StoreError as error:
+            self._state.failed("check", str(error))
+            return False
+        except Exception as error:
+            # Without this the thread would end, and the last known state would stay for ever.
+            log.exception("the check of the store failed unexpectedly")
+            self._state.failed("check", f"the check of the store failed: {error!r}")
+            return False
+        self._state.succeeded("check")
+        return True
+
+
+class StoreState:
+    """Tracks store health, logs changes, and wakes blocked writers when the store recovers."""
+
+    def __init__(self) -> None:
+        """Start unchecked."""
+        self._changed = threading.Condition()
+        self._problems: dict[Source, str] = {"check": "the store was not checked yet"}
+        self._logged: dict[str, float] = {}
+        self._recoveries = 0
+        self._stopping = False
+
+    @property
+    def problem(self) -> str:
+        """Reason why the store does not work; empty while it does."""
+        with self._changed:
+            return self._problems.get("put") or self._problems.get("check") or ""
+
+    @property
+    def checked(self) -> bool:
+        """True after a successful check."""
+        with self._changed:
+            return "check" not in self._problems
+
+    def failed(self, source: Source, problem: str) -> None:
+        """Record a failed put or check. A new problem is logged at once, a lasting one repeatedly."""
+        with self._changed:
+            self._problems[source] = problem
+            now = time.monotonic()
+            if now - self._logged.get(problem, -REPEAT_SECONDS) >= REPEAT_SECONDS:
+                self._logged[problem] = now
+                log.error("%s (faces wait; retrying)", problem)
+
+    def succeeded(self, source: Source) -> None:
+        """Record a successful put or check.
+
+        A check does not clear the problem of a put: credentials may allow reads and deny writes.
+        """
+        with self._changed:
+            if not self._problems:
+                return
+            self._problems.pop("check", None)
+            if source == "put":
+                self._problems.clear()
+            if not self._problems:
+                log.info("the store works")
+                self._logged.clear()
+                self._recoveries += 1
+                self._changed.notify_all()
+
+    def pause(self, seconds: float) -> bool:
+        """Wait until the store recovers, at most `seconds`.
+
+        Returns:
+            False when the program stops.
+        """
+        with self._changed:
+            seen = self._recoveries
+            self._changed.wait_for(lambda: self._stopping or self._recoveries != seen, seconds)
+            return not self._stopping
+
+    def stop(self) -> None:
+        """Wake all waiting threads."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()

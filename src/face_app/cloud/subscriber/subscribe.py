@@ -1,0 +1,85 @@
+"""Run ``face-app subscribe``: start the consumer, stop it on a signal or a permanent refusal."""
+
+import logging
+import queue
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+from prometheus_client import REGISTRY
+
+from face_app.cloud.stores import open_store
+from face_app.cloud.subscriber.consumer import Consumer
+from face_app.cloud.subscriber.metrics import SubscriberMetrics
+from face_app.common.health_server import serve
+from face_app.common.settings import Broker, CloudSettings
+
+log = logging.getLogger(__name__)
+
+CONNECT_WARNING_SECONDS = 5.0
+"""Seconds without a connection until a warning."""
+
+
+class Event(Enum):
+    """Event of the main loop."""
+
+    STOP = "a signal arrived"
+    LINK = "the link to the broker changed"
+
+
+# A signal handler may call its `put`; no lock of `threading` allows that.
+Events = queue.SimpleQueue[Event]
+
+
+def run(settings: CloudSettings) -> None:
+    """Store the faces that the broker delivers, until SIGTERM or SIGINT.
+
+    While the broker or the store is down the program waits; `/ready` returns the reason.
+
+    Raises:
+        BrokerError: The broker refuses the connection permanently.
+        SettingsError: A file cannot be read, or the metrics port is in use.
+    """
+    events: Events = queue.SimpleQueue()
+    with _signals(events):
+        store = open_store(settings.store, connections=settings.workers + 1)
+        consumer = Consumer(settings, store, SubscriberMetrics(REGISTRY), on_link=lambda: events.put(Event.LINK))
+        server = serve(settings.metrics, consumer.health)
+        consumer.start()
+        try:
+            _wait(consumer, settings.broker, events)
+        finally:
+            consumer.stop()
+            if server:
+                server.shutdown()
+
+
+def _wait(consumer: Consumer, broker: Broker, events: Events) -> None:
+    timeout: float | None = CONNECT_WARNING_SECONDS
+    while True:
+        try:
+            event = events.get(timeout=timeout)
+        except queue.Empty:
+            log.warning(
+                "no answer from broker %s:%d for %.0f s; retrying. Check broker.host, broker.port and broker.ca_file",
+                *(broker.host, broker.port, CONNECT_WARNING_SECONDS),
+            )
+            timeout = None
+            continue
+        if event is Event.STOP:
+            log.info("stopping; the broker redelivers what is not stored")
+            return
+        timeout = None
+        consumer.connection.wait_for_outcome(0)
+
+
+@contextmanager
+def _signals(events: Events) -> Iterator[None]:
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: events.put(Event.STOP)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

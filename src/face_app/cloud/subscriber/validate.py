@@ -1,0 +1,98 @@
+"""Validate messages: decide the object key, or the quarantine key and the reason."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from face_app.common.errors import MessageError
+from face_app.common.metadata import FaceMetadata, read_image
+from face_app.common.wire import NAME, SEED_TOPIC, FaceId, FaceTopic, face_of_key, object_key
+
+_EDGE = re.compile(rf"face_app/({NAME})/.+")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Size limits of a message.
+
+    Attributes:
+        bytes: Largest payload.
+        pixels: Largest image, width x height.
+    """
+
+    bytes: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Decision about one message. The bytes are stored in either case.
+
+    Attributes:
+        key: Key of the object, or of the copy in quarantine.
+        edge: Recipient of the receipt; None when the topic names no edge.
+        face: Id of the face, if readable.
+        refused: Reason in one word; empty for a valid message.
+        detail: One line for the log; empty for a valid message.
+    """
+
+    key: str
+    edge: str | None
+    face: FaceId | None = None
+    refused: str = ""
+    detail: str = ""
+
+
+def validate(topic: str, payload: bytes, sha256: str, at: datetime, limits: Limits) -> Decision:
+    """Validate a message by itself: equal messages of one hour get equal decisions.
+
+    Args:
+        topic: Topic of the message.
+        payload: Received bytes.
+        sha256: Hex digest of the payload.
+        at: Time of arrival (aware).
+        limits: Size limits.
+
+    Raises:
+        MemoryError: This machine is out of memory; the message may be valid.
+        OSError: This machine failed; the message may be valid.
+    """
+    match = _EDGE.fullmatch(topic)
+    edge = match[1] if match else None
+    face = None
+    try:
+        if len(payload) > limits.bytes:
+            raise MessageError("too-large", f"{len(payload)} bytes > {limits.bytes}")
+        image = read_image(payload, max_pixels=limits.pixels)
+        if topic == SEED_TOPIC:
+            return Decision(bare_image_key(at, sha256, image.suffix), None)
+        if image.face_id is None or image.metadata is None:
+            raise MessageError("no-metadata", "an image without the metadata of face-app")
+        face = image.face_id
+        return Decision(_face_key(topic, face, image.metadata, sha256, image.suffix), edge, face)
+    except MessageError as error:
+        return Decision(quarantine_key(error.reason, sha256), edge, face, error.reason, str(error))
+
+
+def _face_key(topic: str, face_id: FaceId, metadata: FaceMetadata, sha256: str, suffix: str) -> str:
+    place = FaceTopic.parse(topic)
+    if metadata.edge != place.edge:
+        raise MessageError("wrong-edge", f"the file names {metadata.edge[:80]!r}, its topic {place.edge!r}")
+    if metadata.camera != place.camera:
+        raise MessageError("wrong-camera", f"the file names {metadata.camera[:80]!r}, its topic {place.camera!r}")
+    key = object_key(place, face_id, metadata.captured_at, sha256, suffix)
+    # The audit lists keys. A face under a key that it cannot parse would be in no count.
+    if face_of_key(key) != face_id:
+        raise MessageError("bad-metadata", f"captured {metadata.captured_at} gives a key that cannot be parsed")
+    return key
+
+
+def quarantine_key(reason: str, sha256: str) -> str:
+    """Return the key of the copy of a refused message; equal messages have equal keys."""
+    return f"quarantine/{reason}/{sha256}.bin"
+
+
+def bare_image_key(at: datetime, sha256: str, suffix: str) -> str:
+    """Return the key of an image on the original homework's topic, by the hour (UTC) of its arrival."""
+    hour = at.astimezone(timezone.utc).strftime("%Y/%m/%d/%H")
+    return f"test/seed/{hour}/face-{sha256[:12]}.{suffix}"

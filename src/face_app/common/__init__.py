@@ -1,0 +1,1 @@
+"""Both ends: contracts, metadata, MQTT, settings, errors."""

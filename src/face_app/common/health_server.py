@@ -1,0 +1,140 @@
+"""Serve the health of a program: /metrics for Prometheus, /live and /ready for health checks."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, TypeAlias
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+
+from face_app.common.errors import SettingsError
+from face_app.common.settings import Metrics
+
+Facts: TypeAlias = Mapping[str, float | int | str | bool | None]
+
+
+class Capability(str, Enum):
+    """Work that a program was observed to do."""
+
+    FRAMES = "frames"
+    UPLINK = "uplink"
+    RECEIPTS = "receipts"
+    OBJECTS = "objects"
+
+
+@dataclass(frozen=True)
+class Health:
+    """The health of a running program.
+
+    Attributes:
+        live: Nothing on this machine prevents the work. A camera that is off, or a cloud that is down, does not count.
+        ready: The work gets done.
+        reason: Why the program is not live, or else not ready, in one line; empty when ready.
+        capabilities: The work that was observed lately.
+        facts: The measurements behind it: ages in seconds, link states, counts.
+    """
+
+    live: bool
+    ready: bool
+    reason: str
+    capabilities: frozenset[Capability]
+    facts: Facts
+
+    @classmethod
+    def failed(cls, reason: str) -> "Health":
+        """Describe a program whose health cannot be determined."""
+        return cls(live=False, ready=False, reason=reason, capabilities=frozenset(), facts={})
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "Health":
+        """Read what `document` wrote.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: It is no mapping.
+            ValueError: A capability is unknown.
+        """
+        return cls(
+            live=document["live"],
+            ready=document["ready"],
+            reason=document["reason"],
+            capabilities=frozenset(map(Capability, document["capabilities"])),
+            facts=document["facts"],
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return the health as JSON values."""
+        return {
+            "live": self.live,
+            "ready": self.ready,
+            "reason": self.reason,
+            "capabilities": sorted(capability.value for capability in self.capabilities),
+            "facts": dict(self.facts),
+        }
+
+
+def serve(settings: Metrics, health: Callable[[], Health]) -> ThreadingHTTPServer | None:
+    """Serve /metrics, /live and /ready in a thread of its own.
+
+    Returns:
+        The server, or None where no port is set.
+
+    Raises:
+        SettingsError: The port is taken.
+    """
+    if settings.port is None:
+        return None
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
+            elif self.path in {"/live", "/ready"}:
+                state = health()
+                passed = state.live if self.path == "/live" else state.ready
+                self._answer(200 if passed else 503, "application/json", json.dumps(state.document()).encode())
+            else:
+                self._answer(404, "text/plain", b"/metrics, /live or /ready\n")
+
+        def _answer(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing: a health check comes every few seconds."""
+
+    try:
+        server = ThreadingHTTPServer((settings.host, settings.port), Handler)
+    except OSError as error:
+        raise SettingsError(f"metrics.port = {settings.port}: {error}; choose another port") from error
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server
+
+
+def fetch_health(settings: Metrics, *, timeout: float = 5) -> Health:
+    """Fetch the health of the program that runs with these settings.
+
+    Args:
+        settings: The address that the program listens on.
+        timeout: Seconds to wait for its answer.
+
+    Raises:
+        SettingsError: No port is set, so there is no address.
+    """
+    if settings.port is None:
+        raise SettingsError("metrics.port: not set; without it the program has no health endpoint")
+    connection = HTTPConnection(settings.host, settings.port, timeout=timeout)
+    try:
+        connection.request("GET", "/ready")
+        return Health.from_document(json.loads(connection.getresponse().read()))
+    except (OSError, HTTPException, ValueError, TypeError, KeyError) as error:
+        return Health.failed(f"no answer on {settings.host}:{settings.port}: {error}")
+    finally:
+        connection.close()

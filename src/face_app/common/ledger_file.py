@@ -1,0 +1,182 @@
+"""Read and write the ledger file: the faces of an edge without pixels, as JSON lines, for the audit.
+
+The first line describes the edge, each further line one face. Reader and writer stream: memory contains one line.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, get_args
+
+from face_app.common.errors import LedgerError, MessageError
+from face_app.common.wire import NAME, FaceId
+
+FORMAT = 1
+State = Literal["waiting", "stored", "refused", "expired", "erased"]
+
+_BAD = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, MessageError)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """Describes one face as the edge recorded it.
+
+    Attributes:
+        id: Which face.
+        key: Key of its object, stored or not.
+        sha256: Hex digest of its file.
+        state: ``waiting`` for a receipt; ``stored`` or ``refused`` by one; ``expired`` when a limit of the edge
+            deleted its pixels before a receipt; ``erased`` on request.
+        reason: Reason of ``refused``, ``expired`` or ``erased``; empty otherwise.
+        captured_at: Time of its frame (aware).
+    """
+
+    id: FaceId
+    key: str
+    sha256: str
+    state: State
+    reason: str
+    captured_at: datetime
+
+
+@dataclass(frozen=True)
+class EdgeLedger:
+    """Describes all faces of one edge.
+
+    Attributes:
+        edge: Name of the edge.
+        outboxes: Last allocated sequence of each of its outboxes, by outbox id.
+        complete_since: Every face captured since then has an entry (aware). Earlier stored faces may have none.
+            None: nothing was pruned.
+        entries: The faces in any order, including those recovered from an older outbox. May be an iterator,
+            which can be read once.
+    """
+
+    edge: str
+    outboxes: dict[str, int]
+    complete_since: datetime | None
+    entries: Iterable[LedgerEntry]
+
+
+def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
+    """Write a ledger line by line."""
+    since = ledger.complete_since
+    header = {
+        "edge": ledger.edge,
+        "outboxes": ledger.outboxes,
+        "complete_since": _text(since) if since else None,
+        "format": FORMAT,
+    }
+    file.write(_line(header))
+    for entry in ledger.entries:
+        document = {
+            "id": str(entry.id),
+            "key": entry.key,
+            "sha256": entry.sha256,
+            "state": entry.state,
+            "reason": entry.reason,
+            "captured_at": _text(entry.captured_at),
+        }
+        file.write(_line(document))
+
+
+def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
+    """Read the first line now, and each face while `EdgeLedger.entries` is iterated.
+
+    Args:
+        file: Must stay open until the entries are read.
+        name: Name of the file in errors.
+
+    Raises:
+        LedgerError: The first line is invalid or of a later format. The iterator raises it for an invalid line.
+            It names file and line.
+    """
+    try:
+        document = json.loads(file.readline())
+        if document["format"] != FORMAT:
+            raise LedgerError(f"{name}, line 1: format {document['format']!r}, this program reads {FORMAT}")
+        since = document["complete_since"]
+        header = EdgeLedger(
+            _matched(NAME, document["edge"]),
+            {_matched("[0-9a-f]{8}", outbox): _sequence(last) for outbox, last in document["outboxes"].items()},
+            None if since is None else _time(since),
+            _entries(file, name),
+        )
+    except _BAD as error:
+        raise LedgerError(f"{name}, line 1: not the first line of a ledger: {error!r}"[:300]) from error
+    return header
+
+
+@contextmanager
+def open_ledgers(names: Iterable[str]) -> Iterator[list[EdgeLedger]]:
+    """Open ledger files, ``-`` for standard input, while the context lasts.
+
+    Raises:
+        LedgerError: A file cannot be opened, or its first line is invalid.
+    """
+    with ExitStack() as files:
+        yield [_open(name, files) for name in names]
+
+
+def _open(name: str, files: ExitStack) -> EdgeLedger:
+    if name == "-":
+        return read_ledger(sys.stdin.buffer, "standard input")
+    try:
+        return read_ledger(files.enter_context(Path(name).open("rb")), name)
+    except OSError as error:
+        raise LedgerError(f"{name}: {error.strerror}") from error
+
+
+def _entries(file: BinaryIO, name: str) -> Iterator[LedgerEntry]:
+    for number, line in enumerate(file, 2):
+        try:
+            entry = _entry(json.loads(line))
+        except _BAD as error:
+            raise LedgerError(f"{name}, line {number}: not a face: {error!r}"[:300]) from error
+        yield entry
+
+
+def _entry(document: dict[str, Any]) -> LedgerEntry:
+    state = document["state"]
+    if state not in get_args(State):
+        raise ValueError(f"state {state!r}")
+    return LedgerEntry(
+        FaceId.parse(document["id"]),
+        _matched("[^\n]+", document["key"]),
+        _matched("[0-9a-f]{64}", document["sha256"]),
+        sys.intern(state),  # type: ignore[arg-type]
+        sys.intern(str(document["reason"])),
+        _time(document["captured_at"]),
+    )
+
+
+def _matched(pattern: str, text: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise ValueError(f"{text!r} does not match {pattern}")
+    return text
+
+
+def _sequence(last: Any) -> int:
+    if type(last) is not int or last < 0:
+        raise ValueError(f"last sequence {last!r}")
+    return last
+
+
+def _time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return at.astimezone(timezone.utc)  # raises for the first and last hours of the calendar
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(timezone.utc).isoformat()
+
+
+def _line(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"

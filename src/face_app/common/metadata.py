@@ -1,0 +1,225 @@
+"""Write and read the metadata of a face: EXIF inside its image file.
+
+Standard tags are used where one exists (CIPA DC-008, Exif 2.32). The rest is one JSON document in UserComment.
+The EXIF block is inserted into the encoded file, so pixels are never encoded twice.
+"""
+
+import io
+import json
+import threading
+import zlib
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from face_app.common.errors import MessageError
+from face_app.common.image_container import PNG, read_exif, split_image
+from face_app.common.wire import FaceId
+
+SCHEMA = 1
+Why = Literal["first", "again", "better", "final", "verify"]
+
+# Pillow's own limit is a global. `read_image` checks its argument before it decodes.
+Image.MAX_IMAGE_PIXELS = None
+
+LARGE = 4_000_000
+"""Pixels. Larger images are decoded one at a time, to bound the memory of all workers."""
+_one_large = threading.Lock()
+
+_COMMENT = b"ASCII\x00\x00\x00"
+_TAGS = {
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.DateTimeOriginal,
+    ExifTags.Base.SubsecTimeOriginal,
+    ExifTags.Base.ImageUniqueID,
+    ExifTags.Base.UserComment,
+}
+_PNG_HEADER = 33  # signature, then the IHDR chunk of fixed size
+
+
+@dataclass(frozen=True)
+class FaceMetadata:
+    """Metadata of one face.
+
+    Attributes:
+        edge: Name of the edge.
+        camera: Name of the camera.
+        captured_at: Time of its frame (aware).
+        track: Number of its visit, per camera and run.
+        frame_size: Width and height of the whole frame, pixels.
+        box: x1, y1, x2, y2 of the face in the frame, pixels.
+        landmarks: Right eye, left eye, nose, right and left mouth corner as x, y in the frame, or empty.
+        detector: Name of the detector.
+        score: The detector's confidence, 0 to 1.
+        shot_score: Quality of the picture, 0 to 1.
+        shot_terms: Terms of `shot_score` by name, 0 to 1 each.
+        why: Reason for this shot.
+        chosen_from: Detections that this shot is the best of; 1 in files of early versions.
+        clock_synchronised: True when a time server had set the clock; None when unknown.
+        version: Version of the program that captured the face; empty in files of versions before 0.2.
+    """
+
+    edge: str
+    camera: str
+    captured_at: datetime
+    track: int
+    frame_size: tuple[int, int]
+    box: tuple[int, int, int, int]
+    landmarks: tuple[tuple[float, float], ...]
+    detector: str
+    score: float
+    shot_score: float
+    shot_terms: dict[str, float]
+    why: Why
+    clock_synchronised: bool | None
+    chosen_from: int = 1
+    version: str = ""
+
+    def document(self, face_id: FaceId) -> dict[str, Any]:
+        """Return the part without standard tags, as plain JSON values."""
+        rest = asdict(self)
+        for tagged in ("edge", "camera", "captured_at"):
+            del rest[tagged]
+        if not self.version:
+            del rest["version"]
+        return {"schema": SCHEMA, "sequence": face_id.sequence, **rest}
+
+
+def write_metadata(image: bytes, face_id: FaceId, metadata: FaceMetadata) -> bytes:
+    """Insert the id and the metadata into an encoded JPEG or PNG; the pixels do not change."""
+    exif = _exif(face_id, metadata).tobytes()
+    if image.startswith(PNG):
+        body = b"eXIf" + exif.removeprefix(b"Exif\x00\x00")
+        chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+        return image[:_PNG_HEADER] + chunk + image[_PNG_HEADER:]
+    return image[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + image[2:]
+
+
+def _exif(face_id: FaceId, metadata: FaceMetadata) -> Image.Exif:
+    base, detail = ExifTags.Base, ExifTags.IFD.Exif
+    taken = metadata.captured_at.astimezone(timezone.utc)
+    comment = json.dumps(metadata.document(face_id), separators=(",", ":"))
+    exif = Image.Exif()
+    exif[base.Make] = metadata.edge
+    exif[base.Model] = metadata.camera
+    exif.get_ifd(detail).update(
+        {
+            base.DateTimeOriginal: taken.strftime("%Y:%m:%d %H:%M:%S"),
+            base.OffsetTime: "+00:00",
+            base.OffsetTimeOriginal: "+00:00",
+            base.SubsecTimeOriginal: f"{taken.microsecond:06d}",
+            base.ImageUniqueID: str(face_id),
+            base.UserComment: _COMMENT + comment.encode("ascii"),
+        }
+    )
+    return exif
+
+
+@dataclass(frozen=True)
+class FaceImage:
+    """Describes an image that was decoded completely.
+
+    Attributes:
+        suffix: ``jpg`` or ``png``.
+        size: Width and height, pixels.
+        face_id: Id of the face, or None for a bare image.
+        metadata: Its metadata, or None for a bare image.
+    """
+
+    suffix: str
+    size: tuple[int, int]
+    face_id: FaceId | None
+    metadata: FaceMetadata | None
+
+
+def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
+    """Decode a payload as one complete JPEG or PNG and read its metadata.
+
+    Args:
+        payload: Received bytes.
+        max_pixels: Limit of width x height, checked before decoding.
+
+    Raises:
+        MessageError: With the reason ``empty``, ``not-an-image``, ``too-many-pixels``, ``too-many-scans``,
+            ``bad-metadata`` or ``unknown-schema``.
+        MemoryError: This machine is out of memory; the image may be valid.
+        OSError: This machine failed; the image may be valid.
+    """
+    if not payload:
+        raise MessageError("empty", "the message has no payload")
+    parts = split_image(payload)
+    return FaceImage(parts.suffix, _decoded_size(parts.pixels, max_pixels), *_metadata(parts.exif))
+
+
+def _decoded_size(pixels: bytes, most: int) -> tuple[int, int]:
+    try:
+        with Image.open(io.BytesIO(pixels), formats=("JPEG", "PNG")) as image:
+            count = image.width * image.height
+            if count > most:
+                raise MessageError("too-many-pixels", f"{image.width}x{image.height} > {most}")
+            with _one_large if count > LARGE else nullcontext():
+                image.load()
+            return int(image.width), int(image.height)
+    except (MessageError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        # Its message contains a memory address, which would differ for each copy of the message.
+        raise MessageError("not-an-image", "a file that Pillow cannot identify") from error
+    except Exception as error:
+        # OSErrors of Pillow have no errno. One with an errno is a failure of this machine.
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise MessageError("not-an-image", f"{type(error).__name__}: {str(error)!r:.150}") from error
+
+
+def _metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:
+    base = ExifTags.Base
+    tags = read_exif(exif, _TAGS)
+    if base.ImageUniqueID not in tags or base.UserComment not in tags:
+        return None, None
+    try:
+        document = json.loads(tags[base.UserComment].removeprefix(_COMMENT))
+        if document["schema"] != SCHEMA:
+            cure = "upgrade the cloud, then `face-app retry` at the edge sends it again"
+            raise MessageError("unknown-schema", f"{document['schema']!r:.20}, this program reads {SCHEMA}; {cure}")
+        when = f"{_text(tags[base.DateTimeOriginal])}.{_text(tags[base.SubsecTimeOriginal])}"
+        face_id = FaceId.parse(_text(tags[base.ImageUniqueID]))
+        metadata = FaceMetadata(
+            edge=_text(tags[base.Make]),
+            camera=_text(tags[base.Model]),
+            captured_at=datetime.strptime(when, "%Y:%m:%d %H:%M:%S.%f").replace(tzinfo=timezone.utc),
+            track=int(document["track"]),
+            frame_size=_whole(document["frame_size"], 2),
+            box=_whole(document["box"], 4),
+            landmarks=tuple((float(x), float(y)) for x, y in document["landmarks"]),
+            detector=str(document["detector"]),
+            score=float(document["score"]),
+            shot_score=float(document["shot_score"]),
+            shot_terms={str(name): float(term) for name, term in document["shot_terms"].items()},
+            why=document["why"],
+            clock_synchronised=document["clock_synchronised"],
+            chosen_from=int(document.get("chosen_from", 1)),
+            version=str(document.get("version", "")),
+        )
+        if face_id.sequence != document["sequence"]:
+            raise ValueError(f"id {face_id} is not of sequence {document['sequence']!r:.40}")
+    except MessageError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise MessageError("bad-metadata", f"{error!r}"[:200]) from error
+    return face_id, metadata
+
+
+def _text(tag: bytes) -> str:
+    return tag.removesuffix(b"\x00").decode("ascii")
+
+
+def _whole(values: list[int], count: int) -> Any:
+    numbers = tuple(int(value) for value in values)
+    if len(numbers) != count:
+        raise ValueError(f"{values} has not {count} numbers")
+    return numbers

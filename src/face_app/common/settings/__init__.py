@@ -1,0 +1,31 @@
+"""Define every setting of both programs: type, default and range.
+
+Sources by priority: command line, environment (``FACE_APP_BROKER__HOST``), the TOML file that ``--config`` or
+``FACE_APP_CONFIG`` names, default.
+"""
+
+from face_app.common.settings.cloud import Bucket, CloudSettings, HealthSettings, Store
+from face_app.common.settings.edge import EdgeSettings, OutboxFile, Sender, Status
+from face_app.common.settings.load import load
+from face_app.common.settings.section import Broker, Metrics
+from face_app.common.settings.vision import Camera, Crop, Detector, Gate, Shot, Zones
+
+__all__ = [
+    "Broker",
+    "Bucket",
+    "Camera",
+    "CloudSettings",
+    "Crop",
+    "Detector",
+    "EdgeSettings",
+    "Gate",
+    "HealthSettings",
+    "Metrics",
+    "OutboxFile",
+    "Sender",
+    "Shot",
+    "Status",
+    "Store",
+    "Zones",
+    "load",
+]

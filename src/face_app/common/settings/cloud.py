@@ -1,0 +1,66 @@
+"""Define the settings of the cloud and of health checks."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from face_app.common.settings.program import PREFIX, Program
+from face_app.common.settings.section import Broker, Metrics, Name, Section
+
+
+class Store(Section):
+    """Store for faces."""
+
+    kind: Literal["mount", "s3", "directory"] = Field(
+        "directory", description="mount: s3fs, confirmed through the S3 API; s3: S3 API; directory: a plain folder."
+    )
+    path: Path | None = Field(None, description="Folder of the mount, or plain folder.")
+    bucket: str = Field("face-app", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="Bucket name.")
+    endpoint: str | None = Field(None, pattern=r"^https?://", description="S3 address; unset: AWS.")
+    public_endpoint: str | None = Field(
+        None, pattern=r"^https?://", description="S3 address in links for browsers; unset: endpoint."
+    )
+    region: str = Field("us-east-1", description="S3 region.")
+    credentials_file: Path | None = Field(None, description="File with ACCESS_KEY:SECRET_KEY, as s3fs reads it.")
+
+    @model_validator(mode="after")
+    def _whole_store(self) -> "Store":
+        if self.kind != "s3" and not self.path:
+            raise ValueError(f"path is missing: store kind {self.kind!r} needs a folder to write to")
+        if self.kind != "directory" and not self.credentials_file:
+            raise ValueError(f"credentials_file is missing: store kind {self.kind!r} needs ACCESS_KEY:SECRET_KEY")
+        return self
+
+
+class Bucket(Section):
+    """Access and expiry of the bucket, applied by ``face-app bucket ensure``."""
+
+    public: bool = Field(False, description="Let anonymous clients read a face by its address; listing stays denied.")
+    expire_days: int | None = Field(
+        None, ge=0, le=36_500, description="Days until the store deletes an object; 0: never; unset: unchanged."
+    )
+
+
+class CloudSettings(Program):
+    """Settings of ``face-app subscribe`` and ``face-app bucket``."""
+
+    subscriber: Name = Field("subscriber-1", description="Name of this subscriber; the CN of its certificate.")
+    group: Name = Field("face-app", description="Subscribers of one group share the messages.")
+    workers: int = Field(32, ge=1, le=64, description="Faces stored in parallel.")
+    receive_maximum: int = Field(200, ge=1, le=65535, description="Most unacknowledged messages.")
+    max_bytes: int = Field(20_000_000, ge=1, description="Refuse larger messages.")
+    max_pixels: int = Field(50_000_000, ge=1, description="Refuse larger images before they are decoded.")
+    store: Store
+    bucket: Bucket = Bucket()
+    broker: Broker = Broker()
+    metrics: Metrics = Metrics()
+
+
+class HealthSettings(Program):
+    """Settings that ``face-app health`` needs, of either program."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True)
+
+    metrics: Metrics = Metrics()

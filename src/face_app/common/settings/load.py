@@ -1,0 +1,80 @@
+"""Load and validate the settings of a program."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+from pydantic_settings import SettingsError as SourceSettingsError
+
+from face_app.common.errors import SettingsError
+from face_app.common.settings.cloud import CloudSettings
+from face_app.common.settings.edge import EdgeSettings
+from face_app.common.settings.program import CONFIG_FILE, CONFIG_VARIABLE, OTHER_VARIABLES, PREFIX
+
+Model = TypeVar("Model", bound=BaseSettings)
+
+
+def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) -> Model:
+    """Load the settings of one program.
+
+    Args:
+        model: Settings model of the program.
+        config: TOML file; None: the file that ``FACE_APP_CONFIG`` names, if any.
+        overrides: Settings by dotted name, such as ``broker.host``; None values are ignored.
+
+    Raises:
+        SettingsError: One line with the setting, its value and the allowed values.
+    """
+    file = config or os.environ.get(CONFIG_VARIABLE)
+    if file and not Path(file).is_file():
+        raise SettingsError(f"{file}: no such settings file; change --config or {CONFIG_VARIABLE}")
+    _refuse_unknown_variables()
+    previous = CONFIG_FILE.set(config)
+    try:
+        return model(**_nested(overrides))
+    except ValidationError as error:
+        raise SettingsError("; ".join(_describe(each) for each in error.errors())) from error
+    except (SourceSettingsError, ValueError, OSError, RecursionError) as error:
+        raise SettingsError(f"{file or 'environment'}: {error}") from error
+    finally:
+        CONFIG_FILE.reset(previous)
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse unknown names in the environment; pydantic refuses them only in a file.
+
+    One environment may serve both programs, so names of either are accepted.
+    """
+    known = {name for model in (EdgeSettings, CloudSettings) for name in model.model_fields}
+    for variable in sorted(os.environ.keys() - OTHER_VARIABLES):
+        if variable.upper().startswith(PREFIX):
+            name = variable[len(PREFIX) :].lower()
+            if name.partition("__")[0] not in known:
+                raise SettingsError(f"{variable}: unknown setting; remove it or correct its name")
+
+
+def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for dotted, value in overrides.items():
+        if value is None:
+            continue
+        *sections, leaf = dotted.split(".")
+        place = tree
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[leaf] = value
+    return tree
+
+
+def _describe(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"]) or "settings"
+    name = name if name.isprintable() else repr(name)  # a quoted name in TOML may contain a line break
+    if error["type"] == "extra_forbidden":
+        return f"{name}: unknown setting; remove it or correct its name"
+    if error["type"] == "missing":
+        return f"{name}: not set"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message}" if isinstance(error["input"], dict) else f"{name} = {error['input']!r}: {message}"

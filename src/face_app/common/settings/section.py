@@ -1,0 +1,52 @@
+"""Define value types with ranges, and the sections that both programs share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from face_app.common.wire import NAME
+
+Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Section(BaseModel):
+    """Base of a section: immutable, refuses unknown names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Broker(Section):
+    """Address and identity for the broker. Passwords are read from a file."""
+
+    host: str = Field("localhost", min_length=1, description="Name or address of the broker.")
+    port: Port = Field(1883, description="1883 in clear text, 8883 with TLS.")
+    keepalive: int = Field(
+        15, ge=5, le=3600, description="Seconds between pings; limits the time until a dead link is detected."
+    )
+    username: str | None = Field(None, description="User name, if the broker requires one.")
+    password_file: Path | None = Field(None, description="File with the password in its first line.")
+    ca_file: Path | None = Field(None, description="CA certificate of the broker; enables TLS.")
+    cert_file: Path | None = Field(None, description="Client certificate.")
+    key_file: Path | None = Field(None, description="Private key of the client certificate.")
+
+    @model_validator(mode="after")
+    def _check_identity(self) -> "Broker":
+        if bool(self.cert_file) != bool(self.key_file):
+            raise ValueError("cert_file and key_file belong together: set both or neither")
+        if self.cert_file and not self.ca_file:
+            raise ValueError("cert_file without ca_file: set ca_file to the CA of the broker")
+        if self.password_file and not self.username:
+            raise ValueError("password_file without username: set username")
+        return self
+
+
+class Metrics(Section):
+    """HTTP endpoint: /metrics for Prometheus, /live and /ready for health checks."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Port | None = Field(None, description="Port to listen on; unset: no listener.")

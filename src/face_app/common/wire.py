@@ -1,0 +1,172 @@
+"""Define the contracts between edge and cloud: face ids, topics, object keys, receipts."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from face_app.common.errors import MessageError
+
+FACES = "face_app/#"
+SEED_TOPIC = "face_app/test"
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+"""Name of an edge, camera or subscriber: one topic level, one path segment, one certificate CN."""
+
+_REASON = r"[a-z0-9-]{0,63}"
+_KEY = re.compile(
+    rf"(?P<edge>{NAME})/(?P<camera>{NAME})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/[0-9]{{2}}/"
+    r"face-(?P<outbox>[0-9a-f]{8})-(?P<sequence>[0-9]{9,29})-(?P<sha>[0-9a-f]{12})\.(?:jpg|png)"
+)
+
+
+@dataclass(frozen=True, order=True)
+class FaceId:
+    """Identify a face: the outbox that committed it, and its sequence number there.
+
+    Attributes:
+        outbox: 8 hex digits, random per outbox file.
+        sequence: Counts from 1 without gaps.
+    """
+
+    outbox: str
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"{self.outbox}{self.sequence:024x}"
+
+    @classmethod
+    def parse(cls, text: str) -> "FaceId":
+        """Parse the 32 hex digits that `str` returns.
+
+        Raises:
+            MessageError: `text` has another form.
+        """
+        if not re.fullmatch(r"[0-9a-f]{32}", text):
+            raise MessageError("bad-id", f"{text[:40]!r} is not 32 hex digits")
+        return cls(text[:8], int(text[8:], 16))
+
+
+@dataclass(frozen=True)
+class FaceTopic:
+    """Topic of a face: ``face_app/<edge>/<camera>``."""
+
+    edge: str
+    camera: str
+
+    def __str__(self) -> str:
+        return f"face_app/{self.edge}/{self.camera}"
+
+    @classmethod
+    def parse(cls, topic: str) -> "FaceTopic":
+        """Parse a topic.
+
+        Raises:
+            MessageError: The topic has other levels, or a name that is not a valid path segment.
+        """
+        match = re.fullmatch(rf"face_app/({NAME})/({NAME})", topic)
+        if not match:
+            raise MessageError("foreign-topic", f"{topic[:80]!r} is not face_app/<edge>/<camera>")
+        return cls(match[1], match[2])
+
+
+def receipts_topic(edge: str, subscriber: str) -> str:
+    """Return the topic of the receipts of one subscriber for one edge."""
+    return f"receipts/{edge}/{subscriber}"
+
+
+def status_topic(edge: str, camera: str) -> str:
+    """Return the topic of the retained state of one camera."""
+    return f"status/{edge}/{camera}"
+
+
+def link_topics(edge: str) -> tuple[str, str]:
+    """Return the topics of the retained states (``1`` or ``0``) of both hops: broker - forwarder, forwarder - cloud."""
+    return f"link/{edge}/forwarder", f"link/{edge}/cloud"
+
+
+def object_key(topic: FaceTopic, face: FaceId, captured_at: datetime, sha256: str, suffix: str) -> str:
+    """Return the object key of a face; equal messages have equal keys.
+
+    Args:
+        topic: Edge and camera.
+        face: The id that stands inside the file.
+        captured_at: Time of capture (aware); the key contains it in UTC.
+        sha256: Hex digest of the whole file.
+        suffix: ``jpg`` or ``png``.
+    """
+    hour = captured_at.astimezone(timezone.utc).strftime("%Y/%m/%d/%H")
+    name = f"face-{face.outbox}-{face.sequence:09d}-{sha256[:12]}.{suffix}"
+    return f"{topic.edge}/{topic.camera}/{hour}/{name}"
+
+
+def face_of_key(key: str) -> FaceId | None:
+    """Parse the face id in an object key; None for any other key."""
+    match = _KEY.fullmatch(key)
+    return FaceId(match["outbox"], int(match["sequence"])) if match else None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Answer of the cloud to one message.
+
+    Attributes:
+        id: The face, or None for a message without a readable id.
+        sha256: Hex digest of the payload as it arrived.
+        key: Key of the object, or of the copy in quarantine.
+        at: Time when the store confirmed the bytes (aware).
+        result: ``stored`` or ``refused``.
+        reason: Reason of a refusal; empty for ``stored``.
+    """
+
+    id: FaceId | None
+    sha256: str
+    key: str
+    at: datetime
+    result: Literal["stored", "refused"]
+    reason: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Return the receipt as plain JSON values."""
+        return {
+            "id": str(self.id) if self.id else None,
+            "sha256": self.sha256,
+            "key": self.key,
+            "at": self.at.astimezone(timezone.utc).isoformat(),
+            "result": self.result,
+            "reason": self.reason,
+        }
+
+
+def dump_receipts(receipts: Iterable[Receipt]) -> bytes:
+    """Serialize receipts as one message: an object for one, a list for more."""
+    documents = [receipt.document() for receipt in receipts]
+    return json.dumps(documents[0] if len(documents) == 1 else documents, separators=(",", ":")).encode()
+
+
+def load_receipts(payload: bytes) -> list[Receipt]:
+    """Parse one message of receipts.
+
+    Raises:
+        MessageError: A part of the payload is not a receipt; none of it is valid.
+    """
+    try:
+        documents = json.loads(payload)
+        return [_receipt(each) for each in (documents if isinstance(documents, list) else [documents])]
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise MessageError("bad-receipt", f"{error!r:.200}") from error
+
+
+def _receipt(document: dict[str, Any]) -> Receipt:
+    at = datetime.fromisoformat(document["at"])
+    at.astimezone(timezone.utc)  # raises for the first and last hours of the calendar
+    result, sha256 = document["result"], document["sha256"]
+    if result not in {"stored", "refused"} or not re.fullmatch(r"[0-9a-f]{64}", sha256) or at.tzinfo is None:
+        raise ValueError(f"result {result!r}, sha256 {sha256!r}, at {at}")
+    reason = document.get("reason", "")
+    # It becomes a metric label and a value in the outbox; neither accepts every JSON string.
+    if not re.fullmatch(_REASON, reason):
+        raise ValueError(f"reason {reason[:80]!r}")
+    face = None if document["id"] is None else FaceId.parse(document["id"])
+    return Receipt(face, sha256, str(document["key"]), at, result, reason)

@@ -1,0 +1,175 @@
+"""Runs `face-app capture`: source, vision pipeline and outbox in the main thread, the sender in another one."""
+
+import logging
+import threading
+import time
+from contextlib import nullcontext
+from functools import partial
+
+from face_app.common.backoff import pauses
+from face_app.common.errors import OutboxFullError, OutboxUnavailableError, StillWaitingError
+from face_app.common.settings import EdgeSettings
+from face_app.edge import metrics
+from face_app.edge.commands.progress import Progress
+from face_app.edge.commands.stop import stop_on_signals
+from face_app.edge.commands.summary import CaptureSummary, summarise
+from face_app.edge.health.health import SourceWatchdog, edge_health, serve_health_endpoint
+from face_app.edge.health.status_publisher import publish_status
+from face_app.edge.image import set_up_opencv
+from face_app.edge.outbox.outbox import Outbox, RunCounts
+from face_app.edge.sources.open_source import open_source
+from face_app.edge.uplink.sender import Sender
+from face_app.edge.vision.encode import encode_face
+from face_app.edge.vision.pipeline import PipelineResult, VisionPipeline, run_pipeline
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+"""Most seconds for the last receipts after a signal; Docker kills after ten."""
+POLL_SECONDS = 0.1
+"""Seconds between two polls for the last receipts; another process may be the sender."""
+
+
+def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
+    """Detect and commit faces until the source ends, `camera.stop_after` is reached, or a signal arrives.
+
+    Args:
+        settings: Of the edge.
+        wait: Most seconds to wait for the receipts of this run's faces after the source has ended.
+
+    Raises:
+        SourceError: The source cannot be opened or decoded.
+        DetectorError: The detector cannot be loaded.
+        OutboxError: The outbox cannot be opened or written.
+        StillWaitingError: Faces of this run still wait; it contains the summary. Not raised after a signal.
+    """
+    started = time.monotonic()
+    camera = settings.camera
+    set_up_opencv()
+    watchdog = SourceWatchdog(camera.read_timeout + camera.reopen_max)
+    with (
+        stop_on_signals() as stop,
+        nullcontext(VisionPipeline(settings)) as pipeline,  # inside: loading the detector takes seconds
+        open_source(camera, stop) as source,
+        Outbox(settings.outbox) as outbox,
+        Sender(settings, outbox) as sender,
+        serve_health_endpoint(settings.metrics, outbox, sender, watchdog),
+        publish_status(settings, outbox, partial(edge_health, outbox, sender, watchdog)) as status,
+    ):
+        progress = Progress(source.length, 60 if source.live else 1, lambda: _describe(outbox.run_counts()))
+        committer = FaceCommitter(settings, pipeline.detector, outbox, stop, watchdog)
+
+        def commit(result: PipelineResult) -> int:
+            faces = committer.commit(result)
+            if faces:
+                sender.wake()
+            return faces
+
+        with run_pipeline(source, pipeline, commit) as results:
+            for frame, result in results:
+                watchdog.frame_received()
+                sender.check()
+                metrics.FRAMES.inc()
+                status.frame(frame.captured_at, faces=commit(result))
+                watchdog.frame_processed()
+                progress.update(source.count)
+                if committer.limit_reached:
+                    break
+        progress.update(source.count)  # the source may have skipped frames after the last result
+        _wait_for_receipts(outbox, sender, progress, stop, wait)
+        summary = summarise(outbox, progress.frames, time.monotonic() - started)
+        obstacle = sender.state.obstacle
+    if summary.waiting and not stop.is_set():
+        raise StillWaitingError(
+            f"{summary.waiting} faces wait in {outbox.path}: {obstacle}. "
+            "`face-app send`, or the next capture with this outbox, sends them",
+            summary,
+        )
+    return summary
+
+
+class FaceCommitter:
+    """Commits the shots and visits of each pipeline result in one transaction.
+
+    Attributes:
+        limit_reached: True when `camera.stop_after` faces are committed.
+    """
+
+    def __init__(
+        self, settings: EdgeSettings, detector: str, outbox: Outbox, stop: threading.Event, watchdog: SourceWatchdog
+    ) -> None:
+        """Prepare for the first commit.
+
+        Args:
+            settings: Of the edge.
+            detector: Name of the detector.
+            outbox: Receives the faces.
+            stop: Ends the wait for a full outbox.
+            watchdog: Is blocked while the outbox is full.
+        """
+        self.limit_reached = False
+        self._settings = settings
+        self._detector = detector
+        self._outbox = outbox
+        self._stop = stop
+        self._watchdog = watchdog
+        self._committed = 0
+
+    def commit(self, result: PipelineResult) -> int:
+        """Commit a result. While the outbox cannot accept it, wait, and with it the source.
+
+        Returns:
+            Number of committed faces; shots beyond `camera.stop_after` are dropped.
+
+        Raises:
+            OutboxError: The outbox cannot accept the result at all, or the program stops before it can.
+        """
+        most = self._settings.camera.stop_after
+        shots = result.shots[: most - self._committed] if most else result.shots
+        if not shots and not result.visits:
+            return 0
+        faces = [encode_face(shot, self._settings, self._detector) for shot in shots]
+        waits = pauses(30)
+        while True:
+            pause = next(waits)
+            try:
+                self._outbox.append(faces, result.visits)
+            except OutboxUnavailableError as error:
+                self._watchdog.block(str(error), full=isinstance(error, OutboxFullError))
+                pending = f"{len(faces)} faces and {len(result.visits)} visits"
+                log.warning("%s. %s are not committed, capture pauses; trying again in %.0f s", error, pending, pause)
+                if self._stop.wait(pause):
+                    raise
+            else:
+                break
+        metrics.CAPTURED.inc(len(faces))
+        metrics.VISITS.inc(len(result.visits))
+        self._watchdog.frame_received()  # ends the block
+        self._committed += len(faces)
+        self.limit_reached = most is not None and self._committed >= most
+        return len(faces)
+
+
+def _describe(counts: RunCounts) -> str:
+    faces = counts.waiting + counts.stored + counts.refused + counts.expired
+    return f"faces {faces}: stored {counts.stored}, waiting {counts.waiting}, refused {counts.refused}"
+
+
+def _wait_for_receipts(
+    outbox: Outbox, sender: Sender, progress: Progress, stop: threading.Event, seconds: float
+) -> None:
+    """Wait until no face of this run waits.
+
+    After a signal the wait is at most `STOP_SECONDS`, and it ends at once if the broker is not reached.
+    """
+    stopped = stop.is_set()
+    deadline = time.monotonic() + (min(seconds, STOP_SECONDS) if stopped else seconds)
+    while outbox.run_counts().waiting and time.monotonic() < deadline:
+        if not stopped:
+            if stop.wait(POLL_SECONDS):
+                return
+        elif sender.state.elected and not sender.state.connected:
+            return
+        else:
+            time.sleep(POLL_SECONDS)
+        progress.log_if_due()

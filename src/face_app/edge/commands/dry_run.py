@@ -1,0 +1,131 @@
+"""Runs `face-app capture --dry-run`: the vision pipeline without outbox and broker; shots go into a folder."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from face_app.common.errors import SettingsError
+from face_app.common.metadata import write_metadata
+from face_app.common.settings import EdgeSettings
+from face_app.common.wire import FaceId
+from face_app.edge.commands.progress import Progress
+from face_app.edge.commands.stop import stop_on_signals
+from face_app.edge.image import set_up_opencv
+from face_app.edge.sources.open_source import open_source
+from face_app.edge.vision.best_shot import Shot
+from face_app.edge.vision.encode import encode_face
+from face_app.edge.vision.pipeline import PipelineResult, VisionPipeline, run_pipeline
+
+NO_OUTBOX = "00000000"
+"""Outbox id in the face ids of a dry run."""
+
+
+@dataclass(frozen=True)
+class DryRunShot:
+    """Describes one shot as plain JSON values.
+
+    Attributes:
+        file: Path of its image.
+        track: Number of its visit.
+        why: ``first``, ``better`` or ``final``.
+        score: Quality of the shot, 0 to 1.
+        first_frame: Index of the first frame of the visit.
+        last_frame: Index of the latest frame with this face when the shot was selected.
+        frame: Index of the frame of the shot.
+        box: x1, y1, x2, y2 of the face in that frame, pixels.
+    """
+
+    file: str
+    track: int
+    why: str
+    score: float
+    first_frame: int
+    last_frame: int
+    frame: int
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class DryRunSummary:
+    """Summarises a dry run as plain JSON values.
+
+    Attributes:
+        frames: Frames of the source.
+        detected: Frames in which the detector ran.
+        tracks: Visits.
+        shots: Shots that a capture would have committed.
+        cpu_seconds: CPU time of all threads, with the loading of the detector, without the start of Python.
+        seconds: Duration of the run.
+    """
+
+    frames: int
+    detected: int
+    tracks: int
+    shots: list[DryRunShot]
+    cpu_seconds: float
+    seconds: float
+
+
+def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
+    """Detect faces and write the selected shots into a folder until the source ends or a signal arrives.
+
+    Args:
+        settings: Of the edge; outbox and broker are not used.
+        folder: Created if it is missing. Files of an earlier run are overwritten.
+
+    Raises:
+        SettingsError: The folder cannot be written.
+        SourceError: The source cannot be opened or decoded.
+        DetectorError: The detector cannot be loaded.
+    """
+    started, cpu_before = time.monotonic(), time.process_time()
+    set_up_opencv()
+    shots: list[DryRunShot] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with stop_on_signals() as stop, open_source(settings.camera, stop) as source:
+            pipeline = VisionPipeline(settings)
+            progress = Progress(
+                source.length, 60 if source.live else 1, lambda: f"visits {pipeline.visits}, shots {len(shots)}"
+            )
+
+            def write(result: PipelineResult) -> None:
+                shots.extend(_write(result.shots, settings, pipeline.detector, folder, len(shots)))
+
+            with run_pipeline(source, pipeline, write) as results:
+                for _, result in results:
+                    write(result)
+                    progress.update(source.count)
+                    if settings.camera.stop_after and len(shots) >= settings.camera.stop_after:
+                        break
+            frames = source.count
+    except OSError as error:
+        raise SettingsError(f"--dry-run {folder}: {error.strerror}; name a folder that can be written") from error
+    seconds = round(time.monotonic() - started, 3)
+    return DryRunSummary(
+        frames, pipeline.detector_runs, pipeline.visits, shots, round(time.process_time() - cpu_before, 3), seconds
+    )
+
+
+def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder: Path, count: int) -> list[DryRunShot]:
+    written = []
+    most = settings.camera.stop_after
+    for number, shot in enumerate(shots[: most - count] if most else shots, count + 1):
+        face = encode_face(shot, settings, detector)
+        file = folder / f"{number:04d}-track-{shot.track:03d}-{shot.why}.{face.image.suffix}"
+        file.write_bytes(write_metadata(face.image.data, FaceId(NO_OUTBOX, number), face.metadata))
+        x1, y1, x2, y2 = (round(edge, 1) for edge in shot.candidate.detection.box)
+        written.append(
+            DryRunShot(
+                str(file),
+                shot.track,
+                shot.why,
+                round(shot.candidate.quality.score, 4),
+                shot.first_frame,
+                shot.last_frame,
+                shot.candidate.frame,
+                (x1, y1, x2, y2),
+            )
+        )
+    return written

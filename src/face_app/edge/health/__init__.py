@@ -1,0 +1,1 @@
+"""Determine and publish the health of an edge."""

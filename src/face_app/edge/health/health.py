@@ -1,0 +1,159 @@
+"""Determine the health of an edge program: frames arrive, and faces leave."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from face_app.common import health_server, settings
+from face_app.common.health_server import Capability, Health
+from face_app.edge import metrics
+from face_app.edge.outbox.outbox import Outbox
+from face_app.edge.uplink.sender import Sender
+from face_app.edge.uplink.sender_state import SenderState
+
+RECENT_SECONDS = 60.0
+"""How long a receipt shows that faces reach the cloud."""
+LOCK_SECONDS = 1.0
+"""By then the sender has tried to lock the outbox at least once; it tries again every half second."""
+
+
+class SourceWatchdog:
+    """Tracks the time since the last frame.
+
+    A source counts as alive for `limit` seconds after its last frame, and after the start.
+
+    Attributes:
+        blocked: Why no frame is read; empty while frames are read.
+        full: Whether the reason is an outbox that is full of waiting faces.
+        processed: The number of frames that were processed completely.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.blocked = ""
+        self.full = False
+        self.processed = 0
+        self._last = time.monotonic()
+
+    def frame_received(self) -> None:
+        """Record a frame; the source is not blocked."""
+        self.blocked = ""
+        self._last = time.monotonic()
+
+    def frame_processed(self) -> None:
+        """Record that the pipeline processed the frame and the outbox committed its faces."""
+        self.processed += 1
+
+    def block(self, reason: str, *, full: bool = False) -> None:
+        """Record that no frame is read because the outbox accepts no faces."""
+        self.blocked, self.full = reason, full
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last frame."""
+        return time.monotonic() - self._last
+
+    @property
+    def late(self) -> bool:
+        """Whether the last frame is too old."""
+        return self.age > self.limit
+
+
+def edge_health(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None = None) -> Health:
+    """Determine the health of a running program.
+
+    Args:
+        outbox: The outbox in which its faces wait.
+        sender: Its sender.
+        watchdog: The watchdog of its source; None for a program without one.
+    """
+    state = sender.state
+    waiting, oldest = outbox.backlog()
+    stored_age = outbox.stored_age
+    # The time since the start limits it: a deployment during an outage must succeed.
+    late = min(oldest, math.inf if stored_age is None else stored_age, state.running) > outbox.late_after
+    backlog = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}"
+    blocked = watchdog.blocked if watchdog else ""
+    # A full outbox is a local fault only while faces can leave. Otherwise it empties when the cloud returns. Of the
+    # processes of one outbox, only the elected sender knows the state of the uplink.
+    fault = "" if watchdog and watchdog.full and not state.up else blocked
+    if not fault and (state.failure or (state.elected and not state.connected)):
+        fault = backlog
+    reason = fault or blocked or (backlog if late else "")
+    if watchdog and watchdog.late and not fault and not blocked:
+        reason = f"no frame for {watchdog.age:.0f} s: check the camera"
+    return Health(
+        live=not fault,
+        ready=not reason,
+        reason=reason,
+        capabilities=_capabilities(state, watchdog, waiting, stored_age),
+        facts={
+            "frame_age": round(watchdog.age, 1) if watchdog else None,
+            "waiting": waiting,
+            "oldest_waiting": round(oldest, 1),
+            "last_stored_age": None if stored_age is None else round(stored_age, 1),
+            "outbox_fullness": round(outbox.fullness, 3),
+            "sender": state.elected,
+            "connected": state.connected,
+            "link_up": state.up,
+            **{f"hop_{name}": up for name, up in state.hops.items()},
+        },
+    )
+
+
+def _capabilities(
+    state: SenderState, watchdog: SourceWatchdog | None, waiting: int, stored_age: float | None
+) -> frozenset[Capability]:
+    """List the work that was observed lately."""
+    observed = set()
+    if watchdog and watchdog.processed and not watchdog.late:
+        observed.add(Capability.FRAMES)
+    # A sender that is not elected has found the outbox locked: another process sends.
+    other_sends = not state.elected and not state.failure and state.running > LOCK_SECONDS
+    if other_sends or (state.elected and state.up):
+        observed.add(Capability.UPLINK)
+    recent = stored_age is not None and stored_age <= min(state.running, RECENT_SECONDS)
+    if recent or not waiting or not state.elected:
+        observed.add(Capability.RECEIPTS)
+    return frozenset(observed)
+
+
+@contextmanager
+def serve_health_endpoint(
+    listener: settings.Metrics, outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None = None
+) -> Iterator[None]:
+    """Serve /metrics, /live and /ready inside the context.
+
+    Raises:
+        SettingsError: The port is taken.
+    """
+    _expose(outbox, sender, watchdog)
+    server = health_server.serve(listener, partial(edge_health, outbox, sender, watchdog))
+    try:
+        yield
+    finally:
+        if server:
+            server.shutdown()
+            server.server_close()
+
+
+def _expose(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None) -> None:
+    """Connect each gauge to the value that it reports when Prometheus reads it."""
+    metrics.WAITING.set_function(lambda: outbox.backlog()[0])
+    metrics.OLDEST.set_function(lambda: outbox.backlog()[1])
+    metrics.LAST_STORED.set_function(lambda: math.nan if outbox.stored_age is None else outbox.stored_age)
+    metrics.FULLNESS.set_function(lambda: outbox.fullness)
+    metrics.REFUSED_PRESENT.set_function(lambda: sum(outbox.refused().values()))
+    metrics.ELECTED.set_function(lambda: sender.state.elected)
+    metrics.QUIET.set_function(lambda: sender.state.quiet)
+    metrics.WINDOW.set_function(lambda: sender.state.window)
+    for hop in sender.state.hops:
+        metrics.HOP.labels(hop).set_function(partial(_hop, sender, hop))
+    if watchdog:
+        metrics.FRAME_AGE.set_function(lambda: watchdog.age)
+
+
+def _hop(sender: Sender, name: str) -> float:
+    return float(sender.state.hops[name])

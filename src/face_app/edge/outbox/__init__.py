@@ -1,0 +1,1 @@
+"""Stores faces on disk until a receipt allows their pixels to be deleted."""

@@ -1,0 +1,312 @@
+"""Stores faces in one SQLite file until the cloud confirms them.
+
+A face is committed when `Outbox.append` returns: its number, its complete image and its hash are on disk. Only a
+receipt, or the rule `outbox.when_full`, changes it afterwards. Several threads and processes can use one file.
+"""
+
+import hashlib
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from face_app.common.errors import OutboxDamagedError, OutboxUnavailableError
+from face_app.common.metadata import write_metadata
+from face_app.common.settings import OutboxFile
+from face_app.common.wire import FaceId, FaceTopic, Receipt, object_key
+from face_app.edge.outbox.quota import Quota, create_ballast, release_ballast
+from face_app.edge.outbox.records import Face, NewFace, Visit
+from face_app.edge.outbox.recovery import recover
+from face_app.edge.outbox.schema import VISIT_COLUMNS, OpenOutbox, open_outbox, transaction, translate_errors
+
+SPARE_PAGES = 2048
+"""Free pages that stay in the file for the next faces. More than these, and more than half the file, are released."""
+VACUUM_PAGES = 1000
+"""Pages released at a time; this delays a commit by some 50 ms."""
+PRUNE_ROWS = 1000
+"""Ledger rows deleted at a time."""
+DAY_SECONDS = 86400
+
+
+@dataclass(frozen=True)
+class RunCounts:
+    """Counts the faces of one run by state."""
+
+    waiting: int
+    stored: int
+    refused: int
+    expired: int
+
+
+class Outbox:
+    """Provides the faces of one outbox file.
+
+    Attributes:
+        id: Random id of the file, 8 hex digits.
+        path: Path of the file.
+        late_after: Seconds after which a waiting face is late (``outbox.late_after``).
+    """
+
+    def __init__(self, settings: OutboxFile) -> None:
+        """Open the file, and create it if it is missing. Recover the readable faces of a damaged file.
+
+        Raises:
+            OutboxError: The file cannot be opened or written, is no outbox, or has a later format.
+        """
+        self.path = settings.path.expanduser()
+        self._quota = Quota(settings, self.path)
+        self.late_after = settings.late_after
+        self._ledger_days = settings.ledger_days
+        try:
+            self._file = self._open()
+        except OutboxDamagedError:
+            self._file = recover(self.path)
+        create_ballast(self.path)
+        self.id = self._file.id
+        self._connection = self._file.connection
+        self._lock = threading.Lock()
+        self._run = secrets.token_hex(4)
+        self._appended = 0
+        ((self._before,),) = self._read("SELECT coalesce(max(row), 0) FROM faces")
+
+    def _open(self) -> OpenOutbox:
+        try:
+            return open_outbox(self.path)
+        except OutboxUnavailableError:
+            if not release_ballast(self.path):
+                raise
+            return open_outbox(self.path)
+
+    def __enter__(self) -> "Outbox":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file. Waiting faces stay in it."""
+        with self._lock:
+            self._file.close()
+
+    def append(self, faces: Sequence[NewFace], visits: Sequence[Visit] = ()) -> list[Face]:
+        """Commit faces and visits in one transaction: number the faces and write the metadata into each image.
+
+        Returns:
+            The committed faces, in the given order.
+
+        Raises:
+            OutboxUnavailableError: Nothing is committed; a retry can succeed.
+            OutboxError: Nothing is committed; a retry fails too.
+        """
+        size = sum(len(face.image.data) for face in faces)
+        with self._lock, translate_errors(self.path):
+            self._quota.admit(self._connection, size, len(faces))
+            with transaction(self._connection):
+                ((last,),) = self._connection.execute(
+                    "UPDATE outbox SET sequence = sequence + ? RETURNING sequence", (len(faces),)
+                ).fetchall()
+                start = last - len(faces) + 1
+                appended = [self._insert(FaceId(self.id, number), face) for number, face in enumerate(faces, start)]
+                self._insert_visits(visits)
+                self._quota.evict(self._connection)
+            self._appended += len(appended)
+        return appended
+
+    def _insert(self, face_id: FaceId, new: NewFace) -> Face:
+        metadata = new.metadata
+        pixels = write_metadata(new.image.data, face_id, metadata)
+        sha256 = hashlib.sha256(pixels).hexdigest()
+        topic = FaceTopic(metadata.edge, metadata.camera)
+        key = object_key(topic, face_id, metadata.captured_at, sha256, new.image.suffix)
+        face = Face(face_id, key, sha256, metadata.shot_score, metadata.captured_at.timestamp())
+        row = self._connection.execute(
+            "INSERT INTO faces (id, run, topic, key, sha256, captured_at, score) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (str(face_id), self._run, str(topic), key, sha256, face.captured_at, face.score),
+        ).lastrowid
+        self._connection.execute("INSERT INTO pixels VALUES (?, ?)", (row, pixels))
+        return face
+
+    def _insert_visits(self, visits: Iterable[Visit]) -> None:
+        query = f"INSERT INTO visits (run, {VISIT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        for each in visits:
+            times = each.first_at.timestamp(), each.last_at.timestamp()
+            row = (self._run, each.camera, each.track, *times, each.looks, each.shots, each.best)
+            self._connection.execute(query, row)
+
+    def apply_receipts(self, receipts: Iterable[Receipt]) -> list[tuple[int, Receipt]]:
+        """Apply receipts in one transaction.
+
+        Only a ``stored`` receipt with the id and the hash of a face deletes its pixels. A ``refused`` receipt leaves
+        them, and may name the hash alone. A receipt that matches no face changes nothing.
+
+        Returns:
+            Row and receipt of each face that changed its state.
+
+        Raises:
+            OutboxError: No receipt is applied; the caller may retry with the same ones.
+        """
+        given = list(receipts)
+        try:
+            return self._apply_all(given)
+        except OutboxUnavailableError:
+            if not release_ballast(self.path):
+                raise
+            return self._apply_all(given)
+
+    def _apply_all(self, receipts: list[Receipt]) -> list[tuple[int, Receipt]]:
+        with self._lock, translate_errors(self.path), transaction(self._connection):
+            return [(row, receipt) for receipt in receipts for row in self._apply(receipt)]
+
+    def _apply(self, receipt: Receipt) -> list[int]:
+        values = {"now": time.time(), "reason": receipt.reason, "sha256": receipt.sha256, "id": str(receipt.id)}
+        if receipt.result == "refused":
+            query = "UPDATE faces SET state = 'refused', reason = :reason, settled_at = :now WHERE state = 'waiting'"
+        else:
+            query = "UPDATE faces SET state = 'stored', reason = '', settled_at = :now"
+            query += " WHERE state IN ('waiting', 'refused', 'expired')"
+        query += " AND sha256 = :sha256"
+        if receipt.id is not None:
+            query += " AND id = :id"
+        elif receipt.result == "stored":
+            return []
+        rows = self._connection.execute(f"{query} RETURNING row", values).fetchall()
+        if receipt.result == "stored":
+            self._connection.executemany("DELETE FROM pixels WHERE row = ?", rows)
+        return [row for (row,) in rows]
+
+    def retry(self, reason: str | None) -> int:
+        """Set refused faces to ``waiting`` again, after the cause of the refusal was removed in the cloud.
+
+        Args:
+            reason: Only faces refused for this reason; None: all refused faces.
+
+        Returns:
+            Number of these faces.
+
+        Raises:
+            OutboxError: No face is changed.
+        """
+        with self._lock, translate_errors(self.path), transaction(self._connection):
+            return self._connection.execute(
+                "UPDATE faces SET state = 'waiting', reason = '', settled_at = NULL"
+                " WHERE state = 'refused' AND (:reason IS NULL OR reason = :reason)",
+                {"reason": reason},
+            ).rowcount
+
+    def maintain(self) -> None:
+        """Delete old ledger rows, release free pages to the disk, and create the ballast. One call does a small part.
+
+        Raises:
+            OutboxError: The file cannot be written.
+        """
+        with self._lock, translate_errors(self.path):
+            self._prune()
+            ((free,),) = self._connection.execute("PRAGMA freelist_count").fetchall()
+            ((pages,),) = self._connection.execute("PRAGMA page_count").fetchall()
+            if free > max(SPARE_PAGES, pages // 2):
+                # `execute` would stop after the first page.
+                self._connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+            create_ballast(self.path)
+
+    def _prune(self) -> None:
+        values = {"before": time.time() - self._ledger_days * DAY_SECONDS, "limit": PRUNE_ROWS}
+        visits = "SELECT row FROM visits WHERE last_at < :before LIMIT :limit"
+        faces = "SELECT row FROM faces WHERE state = 'stored' AND settled_at < :before LIMIT :limit"
+        # Select first: even a DELETE of no row locks the file for every other process.
+        if self._connection.execute(visits, values).fetchone():
+            self._connection.execute(f"DELETE FROM visits WHERE row IN ({visits})", values)
+        if not self._connection.execute(faces, values).fetchone():
+            return
+        with transaction(self._connection):
+            pruned = self._connection.execute(
+                f"DELETE FROM faces WHERE row IN ({faces}) RETURNING captured_at", values
+            ).fetchall()
+            self._connection.execute("UPDATE outbox SET pruned_to = max(coalesce(pruned_to, 0), ?)", (max(pruned)[0],))
+
+    def oldest_pending(self, limit: int) -> list[int]:
+        """Return the rows of at most `limit` waiting faces, oldest first."""
+        return self._rows("SELECT row FROM faces WHERE state = 'waiting' ORDER BY row LIMIT ?", limit)
+
+    def newest_pending(self, limit: int) -> list[int]:
+        """Return the rows of at most `limit` waiting faces, newest first."""
+        return self._rows("SELECT row FROM faces WHERE state = 'waiting' ORDER BY row DESC LIMIT ?", limit)
+
+    def _rows(self, query: str, limit: int) -> list[int]:
+        return [row for (row,) in self._read(query, (limit,))]
+
+    def payload(self, row: int) -> tuple[str, bytes] | None:
+        """Return topic and image of a waiting face; None in any other state."""
+        rows = self._read(
+            "SELECT topic, file FROM faces JOIN pixels USING (row) WHERE row = ? AND state = 'waiting'", (row,)
+        )
+        return rows[0] if rows else None
+
+    def backlog(self) -> tuple[int, float]:
+        """Return the number of waiting faces and the age of the oldest in seconds (0 without one)."""
+        ((waiting,),) = self._read("SELECT count(*) FROM faces WHERE state = 'waiting'")
+        oldest = self._read("SELECT captured_at FROM faces WHERE state = 'waiting' ORDER BY row LIMIT 1")
+        return waiting, max(0.0, time.time() - oldest[0][0]) if oldest else 0.0
+
+    def pending_edges(self) -> set[str]:
+        """Return the edge names of the waiting faces; there are several after a rename of the edge."""
+        topics = self._read("SELECT DISTINCT topic FROM faces WHERE state = 'waiting'")
+        return {FaceTopic.parse(topic).edge for (topic,) in topics}
+
+    @property
+    def stored_age(self) -> float | None:
+        """Return the seconds since the last ``stored`` receipt; None if there was none."""
+        ((last,),) = self._read("SELECT max(settled_at) FROM faces WHERE state = 'stored'")
+        return None if last is None else max(0.0, time.time() - last)
+
+    @property
+    def fullness(self) -> float:
+        """Return the used fraction of `outbox.max_bytes`, 0 to 1."""
+        with self._lock, translate_errors(self.path):
+            return self._quota.fullness(self._connection)
+
+    def refused(self) -> dict[str, int]:
+        """Return the number of refused faces by reason."""
+        return dict(self._read("SELECT reason, count(*) FROM faces WHERE state = 'refused' GROUP BY reason"))
+
+    def run_counts(self) -> RunCounts:
+        """Count the faces that this `Outbox` has appended, by state."""
+        counts = dict(
+            self._read(
+                "SELECT state, count(*) FROM faces WHERE state <> 'stored' AND row > :before AND run = :run GROUP BY 1",
+                {"before": self._before, "run": self._run},
+            )
+        )
+        return RunCounts(
+            waiting=counts.get("waiting", 0),
+            stored=self._appended - sum(counts.values()),
+            refused=counts.get("refused", 0),
+            expired=counts.get("expired", 0),
+        )
+
+    def run_faces(self) -> list[Face]:
+        """Return the faces that this `Outbox` has appended, oldest first."""
+        rows = self._read(
+            "SELECT id, key, sha256, score, captured_at, state, reason, settled_at FROM faces"
+            " WHERE row > :before AND run = :run ORDER BY row",
+            {"before": self._before, "run": self._run},
+        )
+        return [Face(FaceId.parse(face_id), *rest) for face_id, *rest in rows]
+
+    @contextmanager
+    def read_snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Open a read transaction: it sees one consistent state, and does not block writers.
+
+        Raises:
+            OutboxError: The file cannot be read.
+        """
+        with translate_errors(self.path), closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            connection.execute("BEGIN")
+            yield connection
+
+    def _read(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+        with self._lock, translate_errors(self.path):
+            return self._connection.execute(query, values).fetchall()

@@ -1,0 +1,148 @@
+"""Limits the size of an outbox, evicts faces when it is full, and reserves disk space for receipts.
+
+Two reserves make a full disk recover by itself. `RESERVE` is free space that new faces do not use. The ballast is a
+file that another program cannot use up: its release lets SQLite write the log that applies receipts.
+"""
+
+import logging
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from face_app.common.errors import OutboxFullError, OutboxUnavailableError
+from face_app.common.settings import OutboxFile
+from face_app.edge import metrics
+
+log = logging.getLogger(__name__)
+
+PAGE = 4096
+"""Bytes of a page; SQLite's default."""
+BALLAST = 4 * 1024 * 1024
+"""Bytes of the ballast file: the size of SQLite's log between two checkpoints (1,000 pages)."""
+RESERVE = 2 * BALLAST
+"""Bytes of free disk that new faces leave, so that receipts can still be applied."""
+PAGES_PER_FACE = 6
+"""Most pages of a face besides its image: partly filled pages, its row, its index entries."""
+WARNING_LEVELS = (0.7, 0.9)
+"""Fractions of the quota; crossing one upwards logs a warning."""
+_EVICTION_ORDER = {"drop-oldest": "row", "drop-lowest-score": "score, row"}
+
+
+class Quota:
+    """Applies `outbox.max_bytes` and `outbox.when_full`. The caller owns the outbox's lock."""
+
+    def __init__(self, settings: OutboxFile, path: Path) -> None:
+        self._max_pages = settings.max_bytes // PAGE
+        self._rule = settings.when_full
+        self._path = path
+        self._level = 0
+
+    def fullness(self, connection: sqlite3.Connection) -> float:
+        """Return the used fraction of the quota, 0 to 1."""
+        return self._used_pages(connection) / self._max_pages
+
+    def admit(self, connection: sqlite3.Connection, size: int, faces: int) -> None:
+        """Refuse new faces if the rule is ``stop`` and there is no room for them.
+
+        Args:
+            connection: Of the outbox, outside a transaction.
+            size: Bytes of all images together.
+            faces: Number of new faces.
+
+        Raises:
+            OutboxFullError: The faces would exceed `outbox.max_bytes`.
+            OutboxUnavailableError: The disk has no room for them.
+        """
+        if self._rule != "stop":
+            return
+        needed = size // PAGE + PAGES_PER_FACE * faces
+        if self._used_pages(connection) + needed > self._max_pages:
+            raise OutboxFullError(
+                f"outbox {self._path} is full ({self._max_pages * PAGE >> 20} MiB): check why faces wait, "
+                "raise outbox.max_bytes, or set outbox.when_full to drop some"
+            )
+        if self._disk_is_short() and _free_pages(connection) < needed:
+            raise OutboxUnavailableError(
+                f"outbox {self._path}: less than {RESERVE >> 20} MiB free; make room on its disk"
+            )
+
+    def evict(self, connection: sqlite3.Connection) -> None:
+        """Drop faces by the rule until the rest fits. Call it in the transaction that inserts new faces."""
+        if self._rule != "stop":
+            while self._exceeded(connection) and self._evict_one(connection):
+                pass
+        self._warn(self.fullness(connection))
+
+    def _exceeded(self, connection: sqlite3.Connection) -> bool:
+        disk_is_full = self._disk_is_short() and not _free_pages(connection)
+        return self._used_pages(connection) > self._max_pages or disk_is_full
+
+    def _evict_one(self, connection: sqlite3.Connection) -> bool:
+        # Refused faces go first: the cloud has a copy of them in quarantine.
+        for state in ("refused", "waiting"):
+            evicted = connection.execute(
+                "UPDATE faces SET state = 'expired', reason = ?, settled_at = ? WHERE row = (SELECT row FROM faces"
+                f" WHERE state = '{state}' ORDER BY {_EVICTION_ORDER[self._rule]} LIMIT 1) RETURNING row",
+                (self._rule, time.time()),
+            ).fetchall()
+            if evicted:
+                connection.executemany("DELETE FROM pixels WHERE row = ?", evicted)
+                metrics.EXPIRED.labels(self._rule).inc()
+                return True
+        return False
+
+    def _warn(self, fullness: float) -> None:
+        level = sum(fullness >= each for each in WARNING_LEVELS)
+        if level > self._level:
+            log.warning("outbox %s: %.0f %% of outbox.max_bytes is used", self._path, fullness * 100)
+        self._level = level
+
+    def _used_pages(self, connection: sqlite3.Connection) -> int:
+        ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
+        return int(pages) - _free_pages(connection)
+
+    def _disk_is_short(self) -> bool:
+        return _free_disk_bytes(self._path) < RESERVE
+
+
+def ballast_path(outbox: Path) -> Path:
+    """Return the path of an outbox's ballast file."""
+    return outbox.with_name(f"{outbox.name}.ballast")
+
+
+def create_ballast(outbox: Path) -> None:
+    """Create the ballast file if it is missing and the disk has ample room."""
+    file = ballast_path(outbox)
+    if file.exists() or _free_disk_bytes(outbox) < BALLAST + 2 * RESERVE:
+        return
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(handle, 0, BALLAST)
+    except OSError:  # the disk has filled up since, or the file system cannot reserve space
+        file.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def release_ballast(outbox: Path) -> bool:
+    """Delete the ballast file, so that its space can be used.
+
+    Returns:
+        False if there is no ballast file.
+    """
+    try:
+        ballast_path(outbox).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _free_pages(connection: sqlite3.Connection) -> int:
+    ((pages,),) = connection.execute("PRAGMA freelist_count").fetchall()
+    return int(pages)
+
+
+def _free_disk_bytes(path: Path) -> int:
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize

@@ -1,0 +1,82 @@
+"""Defines the records of the outbox: faces before and after their commit, and visits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from face_app.common.metadata import FaceMetadata
+from face_app.common.wire import FaceId
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """Contains one encoded image.
+
+    Attributes:
+        data: The whole file.
+        suffix: Its format.
+    """
+
+    data: bytes
+    suffix: Literal["jpg", "png"]
+
+
+@dataclass(frozen=True)
+class NewFace:
+    """Describes a face that is not committed yet, so it has no id.
+
+    Attributes:
+        image: The crop, without metadata.
+        metadata: Written into the image when the outbox assigns the id.
+    """
+
+    image: EncodedImage
+    metadata: FaceMetadata
+
+
+@dataclass(frozen=True)
+class Face:
+    """Describes a committed face, as its row in the outbox does.
+
+    Attributes:
+        id: Outbox id and sequence number.
+        key: Key of its object in the bucket.
+        sha256: Hex digest of the image file.
+        score: Quality of the shot, 0 to 1.
+        captured_at: Time of its frame, seconds since 1970.
+        state: ``waiting``, ``stored``, ``refused``, ``expired`` or ``erased``.
+        reason: Reason of a refusal or an expiry; empty in the other states.
+        updated_at: Time of the last state change by the local clock, seconds since 1970; None before the first.
+    """
+
+    id: FaceId
+    key: str
+    sha256: str
+    score: float
+    captured_at: float
+    state: str = "waiting"
+    reason: str = ""
+    updated_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Describes a visit that has ended: one track of one camera.
+
+    Attributes:
+        camera: Name of the camera.
+        track: Number of the visit, per camera and run.
+        first_at: Time of the first frame (aware).
+        last_at: Time of the last frame (aware).
+        looks: Detections of the face.
+        shots: Committed shots; 0 if none reached ``shot.least``.
+        best: Score of the best committed shot; without one, the best score of all candidates; 0 to 1.
+    """
+
+    camera: str
+    track: int
+    first_at: datetime
+    last_at: datetime
+    looks: int
+    shots: int
+    best: float

@@ -1,0 +1,131 @@
+"""Reads single files: a video, or a picture as a clip of one frame."""
+
+import math
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+
+from face_app.common.errors import SourceError
+from face_app.edge.sources.decoder import Capture, Decoded, OpenCVCapture, open_ffmpeg
+
+DEFAULT_RATE = 25.0
+"""Frames per second of a video that reports none, or an impossible one."""
+LOOPED_PICTURE_SECONDS = 2.0
+"""Seconds for which a picture is shown in a loop."""
+
+
+class Clip(Capture, Protocol):
+    """Reads one file.
+
+    Attributes:
+        length: Frames, as the file reports it.
+        position: Seconds from the first frame to the one that was grabbed last.
+        last_seconds: Seconds for which the last frame is shown.
+        independent: Whether its frames show other scenes than the frames before and after.
+    """
+
+    length: int
+    position: float
+    last_seconds: float
+    independent: bool
+
+
+class Picture:
+    """Reads a picture file as a `Clip` of one frame."""
+
+    length = 1
+    position = 0.0
+    independent = True
+
+    def __init__(self, path: Path, *, loop: bool = False) -> None:
+        """Read the header of the file.
+
+        Args:
+            path: The file.
+            loop: The picture is repeated. It is shown for a while then, or the loop would flood the edge with faces.
+
+        Raises:
+            SourceError: The file is no picture.
+        """
+        self._path = path
+        self._grabbed = False
+        self.last_seconds = LOOPED_PICTURE_SECONDS if loop else 0.0
+        if not cv2.haveImageReader(str(path)):
+            raise SourceError(f"{path}: cannot be decoded as a picture; set camera.source to another file")
+
+    def grab(self) -> bool:
+        """Return True once."""
+        first, self._grabbed = not self._grabbed, True
+        return first
+
+    def retrieve(self) -> Decoded:
+        """Decode the picture in colour and upright: H x W x 3, BGR.
+
+        Raises:
+            SourceError: The file is cut short, or the picture is too large.
+        """
+        try:
+            image = cv2.imread(str(self._path), cv2.IMREAD_COLOR)
+        except cv2.error:  # the header declares more pixels than OpenCV accepts
+            image = None
+        if image is None:
+            raise SourceError(f"{self._path}: cannot be decoded to its end; set camera.source to another file")
+        return image
+
+    def release(self) -> None:
+        """Do nothing: the file is not open."""
+
+
+class Video:
+    """Reads a video file with FFmpeg as a `Clip`."""
+
+    independent = False
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            SourceError: The file is no video.
+        """
+        self._path = path
+        capture = open_ffmpeg(str(path))
+        if not capture.isOpened():
+            raise SourceError(f"{path}: cannot be decoded; set camera.source to a video, a picture or a folder of them")
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        self.length = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.position = 0.0
+        self.last_seconds = 1 / (rate if math.isfinite(rate) and 0 < rate <= 1000 else DEFAULT_RATE)
+        self._first_time: float | None = None
+        self._capture = OpenCVCapture(capture)
+
+    def grab(self) -> bool:
+        """Advance to the next frame; return False at the end.
+
+        Raises:
+            SourceError: No frame of the file can be decoded.
+        """
+        grabbed = self._capture.grab()
+        if not grabbed and self._first_time is None:
+            raise SourceError(f"{self._path}: has no frame that can be decoded; set camera.source to another file")
+        if grabbed:
+            self._update_position()
+        return grabbed
+
+    def _update_position(self) -> None:
+        """Use the frame's time in the file; if it does not increase, add one frame at the file's rate."""
+        media_time = self._capture.media_time
+        if self._first_time is None:
+            self._first_time = media_time
+        elif media_time - self._first_time > self.position:
+            self.position = media_time - self._first_time
+        else:
+            self.position += self.last_seconds
+
+    def retrieve(self) -> Decoded | None:
+        """Convert the frame that was grabbed last; return None if it is broken."""
+        return self._capture.retrieve()
+
+    def release(self) -> None:
+        """Close the file."""
+        self._capture.release()

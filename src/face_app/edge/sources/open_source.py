@@ -1,0 +1,51 @@
+"""Opens the source that the settings name."""
+
+import threading
+from pathlib import Path
+
+from face_app.common import settings
+from face_app.common.errors import SettingsError, SourceError
+from face_app.edge.sources.device import open_device
+from face_app.edge.sources.files import FileSource
+from face_app.edge.sources.frame import Source
+from face_app.edge.sources.gstreamer import element_names, prepare_pipeline
+from face_app.edge.sources.jetson import open_csi
+from face_app.edge.sources.live import LiveSource
+from face_app.edge.sources.network import SCHEMES, mask_credentials, open_stream
+
+GST = "gst:"
+KINDS = "a FILE, a DIR, /dev/videoN, rtsp://..., http://..., csi://N or gst:PIPELINE"
+
+
+def open_source(camera: settings.Camera, stop: threading.Event) -> Source:
+    """Make the source that ``camera.source`` names.
+
+    Args:
+        camera: Address, and how to open or play it.
+        stop: Ends the source soon after it is set.
+
+    Raises:
+        SettingsError: No source is set.
+        SourceError: The source does not exist, or a package that it needs is not installed.
+    """
+    if not camera.source:
+        raise SettingsError(f"camera.source is not set; name {KINDS}")
+    if camera.source.startswith(GST):
+        description = camera.source.removeprefix(GST)
+        name = element_names(description)
+        return LiveSource(name, camera, stop, prepare_pipeline(name, description, camera, stop))
+    scheme, separator, _ = camera.source.partition("://")
+    if separator:
+        if scheme.lower() == "csi":
+            return open_csi(camera.source, camera, stop)
+        if scheme.lower() in SCHEMES:
+            return open_stream(camera.source, camera, stop)
+        raise SourceError(f"camera.source = {mask_credentials(camera.source)!r}: {scheme} is not known; name {KINDS}")
+    try:
+        path = Path(camera.source).expanduser()
+        if path.is_relative_to("/dev"):
+            return open_device(path, camera, stop)
+        path.stat()
+    except (OSError, RuntimeError) as error:  # RuntimeError: unknown home directory
+        raise SourceError(f"camera.source = {camera.source!r}: {getattr(error, 'strerror', error)}") from error
+    return FileSource(path, camera, stop)

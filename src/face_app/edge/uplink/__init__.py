@@ -1,0 +1,1 @@
+"""Sends pending faces and applies their receipts."""

@@ -1,0 +1,50 @@
+"""Tracks the state of the uplink: the connection to the broker and the hops of the forwarder."""
+
+from face_app.common.wire import link_topics
+
+
+class Uplink:
+    """Combines the states of all hops. A forwarder has two: from the edge's broker to it, and from it to the cloud.
+
+    Retained messages report the hops, again after each connect. A hop counts as down until its report arrives.
+
+    Attributes:
+        topics: Topics with the states of the hops; empty without a forwarder.
+        connected: True while the broker has accepted the connection.
+        up_since: Time since which every hop is up, by the caller's clock in seconds; None while one is down.
+    """
+
+    def __init__(self, edge: str, *, bridged: bool) -> None:
+        self.topics = link_topics(edge) if bridged else ()
+        self.connected = False
+        self.up_since: float | None = None
+        self._hops = dict.fromkeys(self.topics, False)
+
+    def connection_changed(self, now: float, *, connected: bool) -> None:
+        """Record that the connection to the broker opened or closed."""
+        self.connected = connected
+        self._hops = dict.fromkeys(self.topics, False)
+        self._update(now)
+
+    def hop_changed(self, topic: str, payload: bytes, now: float) -> None:
+        """Record the reported state of a hop: ``1`` is up, anything else is down."""
+        self._hops[topic] = payload == b"1"
+        self._update(now)
+
+    def receipt_arrived(self, now: float) -> None:
+        """Set every hop up: a receipt passed them, so a report that says otherwise is outdated."""
+        if self.connected:
+            self._hops = dict.fromkeys(self.topics, True)
+            self._update(now)
+
+    @property
+    def hops(self) -> dict[str, bool]:
+        """Return the state of each hop by its name; empty without a forwarder."""
+        return {topic.rpartition("/")[2]: up for topic, up in self._hops.copy().items()}
+
+    def _update(self, now: float) -> None:
+        up = self.connected and all(self._hops.values())
+        if not up:
+            self.up_since = None
+        elif self.up_since is None:
+            self.up_since = now

@@ -1,0 +1,296 @@
+"""Sends the pending faces of an outbox and applies receipts.
+
+One thread does both. Callbacks of the MQTT client only put events into a queue, which that thread runs.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import TypeAlias
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from face_app.common.backoff import pauses
+from face_app.common.errors import MessageError, OutboxDamagedError, OutboxError
+from face_app.common.mqtt import Connection, Message
+from face_app.common.settings import EdgeSettings
+from face_app.common.wire import Receipt, load_receipts, receipts_topic
+from face_app.edge import metrics
+from face_app.edge.outbox.outbox import Outbox
+from face_app.edge.outbox.process_lock import ProcessLock
+from face_app.edge.uplink.link import Uplink
+from face_app.edge.uplink.send_window import Lane, SendWindow
+from face_app.edge.uplink.sender_state import SenderState
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+"""Seconds between two polls of the outbox; faces of other processes cannot wake this thread."""
+RETRY_SECONDS = 0.5
+"""Seconds between two attempts to become the sender of this outbox."""
+RECOVER_SECONDS = 5.0
+"""Seconds to wait after an unexpected error."""
+BATCH = 50
+"""Most faces that are sent before the next receipts are applied."""
+UNREACHED_SECONDS = 3.0
+"""Seconds without a broker before a warning."""
+WARN_SECONDS = 60.0
+"""Seconds between two warnings with the same text."""
+NO_SUBSCRIBER = 0x10
+"""MQTT 5 PUBACK reason "No matching subscribers": the broker accepted the message and delivered it to no client."""
+
+QueuedEvent: TypeAlias = Callable[[], None]
+
+
+class Sender:
+    """Runs the sending thread. Of all processes with one outbox, only the elected one sends."""
+
+    def __init__(self, settings: EdgeSettings, outbox: Outbox) -> None:
+        """Prepare the thread; the `with` block starts it.
+
+        Raises:
+            SettingsError: A file of the broker identity cannot be read.
+            OutboxError: The lock file cannot be created.
+        """
+        self._outbox = outbox
+        self._lock = ProcessLock(outbox.path, "sender")
+        self._elected = False
+        self._started = time.monotonic()
+        self._uplink = Uplink(settings.edge, bridged=settings.sender.link == "bridged")
+        self._window = SendWindow(settings.sender)
+        self._failure: OutboxError | None = None
+        self._too_large: set[int] = set()
+        self._quiet_since = 0.0
+        self._receipts: list[tuple[Message, int, list[Receipt]]] = []
+        self._was_up = False
+        self._unreached_since: float | None = None
+        self._warned_at: dict[str, float] = {}
+        self._broker = f"{settings.broker.host}:{settings.broker.port}"
+        self._events: SimpleQueue[QueuedEvent] = SimpleQueue()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+        self._connection = Connection(
+            settings.broker,
+            f"sender-{outbox.id}",
+            subscriptions=[*(receipts_topic(edge, "+") for edge in self._edges(settings.edge)), *self._uplink.topics],
+            on_message=lambda message, epoch: self._events.put(partial(self._receive, message, epoch)),
+            on_sent=lambda message, reason: self._events.put(partial(self._acknowledged, message, reason)),
+            on_state=lambda connected: self._events.put(partial(self._connection_changed, connected=connected)),
+        )
+
+    def __enter__(self) -> "Sender":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the thread. Faces without a receipt stay in the outbox."""
+        self._stop.set()
+        self.wake()
+        self._thread.join()
+
+    def _edges(self, own: str) -> set[str]:
+        """Return the edge names whose receipts are needed: the current one, and earlier ones of waiting faces."""
+        earlier = self._outbox.pending_edges() - {own}
+        if earlier and self._uplink.topics:
+            log.error(
+                "faces wait as edge %s, but the forwarder carries only those of %s: set edge back until they are sent",
+                *(", ".join(sorted(earlier)), own),
+            )
+        return {own} | earlier
+
+    def wake(self) -> None:
+        """Let the thread poll the outbox now. Call it after an append."""
+        self._events.put(lambda: None)
+
+    def check(self) -> None:
+        """Raise the error that ended the thread, if any.
+
+        Raises:
+            OutboxDamagedError: The outbox is damaged; only a restart of the program recovers it.
+            OutboxError: The outbox cannot be locked.
+        """
+        if self._failure:
+            raise self._failure
+
+    @property
+    def state(self) -> SenderState:
+        """Return the current state."""
+        connected, up_since = self._uplink.connected, self._uplink.up_since
+        quiet = 0.0 if up_since is None else time.monotonic() - max(up_since, self._quiet_since)
+        return SenderState(
+            broker=self._broker,
+            running=time.monotonic() - self._started,
+            elected=self._elected,
+            connected=connected,
+            hops=self._uplink.hops,
+            up=up_since is not None,
+            quiet=quiet,
+            window=self._window.limit,
+            refusal=self._connection.refusal,
+            failure=str(self._failure or ""),
+        )
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set() and not self._lock.acquire():
+                self._run_events(RETRY_SECONDS)
+            if self._stop.is_set():
+                return
+            self._elected = True
+            self._connection.start()
+            self._send_until_stopped()
+            self._connection.stop()
+        except OutboxError as error:
+            self._failure = error
+        finally:
+            self._lock.release()
+
+    def _send_until_stopped(self) -> None:
+        waits = pauses(30)
+        while not self._stop.is_set():
+            try:
+                self._run_events(POLL_SECONDS)
+                self._apply_receipts()
+                self._send_new()
+                self._send_overdue()
+                self._log_state()
+                self._outbox.maintain()
+                waits = pauses(30)
+            except OutboxDamagedError as error:  # noqa: PERF203 - each round is independent
+                self._failure = error
+                return
+            except OutboxError as error:
+                pause = next(waits)
+                log.warning("%s; the sender tries again in %.0f s", error, pause)
+                self._stop.wait(pause)
+            except Exception:
+                log.exception("unexpected error in the sender; it continues in %.0f s", RECOVER_SECONDS)
+                self._stop.wait(RECOVER_SECONDS)
+
+    def _run_events(self, seconds: float) -> None:
+        """Run all queued events; wait up to `seconds` for the first one."""
+        try:
+            self._events.get(timeout=seconds)()
+            while True:
+                self._events.get_nowait()()
+        except Empty:
+            return
+
+    def _connection_changed(self, *, connected: bool) -> None:
+        self._uplink.connection_changed(time.monotonic(), connected=connected)
+        self._too_large.clear()
+
+    def _acknowledged(self, message: int, reason: ReasonCode) -> None:
+        self._window.record_acknowledgement(message)
+        if reason.is_failure:
+            metrics.REJECTED.labels(str(reason)).inc()
+            self._warn("broker %s rejects a face: %s; it waits. Check the broker's ACL", self._broker, reason)
+        elif reason.value == NO_SUBSCRIBER:
+            self._warn("broker %s has no subscriber for a face; it waits. Start a subscriber", self._broker)
+
+    def _receive(self, message: Message, epoch: int) -> None:
+        if message.topic in self._uplink.topics:
+            self._uplink.hop_changed(message.topic, bytes(message.payload), time.monotonic())
+            self._connection.acknowledge(message, epoch)
+            return
+        try:
+            self._receipts.append((message, epoch, load_receipts(bytes(message.payload))))
+        except MessageError as error:
+            self._warn("receipts on %s cannot be read: %s", message.topic, error)
+            self._connection.acknowledge(message, epoch)
+
+    def _apply_receipts(self) -> None:
+        """Apply all received receipts in one transaction, then acknowledge their messages."""
+        if not self._receipts:
+            return
+        self._uplink.receipt_arrived(time.monotonic())
+        applied = self._outbox.apply_receipts(receipt for *_, receipts in self._receipts for receipt in receipts)
+        for row, receipt in applied:
+            self._window.record_receipt(row, time.monotonic(), self._uplink.up_since)
+            if receipt.result == "stored":
+                metrics.STORED.inc()
+            else:
+                metrics.REFUSED.labels(receipt.reason).inc()
+                log.warning(
+                    "face %s is refused: %s; its pixels stay in the outbox", receipt.sha256[:12], receipt.reason
+                )
+        for message, epoch, _ in self._receipts:
+            self._connection.acknowledge(message, epoch)
+        self._receipts.clear()
+        self._quiet_since = time.monotonic()
+
+    def _send_new(self) -> None:
+        """Send the newest and the oldest pending faces, as many as each lane's share of the window allows."""
+        if not self._uplink.connected:
+            return
+        for lane, pending in (
+            (Lane.LIVE, self._outbox.newest_pending),
+            (Lane.BACKLOG, self._outbox.oldest_pending),
+        ):
+            capacity = min(self._window.capacity(lane), BATCH)
+            excluded = self._window.rows | self._too_large
+            rows = [row for row in pending(len(excluded) + capacity) if row not in excluded] if capacity else []
+            # "Newest first" selects the faces. The selected ones are sent oldest first.
+            for row in sorted(rows[:capacity]):
+                if not self._send(row, lane):
+                    return
+
+    def _send_overdue(self) -> None:
+        up_since = self._uplink.up_since
+        if up_since is None:
+            due = self._window.probe(time.monotonic()) if self._uplink.connected else []
+        else:
+            due = self._window.overdue(time.monotonic(), up_since)[:BATCH]
+        for row in due:
+            if not self._send(row, Lane.BACKLOG):
+                return
+            metrics.RESENT.inc()
+
+    def _send(self, row: int, lane: Lane) -> bool:
+        """Publish one face.
+
+        Returns:
+            False if the connection is lost or its queue is full.
+        """
+        face = self._outbox.payload(row)
+        if face is None:
+            self._window.discard(row)
+            return True
+        if not self._connection.accepts(*face):
+            self._too_large.add(row)
+            self._warn("a face of %d bytes is larger than broker %s accepts; it waits", len(face[1]), self._broker)
+            return True
+        message = self._connection.publish(*face)
+        if message is None:
+            return False
+        if not len(self._window):
+            self._quiet_since = time.monotonic()
+        self._window.record_sent(row, message, time.monotonic(), lane)
+        metrics.SENT.inc()
+        return True
+
+    def _log_state(self) -> None:
+        """Log when the uplink opens or closes, and warn while the broker is not reached."""
+        up = self._uplink.up_since is not None
+        if up != self._was_up:
+            log.info("the uplink is %s", "up" if up else "down; faces wait")
+        self._was_up = up
+        if self._uplink.connected:
+            self._unreached_since = None
+        elif self._unreached_since is None:
+            self._unreached_since = time.monotonic()
+        elif time.monotonic() - self._unreached_since > UNREACHED_SECONDS:
+            self._warn("faces wait: %s", self.state.obstacle)
+
+    def _warn(self, text: str, *values: object) -> None:
+        """Log a warning, at most one per text every `WARN_SECONDS`."""
+        now = time.monotonic()
+        if now - self._warned_at.get(text, -WARN_SECONDS) >= WARN_SECONDS:
+            self._warned_at[text] = now
+            log.warning(text, *values)

@@ -1,0 +1,51 @@
+"""Describes the state of the sender for health, logs and error messages."""
+
+from dataclasses import dataclass
+
+QUIET_SECONDS = 10.0
+"""Seconds without a receipt after which the missing receipt is reported as the obstacle."""
+
+
+@dataclass(frozen=True)
+class SenderState:
+    """Contains one observation of the sender.
+
+    Attributes:
+        broker: Host and port.
+        running: Seconds since the sender was created.
+        elected: True if this process sends for the outbox; otherwise another process does.
+        connected: True while the broker has accepted the connection.
+        hops: State of each hop of the uplink by name; empty without a forwarder.
+        up: True while every hop to the cloud is up.
+        quiet: Seconds for which faces have been in flight over an open uplink without a receipt; 0 while it is down.
+        window: Number of faces that may be in flight.
+        refusal: Reason why the broker refuses the connection permanently, or None.
+        failure: Error that ended the sender, or empty.
+    """
+
+    broker: str
+    running: float
+    elected: bool
+    connected: bool
+    hops: dict[str, bool]
+    up: bool
+    quiet: float
+    window: int
+    refusal: str | None
+    failure: str
+
+    @property
+    def obstacle(self) -> str:
+        """Return the most likely reason why a face waits, as text for an operator."""
+        if self.failure:
+            return self.failure
+        if not self.elected:
+            return "another process sends for this outbox, check its log"
+        if self.refusal:
+            return f"broker {self.broker} refuses the connection: {self.refusal}"
+        if not self.connected:
+            return f"broker {self.broker} is not reached, check broker.host and broker.port"
+        if not self.up:
+            return "the forwarder does not reach the cloud"
+        late = self.quiet >= QUIET_SECONDS
+        return f"no receipt came for {self.quiet:.0f} s, check the subscriber" if late else "they are in flight"

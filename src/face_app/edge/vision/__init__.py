@@ -1,0 +1,1 @@
+"""The vision pipeline: frames in, shots and visits out."""

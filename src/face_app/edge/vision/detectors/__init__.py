@@ -1,0 +1,1 @@
+"""Find faces in frames: one file per detector, behind one protocol."""

@@ -1,0 +1,76 @@
+"""Decides which frames the detector gets, and how many frames a second are worth converting at all."""
+
+from face_app.common import settings
+from face_app.edge.image import Image
+from face_app.edge.vision.motion import MotionDetector
+
+DETECT_AFTER_MOTION = 2.0
+"""Seconds for which the detector still runs after the last motion: a visitor may stop to ring the bell."""
+FULL_RATE_AFTER_EVENT = 3.0
+"""Seconds of the full rate after motion has begun, or after a detection that left a shot pending."""
+QUIET_DIVISOR = 2.0
+"""Divides the rate while nothing is pending: every face has a good shot, or there is no face."""
+IDLE_RATE = 5.0
+"""Frames per second that are checked for motion while nothing moves."""
+MIN_RATE = 1.0
+"""Detections per second that run whatever they cost: a CPU limit must not blind the camera."""
+COST_WEIGHT = 0.1
+"""Weight of the latest detection in the running mean of the CPU cost."""
+
+
+class Gate:
+    """Selects frames for the detector. All times are seconds on the source's clock."""
+
+    def __init__(self, gate: settings.Gate, *, limit_cpu: bool = True) -> None:
+        """Start with motion assumed, so that the first frames are detected.
+
+        Args:
+            gate: Rates and thresholds.
+            limit_cpu: Lower the rate to stay within ``gate.cpu``. Without, a file gives the same result on any machine.
+        """
+        self._settings = gate
+        self._max_cpu = gate.cpu if limit_cpu else float("inf")
+        self._motion = MotionDetector(gate.area) if gate.motion else None
+        self._last_motion = self._last_event = self._last_detection = float("-inf")
+        self._idle = False
+        self._mean_cost = 0.0
+
+    def should_detect(self, image: Image, elapsed: float) -> bool:
+        """Return whether to run the detector: on motion, shortly after motion, and every ``gate.recheck`` seconds.
+
+        Args:
+            image: H x W x 3, BGR.
+            elapsed: Seconds on the source's clock.
+        """
+        if self._motion is None or self._motion.update(image, elapsed):
+            if self._idle:
+                self._last_event = elapsed
+            self._last_motion = elapsed
+        self._idle = elapsed - self._last_motion > DETECT_AFTER_MOTION
+        due = not self._idle or elapsed - self._last_detection >= self._settings.recheck
+        if due:
+            self._last_detection = elapsed
+        return due
+
+    def record_detection(self, *, pending: bool, cpu: float, elapsed: float) -> None:
+        """Adapt the rate to the outcome and the cost of a detection.
+
+        Args:
+            pending: A face needs more frames: it has no shot yet, a better shot is not stable, or it is lost.
+            cpu: CPU seconds that the detection took.
+            elapsed: Seconds on the source's clock.
+        """
+        self._mean_cost += (cpu - self._mean_cost) * (COST_WEIGHT if self._mean_cost else 1)
+        if pending:
+            self._last_event = elapsed
+            self._last_motion, self._idle = elapsed, False  # a new face that does not move is still present
+
+    @property
+    def interval(self) -> float:
+        """Return the seconds until the next frame is needed."""
+        if self._idle:
+            return 1 / IDLE_RATE
+        quiet = self._last_detection - self._last_event > FULL_RATE_AFTER_EVENT
+        rate = self._settings.rate / (QUIET_DIVISOR if quiet else 1)
+        affordable = self._max_cpu / self._mean_cost if self._mean_cost else rate
+        return 1 / max(min(rate, affordable), MIN_RATE)

@@ -1,0 +1,77 @@
+"""Detects motion: compares each frame, at a width of 160 pixels, with a running mean of the frames before it."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from face_app.edge.image import Image
+
+COMPARE_WIDTH = 160
+"""Width in pixels. A head of 20 pixels in a frame of 1280 is 2.5 here, but heads come with shoulders."""
+BACKGROUND_SECONDS = 2.0
+"""Time constant of the background: a chair that was moved is soon part of the room."""
+MIN_CHANGE = 8.0
+"""Least change of a pixel, in grey levels of 255. After the blur, a camera's noise in a dim room is 2 to 3."""
+NOISE_FACTOR = 5.0
+"""Multiple of its own mean change that a pixel must exceed: leaves and screens move all day. The mean absolute
+deviation of a Gaussian is 0.8 sigma, so this is 4 sigma."""
+NOISE_SECONDS = 60.0
+"""Time constant of a pixel's mean change. If it were short, a person who talks at a desk would become noise."""
+MAX_THRESHOLD = 24.0
+"""Upper limit of the noise threshold, in grey levels: people who pass all day must not become noise."""
+STALE_SECONDS, STALE_STEPS = 1.5, 2.5
+"""Seconds, and multiples of the previous step, after which the background is discarded: the camera was away."""
+SCENE_CHANGE = 0.5
+"""Changed share of the frame that means a new scene, such as a lamp or a turned camera. It resets the background."""
+
+
+class MotionDetector:
+    """Models the background of one camera. One update takes 0.15 ms; decoding a 720p frame takes 4 ms."""
+
+    def __init__(self, area: float) -> None:
+        """Start without a background.
+
+        Args:
+            area: Share of the frame that must change to count as motion, 0 to 1.
+        """
+        self._area = area
+        self._size = (0, 0)
+        self._background: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
+        self._noise: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
+        self._updated = 0.0
+        self._step = 0.0
+
+    def update(self, image: Image, elapsed: float) -> bool:
+        """Return whether a frame shows motion, then add it to the background.
+
+        A frame without a valid background counts as motion: the first one, one of another size, one after a gap.
+
+        Args:
+            image: H x W x 3, BGR.
+            elapsed: Seconds on the source's clock.
+        """
+        grey = self._scale_down(image)
+        size = image.shape[1], image.shape[0]
+        stale = max(STALE_SECONDS, STALE_STEPS * self._step)
+        since, self._updated = max(0.0, elapsed - self._updated), elapsed
+        self._step = since
+        if size != self._size or since > stale:
+            self._size, self._background = size, grey
+            self._noise = np.full_like(grey, MIN_CHANGE / NOISE_FACTOR)
+            return True
+        change = cv2.absdiff(grey, self._background)
+        moving = change > np.clip(self._noise * NOISE_FACTOR, MIN_CHANGE, MAX_THRESHOLD)
+        share = float(np.count_nonzero(moving)) / moving.size
+        cv2.accumulateWeighted(change, self._noise, min(1.0, since / NOISE_SECONDS))
+        weight = 1.0 if share >= SCENE_CHANGE else min(1.0, since / BACKGROUND_SECONDS)
+        cv2.accumulateWeighted(grey, self._background, weight)
+        return bool(share >= self._area)
+
+    @staticmethod
+    def _scale_down(image: Image) -> npt.NDArray[np.float32]:
+        height, width = image.shape[:2]
+        columns = min(COMPARE_WIDTH, width)
+        size = (columns, max(1, round(columns * height / width)))
+        # INTER_AREA costs ten times as much; the blur removes the noise of the single pixels that are sampled here.
+        grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_BGR2GRAY)
+        return cv2.blur(grey, (3, 3)).astype(np.float32)

@@ -1,0 +1,133 @@
+"""Turns frames into shots and visits. Every stage takes and returns plain values.
+
+=====================  ================================================
+zones                  blacken private areas, select where faces count
+gate                   decides which frames the detector gets
+detector               finds faces in one frame
+tracker                joins the faces of successive frames into tracks
+quality, best shots    score each face, select the shots of a visit
+=====================  ================================================
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from face_app.common.settings import EdgeSettings
+from face_app.edge import metrics
+from face_app.edge.outbox.records import Visit
+from face_app.edge.sources.frame import Frame, Source
+from face_app.edge.vision.best_shot import BestShots, Shot
+from face_app.edge.vision.detectors.load import load_detector
+from face_app.edge.vision.gate import Gate
+from face_app.edge.vision.tracker import Tracker
+from face_app.edge.vision.zones import Zones
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """Carries what one frame, or the end of the source, led to.
+
+    Attributes:
+        shots: Pictures that were selected.
+        visits: Visits that have ended.
+    """
+
+    shots: tuple[Shot, ...] = ()
+    visits: tuple[Visit, ...] = ()
+
+
+class VisionPipeline:
+    """Runs all stages for one camera.
+
+    Attributes:
+        detector: Name of the detector.
+        detector_runs: Frames in which the detector ran.
+        visits: Confirmed visits that have ended.
+    """
+
+    def __init__(self, settings: EdgeSettings) -> None:
+        """Load the detector and prepare the other stages.
+
+        Raises:
+            DetectorError: The detector cannot be loaded.
+        """
+        self.detector_runs = 0
+        self.visits = 0
+        self._zones = Zones(settings.zones)
+        self._gate = Gate(settings.gate, limit_cpu=settings.camera.pace != "fast")
+        self._detector = load_detector(settings.detector)
+        self._tracker = Tracker(settings.detector.score)
+        self._best_shots = BestShots(settings.camera.name, settings.shot, settings.crop)
+        self.detector = self._detector.name
+
+    @property
+    def interval(self) -> float:
+        """Return the seconds until the next frame is needed."""
+        return self._gate.interval
+
+    def process(self, frame: Frame) -> PipelineResult:
+        """Process the next frame, and blacken the privacy zones in its image."""
+        image, elapsed = frame.image, frame.elapsed
+        self._zones.blacken(image)
+        if not frame.independent and not self._gate.should_detect(image, elapsed):
+            self._tracker.skip(elapsed)
+            return PipelineResult()
+        started = time.thread_time()
+        detections = [each for each in self._detector.detect(image) if self._zones.contains(each.box, image)]
+        faces, ended = self._tracker.update(detections, elapsed)
+        if frame.independent:
+            ended += self._tracker.finish()
+        shots = self._best_shots.update(frame, faces)
+        final_shots, visits = self._best_shots.finish_visits(ended)
+        self.detector_runs += 1
+        self.visits += len(visits)
+        metrics.DETECTOR_RUNS.inc()
+        pending = self._best_shots.has_pending(elapsed) or self._tracker.has_lost
+        self._gate.record_detection(pending=pending, cpu=time.thread_time() - started, elapsed=elapsed)
+        return PipelineResult((*shots, *final_shots), tuple(visits))
+
+    def finish(self) -> PipelineResult:
+        """End every visit: no frame follows."""
+        shots, visits = self._best_shots.finish_visits(self._tracker.finish())
+        self.visits += len(visits)
+        return PipelineResult(tuple(shots), tuple(visits))
+
+
+@contextmanager
+def run_pipeline(
+    source: Source, pipeline: VisionPipeline, finish: Callable[[PipelineResult], object]
+) -> Iterator[Iterator[tuple[Frame, PipelineResult]]]:
+    """Process the frames of a source, at the rate that the pipeline needs.
+
+    Before a result is yielded, the source gets its next interval. The visits that are still open end with the `with`
+    block, and `finish` receives their shots. It does so whatever ends the block: the last frame, `break`, or an error
+    of the source, the pipeline or the caller. A plain generator could not deliver them after `break`. ::
+
+        with run_pipeline(source, pipeline, commit) as results:
+            for frame, result in results:
+                commit(result)
+
+    Args:
+        source: An open source.
+        pipeline: Processes each frame.
+        finish: Receives the result of `VisionPipeline.finish`, exactly once.
+
+    Yields:
+        Each frame with its result.
+
+    Raises:
+        SourceError: The source cannot be decoded; `finish` has been called before.
+    """
+    try:
+        yield _results(source, pipeline)
+    finally:
+        finish(pipeline.finish())
+
+
+def _results(source: Source, pipeline: VisionPipeline) -> Iterator[tuple[Frame, PipelineResult]]:
+    for frame in source:
+        result = pipeline.process(frame)
+        source.interval = pipeline.interval
+        yield frame, result

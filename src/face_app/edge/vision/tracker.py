@@ -1,0 +1,235 @@
+"""Joins the detections of one camera into tracks: one track is one face over time.
+
+Two score thresholds, after ByteTrack (Zhang et al., 2022): a confident detection may start a track, a less confident
+one can only continue one. So a face that turns away does not lose its track, and a pattern on a poster never gets one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from face_app.edge.image import Box
+from face_app.edge.vision.detectors.detection import Detection
+
+MIN_SIMILARITY = 0.25
+"""Least similarity of a detection and a track. Higher splits fast faces into more tracks, lower joins neighbours."""
+MAX_LOST_SECONDS = 1.5
+"""Seconds without a match after which a track ends. Longer bridges longer occlusions, but also joins two people who
+pass the same spot."""
+MAX_LOST_STEPS = 2.5
+"""Least such time as a multiple of the step between two updates: some cameras give one frame in two seconds."""
+MIN_HITS = 3
+"""Detections that confirm a track. A face with two detections counts only if both were in successive updates."""
+SEARCH_RADIUS = 1.5
+"""Distance from the predicted position, in widths of the face, at which the similarity of landmarks is 0."""
+NEW_TRACK_SEARCH_RADIUS = 5.0
+"""The same for a track of one detection, whose velocity is not known. At 1.4 m/s a face moves 1.1 of its widths between
+two of eight detections a second, and 2.2 between two of four."""
+MAX_PREDICTION_SECONDS = 1.0
+"""Seconds for which a lost face is assumed to keep moving: it may also have stopped behind a pillar."""
+MIN_STEP_SECONDS = 0.05
+"""Least step for a velocity: one pixel of jitter in a millisecond is no speed."""
+VELOCITY_WEIGHT = 0.5
+"""Weight of the latest step in the mean velocity. Higher follows turns, lower ignores the detector's jitter."""
+
+
+@dataclass(frozen=True)
+class TrackedFace:
+    """Assigns a detection to its track.
+
+    Attributes:
+        track: Number of the track, counted from 1.
+        detection: The face in this frame.
+        confirmed: Whether the track has enough detections to be a real face.
+    """
+
+    track: int
+    detection: Detection
+    confirmed: bool
+
+
+@dataclass(frozen=True)
+class EndedTrack:
+    """Reports the end of a track.
+
+    Attributes:
+        track: Number of the track.
+        confirmed: Whether the track was a real face.
+    """
+
+    track: int
+    confirmed: bool
+
+
+@dataclass(eq=False)
+class _Track:
+    """Predicts and updates one track.
+
+    Attributes:
+        hits: Detections of the track.
+        gaps: Updates before the last match in which the track had none.
+        lost: Updates since the last match.
+        velocity: Pixels per second in x and y.
+    """
+
+    number: int
+    detection: Detection
+    last_seen: float
+    hits: int = 1
+    gaps: int = 0
+    lost: int = 0
+    velocity: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def confirmed(self) -> bool:
+        return self.hits >= MIN_HITS
+
+    def predict(self, elapsed: float) -> tuple[float, float]:
+        """Return the expected movement since the last match, pixels in x and y."""
+        seconds = min(elapsed - self.last_seen, MAX_PREDICTION_SECONDS)
+        return self.velocity[0] * seconds, self.velocity[1] * seconds
+
+    def update(self, detection: Detection, elapsed: float) -> None:
+        """Add a detection, and update the mean velocity."""
+        seconds = max(elapsed - self.last_seen, MIN_STEP_SECONDS)
+        weight = 1 if self.hits == 1 else VELOCITY_WEIGHT
+        steps = zip(_centre(self.detection.box), _centre(detection.box), self.velocity, strict=True)
+        vx, vy = (mean + ((after - before) / seconds - mean) * weight for before, after, mean in steps)
+        self.velocity, self.detection, self.last_seen = (vx, vy), detection, elapsed
+        self.hits += 1
+        self.gaps, self.lost = self.gaps + self.lost - 1, 0
+
+
+class Tracker:
+    """Matches detections with tracks greedily: the most similar pair first, confident detections before others."""
+
+    def __init__(self, score: float) -> None:
+        """Start without tracks.
+
+        Args:
+            score: Least confidence that starts a track, 0 to 1.
+        """
+        self._score = score
+        self._tracks: list[_Track] = []
+        self._count = 0
+        self._skipped = 0.0
+        self._updated = 0.0
+        self._step = 0.0
+
+    def skip(self, elapsed: float) -> None:
+        """Pass over a frame without motion: its time does not count as lost, because every face is still there.
+
+        Args:
+            elapsed: Seconds on the source's clock.
+        """
+        self._skipped += max(0.0, elapsed - self._updated)
+        self._updated = elapsed
+
+    def update(self, detections: Sequence[Detection], elapsed: float) -> tuple[list[TrackedFace], list[EndedTrack]]:
+        """Match the detections of the next frame.
+
+        Args:
+            detections: All faces of the frame.
+            elapsed: Seconds on the source's clock; never less than in the call before.
+
+        Returns:
+            Each detection that has a track, and the tracks that have ended.
+        """
+        for track in self._tracks:
+            track.last_seen += self._skipped
+        # The step before this one: after a long absence of the camera, the faces from before have gone.
+        max_lost = max(MAX_LOST_SECONDS, MAX_LOST_STEPS * self._step)
+        self._step = elapsed - self._updated
+        self._updated, self._skipped = elapsed, 0.0
+        ended = self._remove([track for track in self._tracks if elapsed - track.last_seen > max_lost], min_hits=2)
+        for track in self._tracks:
+            track.lost += 1
+        confident = [each for each in detections if each.score >= self._score]
+        pairs = self._match(confident, self._tracks, elapsed)
+        matched = {track.number for _, track in pairs}
+        unmatched = [track for track in self._tracks if track.number not in matched]
+        pairs += self._match([each for each in detections if each.score < self._score], unmatched, elapsed)
+        assigned = {id(detection) for detection, _ in pairs}
+        pairs += [(each, self._start(each, elapsed)) for each in confident if id(each) not in assigned]
+        return [TrackedFace(track.number, each, track.confirmed) for each, track in pairs], ended
+
+    @property
+    def has_lost(self) -> bool:
+        """Return whether a track had no match in the last update."""
+        return any(track.lost for track in self._tracks)
+
+    def finish(self) -> list[EndedTrack]:
+        """End all tracks: no frame follows, so one detection may be all that a face could have."""
+        return self._remove(list(self._tracks), min_hits=1)
+
+    def _remove(self, ended: list[_Track], *, min_hits: int) -> list[EndedTrack]:
+        """Remove tracks. One without a gap counts as confirmed from `min_hits` on."""
+        self._tracks = [track for track in self._tracks if track not in ended]
+        return [
+            EndedTrack(track.number, track.confirmed or (track.hits >= min_hits and not track.gaps)) for track in ended
+        ]
+
+    def _start(self, detection: Detection, elapsed: float) -> _Track:
+        self._count += 1
+        track = _Track(self._count, detection, elapsed)
+        self._tracks.append(track)
+        return track
+
+    def _match(
+        self, detections: list[Detection], tracks: list[_Track], elapsed: float
+    ) -> list[tuple[Detection, _Track]]:
+        """Pair detections with tracks, and update the tracks."""
+        if not detections or not tracks:
+            return []
+        shifts = np.array([each.predict(elapsed) for each in tracks])
+        radius = np.array([NEW_TRACK_SEARCH_RADIUS if each.hits == 1 else SEARCH_RADIUS for each in tracks])
+        predicted = _points([each.detection for each in tracks]) + shifts[:, None]
+        similarity = _similarity(_points(detections), predicted, radius)
+        pairs: dict[int, int] = {}
+        matched: set[int] = set()
+        rows, columns = np.nonzero(similarity >= MIN_SIMILARITY)
+        for place in np.argsort(-similarity[rows, columns], kind="stable"):
+            row, column = int(rows[place]), int(columns[place])
+            if row not in pairs and column not in matched:
+                pairs[row] = column
+                matched.add(column)
+        for row, column in pairs.items():
+            tracks[column].update(detections[row], elapsed)
+        return [(detections[row], tracks[column]) for row, column in pairs.items()]
+
+
+def _centre(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def _points(detections: Sequence[Detection]) -> npt.NDArray[np.float64]:
+    """Return N x 7 x 2: two corners of each box and its five landmarks, or five times its centre."""
+    return np.array([[each.box[:2], each.box[2:], *(each.landmarks or [_centre(each.box)] * 5)] for each in detections])
+
+
+def _similarity(
+    detections: npt.NDArray[np.float64], predicted: npt.NDArray[np.float64], radius: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the similarity of N detections and M tracks: N x M, 0 to 1.
+
+    Half of it is the overlap of the boxes (intersection over union), half the nearness of the landmarks. Boxes alone do
+    not suffice: those of a person who walks need not overlap. A difference in size lowers both.
+
+    Args:
+        detections: Points of the detections, N x 7 x 2.
+        predicted: Points of the tracks where they are expected, M x 7 x 2.
+        radius: Distance in widths of a face at which nearness is 0, M.
+    """
+    a, b = detections[:, None], predicted[None]
+    size_a, size_b = a[..., 1, :] - a[..., 0, :], b[..., 1, :] - b[..., 0, :]
+    sides = np.minimum(a[..., 1, :], b[..., 1, :]) - np.maximum(a[..., 0, :], b[..., 0, :])
+    intersection = np.clip(sides, 0, None).prod(axis=-1)
+    union = size_a.prod(axis=-1) + size_b.prod(axis=-1) - intersection
+    distance = np.linalg.norm(a[..., 2:, :] - b[..., 2:, :], axis=-1).mean(axis=-1)
+    width_a, width_b = np.maximum(size_a[..., 0], 1), np.maximum(size_b[..., 0], 1)
+    nearness = np.clip(1 - distance / (radius * np.maximum(width_a, width_b)), 0, None)
+    size_ratio = np.minimum(width_a, width_b) / np.maximum(width_a, width_b)
+    similarity: npt.NDArray[np.float64] = size_ratio * (intersection / np.maximum(union, 1) + nearness) / 2
+    return similarity

@@ -1,0 +1,26 @@
+"""Applies to every test: the seed of random faults, and the profiles of Hypothesis."""
+
+import random
+
+import pytest
+from hypothesis import settings
+
+# Without a deadline: on a loaded machine any single example may be slow, and pytest-timeout bounds the test.
+settings.register_profile("default", max_examples=100, deadline=None)
+settings.register_profile("full", max_examples=400, deadline=None)
+settings.load_profile("default")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--seed", type=int, default=random.SystemRandom().randrange(1, 10_000), help="of random faults (tests/faults)"
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"seed of random faults: {config.getoption('--seed')}"
+
+
+@pytest.fixture
+def seed(pytestconfig: pytest.Config) -> int:
+    return int(pytestconfig.getoption("--seed"))

@@ -1,0 +1,152 @@
+"""Nobody reads faces without a key, unless the operator says so, and then reads them and no more."""
+
+import json
+
+import pytest
+
+from face_app.cloud.bucket.bucket import ensure
+from face_app.cloud.bucket.public_access import SID
+from face_app.common.errors import StoreError
+from face_app.common.settings import Bucket
+from faults.store_proxy import store_proxy
+from services.anybody import anybody
+from services.ports import free_port
+
+FACE = "jetson/door/2026/01/02/03/face-0a1b2c3d-000000001-0123456789ab.jpg"
+REFUSED = "quarantine/not-an-image/00.bin"
+PUBLIC = Bucket(public=True)
+PRIVATE = Bucket()
+
+on_weed = pytest.mark.parametrize("server", ["weed"], indirect=True)
+
+
+@pytest.fixture
+def filled(made, s3):
+    """A bucket that holds a face and a message that was refused."""
+    s3.put_object(Bucket=made.bucket, Key=FACE, Body=b"face")
+    s3.put_object(Bucket=made.bucket, Key=REFUSED, Body=b"no face")
+    return made
+
+
+def strangers_get(store):
+    """What somebody without a key is answered: face, refused message, list, a new object."""
+    address = f"{store.endpoint}/{store.bucket}"
+    asked = ("GET", f"{address}/{FACE}"), ("GET", f"{address}/{REFUSED}"), ("GET", address), ("PUT", f"{address}/new")
+    return tuple(anybody(*each) for each in asked)
+
+
+def theirs(store, effect, action, what=""):
+    """The policy of somebody else."""
+    resource = f"arn:aws:s3:::{store.bucket}{what}"
+    statement = {"Sid": "Theirs", "Effect": effect, "Principal": "*", "Action": action, "Resource": resource}
+    return json.dumps({"Version": "2012-10-17", "Statement": statement})
+
+
+def statements(s3, store):
+    return {each["Sid"] for each in json.loads(s3.get_bucket_policy(Bucket=store.bucket)["Policy"])["Statement"]}
+
+
+@on_weed
+def test_private_then_public_then_private_again(filled, caplog):
+    ensure(filled, PRIVATE, check=False)
+    assert strangers_get(filled) == (403, 403, 403, 403)
+    assert ensure(filled, PUBLIC, check=True) == ["anonymous clients may read faces"]
+    assert strangers_get(filled) == (403, 403, 403, 403), "a check changes nothing"
+    assert "anonymous clients" not in caplog.text
+
+    assert ensure(filled, PUBLIC, check=False) == ["anonymous clients may read faces"]
+    assert strangers_get(filled) == (200, 403, 403, 403)
+    assert "lets anonymous clients read a face by its address" in caplog.text
+    assert ensure(filled, PUBLIC, check=True) == ensure(filled, PUBLIC, check=False) == []
+
+    assert ensure(filled, PRIVATE, check=True) == ["anonymous read of faces is revoked"]
+    assert strangers_get(filled) == (200, 403, 403, 403)
+    assert ensure(filled, PRIVATE, check=False) == ["anonymous read of faces is revoked"]
+    assert strangers_get(filled) == (403, 403, 403, 403)
+    assert ensure(filled, PRIVATE, check=False) == []
+
+
+def test_foreign_statements_stay(made, s3):
+    s3.put_bucket_policy(Bucket=made.bucket, Policy=theirs(made, "Deny", "s3:DeleteBucket"))
+    assert "anonymous clients may read faces" in ensure(made, PUBLIC, check=False)
+    assert statements(s3, made) == {"Theirs", SID}
+    assert ensure(made, PUBLIC, check=False) == []
+    ensure(made, PRIVATE, check=False)
+    assert statements(s3, made) == {"Theirs"}
+
+
+def test_a_statement_of_ours_that_somebody_widened_is_set_right(made, s3):
+    ensure(made, PUBLIC, check=False)
+    policy = json.loads(s3.get_bucket_policy(Bucket=made.bucket)["Policy"])
+    policy["Statement"][0] |= {"Action": ["s3:GetObject", "s3:PutObject"]}
+    s3.put_bucket_policy(Bucket=made.bucket, Policy=json.dumps(policy))
+    assert ensure(made, PUBLIC, check=False) == ["anonymous clients may read faces"]
+    policy = json.loads(s3.get_bucket_policy(Bucket=made.bucket)["Policy"])
+    # As AWS gives it back: it is the same statement.
+    policy["Statement"][0] |= {"Action": ["s3:GetObject"], "Principal": {"AWS": "*"}}
+    s3.put_bucket_policy(Bucket=made.bucket, Policy=json.dumps(policy))
+    assert ensure(made, PUBLIC, check=False) == []
+
+
+@on_weed
+def test_faces_that_somebody_else_made_public_are_told(filled, s3, caplog, monkeypatch):
+    monkeypatch.setattr("face_app.cloud.bucket.public_access._PROPAGATION_SECONDS", 0)
+    s3.put_bucket_policy(Bucket=filled.bucket, Policy=theirs(filled, "Allow", "s3:GetObject", "/*"))
+    assert ensure(filled, PRIVATE, check=False) == []
+    assert "lets anonymous clients read faces, by a policy, ACL or access group of another owner" in caplog.text
+
+
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
+def test_a_store_with_locks_is_locked_unless_public(made, s3):
+    def locked():
+        return s3.get_public_access_block(Bucket=made.bucket)["PublicAccessBlockConfiguration"]
+
+    assert ensure(made, PRIVATE, check=True) == ["public access is blocked"]
+    assert ensure(made, PRIVATE, check=False) == ["public access is blocked"]
+    assert set(locked().values()) == {True}
+    assert ensure(made, PUBLIC, check=False) == [
+        "the public access block is lifted",
+        "anonymous clients may read faces",
+    ]
+    acls = {"BlockPublicAcls": True, "IgnorePublicAcls": True}
+    assert locked() == acls | {"BlockPublicPolicy": False, "RestrictPublicBuckets": False}
+    assert ensure(made, PUBLIC, check=False) == []
+    assert ensure(made, PRIVATE, check=False) == [
+        "anonymous read of faces is revoked",
+        "public access is blocked",
+    ]
+
+
+@pytest.fixture
+def without_policies(filled):
+    """The same bucket at a store that has no bucket policies, as IBM's."""
+    port = free_port()
+    with store_proxy(filled.endpoint, port, seed=1) as proxy:
+        proxy.lacks = frozenset({"policy"})
+        yield filled.model_copy(update={"endpoint": f"http://127.0.0.1:{port}"})
+
+
+@on_weed
+def test_a_store_without_policies_is_told_of_only_where_one_was_asked_for(without_policies, caplog):
+    caplog.set_level("INFO")
+    assert ensure(without_policies, PRIVATE, check=False) == []
+    assert "tells no bucket policy (NotImplemented)" in caplog.text
+    for check in (True, False):
+        with pytest.raises(StoreError, match=r"role ObjectReader .* on this bucket in IAM") as error:
+            ensure(without_policies, PUBLIC, check=check)
+        assert "\n" not in str(error.value)
+
+
+@on_weed
+def test_public_by_the_stores_own_means_is_as_good(without_policies, filled, caplog):
+    ensure(filled, PUBLIC, check=False)
+    assert ensure(without_policies, PUBLIC, check=False) == []
+    assert "as bucket.public allows" in caplog.text
+
+
+@on_weed
+def test_where_nothing_is_stored_yet_the_way_is_told(without_policies, filled, s3, caplog):
+    for key in (FACE, REFUSED):
+        s3.delete_object(Bucket=filled.bucket, Key=key)
+    assert ensure(without_policies, PUBLIC, check=False) == []
+    assert "role ObjectReader" in caplog.text

@@ -1,0 +1,158 @@
+"""Waiting for a store: as long as it takes, told once, woken at once."""
+
+import logging
+import threading
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry, Histogram
+
+from face_app.cloud.stores.directory import DirectoryStore
+from face_app.cloud.subscriber import retrying_store
+from face_app.cloud.subscriber.retrying_store import RetryingStore, StoppedError
+from face_app.common.errors import StoreError
+from services.faces import drawn_face
+
+
+class Moody:
+    """A folder that works when it is told to; reading and writing apart."""
+
+    def __init__(self, path):
+        self.folder = DirectoryStore(path)
+        self.puts, self.checks, self.calls = "", "", 0
+
+    def put(self, key, data, sha256):
+        self.calls += 1
+        if self.puts:
+            raise StoreError(self.puts)
+        return self.folder.put(key, data, sha256)
+
+    def check(self):
+        if self.checks:
+            raise StoreError(self.checks)
+
+
+@pytest.fixture
+def moody(tmp_path):
+    return Moody(tmp_path)
+
+
+@pytest.fixture
+def store(moody):
+    store = RetryingStore(moody, Histogram("seconds", "Seconds.", registry=CollectorRegistry()))
+    yield store
+    store.stop()
+
+
+def put_in_thread(store, face):
+    result = []
+
+    def put():
+        try:
+            result.append(store.put(face.key, face.payload, face.sha256).outcome)
+        except StoppedError:
+            result.append("stopped")
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    return thread, result
+
+
+def wait_until(condition, seconds=5):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_put_waits_and_each_change_is_logged_once(moody, store, monkeypatch, caplog):
+    monkeypatch.setattr(retrying_store, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retrying_store, "LONGEST_PAUSE", 0.02)
+    caplog.set_level(logging.INFO, "face_app.cloud")
+    moody.puts = "the disk is full"
+    thread, result = put_in_thread(store, drawn_face())
+    wait_until(lambda: moody.calls > 5)
+    assert store.problem == "the disk is full"
+    moody.puts = ""
+    thread.join(5)
+    assert result == ["created"]
+    assert store.problem == ""
+    assert [record.getMessage() for record in caplog.records] == [
+        "the disk is full (faces wait; retrying)",
+        "the store works",
+    ]
+
+
+def test_a_problem_that_lasts_is_told_again(moody, store, monkeypatch, caplog):
+    monkeypatch.setattr(retrying_store, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retrying_store, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(retrying_store, "REPEAT_SECONDS", 0.2, raising=False)
+    moody.puts = "the disk is full"
+    put_in_thread(store, drawn_face())
+    wait_until(lambda: caplog.text.count("the disk is full") == 3)
+    assert moody.calls > 6
+
+
+def test_one_success_wakes_everybody(moody, store, monkeypatch):
+    monkeypatch.setattr(retrying_store, "FIRST_PAUSE", 60.0)
+    moody.puts = "down"
+    waiting = [put_in_thread(store, drawn_face(number)) for number in (1, 2, 3)]
+    wait_until(lambda: moody.calls == 3)
+    time.sleep(0.1)
+    moody.puts = ""
+    face = drawn_face(4)
+    store.put(face.key, face.payload, face.sha256)
+    for thread, result in waiting:
+        thread.join(5)
+        assert result == ["created"]
+
+
+def test_stop_ends_the_waiting(moody, store):
+    moody.puts = "down"
+    thread, result = put_in_thread(store, drawn_face())
+    wait_until(lambda: moody.calls)
+    store.stop()
+    thread.join(5)
+    assert result == ["stopped"]
+
+
+def test_checks_say_what_is_wrong_before_the_first_face(moody, store, monkeypatch):
+    monkeypatch.setattr(retrying_store, "FIRST_PAUSE", 0.01)
+    assert store.problem == "the store was not checked yet"
+    moody.checks = "no bucket is mounted there"
+    store.start()
+    wait_until(lambda: store.problem == "no bucket is mounted there")
+    moody.checks = ""
+    wait_until(lambda: store.problem == "")
+
+
+def test_an_error_nobody_foresaw_does_not_end_the_checks(moody, store, monkeypatch):
+    monkeypatch.setattr(retrying_store, "FIRST_PAUSE", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(moody, "check", lambda: {}["ETag"])
+        store.start()
+        wait_until(lambda: store.problem == "the check of the store failed: KeyError('ETag')")
+    wait_until(lambda: store.problem == "")
+
+
+def test_a_store_that_only_reads_is_not_called_well(moody, store, monkeypatch):
+    monkeypatch.setattr(retrying_store, "CHECK_EVERY", 0.01)
+    moody.puts = "may not write"
+    put_in_thread(store, drawn_face())
+    wait_until(lambda: store.problem == "may not write")
+    store.start()
+    time.sleep(0.2)
+    assert store.problem == "may not write"
+
+
+def test_a_put_that_hangs_is_told(moody, store, monkeypatch):
+    monkeypatch.setattr(retrying_store, "HANGS_AFTER", 0.1)
+    release = threading.Event()
+    monkeypatch.setattr(moody, "put", lambda *_: release.wait())
+    store.start()
+    wait_until(lambda: store.problem == "")
+    thread = threading.Thread(target=store.put, args=("a", b"", ""))
+    thread.start()
+    wait_until(lambda: "has not answered for" in store.problem)
+    release.set()
+    thread.join(5)

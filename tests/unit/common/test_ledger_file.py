@@ -1,0 +1,169 @@
+"""A ledger reads back, line by line, and says which line does not."""
+
+import io
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from face_app.common.errors import LedgerError
+from face_app.common.ledger_file import EdgeLedger, LedgerEntry, open_ledgers, read_ledger, write_ledger
+from face_app.common.wire import FaceId
+
+AT = datetime(2026, 11, 22, 18, 30, tzinfo=timezone(timedelta(hours=1)))
+ENTRY = LedgerEntry(FaceId("0badcafe", 1), "jetson/door/x.jpg", "ab" * 32, "refused", "too-large", AT)
+
+times = st.timedeltas(timedelta(days=-20_000), timedelta(days=2_000_000)).flatmap(
+    lambda since: st.sampled_from([AT + since, (AT + since).astimezone(timezone.utc)])
+)
+ids = st.builds(FaceId, st.text("0123456789abcdef", min_size=8, max_size=8), st.integers(1, 2**62))
+entries = st.builds(
+    LedgerEntry,
+    ids,
+    st.text("abc/äß-", min_size=1),
+    st.text("0123456789abcdef", min_size=64, max_size=64),
+    st.sampled_from(["waiting", "stored", "refused", "expired", "erased"]),
+    st.text(),
+    times,
+)
+ledgers = st.builds(
+    EdgeLedger,
+    st.just("jetson"),
+    st.dictionaries(st.sampled_from(["0badcafe", "00000000"]), st.integers(0, 2**62)),
+    st.none() | times,
+    st.lists(entries),
+)
+
+
+def written(ledger):
+    file = io.BytesIO()
+    write_ledger(ledger, file)
+    return file.getvalue()
+
+
+@given(ledgers)
+def test_what_is_written_reads_back(ledger):
+    back = read_ledger(io.BytesIO(written(ledger)), "file")
+    assert (back.edge, back.outboxes, back.complete_since) == (ledger.edge, ledger.outboxes, ledger.complete_since)
+    assert list(back.entries) == ledger.entries
+
+
+def test_the_first_line_is_the_edge_and_each_other_a_face():
+    first, second = written(EdgeLedger("jetson", {"0badcafe": 7}, AT, [ENTRY])).splitlines()
+    assert json.loads(first) == {
+        "edge": "jetson",
+        "outboxes": {"0badcafe": 7},
+        "complete_since": "2026-11-22T17:30:00+00:00",
+        "format": 1,
+    }
+    assert json.loads(second) == {
+        "id": "0badcafe000000000000000000000001",
+        "key": "jetson/door/x.jpg",
+        "sha256": "ab" * 32,
+        "state": "refused",
+        "reason": "too-large",
+        "captured_at": "2026-11-22T17:30:00+00:00",
+    }
+
+
+class Pipe(io.BytesIO):
+    """Counts the lines, and keeps none."""
+
+    lines = 0
+
+    def write(self, data) -> int:
+        self.lines += 1
+        return len(data)
+
+
+def test_neither_end_holds_more_than_a_line():
+    pipe, ahead = Pipe(), []
+
+    def faces():
+        for number in range(100):
+            ahead.append(number + 1 - pipe.lines)
+            yield ENTRY
+
+    write_ledger(EdgeLedger("jetson", {}, None, faces()), pipe)
+    assert ahead == [0] * 100
+
+    good = written(EdgeLedger("jetson", {}, None, [ENTRY]))
+    back = iter(read_ledger(io.BytesIO(good + b"bad\n"), "file").entries)
+    assert next(back) == ENTRY
+
+
+GOOD = json.loads(written(EdgeLedger("jetson", {}, None, [ENTRY])).splitlines()[1])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[]",
+        b"[" * 100_000,
+        *(
+            json.dumps(GOOD | change).encode()
+            for change in (
+                {"id": "1"},
+                {"id": 1},
+                {"state": "lost"},
+                {"sha256": "AB" * 32},
+                {"key": ""},
+                {"key": "a\nb"},
+                {"key": None},
+                {"captured_at": "2026-11-22T17:30:00"},
+                {"captured_at": 5},
+            )
+        ),
+        *(json.dumps({name: value for name, value in GOOD.items() if name != left}).encode() for left in GOOD),
+    ],
+)
+def test_a_bad_line_is_named(line):
+    header, face = written(EdgeLedger("jetson", {}, None, [ENTRY])).splitlines()
+    ledger = read_ledger(io.BytesIO(b"\n".join([header, face, face, line, face])), "edge.ledger")
+    with pytest.raises(LedgerError, match=r"^edge.ledger, line 4: not a face: ") as error:
+        list(ledger.entries)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) <= 300
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"edge": "a/b"},
+        {"edge": None},
+        {"outboxes": []},
+        {"outboxes": {"0badcafe": -1}},
+        {"outboxes": {"0badcafe": "7"}},
+        {"outboxes": {"x": 7}},
+        {"complete_since": "2026-11-22"},
+        {"format": 2},
+    ],
+)
+def test_a_bad_first_line_is_named(change):
+    header = json.loads(written(EdgeLedger("jetson", {}, None, [])))
+    assert read_ledger(io.BytesIO(json.dumps(header).encode()), "edge.ledger").edge == "jetson"
+    with pytest.raises(LedgerError, match=r"^edge.ledger, line 1: "):
+        read_ledger(io.BytesIO(json.dumps(header | change).encode()), "edge.ledger")
+
+
+@given(st.binary())
+def test_any_other_bytes_are_no_ledger(data):
+    with pytest.raises(LedgerError):
+        read_ledger(io.BytesIO(data), "file")
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(LedgerError, match="No such file"), open_ledgers([str(tmp_path / "none")]):
+        pass
+
+
+def test_several_files_at_once(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(written(EdgeLedger(name, {}, None, [ENTRY])))
+    with open_ledgers([str(tmp_path / "one"), str(tmp_path / "two")]) as ledgers:
+        assert [(ledger.edge, list(ledger.entries)) for ledger in ledgers] == [("one", [ENTRY]), ("two", [ENTRY])]

@@ -1,0 +1,186 @@
+"""The metadata goes into the file, comes out again, and other tools can read it."""
+
+import errno
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import pytest
+from PIL import Image
+
+from face_app.common.errors import MessageError
+from face_app.common.image_container import PNG
+from face_app.common.metadata import FaceMetadata, read_image, write_metadata
+from face_app.common.wire import FaceId
+
+FACE_ID = FaceId("0badcafe", 42)
+METADATA = FaceMetadata(
+    edge="jetson",
+    camera="door",
+    captured_at=datetime(2026, 11, 22, 18, 30, 1, 123456, tzinfo=timezone.utc),
+    track=7,
+    frame_size=(1280, 720),
+    box=(10, 20, 110, 140),
+    landmarks=((30.0, 50.0), (70.5, 50.0), (50.0, 80.0), (35.0, 100.0), (65.0, 100.0)),
+    detector="yunet",
+    score=0.93,
+    shot_score=0.5,
+    shot_terms={"size": 0.5},
+    why="better",
+    clock_synchronised=None,
+    chosen_from=12,
+)
+
+
+def encoded(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("JPEG", "jpg"), ("PNG", "png")])
+def test_round_trip_keeps_pixels_and_story(kind, suffix):
+    image = encoded(kind)
+    written = write_metadata(image, FACE_ID, METADATA)
+    read = read_image(written, max_pixels=1_000_000)
+    assert read.suffix == suffix
+    assert (read.face_id, read.metadata) == (FACE_ID, METADATA)
+    with Image.open(io.BytesIO(image)) as before, Image.open(io.BytesIO(written)) as after:
+        assert before.tobytes() == after.tobytes()
+
+
+def test_the_jpeg_of_a_camera_that_keeps_a_preview_in_it_is_a_jpeg():
+    file, image = io.BytesIO(), Image.linear_gradient("L").convert("RGB")
+    image.save(file, "MPO", save_all=True, append_images=[image.resize((64, 64))])
+    with Image.open(io.BytesIO(file.getvalue())) as opened:
+        assert opened.format == "MPO"
+    assert read_image(file.getvalue(), max_pixels=1_000_000).suffix == "jpg"
+
+
+def test_a_file_of_a_program_that_did_not_choose_was_chosen_from_one(monkeypatch):
+    document = METADATA.document(FACE_ID)
+    del document["chosen_from"]
+    monkeypatch.setattr(FaceMetadata, "document", lambda *_: document)
+    read = read_image(write_metadata(encoded("JPEG"), FACE_ID, METADATA), max_pixels=1_000_000).metadata
+    assert read == replace(METADATA, chosen_from=1)
+
+
+@pytest.mark.parametrize("chosen_from", ["many", None, [], float("inf")])
+def test_a_number_of_looks_that_is_none_is_refused(chosen_from):
+    written = write_metadata(encoded("JPEG"), FACE_ID, replace(METADATA, chosen_from=chosen_from))
+    with pytest.raises(MessageError) as refused:
+        read_image(written, max_pixels=1_000_000)
+    assert refused.value.reason == "bad-metadata"
+
+
+def test_bare_image_has_no_metadata():
+    bare = read_image(encoded("PNG"), max_pixels=1_000_000)
+    assert (bare.face_id, bare.metadata) == (None, None)
+
+
+def test_names_the_version_that_captured_the_face():
+    image = encoded("JPEG")
+    named = read_image(write_metadata(image, FACE_ID, replace(METADATA, version="0.2.0")), max_pixels=1_000_000)
+    older = read_image(write_metadata(image, FACE_ID, METADATA), max_pixels=1_000_000)
+    assert named.metadata
+    assert older.metadata
+    assert (named.metadata.version, older.metadata.version) == ("0.2.0", "")
+
+
+@pytest.mark.parametrize(
+    ("image", "sha256"),
+    [
+        (b"\xff\xd8\xff\xd9", "87741f43096c19cf5f2f44e3478cffad7f4b88a6f130ff98582056f3e47a6b86"),
+        (PNG + bytes(25) + b"rest", "915834fc3d8e727e1042b8e71ed7fb36f489eb74f2a27d2c35707cb873959e4b"),
+    ],
+    ids=["JPEG", "PNG"],
+)
+def test_writes_the_same_bytes_as_earlier_versions(image, sha256):
+    assert hashlib.sha256(write_metadata(image, FACE_ID, METADATA)).hexdigest() == sha256
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "empty"),
+        (b"hello", "not-an-image"),
+        (encoded("JPEG")[:900], "not-an-image"),
+        (encoded("GIF"), "not-an-image"),
+    ],
+)
+def test_garbage_is_refused_with_its_reason(payload, reason):
+    with pytest.raises(MessageError) as refused:
+        read_image(payload, max_pixels=1_000_000)
+    assert refused.value.reason == reason
+
+
+SHORT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+from face_app.common.errors import MessageError
+from face_app.common.metadata import read_image
+
+payload = sys.stdin.buffer.read()
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+for spare in (20_000_000, 500_000_000):
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + spare, -1))
+    try:
+        print(read_image(payload, max_pixels=10**8).size)
+    except MemoryError:
+        print("no memory")
+    except MessageError as error:
+        print(error.reason)
+"""
+
+
+def test_a_shortage_of_memory_is_no_fault_of_the_image():
+    file = io.BytesIO()
+    Image.new("RGB", (5000, 5000)).save(file, "PNG")
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT_OF_MEMORY],
+        input=file.getvalue(),
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        capture_output=True,
+    )
+    assert done.stdout.decode().splitlines() == ["no memory", "(5000, 5000)"]
+
+
+def test_an_error_of_the_machine_is_no_fault_of_the_image(monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        read_image(encoded("PNG"), max_pixels=1_000_000)
+
+
+def test_a_later_schema_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("face_app.common.metadata.SCHEMA", 2)
+    written = write_metadata(encoded("PNG"), FACE_ID, METADATA)
+    monkeypatch.undo()
+    with pytest.raises(MessageError, match="2, this program reads 1; upgrade the cloud, then `face-app retry`"):
+        read_image(written, max_pixels=1_000_000)
+
+
+def test_large_images_are_refused_before_decoding():
+    with pytest.raises(MessageError) as refused:
+        read_image(encoded("PNG"), max_pixels=100)
+    assert refused.value.reason == "too-many-pixels"
+
+
+@pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_exiftool_reads_it(tmp_path, kind):
+    file = tmp_path / "face"
+    file.write_bytes(write_metadata(encoded(kind), FACE_ID, METADATA))
+    told = subprocess.run(["exiftool", "-s", file], check=True, capture_output=True, text=True).stdout
+    for line in ("0badcafe00000000000000000000002a", "jetson", "door", "+00:00", '"sequence":42', '"chosen_from":12'):
+        assert line in told
+    assert "2026:11:22 18:30:01.123456+00:00" in told
+    assert "Warning" not in told

@@ -1,0 +1,100 @@
+"""A wrong setting stops the program with one line that names it."""
+
+import pytest
+
+from face_app.common.errors import SettingsError
+from face_app.common.settings import CloudSettings, EdgeSettings, HealthSettings, load
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    monkeypatch.delenv("FACE_APP_CONFIG", raising=False)
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path, monkeypatch):
+    file = tmp_path / "edge.toml"
+    file.write_text('edge = "filed"\n[broker]\nhost = "filed"\nport = 1\n[camera]\nname = "filed"\n')
+    monkeypatch.setenv("FACE_APP_BROKER__HOST", "environment")
+    monkeypatch.setenv("FACE_APP_CAMERA__NAME", "environment")
+    settings = load(EdgeSettings, file, {"camera.name": "line", "edge": None})
+    assert (settings.edge, settings.broker.host, settings.broker.port, settings.camera.name) == (
+        "filed",
+        "environment",
+        1,
+        "line",
+    )
+
+
+@pytest.mark.parametrize(
+    ("toml", "names"),
+    [
+        ("colour = 1", ["colour", "unknown setting"]),
+        ("[broker]\nprot = 1", ["broker.prot", "unknown setting"]),
+        ("[broker]\nport = 70000", ["broker.port", "70000", "65535"]),
+        ('edge = "a/b"', ["edge", "a/b"]),
+        ('[detector]\nname = "magic"', ["detector.name", "magic", "yunet", "haar"]),
+        ('[broker]\ncert_file = "x"', ["broker", "key_file"]),
+        ('[detector]\nengine = "tensorrt"', ["detector.engine", "tensorrt", "onnxruntime", "opencv"]),
+        ("[detector]\nscore = 1.5", ["detector.score", "1.5", "less than or equal to 1"]),
+        ("[detector]\nwidth = 5000", ["detector.width", "5000", "4096"]),
+        ("[zones]\nprivacy = [[[0, 0], [1, 1]]]", ["zones.privacy.0", "at least 3"]),
+        ("[zones]\nprivacy = [[[0, 0], [1, 0], [1, 2]]]", ["zones.privacy.0.2.1", "2", "less than or equal to 1"]),
+        ("[zones]\ndetect = [[[0, 0], [1, 0], [nan, 1]]]", ["zones.detect.0.2.0", "nan"]),
+        ("[zones]\ndetect = [[[0, 0], [1, 0], [1]]]", ["zones.detect.0.2"]),
+        ("[gate]\nrate = 0", ["gate.rate", "0", "greater than or equal to 1"]),
+        ("[gate]\nrate = nan", ["gate.rate", "nan"]),
+        ("[gate]\ncpu = 2", ["gate.cpu", "2", "less than or equal to 1"]),
+        ("[gate]\narea = 0", ["gate.area", "0"]),
+        ("[shot]\nmost = 0", ["shot.most", "0", "greater than or equal to 1"]),
+        ("[shot]\nleast = -1", ["shot.least", "-1"]),
+        ("[shot]\nbetter_by = 2", ["shot.better_by", "2"]),
+        ("[crop]\nlongest = 8", ["crop.longest", "8", "32"]),
+        ('[crop]\nformat = "gif"', ["crop.format", "gif", "jpeg", "png"]),
+        ("not toml", ["edge.toml"]),
+    ],
+)
+def test_one_line_names_the_setting_and_what_is_allowed(tmp_path, toml, names):
+    file = tmp_path / "edge.toml"
+    file.write_text(toml)
+    with pytest.raises(SettingsError) as refused:
+        load(EdgeSettings, file, {})
+    line = str(refused.value)
+    assert "\n" not in line
+    for name in names:
+        assert name in line
+
+
+def test_polygons_come_from_a_file_and_from_the_environment(tmp_path, monkeypatch):
+    triangle = [(0.0, 0.0), (1.0, 0.0), (0.5, 1.0)]
+    file = tmp_path / "edge.toml"
+    file.write_text("[zones]\ndetect = [[[0, 0], [1, 0], [0.5, 1]]]\n")
+    monkeypatch.setenv("FACE_APP_ZONES__PRIVACY", "[[[0, 0], [1, 0], [0.5, 1]], [[0, 0], [1, 0], [0.5, 1]]]")
+    zones = load(EdgeSettings, file, {}).zones
+    assert (zones.detect, zones.privacy) == ([triangle], [triangle] * 2)
+
+
+@pytest.mark.parametrize("model", [EdgeSettings, HealthSettings])
+@pytest.mark.parametrize("variable", ["FACE_APP_EGDE", "FACE_APP_BROKR__HOST", "face_app_brokr__host", "FACE_APP_"])
+def test_a_misspelt_name_in_the_environment_is_refused(monkeypatch, model, variable):
+    monkeypatch.setenv(variable, "x")
+    with pytest.raises(SettingsError, match=f"^{variable}: unknown setting"):
+        load(model, None, {})
+
+
+def test_names_of_the_other_program_and_of_the_playbooks_are_let_through(monkeypatch):
+    monkeypatch.setenv("FACE_APP_STORE__BUCKET", "faces")
+    monkeypatch.setenv("FACE_APP_EXTRA_CA", "/ca.pem")
+    monkeypatch.setenv("FACE_APP_LOG", "error")
+    assert load(EdgeSettings, None, {}).log == "error"
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"nowhere\.toml"):
+        load(EdgeSettings, tmp_path / "nowhere.toml", {})
+
+
+def test_a_store_that_cannot_work_is_refused():
+    with pytest.raises(SettingsError, match="credentials_file"):
+        load(CloudSettings, None, {"store.kind": "s3"})
+    with pytest.raises(SettingsError, match="path"):
+        load(CloudSettings, None, {"store.kind": "directory"})

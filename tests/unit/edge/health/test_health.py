@@ -1,0 +1,160 @@
+"""Ready means that the work gets done; live means that nothing local prevents it."""
+
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from face_app.common.health_server import Capability
+from face_app.edge.health.health import SourceWatchdog, edge_health
+from face_app.edge.uplink.sender_state import SenderState
+
+
+@dataclass
+class Waiting:
+    waiting: int = 0
+    oldest: float = 0.0
+    stored_age: float | None = None
+    fullness: float = 0.0
+    late_after: float = 300
+
+    def backlog(self):
+        return self.waiting, self.oldest
+
+
+@dataclass
+class Sending:
+    running: float = 10**6
+    elected: bool = True
+    connected: bool = True
+    up: bool = True
+    quiet: float = 0.0
+    refusal: str | None = None
+    failure: str = ""
+    state: SenderState = field(init=False)
+
+    def __post_init__(self):
+        uplink = (self.running, self.elected, self.connected, {}, self.up)
+        self.state = SenderState("broker:1883", *uplink, self.quiet, 16, self.refusal, self.failure)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "sending", "reason"),
+    [
+        (Waiting(), Sending(), ""),
+        (Waiting(3, 10), Sending(up=False), ""),
+        (Waiting(3, 10**6, stored_age=5), Sending(), ""),
+        (Waiting(stored_age=10**6), Sending(), ""),
+        (Waiting(3, 10**6), Sending(running=60, up=False), ""),
+        (
+            Waiting(3, 301, stored_age=400),
+            Sending(quiet=301),
+            "3 faces wait, the oldest for 301 s: no receipt came for 301 s, check the subscriber",
+        ),
+        (
+            Waiting(3, 301),
+            Sending(up=False),
+            "3 faces wait, the oldest for 301 s: the forwarder does not reach the cloud",
+        ),
+        (
+            Waiting(3, 301),
+            Sending(elected=False, connected=False, up=False),
+            "3 faces wait, the oldest for 301 s: another process sends for this outbox, check its log",
+        ),
+        (
+            Waiting(3, 1),
+            Sending(connected=False, up=False),
+            "3 faces wait, the oldest for 1 s: broker broker:1883 is not reached, check broker.host and broker.port",
+        ),
+        (
+            Waiting(3, 1),
+            Sending(connected=False, up=False, refusal="Banned"),
+            "3 faces wait, the oldest for 1 s: broker broker:1883 refuses the connection: Banned",
+        ),
+        (Waiting(1, 1), Sending(failure="no locks"), "1 faces wait, the oldest for 1 s: no locks"),
+    ],
+)
+def test_faces_must_leave(waiting, sending, reason):
+    state = edge_health(waiting, sending)
+    assert (state.ready, state.reason) == (not reason, reason)
+    assert state.facts["waiting"] == waiting.waiting
+    assert state.facts["frame_age"] is None
+
+
+def test_frames_must_arrive():
+    watchdog = SourceWatchdog(limit=0.05)
+    assert edge_health(Waiting(), Sending(), watchdog).ready
+    time.sleep(0.1)
+    assert edge_health(Waiting(), Sending(), watchdog).reason.startswith("no frame for")
+    watchdog.frame_received()
+    assert edge_health(Waiting(), Sending(), watchdog).ready
+
+
+def test_a_full_outbox_is_not_blamed_on_the_camera():
+    watchdog = SourceWatchdog(limit=0.05)
+    watchdog.block("outbox: full")
+    time.sleep(0.1)
+    assert edge_health(Waiting(), Sending(), watchdog).reason == "outbox: full"
+    watchdog.frame_received()
+    assert edge_health(Waiting(), Sending(), watchdog).ready
+
+
+def test_stays_live_while_the_cloud_is_down():
+    down = edge_health(Waiting(3, 301), Sending(up=False))
+    assert (down.live, down.ready) == (True, False)
+    for sending in (Sending(connected=False, up=False), Sending(failure="no locks")):
+        broken = edge_health(Waiting(3, 301), sending)
+        assert (broken.live, broken.ready) == (False, False)
+        assert broken.reason
+
+
+def test_stays_live_while_the_camera_is_off_but_not_with_a_local_fault():
+    watchdog = SourceWatchdog(limit=0.05)
+    time.sleep(0.1)
+    off = edge_health(Waiting(), Sending(), watchdog)
+    assert (off.live, off.ready) == (True, False)
+    # The camera hides no local fault.
+    assert edge_health(Waiting(1, 1), Sending(failure="no locks"), watchdog).reason.endswith("no locks")
+    watchdog.block("outbox: full")
+    for sending in (Sending(), Sending(up=False)):
+        blocked = edge_health(Waiting(), sending, watchdog)
+        assert (blocked.live, blocked.reason) == (False, "outbox: full")
+    watchdog.block("outbox: full", full=True)
+    full = edge_health(Waiting(), Sending(), watchdog)
+    assert (full.live, full.reason) == (False, "outbox: full")
+    for sending in (Sending(up=False), Sending(elected=False, connected=False, up=False)):
+        down = edge_health(Waiting(3, 301), sending, watchdog)
+        assert (down.live, down.ready, down.reason) == (True, False, "outbox: full")
+
+
+@pytest.mark.parametrize(
+    ("waiting", "sending", "capabilities"),
+    [
+        (Waiting(), Sending(), {"uplink", "receipts"}),
+        (Waiting(), Sending(up=False), {"receipts"}),
+        (Waiting(), Sending(elected=False, connected=False, up=False), {"uplink", "receipts"}),
+        (Waiting(), Sending(elected=False, connected=False, up=False, running=0.1), {"receipts"}),
+        (Waiting(), Sending(elected=False, connected=False, up=False, failure="no locks"), {"receipts"}),
+        (Waiting(2, stored_age=0.5), Sending(running=1), {"uplink", "receipts"}),
+        (Waiting(2, stored_age=2), Sending(running=1), {"uplink"}),
+        (Waiting(2), Sending(running=1, up=False), set()),
+        (Waiting(2, stored_age=61), Sending(), {"uplink"}),
+    ],
+)
+def test_reports_the_work_that_was_observed(waiting, sending, capabilities):
+    assert {capability.value for capability in edge_health(waiting, sending).capabilities} == capabilities
+
+
+def test_a_frame_counts_once_it_was_processed():
+    watchdog = SourceWatchdog(limit=0.5)
+    watchdog.frame_received()
+    assert Capability.FRAMES not in edge_health(Waiting(), Sending(), watchdog).capabilities
+    watchdog.frame_processed()
+    assert Capability.FRAMES in edge_health(Waiting(), Sending(), watchdog).capabilities
+
+
+def test_a_camera_that_went_off_has_no_frames():
+    watchdog = SourceWatchdog(limit=0.05)
+    watchdog.frame_processed()
+    time.sleep(0.1)
+    assert Capability.FRAMES not in edge_health(Waiting(), Sending(), watchdog).capabilities

@@ -1,0 +1,251 @@
+"""Shots are selected by quality and time. On one picture, quality follows the detector's confidence alone."""
+
+import gc
+from datetime import datetime, timedelta, timezone
+from types import FunctionType, ModuleType
+
+import numpy as np
+import pytest
+
+from face_app.common import settings
+from face_app.edge.sources.frame import Frame
+from face_app.edge.vision import quality
+from face_app.edge.vision.best_shot import MAX_FIRST_SHOT_WAIT, STABLE_SECONDS, BestShots
+from face_app.edge.vision.tracker import EndedTrack, TrackedFace
+from services.detections import detection
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+STEP = 0.25
+IMAGE = np.random.default_rng(1).integers(60, 200, (480, 640, 3), np.uint8)
+SHOT = settings.Shot(first_within=1.0, acceptable=0.3, least=0.1, better_by=0.1, most=3)
+BAD, POOR, FAIR, GOOD, BEST = 0.25, 0.45, 0.65, 0.8, 1.0
+"""Confidences: below `least`, below `acceptable`, then each one better by the margin than the one before."""
+
+
+def face(confidence, x=200):
+    return detection(x, 150, 140, confidence, height=180)
+
+
+def q(confidence):
+    return quality.assess(IMAGE, face(confidence)).score
+
+
+def frame(number, image=IMAGE):
+    elapsed = number * STEP
+    return Frame(image.copy(), number, NOON + timedelta(seconds=elapsed), elapsed)
+
+
+class Visitor:
+    """Shows the faces of one or several tracks, frame by frame."""
+
+    def __init__(self, shot=SHOT, crop=settings.Crop()):  # noqa: B008
+        self.best = BestShots("door", shot, crop)
+        self.number = 0
+        self.shots = []
+
+    def show(self, *confidences, confirmed=True, track=1):
+        for confidence in confidences:
+            faces = [] if confidence is None else [TrackedFace(track, face(confidence), confirmed)]
+            self.shots += [(self.number, shot) for shot in self.best.update(frame(self.number), faces)]
+            self.number += 1
+        return self
+
+    def leave(self, track=1, *, confirmed=True):
+        shots, visits = self.best.finish_visits([EndedTrack(track, confirmed)])
+        self.shots += [(self.number, shot) for shot in shots]
+        return visits
+
+    @property
+    def pending(self):
+        return self.best.has_pending(max(0, self.number - 1) * STEP)
+
+    @property
+    def selected(self):
+        return [(at * STEP, shot.why, shot.candidate.frame) for at, shot in self.shots]
+
+
+def frames(seconds):
+    return round(seconds / STEP)
+
+
+def test_the_constants_fit_the_settings():
+    assert q(BAD) < SHOT.least < q(POOR) < SHOT.acceptable < q(FAIR)
+    assert q(FAIR) + SHOT.better_by < q(GOOD)
+    assert q(GOOD) + SHOT.better_by < q(BEST)
+
+
+def test_the_first_shot_is_the_best_so_far():
+    visitor = Visitor().show(FAIR, GOOD, FAIR, FAIR, FAIR, FAIR)
+    assert visitor.selected == [(SHOT.first_within, "first", 1)]
+    ((_, shot),) = visitor.shots
+    assert (shot.track, shot.chosen_from, shot.first_frame, shot.last_frame) == (1, 5, 0, 4)
+    assert shot.candidate.captured_at == NOON + timedelta(seconds=STEP)
+    assert shot.candidate.frame_size == (640, 480)
+    assert shot.candidate.quality.score == pytest.approx(q(GOOD))
+
+
+def test_the_first_shot_waits_for_an_acceptable_picture():
+    visitor = Visitor().show(*[POOR] * frames(2), FAIR, FAIR)
+    assert visitor.selected == [(2.0, "first", frames(2))]
+
+
+def test_a_poor_first_shot_is_sent_after_the_longest_wait():
+    visitor = Visitor().show(*[POOR] * (frames(MAX_FIRST_SHOT_WAIT) + 3))
+    assert [each[:2] for each in visitor.selected] == [(MAX_FIRST_SHOT_WAIT, "first")]
+
+
+def test_a_picture_below_the_least_quality_is_never_a_shot_and_its_visit_is_reported():
+    visitor = Visitor().show(*[BAD] * frames(2 * MAX_FIRST_SHOT_WAIT))
+    (visit,) = visitor.leave()
+    assert visitor.selected == []
+    assert (visit.camera, visit.track, visit.looks, visit.shots) == ("door", 1, frames(2 * MAX_FIRST_SHOT_WAIT), 0)
+    assert visit.best == pytest.approx(q(BAD))
+    assert (visit.first_at, visit.last_at) == (NOON, NOON + timedelta(seconds=2 * MAX_FIRST_SHOT_WAIT - STEP))
+
+
+def test_selects_nothing_before_the_track_is_confirmed():
+    visitor = Visitor().show(*[GOOD] * frames(2), confirmed=False)
+    assert visitor.selected == []
+    visitor.show(FAIR)
+    assert visitor.selected == [(2.0, "first", 0)]
+
+
+def test_an_unconfirmed_track_yields_no_shot_and_no_visit():
+    visitor = Visitor().show(*[GOOD] * frames(2), confirmed=False)
+    assert visitor.leave(confirmed=False) == []
+    assert visitor.selected == []
+
+
+def test_a_short_visit_yields_its_first_shot_at_the_end():
+    visitor = Visitor().show(GOOD)
+    (visit,) = visitor.leave()
+    assert visitor.selected == [(STEP, "first", 0)]
+    assert (visit.looks, visit.shots, visit.best) == (1, 1, pytest.approx(q(GOOD)))
+
+
+def test_a_better_shot_is_selected_once_it_is_stable():
+    visitor = Visitor().show(*[FAIR] * frames(2), GOOD, *[FAIR] * frames(2 * STABLE_SECONDS))
+    assert visitor.selected[1:] == [(2.0 + STABLE_SECONDS, "better", frames(2))]
+    assert visitor.shots[1][1].chosen_from == frames(2.0 + STABLE_SECONDS) + 1
+
+
+def test_a_person_who_approaches_yields_one_better_shot():
+    rising = np.linspace(FAIR, BEST, frames(4))
+    visitor = Visitor().show(*[FAIR] * frames(2), *rising, *[POOR] * frames(2 * STABLE_SECONDS))
+    assert [each[1] for each in visitor.selected] == ["first", "better"]
+    assert visitor.selected[1][2] == frames(6) - 1
+
+
+def test_a_picture_within_the_margin_is_not_selected():
+    better = FAIR * (1 + 0.8 * SHOT.better_by / q(FAIR)) ** 0.5
+    assert q(FAIR) < q(better) < q(FAIR) + SHOT.better_by
+    visitor = Visitor().show(*[FAIR] * frames(2), *[better] * frames(3 * STABLE_SECONDS))
+    (visit,) = visitor.leave()
+    assert [each[1] for each in visitor.selected] == ["first"]
+    assert visit.shots == 1
+
+
+def test_an_unstable_better_shot_is_selected_at_the_end():
+    visitor = Visitor().show(*[FAIR] * frames(2), GOOD)
+    (visit,) = visitor.leave()
+    assert [each[1:] for each in visitor.selected] == [("first", 0), ("final", frames(2))]
+    assert (visit.shots, visit.best) == (2, pytest.approx(q(GOOD)))
+
+
+def test_an_equal_picture_is_not_selected_again():
+    visitor = Visitor().show(*[GOOD] * frames(10))
+    (visit,) = visitor.leave()
+    assert len(visitor.selected) == visit.shots == 1
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_limits_the_shots_of_a_visit(most):
+    shot = SHOT.model_copy(update={"most": most})
+    visitor = Visitor(shot)
+    for confidence in (FAIR, GOOD, BEST):
+        visitor.show(*[confidence] * frames(2 * STABLE_SECONDS))
+    (visit,) = visitor.leave()
+    assert [each[1] for each in visitor.selected] == ["first", "better", "better"][:most]
+    assert visit.shots == most
+
+
+def test_a_gap_does_not_delay_a_shot():
+    """The next frame selects it, whatever that frame shows."""
+    visitor = Visitor().show(GOOD, GOOD, *[None] * frames(2))
+    assert visitor.selected == [(SHOT.first_within, "first", 0)]
+
+
+def test_selects_shots_for_each_visit_separately():
+    best = BestShots("door", SHOT, settings.Crop())
+    shots = []
+    for number in range(frames(2)):
+        faces = [TrackedFace(1, face(GOOD, 50), True), TrackedFace(2, face(BAD, 350), True)]
+        shots += best.update(frame(number), faces)
+    assert [shot.track for shot in shots] == [1]
+    late, visits = best.finish_visits([EndedTrack(1, True), EndedTrack(2, True)])
+    assert late == []
+    assert [(visit.track, visit.shots) for visit in visits] == [(1, 1), (2, 0)]
+
+
+def test_is_pending_until_the_first_shot_and_while_a_better_one_waits():
+    visitor = Visitor()
+    assert not visitor.pending
+    visitor.show(FAIR)
+    assert visitor.pending
+    visitor.show(*[FAIR] * frames(2))
+    assert not visitor.pending
+    visitor.show(GOOD)
+    assert visitor.pending
+    visitor.show(*[GOOD] * frames(STABLE_SECONDS))
+    assert not visitor.pending
+
+
+def test_a_visit_without_usable_pictures_is_not_pending_for_ever():
+    visitor = Visitor().show(*[BAD] * frames(MAX_FIRST_SHOT_WAIT))
+    assert visitor.pending
+    visitor.show(BAD, BAD)
+    assert not visitor.pending
+
+
+def test_the_crop_shows_its_own_frame():
+    """The source may reuse the memory of a frame for the next one."""
+    best = BestShots("door", SHOT, settings.Crop(margin=0))
+    for number in range(frames(2)):
+        shown = frame(number, IMAGE if number == 1 else IMAGE // 2 + 60)
+        shots = best.update(shown, [TrackedFace(1, face(GOOD if number == 1 else FAIR), True)])
+        shown.image[:] = 0
+        if shots:
+            break
+    (shot,) = shots
+    x1, y1, x2, y2 = (round(edge) for edge in shot.candidate.detection.box)
+    assert np.array_equal(shot.candidate.image, IMAGE[y1:y2, x1:x2])
+
+
+def test_stores_only_crops():
+    """No array that the stage references is a frame, or a view of one."""
+    best = BestShots("door", SHOT, settings.Crop())
+    for number in range(20):
+        best.update(frame(number), [TrackedFace(1, face(GOOD - number / 100), True)])
+    assert all(array.nbytes < IMAGE.nbytes / 2 for array in arrays(best))
+
+
+def arrays(root):
+    found, seen, queue = [], set(), [root]
+    while queue:
+        thing = queue.pop()
+        if id(thing) in seen or isinstance(thing, type | ModuleType | FunctionType):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, np.ndarray):
+            found.append(thing)
+            queue.append(thing.base)  # the array whose pixels a view shows
+        queue.extend(gc.get_referents(thing))
+    return found
+
+
+def test_stores_a_large_face_at_the_size_of_its_crop():
+    best = BestShots("door", SHOT, settings.Crop(longest=64))
+    best.update(frame(0), [TrackedFace(1, detection(0, 0, 640, height=480), True)])
+    ((shot,), _) = best.finish_visits([EndedTrack(1, True)])
+    assert max(shot.candidate.image.shape) == 64
+    assert all(array.nbytes <= 64 * 64 * 3 for array in arrays(best))

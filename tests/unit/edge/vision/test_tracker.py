@@ -1,0 +1,228 @@
+"""A track follows one face, and no other face."""
+
+import numpy as np
+import pytest
+
+from face_app.common import settings
+from face_app.edge.vision.tracker import MAX_LOST_SECONDS, MIN_HITS, Tracker
+from services.detections import detection as face
+
+STEP = 0.125
+CONFIDENT, DOUBTFUL = 0.9, 0.6
+
+
+@pytest.fixture
+def tracker():
+    return Tracker(settings.Detector().score)
+
+
+def follow(tracker, frames, begin=0.0, step=STEP):
+    """Return the track numbers of each frame."""
+    return [
+        [each.track for each in tracker.update(detections, begin + number * step)[0]]
+        for number, detections in enumerate(frames)
+    ]
+
+
+def finish(tracker):
+    return [(end.track, end.confirmed) for end in tracker.finish()]
+
+
+def test_a_face_that_stays_is_one_track(tracker):
+    assert follow(tracker, [[face(100 + number)] for number in range(40)]) == [[1]] * 40
+    assert finish(tracker) == [(1, True)]
+
+
+def test_two_faces_are_two_tracks_in_any_order(tracker):
+    follow(tracker, [[face(100), face(300)], [face(305), face(102)]])
+    first, other = tracker.update([face(308), face(104)], 2 * STEP)[0]
+    assert {first.track: first.detection.box[0], other.track: other.detection.box[0]} == {1: 104, 2: 308}
+
+
+def test_prefers_the_more_similar_detection(tracker):
+    follow(tracker, [[face(100)]])
+    faces, _ = tracker.update([face(115), face(101)], STEP)
+    assert {each.detection.box[0]: each.track for each in faces} == {101: 1, 115: 2}
+
+
+def test_a_face_elsewhere_is_another_track(tracker):
+    assert follow(tracker, [[face(100)], [face(300)]]) == [[1], [2]]
+
+
+def test_a_face_of_another_size_is_another_track(tracker):
+    assert follow(tracker, [[face(100, width=30)], [face(100, width=200)]]) == [[1], [2]]
+
+
+def test_a_doubtful_detection_never_starts_a_track(tracker):
+    assert follow(tracker, [[face(100, score=DOUBTFUL)]] * 10) == [[]] * 10
+    assert finish(tracker) == []
+
+
+def test_a_doubtful_detection_continues_a_track(tracker):
+    frames = [[face(100)]] + [[face(100, score=DOUBTFUL)]] * 40 + [[face(100)]]
+    assert follow(tracker, frames) == [[1]] * 42
+
+
+def test_prefers_a_confident_detection(tracker):
+    follow(tracker, [[face(100)]])
+    faces, _ = tracker.update([face(100, score=DOUBTFUL), face(112)], STEP)
+    assert [(each.track, each.detection.box[0]) for each in faces] == [(1, 112)]
+
+
+def test_bridges_an_occlusion(tracker):
+    hidden = round(MAX_LOST_SECONDS / STEP) - 1
+    assert follow(tracker, [[face(100)]] * 5 + [[]] * hidden + [[face(104)]])[-1] == [1]
+
+
+def test_a_lost_track_ends_and_its_number_is_not_reused(tracker):
+    follow(tracker, [[face(100)]] * 5)
+    _, ended = tracker.update([], 4 * STEP + MAX_LOST_SECONDS)
+    assert ended == []
+    tracker.update([], 4 * STEP + MAX_LOST_SECONDS)
+    faces, ended = tracker.update([face(100)], 4 * STEP + MAX_LOST_SECONDS + STEP)
+    assert [(end.track, end.confirmed) for end in ended] == [(1, True)]
+    assert [each.track for each in faces] == [2]
+
+
+def test_follows_a_face_that_accelerates(tracker):
+    """Its last steps are so long that without the velocity it would be another track."""
+    frames = [[face(100 + 15 * number**1.8)] for number in range(15)]
+    assert follow(Tracker(settings.Detector().score), frames[-2:]) == [[1], [2]]
+    assert follow(tracker, frames) == [[1]] * 15
+
+
+def test_predicts_where_a_face_leaves_an_occlusion(tracker):
+    follow(tracker, [[face(100 + 20 * number)] for number in range(10)])
+    faces, _ = tracker.update([face(280), face(100 + 20 * 17)], 17 * STEP)
+    assert {each.detection.box[0]: each.track for each in faces} == {440: 1, 280: 2}
+
+
+def test_faces_that_pass_each_other_keep_their_tracks(tracker):
+    frames = [[face(100 + 12 * number, 100), face(460 - 12 * number, 130)] for number in range(30)]
+    follow(tracker, frames[:-1])
+    faces, _ = tracker.update(frames[-1], 29 * STEP)
+    assert {each.track: each.detection.box[0] for each in faces} == {1: 448, 2: 112}
+
+
+def test_skipped_frames_do_not_end_a_track(tracker):
+    follow(tracker, [[face(100)]] * 5)
+    at = 5 * STEP
+    for _ in range(3):
+        for _ in range(25):  # five seconds without motion
+            tracker.skip(at)
+            at += 0.2
+        faces, ended = tracker.update([face(101)], at)
+        assert (ended, [each.track for each in faces]) == ([], [1])
+        at += 0.2
+
+
+def test_a_face_that_left_in_skipped_frames_ends_after_the_usual_time(tracker):
+    follow(tracker, [[face(100)]] * 5)
+    for number in range(25):
+        tracker.skip(5 * STEP + number * 0.2)
+    frames = [tracker.update([], 6 + number * STEP)[1] for number in range(round(MAX_LOST_SECONDS / STEP) + 3)]
+    assert [end.track for ended in frames for end in ended] == [1]
+    assert frames[0] == []
+
+
+def test_an_absence_of_the_camera_ends_all_tracks(tracker):
+    follow(tracker, [[face(100)]] * 5)
+    faces, ended = tracker.update([face(100)], 100.0)
+    assert [end.track for end in ended] == [1]
+    assert [each.track for each in faces] == [2]
+
+
+def test_finish_confirms_the_faces_of_a_single_frame(tracker):
+    """In a folder of pictures, the tracks end before the next picture."""
+    faces, _ = tracker.update([face(100), face(300)], 0)
+    assert not any(each.confirmed for each in faces), "not before the only frame has ended"
+    assert finish(tracker) == [(1, True), (2, True)]
+
+
+def test_one_detection_before_an_absence_of_the_camera_is_not_confirmed(tracker):
+    tracker.update([face(100)], 0)
+    _, ended = tracker.update([], 60)
+    assert [(end.track, end.confirmed) for end in ended] == [(1, False)]
+
+
+@pytest.mark.parametrize("widths", [1.1, 2.2])
+def test_a_person_who_walks_past_is_one_track_from_the_first_step(tracker, widths):
+    """At 1.4 m/s a face comes 1.1 of its widths further in an eighth of a second, 2.2 in a quarter."""
+    assert follow(tracker, [[face(100 + 50 * widths * number)] for number in range(10)]) == [[1]] * 10
+
+
+def test_jitter_of_a_pixel_is_no_velocity(tracker):
+    at, tracks = 0.0, set()
+    for number in range(60):
+        at += 0.005 if number % 2 else 0.12
+        tracks |= {each.track for each in tracker.update([face(100 + number % 2)], at)[0]}
+    assert tracks == {1}
+
+
+def test_follows_a_face_at_one_frame_in_two_seconds(tracker):
+    assert follow(tracker, [[face(100)]] * 10, step=2.0)[1:] == [[2]] * 9
+
+
+@pytest.mark.parametrize("hits", range(1, MIN_HITS))
+def test_finish_confirms_a_face_of_the_last_frames(tracker, hits):
+    follow(tracker, [[]] * 20 + [[face(100)]] * hits)
+    assert finish(tracker) == [(1, True)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "confirmed"),
+    [([[face(100)]], False), ([[face(100)], [face(100)]], True), ([[face(100)], [], [face(100)]], False)],
+    ids=["one frame", "two frames in a row", "two frames of three"],
+)
+def test_a_short_track_is_confirmed_if_it_has_no_gap(tracker, frames, confirmed):
+    follow(tracker, [[]] * 5 + frames)
+    ended = [end for number in range(20) for end in tracker.update([], (8 + number) * STEP)[1]]
+    assert [(end.track, end.confirmed) for end in ended] == [(1, confirmed)]
+
+
+def test_confirms_a_track_at_the_least_number_of_detections(tracker):
+    confirmed = [tracker.update([face(100)], number * STEP)[0][0].confirmed for number in range(MIN_HITS + 2)]
+    assert confirmed == [False] * (MIN_HITS - 1) + [True] * 3
+
+
+def test_has_lost_is_true_while_a_track_has_no_match(tracker):
+    assert not tracker.has_lost
+    follow(tracker, [[face(100)]])
+    assert not tracker.has_lost
+    tracker.update([], STEP)
+    assert tracker.has_lost
+    tracker.update([face(100)], 2 * STEP)
+    assert not tracker.has_lost
+
+
+def test_follows_faces_without_landmarks_by_their_boxes(tracker):
+    frames = [[face(100 + 4 * number), face(300 - 4 * number)] for number in range(10)]
+    bare = [[type(each)(each.box, (), 1.0) for each in frame] for frame in frames]
+    assert follow(tracker, bare) == [[1, 2]] * 10
+
+
+def test_two_hundred_faces_are_two_hundred_tracks(tracker):
+    chance = np.random.default_rng(5)
+    places = [(60 * (number % 20), 80 * (number // 20)) for number in range(200)]
+    for number in range(6):
+        shuffled = chance.permutation(200)
+        shaken = [face(*(np.array(places[place]) + chance.uniform(-3, 3, 2)), width=40) for place in shuffled]
+        faces, ended = tracker.update(shaken, number * STEP)
+        assert ended == []
+        numbers = {int(place): each.track for each in faces for place in [shuffled[shaken.index(each.detection)]]}
+        if number == 0:
+            first = numbers
+        assert numbers == first
+    assert sorted(first.values()) == list(range(1, 201))
+
+
+def test_accepts_two_frames_of_one_moment(tracker):
+    """The clock of a camera may stop."""
+    for _ in range(3):
+        faces, ended = tracker.update([face(100)], 1.0)
+    assert ([each.track for each in faces], ended) == ([1], [])
+
+
+def test_accepts_boxes_without_an_area(tracker):
+    frames = [[face(0, 0, 0, height=0)], [face(0, 0, 0, height=0), face(100, 100, 0, height=50)]]
+    assert len(follow(tracker, frames)[1]) == 2

@@ -1,0 +1,78 @@
+"""The layout of the package and its generated references."""
+
+import ast
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src/face_app"
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT / "src").with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in SOURCE.rglob("*.py")}
+
+
+def imports(module: str) -> set[str]:
+    """Modules of the package that a module imports, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in names}
+    return {name for name in found if name in MODULES and name != module}
+
+
+@pytest.mark.parametrize(
+    ("wing", "others"), [("edge", ("cloud", "cli")), ("cloud", ("edge", "cli")), ("common", ("edge", "cloud", "cli"))]
+)
+def test_a_wing_imports_no_other_wing(wing, others):
+    forbidden = tuple(f"face_app.{other}" for other in others)
+    found = {
+        (module, name)
+        for module in MODULES
+        if module.startswith(f"face_app.{wing}")
+        for name in imports(module)
+        if name.startswith(forbidden)
+    }
+    assert found == set()
+
+
+def test_imports_have_no_cycle():
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join((*path[path.index(module) :], module))
+        if module in done:
+            return
+        for name in imports(module):
+            visit(name, (*path, module))
+        done.add(module)
+
+    for module in MODULES:
+        visit(module, ())
+
+
+def test_no_two_files_of_a_wing_share_a_name():
+    places = defaultdict(list)
+    for path in SOURCE.rglob("*.py"):
+        if path.name != "__init__.py":
+            wing = path.relative_to(SOURCE).parts[0]
+            places[wing, path.name].append(path)
+    assert [paths for paths in places.values() if len(paths) > 1] == []
+
+
+def test_generated_references_are_current():
+    done = subprocess.run(
+        [sys.executable, ROOT / "bin/docs", "--check"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
