@@ -1,4 +1,4 @@
-"""A tag runs one role, and the images only where that role runs containers of them."""
+"""A tag runs one role, with the role images only where that role runs containers."""
 
 import subprocess
 
@@ -10,11 +10,11 @@ from support.playbook import FIRST, ROOT, SECOND, run_playbooks
 EXAMPLE = ROOT / "inventory/example"
 
 
-def with_images(playbook: str, tag: str) -> bool:
+def builds_images(playbook: str, tag: str) -> bool:
     command = [FIRST / "ansible-playbook", "-i", EXAMPLE, ROOT / playbook, "--tags", tag, "--list-tasks"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
-    assert f"{tag.removesuffix('_run').removesuffix('_configure')} : " in told
-    return "images : Name the images by their content" in told
+    listed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    assert f"{tag.removesuffix('_run').removesuffix('_configure')} : " in listed
+    return "images : Tag the images by their content" in listed
 
 
 @pytest.mark.parametrize(
@@ -39,18 +39,18 @@ def with_images(playbook: str, tag: str) -> bool:
         ),
     ],
 )
-def test_images_are_built_for_those_that_run_them(playbook, needed, not_needed):
-    assert {tag: with_images(playbook, tag) for tag in needed + not_needed} == (
+def test_builds_images_for_roles_that_run_containers(playbook, needed, not_needed):
+    assert {tag: builds_images(playbook, tag) for tag in needed + not_needed} == (
         dict.fromkeys(needed, True) | dict.fromkeys(not_needed, False)
     )
 
 
 @pytest.mark.parametrize("core", [FIRST, SECOND], ids=["first core", "second core"])
 @pytest.mark.parametrize("playbook", ["cloud.yml", "edge.yml"])
-def test_without_them_no_other_role_stops_the_play(tmp_path, playbook, core):
+def test_runs_one_role_without_images(tmp_path, playbook, core):
     if not (core / "ansible-playbook").exists():
         pytest.skip("no second ansible-core here")
-    # Where the host is this machine ssh_hardening itself has nothing to do; arguments of all roles are looked at.
+    # ssh_hardening skips this machine; the arguments of all roles are validated.
     local = {
         "ansible_connection": "local",
         "ansible_host": "localhost",

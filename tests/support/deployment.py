@@ -78,7 +78,7 @@ class Deployment:
             "hosts.yml": {"all": {"vars": local}, **hosts},
             "group_vars/all/zz_own.yml": {
                 "face_app_cloud_address": CLOUD_BROKER,
-                "demo_cloud_network": "rd_cloud",
+                "face_app_cloud_network": "rd_cloud",
                 "certificates_metrics_directory": f"{etc}/metrics",
                 "container_versions_directory": f"{etc}/containers",
                 "images_directory": f"/var/cache/face-app/{EDGE}",
