@@ -1,4 +1,4 @@
-"""What a run has shown: the committed faces against the objects, id by id and byte by byte."""
+"""Compares the committed faces with the objects, id by id and hash by hash."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from faults.world import World
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run has shown.
+    """Contains the result of a run.
 
     Attributes:
-        faces: Committed.
-        kills: Of any process.
-        lost: Committed, and no object with their bytes.
-        duplicated: Objects beyond one a face, and objects of what was never meant to be committed.
-        resends: Faces handed to the broker again.
-        seconds: From the first face to the last receipt.
+        faces: Committed faces.
+        kills: Kills of all processes.
+        lost: Committed faces without an object of the same bytes.
+        duplicated: Objects beyond one per face, and objects of faces that no camera tried to commit.
+        resends: Repeated publishes.
+        seconds: Time from the first face to the last receipt.
     """
 
     faces: int
@@ -30,7 +30,7 @@ class Outcome:
 
 
 def outcome(running: World, seconds: float) -> Outcome:
-    """Compare both ends. The faces are those of the cameras' logs, the objects are read back from the store."""
+    """Compare both ends: the logs of the cameras, and the objects as read back from the store."""
     committed, meant, resends = {}, set(), 0
     for number, _ in enumerate(running.outboxes):
         log = _Log(running.home / f"committed-{number}.log")
