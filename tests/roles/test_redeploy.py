@@ -137,9 +137,7 @@ def test_one_line_of_code_swaps_one_container(deployment):
         assert images("capture") == {image, inspect(CAPTURE)["Config"]["Image"]}
         swapped = next(task[EDGE] for task in played.results if "gap" in task.get(EDGE, {}))
         sys.stdout.write(f"redeployed in {seconds:.1f} s, gap {swapped['gap']} s\n")
-        assert swapped["required"] == ["ready", "frames", "receipts", "uplink"], (
-            "as the version before"
-        )
+        assert swapped["required"] == ["ready", "frames", "receipts", "uplink"], "as the version before"
     back = deployment.play("redeploy.yml", *CAPTURE_ALONE)
     assert back.rc == 0, back.output[-3000:]
     assert inspect(CAPTURE)["Config"]["Image"] == image
