@@ -5,7 +5,7 @@ import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from services.ports import free_port
+from support.ports import free_port
 
 CHUNK = 1 << 18
 

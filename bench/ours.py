@@ -13,8 +13,8 @@ from bench.raw_chain import edge_client
 from face_app.common.health_server import fetch_health
 from face_app.common.settings import Metrics
 from face_app.common.wire import load_receipts
-from services.chain import EDGE
-from services.processes import process
+from support.chain import EDGE
+from support.processes import process
 
 PATIENCE = 300.0
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -59,7 +59,7 @@ def faces_per_second(
     """Fill the outbox, send it, and stop the clock at the last receipt.
 
     Args:
-        home: Where `services.chain.write_settings` has written.
+        home: Where `support.chain.write_settings` has written.
         edge_port: Of the edge's broker.
         metrics: The subscriber's port.
         count: How many faces.

@@ -12,7 +12,7 @@ from face_app.common.settings import OutboxFile
 from face_app.common.wire import FaceId
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.records import EncodedImage, NewFace
-from services.new_faces import new_face
+from support.new_faces import new_face
 
 CAMERA = "bench"
 

@@ -12,7 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from bench.payloads import CAMERA, payload
-from services.chain import EDGE, PASSWORD
+from support.chain import EDGE, PASSWORD
 
 OUTSTANDING = 200
 """Messages without a PUBACK, as many as our window has; paho keeps 100 of them in flight, as ours does."""

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from face_app.common.settings import Store
-from services.s3 import client
-from services.seaweedfs import ACCESS_KEY, SECRET_KEY
+from support.s3 import client
+from support.seaweedfs import ACCESS_KEY, SECRET_KEY
 
 THREADS, TASKS = 16, 64
 

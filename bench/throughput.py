@@ -25,10 +25,10 @@ from bench.distance import distant
 from bench.payloads import payload
 from face_app.cloud.bucket import bucket
 from face_app.common.settings import Store
-from services.chain import EDGE, Broker, make_brokers, write_settings
-from services.ports import free_port
-from services.s3fs import s3fs_mount
-from services.seaweedfs import SeaweedFS, seaweedfs
+from support.chain import EDGE, Broker, make_brokers, write_settings
+from support.ports import free_port
+from support.s3fs import s3fs_mount
+from support.seaweedfs import SeaweedFS, seaweedfs
 
 BUCKET = "face-app"
 CHAIN_FACES = 2000

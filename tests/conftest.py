@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from services.prestarted import Prestarted
-from services.prestarted import prestarted as prestarted_programs
+from support.prestarted import Prestarted
+from support.prestarted import prestarted as prestarted_programs
 
 # Without a deadline: on a loaded machine any single example may be slow, and pytest-timeout bounds the test.
 settings.register_profile("default", max_examples=100, deadline=None)

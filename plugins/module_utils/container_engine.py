@@ -1,69 +1,110 @@
-"""Docker, as modules that look after containers ask it. Runs on the host, whose Python may be 3.6."""
+"""Run Docker commands for the modules that manage containers. Runs on the host, whose Python may be 3.6."""
 
 import json
+from collections import namedtuple
 
 LABEL = "face-app.settings"
-"""Tells our containers from others."""
+"""Marks the containers of face-app."""
 PREVIOUS_LABEL = "face-app.previous"
 """Names the image of the container before."""
-ANSWER_SECONDS = 60
-"""Longest wait for one answer; a program that hangs gives none."""
+HEALTH_SECONDS = 60
+"""Longest wait for one health check; a program that hangs never ends it."""
 STOP_SECONDS = 30
 """How long a program has to end by itself; then it is killed."""
+FORMER_NAMES = {"way": "uplink"}
+"""Capabilities whose name was another one in programs without a list of capabilities."""
+
+Health = namedtuple("Health", ["live", "ready", "reason", "capabilities", "facts"])
+"""The health of a container, with the fields that `face-app health --json` prints."""
 
 
 class EngineError(Exception):
-    """Docker does not do what it is asked for; the message is its last line."""
+    """A Docker command failed; the message is its last line."""
 
 
 class Engine:
-    """Docker, through its command line."""
+    """Runs Docker through its command line."""
 
     def __init__(self, module):
         self._module = module
 
-    def try_to(self, *arguments):
-        """Run a command of docker; its exit code, and what it wrote, in one line."""
-        code, out, err = self._module.run_command(["docker", *arguments])
-        return code, " ".join((out + "\n" + err).split())
+    def attempt(self, *arguments):
+        """Run a Docker command and ignore its result."""
+        self._module.run_command(["docker", *arguments])
 
-    def do(self, *arguments):
-        """Run a command of docker that must succeed; standard output."""
+    def run(self, *arguments):
+        """Run a Docker command that must succeed, and return its standard output."""
         code, out, err = self._module.run_command(["docker", *arguments])
         if code:
-            said = " ".join((err.strip() or out).split())
-            raise EngineError(f"docker {arguments[0]}: {said}")
+            raise EngineError(f"docker {arguments[0]}: {_one_line(err.strip() or out)}")
         return out
 
-    def look(self, name):
-        """What is known about a container; None where there is none."""
+    def inspect(self, name):
+        """Return the description of a container, or None where there is none."""
         code, out, err = self._module.run_command(["docker", "container", "inspect", name])
         if code and "No such container" in err:
             return None
         if code:
             raise EngineError(f"docker inspect: {err.strip()}")
-        found = json.loads(out)[0]
-        if LABEL not in (found["Config"]["Labels"] or {}):
+        container = json.loads(out)[0]
+        if LABEL not in (container["Config"]["Labels"] or {}):
             raise EngineError(f"container {name} is not one of face-app; remove or rename it (docker rename)")
-        return found
+        return container
 
     def remove(self, name):
-        """Remove a container; it ends as by itself."""
+        """Stop a container and remove it."""
         self.stop(name)
-        self.do("rm", name)
+        self.run("rm", name)
 
     def stop(self, name):
-        """Let a container end by itself."""
-        self.do("stop", f"--time={STOP_SECONDS}", name)
+        """Stop a container; its program has time to end by itself."""
+        self.run("stop", f"--time={STOP_SECONDS}", name)
 
-    def answer(self, name, program):
-        """Run a program inside a container; whether it exits 0, and what it says."""
-        command = ["timeout", str(ANSWER_SECONDS), "docker", "exec", name, *program]
-        code, out, err = self._module.run_command(command)
-        return code == 0, " ".join((out + " " + err).split())
+    def health(self, name, program, *, reports):
+        """Run the health check of a container inside it.
 
-    def last_words(self, name):
-        """The end of a container's log, in one line."""
+        Args:
+            name: Name of the container.
+            program: The health check and its arguments; it exits 0 while the container is ready.
+            reports: Whether it prints its health as JSON with the option --json.
+        """
+        command = ["timeout", str(HEALTH_SECONDS), "docker", "exec", name, *program]
+        code, out, err = self._module.run_command([*command, "--json"] if reports else command)
+        try:
+            return _read_health(json.JSONDecoder().raw_decode(out)[0])
+        except (ValueError, KeyError, TypeError):
+            reason = "" if code == 0 else _one_line(out + " " + err) or "it does not answer"
+            return Health(live=code == 0, ready=code == 0, reason=reason, capabilities=frozenset(), facts={})
+
+    def last_log_lines(self, name):
+        """Return the end of a container's log in one line."""
         code, out, err = self._module.run_command(["docker", "logs", "--tail", "5", name])
         lines = [] if code else (out + err).strip().splitlines()
         return " / ".join(line.strip() for line in lines) or "none"
+
+
+def _read_health(document):
+    """Read what a program prints, also in the former format with `problem`, `fault` and `unproven`."""
+    if "unproven" not in document:
+        return Health(
+            document["live"],
+            document["ready"],
+            document["reason"],
+            frozenset(document["capabilities"]),
+            document["facts"],
+        )
+    # A program that did not answer had no facts, and an empty `unproven`.
+    answered = bool(document["facts"])
+    missing = {FORMER_NAMES.get(work, work) for work in document["unproven"]}
+    every = frozenset(["frames", "uplink", "receipts", "objects"])
+    return Health(
+        live=answered and not document["fault"],
+        ready=document["ready"],
+        reason=document["fault"] or document["problem"],
+        capabilities=every - missing if answered else frozenset(),
+        facts=document["facts"],
+    )
+
+
+def _one_line(text):
+    return " ".join(text.split())

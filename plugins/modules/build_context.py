@@ -31,7 +31,7 @@ options:
     type: str
     required: true
   sources:
-    description: Files and folders that go into the context, under the same relative path.
+    description: Files and folders that go into the context, under the same relative path. Links are followed.
     type: list
     elements: str
     default: []
@@ -64,8 +64,8 @@ EXAMPLES = r"""
   build_context:
     root: "{{ playbook_dir }}"
     dockerfile: files/Dockerfile.capture
-    sources: [requirements/edge.txt, src/face_app]
-    exclude: [src/face_app/cloud]
+    sources: [requirements/edge.txt, roles/capture/files/face_app]
+    exclude: [roles/capture/files/face_app/cloud]
     identity: {base: "sha256:..."}
   delegate_to: localhost
   register: context

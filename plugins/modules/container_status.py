@@ -1,31 +1,31 @@
 #!/usr/bin/python
-"""Tell which containers of face-app a host has, from which image, and whether each does its work."""
+"""List the containers of face-app on a host, with image and health."""
 
 # Runs on the host, whose Python may be 3.6.
-import json
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.container_engine import LABEL, PREVIOUS_LABEL, Engine, EngineError
 
 DOCUMENTATION = r"""
 module: container_status
-short_description: Tell which containers of face-app a host has, and how each is
+short_description: List the containers of face-app on a host, with image and health
 description:
-  - Asks each container its own health check. Changes nothing.
+  - Runs the health check of each container. Changes nothing.
 options: {}
 author:
   - The face-app authors
 """
 
 EXAMPLES = r"""
-- name: Ask each container how it is
+- name: Read the health of each container
   container_status:
   register: status
 """
 
 RETURN = r"""
 containers:
-  description: Of each its C(name), C(image), the C(previous) image, C(since) when it runs, C(problem), C(facts).
+  description:
+    - Of each its C(name), C(image), the C(previous) image, and C(since) when it runs.
+    - C(live), C(ready), C(reason), C(capabilities) and C(facts), as C(face-app health --json) prints them.
   type: list
   returned: always
 """
@@ -38,42 +38,35 @@ def main():
         module.fail_json(msg="has no Docker: nothing was deployed here")
     engine = Engine(module)
     try:
-        names = engine.do("ps", "--all", "--filter=label=" + LABEL, "--format={{.Names}}").split()
-        found = [_status(engine, name) for name in sorted(names)]
+        names = engine.run("ps", "--all", "--filter=label=" + LABEL, "--format={{.Names}}").split()
+        containers = [_status(engine, name) for name in sorted(names)]
     except EngineError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, containers=found)
+    module.exit_json(changed=False, containers=containers)
 
 
 def _status(engine, name):
-    found = engine.look(name)
-    state = found["State"]
-    problem, facts = "", {}
-    if not state["Running"]:
-        problem = f"does not run; it ended with code {state['ExitCode']}"
-    else:
-        health = found["Config"]["Healthcheck"]["Test"][1:]
-        works, said = engine.answer(name, health)
-        problem = "" if works else said or "does not answer"
-        if health[:2] == ["face-app", "health"]:
-            facts = _facts(engine.answer(name, [*health, "--json"])[1])
-    return {
+    container = engine.inspect(name)
+    state = container["State"]
+    status = {
         "name": name,
-        "image": found["Config"]["Image"],
-        "previous": found["Config"]["Labels"].get(PREVIOUS_LABEL, ""),
+        "image": container["Config"]["Image"],
+        "previous": container["Config"]["Labels"].get(PREVIOUS_LABEL, ""),
         "since": state["StartedAt"] if state["Running"] else "",
-        "problem": problem,
-        "facts": facts,
     }
-
-
-def _facts(said):
-    """What the program knows, as far as it can be read."""
-    try:
-        facts, _ = json.JSONDecoder().raw_decode(said)
-        return facts["facts"]
-    except (ValueError, KeyError, TypeError):
-        return {}
+    if not state["Running"]:
+        reason = f"does not run; it ended with code {state['ExitCode']}"
+        return dict(status, live=False, ready=False, reason=reason, capabilities=[], facts={})
+    program = container["Config"]["Healthcheck"]["Test"][1:]
+    health = engine.health(name, program, reports=program[:2] == ["face-app", "health"])
+    return dict(
+        status,
+        live=health.live,
+        ready=health.ready,
+        reason=health.reason,
+        capabilities=sorted(health.capabilities),
+        facts=health.facts,
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 #!/usr/bin/python
-"""Put a container in the place of another, and go back where the new one does not work."""
+"""Replace a container by its successor, and roll back where the successor is less healthy."""
 
 # Runs on the host, whose Python may be 3.6.
 import shutil
 import time
+from collections import namedtuple
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -11,157 +12,161 @@ from ansible.module_utils.container_engine import PREVIOUS_LABEL, Engine, Engine
 
 DOCUMENTATION = r"""
 module: container_swap
-short_description: Put a container in the place of another, and go back where the new one does not work
+short_description: Replace a container by its successor, and roll back where the successor is less healthy
 description:
-  - The successor is a container I(name).next that was created and never started. The one in its place is stopped, set
-    aside as I(name).previous, and the successor is started under its name. When it works, the other is removed. When it
-    does not, it is removed itself, the other is started again, and the module fails with one line.
-  - The image of the container before is kept, the one before that is removed; so is one that did not work.
-  - Whenever the machine loses its power, the engine brings back a version that has worked. Until the successor has, it
-    is not restarted (C(no)), and the one set aside is, although it was stopped (C(always)).
-  - A run that was cut short is taken up by the next one. What stands as I(name) under C(no) while there is an
-    I(name).previous never showed that it works.
+  - The successor is a container I(name).next that was created and never started. The running container is stopped and
+    renamed to I(name).previous, and the successor is started as I(name). Once the successor is healthy, the container
+    before is removed. Otherwise the successor is removed, the container before is started again, and the module fails
+    with one line.
+  - The successor must be at least as healthy as the container before was - ready if that was ready, else live if that
+    was live. It must have each of I(capabilities) that the container before had. A first container must be ready.
+  - The image of the container before stays; the image before that is removed. So is the image of a failed successor.
+  - After a power cut the engine starts the version that was healthy. A successor on trial has the restart policy C(no),
+    and the stopped container before has C(always).
+  - The next run completes an interrupted run. A container I(name) with the policy C(no) beside an I(name).previous is a
+    successor that was never healthy.
 options:
   name:
     description: Name of the container.
     type: str
     required: true
   successor:
-    description: Whether there is a successor. Without one, it only waits until I(name) works.
+    description: Whether there is a successor. Without one, the module waits until I(name) is live.
     type: bool
     default: false
   health:
-    description: Program and arguments that exits 0 inside the container while it does its work.
+    description: Program and arguments that exit 0 inside the container while it is ready.
     type: list
     elements: str
     required: true
-  itself:
+  capabilities:
     description:
-      - What to ask in its place where the container stays as it is; the same where it is empty.
-      - A new one is asked this in place of I(health) where the old one answered this with 0, and I(health) not.
+      - Capabilities that the program can have, of C(frames), C(uplink), C(receipts), C(objects).
+      - With any, I(health) is run with C(--json) and prints what C(face-app health --json) prints.
+      - Without any, the exit code is the only result, and live means ready.
     type: list
     elements: str
     default: []
-  proofs:
-    description: Further ones. Those that the old container answers with 0 the new one must answer so too.
-    type: list
-    elements: list
-    default: []
   wait:
-    description: Seconds until it must work.
+    description: Seconds until the container must be healthy.
     type: int
     default: 60
   versions:
     description:
-      - Folder that holds a folder for each version of what the container reads at its start; that of the one that works
-        is kept, others go.
+      - Folder with one folder for each version of the files that the container reads at its start. The version of the
+        healthy container stays, the others are removed.
     type: path
 author:
   - The face-app authors
 """
 
 EXAMPLES = r"""
-- name: Let the new version show what it can do
+- name: Replace the container by its successor
   container_swap:
     name: face_app
     successor: true
     health: [face-app, health]
-    proofs: [[face-app, health, --proven, frames]]
+    capabilities: [frames, uplink, receipts]
 """
 
 RETURN = r"""
 image:
-  description: Image of the container that works now.
+  description: Image of the container that runs now.
   type: str
-  returned: success
+  returned: after a swap
 previous:
-  description: Image of the one before.
+  description: Image of the container before.
   type: str
-  returned: where it was swapped
-asked:
-  description: What the new container had to answer.
+  returned: after a swap that replaced a container
+required:
+  description: What the successor had to be and have, such as C([ready, frames, uplink]).
   type: list
-  returned: where it was swapped
+  returned: after a swap
 gap:
-  description: Seconds from the end of the old container until the new one worked.
+  description: Seconds from the end of the container before until the successor was healthy.
   type: float
-  returned: where it was swapped
+  returned: after a swap
 """
 
-STEADY_SECONDS = 3
-"""It must still work so long after it worked first."""
-RETURN_SECONDS = 60
-"""What has worked has at least so long to work again."""
-MOST_ENDS = 3
-"""So often a container may end with an error before it is given up."""
+STABLE_SECONDS = 3
+"""It must still be healthy so long after it was healthy first."""
+ROLLBACK_SECONDS = 60
+"""The container before has at least so long to be healthy again."""
+MAX_FAILURES = 3
+"""So often a container may end with an error before it is rejected."""
+
+Requirement = namedtuple("Requirement", ["level", "capabilities"])
+"""The level is `ready` or `live`."""
 
 
-class DoesNotWorkError(Exception):
-    """A container does not do its work; the message says what it answers."""
+class UnhealthyError(Exception):
+    """A container is not healthy; the message says why."""
 
 
-class Place:
-    """The place of a container, with the one that is in it, the one that is to come, and the one set aside."""
+class Swap:
+    """Manages a container, its successor, and the container before."""
 
-    def __init__(self, engine, given):
+    def __init__(self, engine, parameters):
         self._engine = engine
-        self._name = given["name"]
+        self._name = parameters["name"]
         self._next = f"{self._name}.next"
         self._previous = f"{self._name}.previous"
-        self._health = given["health"]
-        self._itself = given["itself"] or given["health"]
-        self._proofs = given["proofs"]
-        self._wait = given["wait"]
-        self._versions = given["versions"]
+        self._program = parameters["health"]
+        self._capabilities = frozenset(parameters["capabilities"])
+        self._wait = parameters["wait"]
+        self._versions = parameters["versions"]
 
-    def keep(self):
-        """Wait until the container works; whether a run that was cut short had left anything to remove."""
-        left = [name for name in (self._previous, self._next) if self._engine.look(name)]
+    def wait_until_live(self):
+        """Wait until the container is live; return whether an interrupted run had left containers to remove."""
+        left = [name for name in (self._previous, self._next) if self._engine.inspect(name)]
         for name in left:
             self._engine.remove(name)
         if left:
             self._remove_versions()
         try:
-            self._wait_for([self._itself])
-        except DoesNotWorkError as error:
-            raise DoesNotWorkError(self._told("does not work", error)) from error
+            self._wait_for(Requirement("live", frozenset()))
+        except UnhealthyError as error:
+            raise UnhealthyError(self._describe("does not work", error)) from error
         return bool(left)
 
-    def swap(self):
-        """Put the successor in the place, or leave what is in it."""
+    def run(self):
+        """Start the successor in place of the container, or roll back."""
         engine = self._engine
-        new = engine.look(self._next)
+        new = engine.inspect(self._next)
         if not new:
             raise EngineError(f"there is no container {self._next}")
-        old, asked = self._set_aside()
-        begun = time.monotonic()
-        engine.do("rename", self._next, self._name)
+        old, required = self._set_aside()
+        stopped_at = time.monotonic()
+        engine.run("rename", self._next, self._name)
         if not old:
-            # There is no other that the engine could bring back.
-            engine.do("update", "--restart=unless-stopped", self._name)
+            # There is no other container that the engine could start after a power cut.
+            engine.run("update", "--restart=unless-stopped", self._name)
         try:
-            gap = round(self._try(asked) - begun, 1)
-        except (DoesNotWorkError, EngineError) as error:
+            gap = round(self._try(required) - stopped_at, 1)
+        except (UnhealthyError, EngineError) as error:
             if old:
-                raise self._go_back(old, new, asked[0], error) from error
-            raise DoesNotWorkError(self._told("does not work", error)) from error
-        image = new["Config"]["Image"]
+                raise self._roll_back(old, new, required.level, error) from error
+            raise UnhealthyError(self._describe("does not work", error)) from error
+        result = {
+            "image": new["Config"]["Image"],
+            "required": [required.level, *sorted(required.capabilities)],
+            "gap": gap,
+        }
         if not old:
-            return {"image": image, "asked": asked, "gap": gap}
-        # From here on the engine brings back the new one, and the old no more.
-        engine.do("update", "--restart=unless-stopped", self._name, self._previous)
-        engine.do("rm", self._previous)
+            return result
+        # From here on the engine starts the new container, and no longer the one before.
+        engine.run("update", "--restart=unless-stopped", self._name, self._previous)
+        engine.run("rm", self._previous)
         self._remove_versions()
-        previous = old["Config"]["Image"]
         self._remove_image(old["Config"]["Labels"].get(PREVIOUS_LABEL))
-        return {"image": image, "previous": previous, "asked": asked, "gap": gap}
+        return dict(result, previous=old["Config"]["Image"])
 
     def _set_aside(self):
-        """Stop what is in the place, and keep it; what it is, and what the next must answer, its health first."""
+        """Stop and rename the container; return it, with what its successor must be and have."""
         engine = self._engine
-        current, before = engine.look(self._name), engine.look(self._previous)
+        current, before = engine.inspect(self._name), engine.inspect(self._previous)
         if current and before:
-            # A run was cut short, before or after the one in the place had shown that it works.
+            # A run was interrupted, after or before its successor was healthy.
             if _restarts(current):
                 engine.remove(self._previous)
                 before = None
@@ -169,107 +174,116 @@ class Place:
                 engine.remove(self._name)
         name, old = (self._previous, before) if before else (self._name, current)
         if not old:
-            return None, [self._health]
-
-        def answers(program):
-            return old["State"]["Running"] and engine.answer(name, program)[0]
-
-        # What is wrong around it now is no fault of the new one.
-        health = self._itself if not answers(self._health) and answers(self._itself) else self._health
-        asked = [health] + [proof for proof in self._proofs if answers(proof)]
-        engine.do("update", "--restart=always", name)
+            return None, Requirement("ready", frozenset())
+        health = self._health(name) if old["State"]["Running"] else None
+        level = "live" if health and health.live and not health.ready else "ready"
+        capabilities = health.capabilities & self._capabilities if health else frozenset()
+        engine.run("update", "--restart=always", name)
         engine.stop(name)
         if name == self._name:
-            engine.do("rename", name, self._previous)
-        return old, asked
+            engine.run("rename", name, self._previous)
+        return old, Requirement(level, capabilities)
 
-    def _try(self, programs):
-        """Start what is in the place, and see that it works and goes on to; when it did first.
+    def _try(self, required):
+        """Start the successor and check that it becomes and stays healthy; return when it became so.
 
         Raises:
-            DoesNotWorkError: It does not.
+            UnhealthyError: It does not.
             EngineError: It cannot be started.
         """
-        self._engine.do("start", self._name)
-        self._wait_for(programs)
-        worked = time.monotonic()
-        since = self._engine.look(self._name)["State"]["StartedAt"]
-        time.sleep(STEADY_SECONDS)
-        state = self._engine.look(self._name)["State"]
-        works, said = self._engine.answer(self._name, programs[0])
-        if not works or state["StartedAt"] != since:
-            raise DoesNotWorkError(f"it worked, and {STEADY_SECONDS} s later it did not: {said}")
-        return worked
+        self._engine.run("start", self._name)
+        self._wait_for(required)
+        healthy_at = time.monotonic()
+        started_at = self._engine.inspect(self._name)["State"]["StartedAt"]
+        time.sleep(STABLE_SECONDS)
+        state = self._engine.inspect(self._name)["State"]
+        health = self._health(self._name)
+        if not getattr(health, required.level) or state["StartedAt"] != started_at:
+            reason = health.reason or "it had ended and started again"
+            raise UnhealthyError(f"it was {required.level}, and {STABLE_SECONDS} s later it was not: {reason}")
+        return healthy_at
 
-    def _wait_for(self, programs, wait=0):
-        """Wait until each of these exits 0, one after the other; start again what ended, as the engine would.
+    def _wait_for(self, required, wait=0):
+        """Wait until the container meets the requirement; start it again where it ended, as the engine would.
 
         Raises:
-            DoesNotWorkError: It takes too long, or the container ends too often.
+            UnhealthyError: It takes too long, or the container ends too often.
         """
         wait = max(wait, self._wait)
-        deadline, ends, left = time.monotonic() + wait, 0, list(programs)
-        while left:
-            works, said = self._engine.answer(self._name, left[0])
-            if works:
-                left.pop(0)
-                continue
-            found = self._engine.look(self._name)
-            state, late = found["State"], time.monotonic() > deadline
-            if not (state["Running"] or _restarts(found)):
-                ends += state["ExitCode"] != 0
-                if ends >= MOST_ENDS or (ends and late):
-                    raise DoesNotWorkError(f"it ended by itself, with code {state['ExitCode']}")
-                self._engine.do("start", self._name)
+        deadline, failures, missing = time.monotonic() + wait, 0, set(required.capabilities)
+        while True:
+            health = self._health(self._name)
+            missing -= health.capabilities
+            if getattr(health, required.level) and not missing:
+                return
+            container, late = self._engine.inspect(self._name), time.monotonic() > deadline
+            state = container["State"]
+            if not (state["Running"] or _restarts(container)):
+                failures += state["ExitCode"] != 0
+                if failures >= MAX_FAILURES or (failures and late):
+                    raise UnhealthyError(f"it ended by itself, with code {state['ExitCode']}")
+                self._engine.run("start", self._name)
             if late:
-                raise DoesNotWorkError(f"after {wait} s it answers: {said or 'nothing'}")
+                raise UnhealthyError(f"after {wait} s {_shortfall(health, required.level, missing)}")
             time.sleep(1)
 
-    def _go_back(self, old, new, health, problem):
-        """Put the old container back in its place, where it must answer this; the error that tells of it."""
+    def _health(self, name):
+        return self._engine.health(name, self._program, reports=bool(self._capabilities))
+
+    def _roll_back(self, old, new, level, problem):
+        """Start the old container again and check that it reaches this level; return the error to raise."""
         engine = self._engine
         image, previous = new["Config"]["Image"], old["Config"]["Image"]
-        what = image if image != previous else f"{image} with its new settings"
-        told = self._told(f"does not work as {what}", problem)
+        version = image if image != previous else f"{image} with its new settings"
+        message = self._describe(f"does not work as {version}", problem)
         try:
             engine.remove(self._name)
-            engine.do("rename", self._previous, self._name)
-            # In this order: what is stopped by hand comes back under `always` alone.
-            engine.do("start", self._name)
-            engine.do("update", "--restart=unless-stopped", self._name)
+            engine.run("rename", self._previous, self._name)
+            # In this order: the engine restarts a container that was stopped by hand only under `always`.
+            engine.run("start", self._name)
+            engine.run("update", "--restart=unless-stopped", self._name)
         except EngineError as error:
-            return DoesNotWorkError(f"{told}. GOING BACK TO {previous} FAILED: {error}. Run the playbook again.")
+            return UnhealthyError(f"{message}. THE ROLLBACK TO {previous} FAILED: {error}. Run the playbook again.")
         self._remove_versions()
         self._remove_image(image)
         try:
-            self._wait_for([health], RETURN_SECONDS)
-        except (DoesNotWorkError, EngineError) as error:
-            old_told = self._told(f"is {previous} with its own settings again, and DOES NOT WORK EITHER", error)
-            return DoesNotWorkError(f"{told}. {old_told}")
-        return DoesNotWorkError(f"{told}. {previous} with its own settings runs again, and works.")
+            self._wait_for(Requirement(level, frozenset()), ROLLBACK_SECONDS)
+        except (UnhealthyError, EngineError) as error:
+            second = self._describe(f"is {previous} with its own settings again, and DOES NOT WORK EITHER", error)
+            return UnhealthyError(f"{message}. {second}")
+        return UnhealthyError(f"{message}. {previous} with its own settings runs again, and works.")
 
-    def _told(self, what, problem):
-        words = self._engine.last_words(self._name)
-        return f"Container {self._name} {what}: {problem}. Its last words: {words}"
+    def _describe(self, event, problem):
+        lines = self._engine.last_log_lines(self._name)
+        return f"Container {self._name} {event}: {problem}. Its last log lines: {lines}"
 
     def _remove_versions(self):
-        """Of what was kept of settings, leave what the container reads."""
+        """Remove the copies of settings that the container does not mount."""
         if not self._versions or not Path(self._versions).is_dir():
             return
-        mounted = [mount["Source"] for mount in self._engine.look(self._name)["Mounts"]]
+        mounted = [mount["Source"] for mount in self._engine.inspect(self._name)["Mounts"]]
         for version in Path(self._versions).iterdir():
             if str(version) not in mounted:
                 shutil.rmtree(str(version))
 
     def _remove_image(self, image):
         """Remove an image that no container runs or names as the one before."""
-        named = self._engine.do("ps", "--all", '--format={{.Image}} {{.Label "' + PREVIOUS_LABEL + '"}}').split()
-        if image and image not in named:
-            self._engine.try_to("image", "rm", image)
+        used = self._engine.run("ps", "--all", '--format={{.Image}} {{.Label "' + PREVIOUS_LABEL + '"}}').split()
+        if image and image not in used:
+            self._engine.attempt("image", "rm", image)
 
 
 def _restarts(container):
     return container["HostConfig"]["RestartPolicy"]["Name"] != "no"
+
+
+def _shortfall(health, level, missing):
+    """Say what a container lacks, and why."""
+    parts = [] if getattr(health, level) else [f"it is not {level}"]
+    if missing:
+        parts.append(f"it lacks {', '.join(sorted(missing))}, which the version before had")
+    facts = ", ".join(f"{name} {value}" for name, value in sorted(health.facts.items()))
+    return f"{' and '.join(parts)}: {health.reason or facts or 'it gives no reason'}"
 
 
 def main():
@@ -279,22 +293,21 @@ def main():
             "name": {"type": "str", "required": True},
             "successor": {"type": "bool", "default": False},
             "health": {"type": "list", "elements": "str", "required": True},
-            "itself": {"type": "list", "elements": "str", "default": []},
-            "proofs": {"type": "list", "elements": "list", "default": []},
+            "capabilities": {"type": "list", "elements": "str", "default": []},
             "wait": {"type": "int", "default": 60},
             "versions": {"type": "path"},
         },
         supports_check_mode=True,
     )
-    given = module.params
+    parameters = module.params
     if module.check_mode:
-        module.exit_json(changed=given["successor"])
-    place = Place(Engine(module), given)
+        module.exit_json(changed=parameters["successor"])
+    swap = Swap(Engine(module), parameters)
     try:
-        if given["successor"]:
-            module.exit_json(changed=True, **place.swap())
-        module.exit_json(changed=place.keep())
-    except (DoesNotWorkError, EngineError) as error:
+        if parameters["successor"]:
+            module.exit_json(changed=True, **swap.run())
+        module.exit_json(changed=swap.wait_until_live())
+    except (UnhealthyError, EngineError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -1,3 +1,3 @@
 """A camera on an edge box sees a face; that face becomes one object in a bucket, once."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from face_app import __version__
 from face_app.common.wire import face_of_key
-from services.clips import photo
+from support.clips import photo
 
 ROOT = Path(__file__).parents[2]
 INVENTORY = "inventory/demo"
@@ -240,6 +241,12 @@ def test_containers_have_no_more_rights_than_they_need(demo):
         assert host["LogConfig"]["Config"]["max-size"], name
         assert inspected["Config"]["User"] not in {"", "0", "root"}, name
         assert inspected["Config"]["Healthcheck"], name
+
+
+@pytest.mark.parametrize("name", [EDGE, SUBSCRIBER])
+def test_labels_the_image_with_the_version(demo, name):
+    labels = json.loads(run("docker", "inspect", name))[0]["Config"]["Labels"]
+    assert labels["org.opencontainers.image.version"] == __version__
 
 
 def volumes() -> list[str]:

@@ -21,7 +21,7 @@ from face_app.edge.commands.stop import stop_on_signals
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.records import NewFace
 from face_app.edge.uplink.sender import Sender
-from services.new_faces import new_face
+from support.new_faces import new_face
 
 
 class Log:

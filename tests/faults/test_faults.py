@@ -11,7 +11,7 @@ import pytest
 from faults.faults import CATALOGUE, kill_any, random_faults
 from faults.run import run
 from faults.upgrade import upgrade
-from services.formats import new_format_1, new_format_3
+from support.formats import new_format_1, new_format_3
 
 pytestmark = [
     pytest.mark.root,

@@ -15,8 +15,8 @@ from pathlib import Path
 from face_app.common.wire import FaceTopic, object_key
 from faults.outcome import Outcome, outcome
 from faults.world import world
-from services.faces import drawn_face
-from services.formats import new_format_1
+from support.faces import drawn_face
+from support.formats import new_format_1
 
 OLD = "0badcafe"
 NewFormat = Callable[[Path, str, int], sqlite3.Connection]

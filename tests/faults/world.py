@@ -16,11 +16,11 @@ from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.common.settings import Store
 from faults.program import Program
 from faults.store_proxy import StoreProxy, store_proxy
-from services.brokers import Broker
-from services.chain import EDGE, PASSWORD, make_brokers
-from services.ports import free_port, free_ports
-from services.s3fs import mounted, s3fs_command
-from services.seaweedfs import seaweedfs
+from support.brokers import Broker
+from support.chain import EDGE, PASSWORD, make_brokers
+from support.ports import free_port, free_ports
+from support.s3fs import mounted, s3fs_command
+from support.seaweedfs import seaweedfs
 
 BUCKET = "face-app"
 Kind = Literal["s3", "mount"]

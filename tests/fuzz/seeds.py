@@ -8,7 +8,7 @@ import zlib
 from PIL import Image
 
 from face_app.common.metadata import write_metadata
-from services.faces import drawn_face, picture
+from support.faces import drawn_face, picture
 
 FACE = drawn_face()
 

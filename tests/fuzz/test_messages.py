@@ -15,7 +15,7 @@ from face_app.common.wire import SEED_TOPIC, FaceId, FaceTopic
 from fuzz.mutate import mutated
 from fuzz.promises import judged
 from fuzz.seeds import FACE, corpus, story
-from services.faces import picture
+from support.faces import picture
 
 SEEDS = corpus()
 QUICK = settings(max_examples=400, deadline=None)

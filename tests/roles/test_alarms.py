@@ -1,4 +1,4 @@
-"""Alarms name metrics that the programs have, say how bad it is, and where to look."""
+"""Alarms use metrics that the programs export, and have a severity and a remedy."""
 
 import re
 import shutil
@@ -33,7 +33,7 @@ def exported():
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alarm_is_about_something_that_is_told(rule):
+def test_an_alarm_uses_exported_metrics(rule):
     named = set(re.findall(r"\bface_app_\w+|\bup\b", rule["expr"]))
     assert named
     assert named <= exported() | {"up"}
@@ -43,25 +43,25 @@ def test_an_alarm_is_about_something_that_is_told(rule):
     assert len(description) < 250
 
 
-def test_every_end_has_its_alarms():
+def test_each_end_has_its_alarms():
     assert [file.parts[-3] for file in FILES] == ["capture", "certificates", "subscriber"]
     assert len({rule["alert"] for rule in RULES}) == len(RULES) == 25
 
 
 @PROMTOOL
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_prometheus_reads_them(file):
+def test_prometheus_accepts_them(file):
     subprocess.run(["promtool", "check", "rules", file], check=True)
 
 
 @PROMTOOL
 @pytest.mark.parametrize("end", ["edge", "cloud", "certificates"])
-def test_they_go_off_when_they_should(end):
+def test_they_fire_on_their_condition(end):
     subprocess.run(["promtool", "test", "rules", Path(__file__).parent / f"alarms/{end}.yml"], check=True)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "metric",
     [
         "face_app_capture_frame_age_seconds",
         "face_app_outbox_last_stored_age_seconds",
@@ -74,11 +74,11 @@ def test_they_go_off_when_they_should(end):
         "face_app_subscriber_store_seconds_bucket",
     ],
 )
-def test_what_health_rests_on_is_told(told):
-    assert told in exported()
+def test_exports_the_measurements_of_health(metric):
+    assert metric in exported()
 
 
-def test_waiting_messages_are_told():
+def test_exports_waiting_messages():
     registry = CollectorRegistry()
     connection = type("Connection", (), {"connected": True, "subscribed": False})()
     SubscriberMetrics(registry).watch(connection, lambda: 3)

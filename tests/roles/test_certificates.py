@@ -15,10 +15,10 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from services.brokers import Broker, configure_cloud_broker
-from services.clients import alert, with_certificate
-from services.playbook import run_playbooks
-from services.ports import free_port
+from support.brokers import Broker, configure_cloud_broker
+from support.clients import alert, with_certificate
+from support.playbook import run_playbooks
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 WANTED = [

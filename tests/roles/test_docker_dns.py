@@ -1,6 +1,7 @@
-"""Where containers cannot be given names, the engine and its containers stay as they were, and one line says why."""
+"""A refused setting leaves the engine and its containers as they were, and one line gives the reason."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,61 +11,57 @@ from typing import Any
 import pytest
 import yaml
 
-from services.hosts import Host, host
-from services.playbook import FIRST, SECOND, run_playbooks
+from support.hosts import Host, host
+from support.playbook import FIRST, ROOT, SECOND, Played, run_playbooks
 
 pytestmark = pytest.mark.timeout(1200)
 
-ROOT = Path(__file__).parents[2]
-MOLECULE = ROOT / "roles/docker_dns/molecule/default"
+ROLE = ROOT / "roles/docker_dns"
 on_second = pytest.mark.skipif(not (SECOND / "ansible-playbook").exists(), reason="the second core is not here")
 NAME, ADDRESS = "only.containers.test", "10.53.0.53"
 FILE = "/etc/docker/daemon.json"
-KEPT = f"{FILE}.before-face-app"
-# As an operator has written it.
+BACKUP = f"{FILE}.before-face-app"
+# Formatted as an operator writes it.
 EARLIER = '{"shutdown-timeout": 17,\n   "log-opts": {"max-size": "10m", "tag": "{{.Name}}"}}'
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A host whose containers resolve no names, with one container that works.
-
-    Attributes:
-        host: It.
-        programs: Where ansible-playbook is.
-        folder: For playbooks and inventory.
-    """
+    """A host whose containers resolve no names, with one container that runs."""
 
     host: Host
-    programs: Path
     folder: Path
+    programs: Path = FIRST
 
-    def play(self, tasks: list[dict[str, Any]], **variables: object) -> dict[str, Any]:
-        """Run tasks on the host: ``rc``, ``changed``, the ``messages`` told and the last ``error``."""
-        (self.folder / "hosts.yml").write_text(
-            yaml.safe_dump({"all": {"hosts": {self.host.name: {"ansible_connection": "community.docker.docker"}}}})
+    def play(self, *tasks: dict[str, Any], **variables: object) -> Played:
+        hosts = {self.host.name: {"ansible_connection": "community.docker.docker"}}
+        (self.folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+        play = {"hosts": "all", "gather_facts": False, "vars": variables, "tasks": list(tasks)}
+        (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
+        return run_playbooks(
+            self.programs / "ansible-playbook", self.folder / "hosts.yml", [self.folder / "play.yml"], timeout=600
         )
-        playbook = self.folder / "play.yml"
-        playbook.write_text(
-            yaml.safe_dump([{"hosts": "all", "gather_facts": False, "vars": variables, "tasks": tasks}])
-        )
-        played = run_playbooks(self.programs / "ansible-playbook", self.folder / "hosts.yml", [playbook], timeout=600)
-        mine = [each[self.host.name] for each in played.results if self.host.name in each]
-        return {
-            "rc": played.rc,
-            "changed": played.stats[self.host.name]["changed"],
-            "messages": [str(each["msg"]) for each in mine if "msg" in each],
-            "error": played.error,
-            "output": played.output,
-        }
 
-    def role(self, *, name: str = NAME, **variables: object) -> dict[str, Any]:
-        role = {"ansible.builtin.include_role": {"name": "docker_dns"}}
-        return self.play([role], docker_dns_name=name, **variables)
+    def run_role(self, role: str = "docker_dns", *, name: str = NAME, **variables: object) -> tuple[int, str]:
+        """Run a role, which must succeed; the number of changes, and the messages."""
+        played = self.play({"ansible.builtin.include_role": {"name": role}}, docker_dns_name=name, **variables)
+        assert played.rc == 0, played.output
+        messages = [str(each[self.host.name].get("msg")) for each in played.results if self.host.name in each]
+        return played.stats[self.host.name]["changed"], "\n".join(messages)
+
+    def refuse(self, name: str = NAME, **variables: object) -> str:
+        """Run the role, which must fail with one line and leave all as it was; that line."""
+        before = self.settings, self.container
+        played = self.play({"ansible.builtin.include_role": {"name": "docker_dns"}}, docker_dns_name=name, **variables)
+        assert played.rc == 2, played.output
+        assert "\n" not in played.error
+        assert (self.settings, self.container) == before
+        assert not self.has_backup
+        return played.error
 
     @contextmanager
     def edited(self, content: str) -> Iterator[None]:
-        """The engine's settings changed by hand, which it has not read; afterwards the former file, which it has."""
+        """Change the settings by hand, unread by the engine; afterwards restore the file that it has read."""
         self.host.run("cp", "--preserve", FILE, "/root/former")
         self.host.write(FILE, content)
         try:
@@ -72,43 +69,35 @@ class Engine:
         finally:
             self.host.run("mv", "/root/former", FILE)
 
-    def refused(self, **variables: object) -> str:
-        """Run the role; it must stop. The one line it stops with, after all is as it was."""
-        file, working = self.settings, self.working
-        told = self.role(**variables)
-        assert told["rc"] == 2, told["output"]
-        assert "\n" not in told["error"]
-        assert (self.settings, self.working) == (file, working)
-        assert self.host.ask("ls", KEPT).returncode != 0
-        return str(told["error"])
+    def interrupt(self, **settings: object) -> None:
+        """Leave what a run leaves that was interrupted before the engine has read the new settings."""
+        self.host.run("cp", "--preserve", FILE, BACKUP)
+        self.host.write(FILE, json.dumps(json.loads(self.settings) | settings))
 
     @property
     def settings(self) -> str:
-        """The bytes of the engine's settings; empty: it has none."""
         return self.host.ask("cat", FILE).stdout
 
     @property
-    def working(self) -> str:
-        """Which the container is that works, and since when."""
+    def container(self) -> str:
+        """Identity and start of the container that runs."""
         self.host.run("docker", "exec", "working", "sleep", "0")
         return self.host.run("docker", "inspect", "--format={{.Id}} {{.State.StartedAt}} {{.State.Pid}}", "working")
+
+    @property
+    def has_backup(self) -> bool:
+        return self.host.ask("ls", BACKUP).returncode == 0
 
     def resolves(self) -> bool:
         asked = self.host.ask("docker", "run", "--rm", "tools:test", "getent", "ahostsv4", NAME)
         return "192.0.2.77" in asked.stdout
 
-
-def _prepare(engine: Engine) -> None:
-    files = [MOLECULE / "tasks/resolver.yml", MOLECULE / "tasks/tools.yml"]
-    told = engine.play(
-        [{"ansible.builtin.include_tasks": str(file)} for file in files],
-        resolver_name=NAME,
-        resolver_address=ADDRESS,
-        resolver_first="127.0.1.1",
-    )
-    assert told["rc"] == 0, told["output"]
-    engine.host.run("docker", "run", "--detach", "--name=working", "tools:test", "sleep", "infinity")
-    assert not engine.resolves()
+    def prepare(self) -> None:
+        resolver = {"ansible.builtin.include_tasks": str(ROLE / "molecule/default/tasks/resolver.yml")}
+        played = self.play(resolver, resolver_first="127.0.1.1")
+        assert played.rc == 0, played.output
+        self.host.run("docker", "run", "--detach", "--name=working", "tools:test", "sleep", "infinity")
+        assert not self.resolves()
 
 
 @pytest.fixture(scope="module")
@@ -117,181 +106,154 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         up.wait_for("docker", "version")
         up.write(FILE, EARLIER)
         up.run("systemctl", "restart", "docker")
-        ready = Engine(up, FIRST, tmp_path_factory.mktemp("refusing"))
-        _prepare(ready)
+        ready = Engine(up, tmp_path_factory.mktemp("refusing"))
+        ready.prepare()
         yield ready
 
 
 @pytest.fixture
 def bare_engine(tmp_path: Path) -> Iterator[Engine]:
-    """On a host without systemd; nobody has started a daemon."""
+    """On a host without systemd; no daemon runs yet."""
     with host("docker-dns-bare", "docker", systemd=False) as up:
-        yield Engine(up, FIRST, tmp_path)
+        yield Engine(up, tmp_path)
 
 
-TOLD = {
-    "nameserver 127.0.0.53\nnameserver 192.168.55.1\nnameserver 192.168.55.1": ["192.168.55.1"],
-    # Docker's own comment, in newer versions and older ones.
-    "# ExtServers: [host(10.0.0.2) 2001:db8::53]": ["10.0.0.2", "2001:db8::53"],
-    "# ExtServers: ['10.0.0.2']": ["10.0.0.2"],
-    # resolvectl
-    "Global:\nLink 2 (eth0): 10.0.0.2 fe80::1%2 10.0.0.3": ["10.0.0.2", "10.0.0.3"],
-    # nmcli
-    "10.0.0.2 | 10.0.0.3\n\n2001:db8::53": ["10.0.0.2", "10.0.0.3", "2001:db8::53"],
-    # Nothing that a container could use.
-    "nameserver 127.0.1.1\nnameserver ::1\nnameserver 0.0.0.0\nnameserver fe80::1%eth0": [],
-}
-
-
-@pytest.mark.parametrize("programs", [FIRST, pytest.param(SECOND, marks=on_second)], ids=["first-core", "second-core"])
-def test_servers_are_found_in_whatever_tells_them(tmp_path, programs):
-    tasks = [
-        {"ansible.builtin.debug": {"var": "__docker_dns_candidates"}, "vars": {"__docker_dns_read": {"stdout": told}}}
-        for told in TOLD
-    ]
-    play = {
-        "hosts": "localhost",
-        "gather_facts": False,
-        "vars_files": [str(ROOT / "roles/docker_dns/vars/main.yml")],
-        "vars": {"__docker_dns_told": {"results": []}, "docker_dns_servers": []},
-        "tasks": tasks,
-    }
-    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    (tmp_path / "hosts.yml").write_text("all: {hosts: {localhost: {ansible_connection: local}}}")
-    played = run_playbooks(programs / "ansible-playbook", tmp_path / "hosts.yml", [tmp_path / "play.yml"])
-    assert played.rc == 0, played.output
-    found = [each["localhost"]["__docker_dns_candidates"] for each in played.results]
-    assert found == list(TOLD.values())
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        ("nameserver 127.0.0.53\nnameserver 192.168.55.1\nnameserver 192.168.55.1", ["192.168.55.1"]),
+        # Docker's own comment, in newer versions and older ones.
+        ("# ExtServers: [host(10.0.0.2) 2001:db8::53]", ["10.0.0.2", "2001:db8::53"]),
+        ("# ExtServers: ['10.0.0.2']", ["10.0.0.2"]),
+        # resolvectl
+        ("Global:\nLink 2 (eth0): 10.0.0.2 fe80::1%2 10.0.0.3", ["10.0.0.2", "10.0.0.3"]),
+        # nmcli
+        ("10.0.0.2 | 10.0.0.3\n\n2001:db8::53", ["10.0.0.2", "10.0.0.3", "2001:db8::53"]),
+        # A container can use none of these.
+        ("nameserver 127.0.1.1\nnameserver ::1\nnameserver 0.0.0.0\nnameserver fe80::1%eth0", []),
+    ],
+)
+def test_finds_servers_in_every_format(tmp_path, text, servers):
+    (tmp_path / "text").write_text(text)
+    command = [ROLE / "files/nameservers", tmp_path / "text"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines() == servers
 
 
 @pytest.mark.host
 @pytest.mark.parametrize(
     ("programs", "options", "reason"),
     [
-        # Found when it reads them while it runs, and not before it has been ended.
-        pytest.param(FIRST, {"no-such-key": 1}, "no-such-key", id="read"),
-        pytest.param(SECOND, {"storage-driver": "nonesuch"}, "driver not supported", id="started", marks=on_second),
+        # The engine refuses it when it reloads its settings.
+        pytest.param(FIRST, {"no-such-key": 1}, "no-such-key", id="reload"),
+        # The engine refuses it when it starts.
+        pytest.param(SECOND, {"storage-driver": "nonesuch"}, "driver not supported", id="start", marks=on_second),
     ],
 )
-def test_settings_that_the_engine_does_not_take_are_taken_back(engine, programs, options, reason):
-    error = replace(engine, programs=programs).refused(docker_dns_options=options)
+def test_rolls_back_settings_that_the_engine_refuses(engine, programs, options, reason):
+    error = replace(engine, programs=programs).refuse(docker_dns_options=options)
     assert "is as it was" in error
-    assert reason in error.split("Its last words:")[1]
+    assert reason in error.split("Its log ends with:")[1]
     assert engine.settings == EARLIER
 
 
 @pytest.mark.host
-def test_settings_in_vain_are_taken_back(engine):
-    error = engine.refused(docker_dns_options={"max-concurrent-uploads": 3, "dns": ["192.0.2.1"]})
+def test_rolls_back_settings_with_which_names_are_not_resolved(engine):
+    error = engine.refuse(docker_dns_options={"max-concurrent-uploads": 3, "dns": ["192.0.2.1"]})
     assert f"containers cannot resolve {NAME}" in error
     assert engine.settings == EARLIER
 
 
 @pytest.mark.host
 @pytest.mark.parametrize(("content", "reason"), [('{"dns": [', "Expecting value: line 1 column 10"), ("[]", "object.")])
-def test_a_file_that_is_no_json_object_is_left_as_it_is(engine, content, reason):
+def test_leaves_a_file_that_is_no_json_object(engine, content, reason):
     with engine.edited(content):
-        error = engine.refused()
+        error = engine.refuse()
     assert f"{FILE} on {engine.host.name} is no JSON object" in error
     assert reason in error
 
 
 @pytest.mark.host
-def test_servers_that_answer_no_container_are_not_even_tried(engine):
-    assert "no server answers them (192.0.2.1)" in engine.refused(docker_dns_servers=["192.0.2.1"])
-    told = "/run/NetworkManager/no-stub-resolv.conf"
-    engine.host.run("mv", told, "/root/told")
+def test_refuses_servers_that_answer_no_container(engine):
+    assert "no server answers them (192.0.2.1)" in engine.refuse(docker_dns_servers=["192.0.2.1"])
+    file = "/run/NetworkManager/no-stub-resolv.conf"
+    engine.host.run("mv", file, "/root/no-stub")
     try:
-        assert "(the host names only its own loopback)" in engine.refused()
+        assert "(the host has none but on its own loopback)" in engine.refuse()
     finally:
-        engine.host.run("mv", "/root/told", told)
+        engine.host.run("mv", "/root/no-stub", file)
 
 
 @pytest.mark.host
-def test_names_that_the_host_does_not_know_are_no_reason(engine):
-    told = engine.role(name="nobody.test")
-    assert (told["rc"], told["changed"]) == (0, 0), told["output"]
-    assert "left alone: the host cannot either" in "".join(told["messages"])
+def test_ignores_names_that_the_host_cannot_resolve(engine):
+    changed, messages = engine.run_role(name="unknown.test")
+    assert changed == 0
+    assert "left alone, for the host cannot either" in messages
 
 
 @pytest.mark.host
-@pytest.mark.parametrize(
-    "options", [{}, {"max-concurrent-uploads": 3}], ids=["all of it is there", "something is to be added"]
-)
-def test_an_edit_by_hand_that_the_engine_has_not_read_is_left_to_its_author(engine, options):
-    # Nothing that it would notice before it has been ended.
+@pytest.mark.parametrize("options", [{}, {"max-concurrent-uploads": 3}], ids=["nothing to add", "something to add"])
+def test_refuses_an_edit_that_the_engine_has_not_read(engine, options):
+    # The engine would refuse it only at its start.
     settings = json.loads(EARLIER) | {"live-restore": True, "storage-driver": "nonesuch"}
     with engine.edited(json.dumps(settings)):
-        # A name that containers resolve: the servers are not what it is about.
-        error = engine.refused(name="localhost", docker_dns_options={"live-restore": True} | options)
+        # Containers resolve this name, so servers are not the reason.
+        error = engine.refuse(name="localhost", docker_dns_options={"live-restore": True} | options)
     assert f"{FILE} on {engine.host.name} was changed after Docker had started" in error
     assert "restart Docker, and run this again" in error
 
 
 @pytest.mark.host
-def test_what_a_run_that_was_cut_off_has_written_is_read_in_the_next(engine):
-    since = engine.working
-    engine.host.run("cp", "--preserve", FILE, KEPT)
-    engine.host.write(FILE, json.dumps(json.loads(EARLIER) | {"dns": [ADDRESS], "live-restore": True}))
+def test_heals_an_interrupted_run(engine):
+    since = engine.container
+    engine.interrupt(**{"dns": [ADDRESS], "live-restore": True})
     assert not engine.resolves()
-    told = engine.role()
-    assert told["rc"] == 0, told["output"]
+    engine.run_role()
     assert engine.resolves()
-    assert engine.working == since
+    assert engine.container == since
     assert json.loads(engine.settings)["dns"] == [ADDRESS]
-    assert engine.host.ask("ls", KEPT).returncode != 0
-    assert engine.role()["changed"] == 0
+    assert not engine.has_backup
+    assert engine.run_role()[0] == 0
 
 
 @pytest.mark.host
-def test_what_a_run_that_was_cut_off_has_written_goes_also_where_nobody_asks_for_it_any_more(engine):
-    file, since = engine.settings, engine.working
-    engine.host.run("cp", "--preserve", FILE, KEPT)
-    engine.host.write(FILE, json.dumps(json.loads(file) | {"storage-driver": "nonesuch"}))
-    told = engine.role()
-    assert told["rc"] == 0, told["output"]
-    assert (engine.settings, engine.working) == (file, since)
-    assert engine.host.ask("ls", KEPT).returncode != 0
-    assert engine.role()["changed"] == 0
+def test_restores_unread_settings_though_names_are_resolved(engine):
+    before = engine.settings, engine.container
+    engine.interrupt(**{"storage-driver": "nonesuch"})
+    engine.run_role()
+    assert (engine.settings, engine.container) == before
+    assert not engine.has_backup
+    assert engine.run_role()[0] == 0
 
 
 @pytest.mark.host
-def test_an_engine_that_died_of_what_a_run_that_was_cut_off_has_written(engine):
-    role = [{"ansible.builtin.include_role": {"name": "docker_engine"}}]
-    engine.host.run("cp", "--preserve", FILE, KEPT)
-    engine.host.write(FILE, json.dumps(json.loads(engine.settings) | {"storage-driver": "nonesuch"}))
+def test_starts_an_engine_that_an_interrupted_run_has_broken(engine):
+    before = engine.settings
+    engine.interrupt(**{"storage-driver": "nonesuch"})
     engine.host.ask("systemctl", "restart", "docker")
-    told = engine.play(role)
-    assert told["rc"] == 2, told["output"]
-    cure = told["error"].rpartition(" goes by ")[2]
-    assert cure == f"mv {KEPT} {FILE}"
-    engine.host.run(*cure.split())
-    engine.host.run("systemctl", "reset-failed", "docker")
-    told = engine.play(role)
-    assert told["rc"] == 0, told["output"]
+    engine.run_role("docker_engine")
+    assert engine.settings == before
+    engine.host.run("docker", "version")
 
 
 @pytest.mark.host
-def test_without_systemd_the_roles_own_daemon_is_restarted(bare_engine):
-    started = bare_engine.play([{"ansible.builtin.include_role": {"name": "docker_engine"}}])
-    assert started["rc"] == 0, started["output"]
-    _prepare(bare_engine)
-    since = bare_engine.working
-    told = bare_engine.role()
-    assert told["rc"] == 0, told["output"]
+def test_restarts_the_roles_own_daemon_without_systemd(bare_engine):
+    bare_engine.run_role("docker_engine")
+    bare_engine.prepare()
+    since = bare_engine.container
+    bare_engine.run_role()
     assert bare_engine.resolves()
-    assert bare_engine.working == since
+    assert bare_engine.container == since
     assert json.loads(bare_engine.settings) == {"live-restore": True, "dns": [ADDRESS]}
-    assert bare_engine.role()["changed"] == 0
+    assert bare_engine.run_role()[0] == 0
 
 
 @pytest.mark.host
-def test_without_systemd_anothers_daemon_is_left_alone(bare_engine):
+def test_leaves_a_daemon_of_others_alone_without_systemd(bare_engine):
     bare_engine.host.run("sh", "-c", "setsid dockerd >/dev/null 2>&1 </dev/null &")
     bare_engine.host.wait_for("docker", "version")
-    _prepare(bare_engine)
-    told = bare_engine.role()
-    assert (told["rc"], told["changed"]) == (0, 0), told["output"]
-    assert "neither systemd nor role docker_engine" in "".join(told["messages"])
-    error = bare_engine.refused(docker_dns_servers=[ADDRESS])
+    bare_engine.prepare()
+    changed, messages = bare_engine.run_role()
+    assert changed == 0
+    assert "neither systemd nor role docker_engine" in messages
+    error = bare_engine.refuse(docker_dns_servers=[ADDRESS])
     assert f'Put {{"dns": ["{ADDRESS}"]}} into {FILE}, restart it' in error

@@ -1,4 +1,4 @@
-"""Facts are kept in a file on the controller, so nothing secret may be among them."""
+"""Facts are cached in a file on the controller, so they must not contain secrets."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.playbook import FIRST, ROOT, SECOND, run_playbooks
+from support.playbook import FIRST, ROOT, SECOND, run_playbooks
 
 SECRET = "only-for-this-test"
 PLACES = sorted(
@@ -21,14 +21,14 @@ PLACES = sorted(
 
 
 class Loader(yaml.SafeLoader):
-    """Takes Ansible's own tags for what they stand before."""
+    """Loads values with Ansible's own tags as plain values."""
 
 
 Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
 
 
 def subsets(part: Any) -> Iterator[list[str]]:
-    """What is gathered anywhere in a document."""
+    """Yield each gather_subset of a document."""
     if isinstance(part, dict):
         yield from (value for name, value in part.items() if name == "gather_subset")
     if isinstance(part, (dict, list)):
@@ -44,11 +44,11 @@ GATHERED = {
 
 
 @pytest.mark.parametrize("core", [FIRST, SECOND], ids=["first core", "second core"])
-def test_the_environment_is_no_fact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, core: Path) -> None:
+def test_excludes_the_environment_from_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, core: Path) -> None:
     if not (core / "ansible-playbook").exists():
         pytest.skip("no second ansible-core here")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    # A host for each, for what one gathers stays with it.
+    # One host for each subset, because facts of a host accumulate.
     hosts = {
         f"{place.replace('/', '-')}-{number}": {"wanted": list(subset), "place": place}
         for number, (place, subset) in enumerate(sorted(GATHERED))
@@ -59,6 +59,6 @@ def test_the_environment_is_no_fact(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
     played = run_playbooks(core / "ansible-playbook", tmp_path / "hosts.yml", [tmp_path / "play.yml"])
     assert played.rc == 0, played.output[-2000:]
-    (told,) = played.results
-    assert len(told) == len(GATHERED) > 5
-    assert [hosts[name]["place"] for name, result in told.items() if SECRET in str(result)] == []
+    (gathered,) = played.results
+    assert len(gathered) == len(GATHERED) > 5
+    assert [hosts[name]["place"] for name, result in gathered.items() if SECRET in str(result)] == []

@@ -1,11 +1,12 @@
 """Playbooks that check hosts before they change them."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
 
-from services.playbook import FIRST, ROOT, SECOND, run_playbooks
+from support.playbook import FIRST, ROOT, SECOND, run_playbooks
 
 EXAMPLE = ROOT / "inventory/example"
 LOCAL = {"ansible_connection": "local", "ansible_host": "localhost", "ansible_python_interpreter": "/usr/bin/python3"}
@@ -36,3 +37,40 @@ def test_checks_a_host_once_in_a_run(tmp_path, core):
     assert played.rc == 0, played.errors or played.output[-2000:]
     passed = [host for task in played.results for host, result in task.items() if "preflight_passed" in str(result)]
     assert sorted(passed) == ["face-server", "jetson"]
+
+
+REQUIRED = {
+    "jetson": ["face_app_cloud_address", "face_app_broker_password", "face_app_forwarder_password"],
+    "face-server": ["face_app_cloud_address", "face_app_s3_access_key", "face_app_s3_secret_key"],
+}
+INSTEAD = {
+    "face_app_cloud_address": ["edge_broker_cloud_address"],
+    "face_app_broker_password": ["edge_broker_password", "capture_broker_password"],
+    "face_app_forwarder_password": ["edge_broker_forwarder_password"],
+    "face_app_s3_access_key": ["object_storage_access_key", "subscriber_access_key"],
+    "face_app_s3_secret_key": ["object_storage_secret_key", "subscriber_secret_key"],
+}
+
+
+def errors(place: Path, host: str, values: dict[str, str]) -> list[str]:
+    group = "edge" if host == "jetson" else "cloud"
+    hosts = {"all": {"vars": {**LOCAL, **values, "preflight_free_mib": 1, "cloud_broker_port": 0}}}
+    (place / "hosts.yml").write_text(yaml.safe_dump(hosts | {group: {"hosts": {host: None}}}))
+    return run_playbooks(FIRST / "ansible-playbook", place, [ROOT / "playbooks/preflight.yml"]).errors
+
+
+@pytest.mark.parametrize(("host", "name"), [(host, name) for host, names in REQUIRED.items() for name in names])
+def test_names_a_missing_value_in_one_line(tmp_path, host, name):
+    (error,) = errors(tmp_path, host, dict.fromkeys(set(REQUIRED[host]) - {name}, "given"))
+    assert error.startswith(f"{host} has no {name}. Set it in ")
+    assert "\n" not in error
+
+
+def test_accepts_role_variables_in_place_of_a_shared_value(tmp_path):
+    given = {name: "given" for shared in REQUIRED["jetson"] for name in INSTEAD[shared]}
+    assert errors(tmp_path, "jetson", given) == []
+
+
+def test_refuses_a_secret_of_the_example(tmp_path):
+    values = dict.fromkeys(REQUIRED["face-server"], "given") | {"face_app_s3_secret_key": "change-me"}
+    assert "face_app_s3_secret_key: still change-me" in errors(tmp_path, "face-server", values)[0]

@@ -1,4 +1,4 @@
-"""Redeploying while faces flow: one container is swapped, a version that does not work goes again, no face is lost.
+"""Redeploying while faces flow: one container is swapped, a version that fails is rolled back, no face is lost.
 
 One deployment serves all tests, in this order. A picture in a loop is the camera: three faces every two seconds.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from services.deployment import (
+from support.deployment import (
     CAPTURE,
     CLOUD,
     CLOUD_BROKER,
@@ -41,16 +41,16 @@ pytestmark = [
 
 
 def traces() -> dict[str, set[str]]:
-    """What roles make on a host, as far as it is ours."""
-    ours = "--filter=name=^rd[-_]"
+    """List what the roles of this deployment create on the host."""
+    managed = "--filter=name=^rd[-_]"
     places = ("/etc", "/etc/systemd/system", "/etc/tmpfiles.d", "/run", "/usr/local/sbin", "/var/cache", "/var/log")
     files = {str(path) for place in places for path in Path(place).glob("*face-app*")}
     files |= {str(path) for place in files for path in Path(place).rglob("*")}
     return {
         "files": files,
-        "containers": set(docker("ps", "--all", "--quiet", ours).split()),
-        "networks": set(docker("network", "ls", "--format={{.Name}}", ours).split()),
-        "volumes": set(docker("volume", "ls", "--quiet", ours).split()),
+        "containers": set(docker("ps", "--all", "--quiet", managed).split()),
+        "networks": set(docker("network", "ls", "--format={{.Name}}", managed).split()),
+        "volumes": set(docker("volume", "ls", "--quiet", managed).split()),
         "mounts": {line for line in Path("/proc/mounts").read_text().splitlines() if "face-app" in line},
         "users": {line for line in Path("/etc/passwd").read_text().splitlines() if "face" in line},
     }
@@ -61,19 +61,19 @@ def ids() -> dict[str, str]:
 
 
 def images(name: str) -> set[str]:
-    """Which images containers of ours have, or had before."""
+    """List the images that containers of this deployment have, or had before."""
     listed = docker("ps", "--all", '--format={{.Names}} {{.Image}} {{.Label "face-app.previous"}}')
-    kept = {image for line in listed.splitlines() if line.startswith("rd") for image in line.split()[1:]}
-    return {each for each in kept if each.startswith(f"face-app-{name}:")}
+    found = {image for line in listed.splitlines() if line.startswith("rd") for image in line.split()[1:]}
+    return {each for each in found if each.startswith(f"face-app-{name}:")}
 
 
-def there(image: str) -> bool:
+def exists(image: str) -> bool:
     return bool(docker("image", "ls", "--quiet", image))
 
 
 def health(name: str = CAPTURE) -> dict[str, Any]:
-    told = docker("exec", name, "face-app", "health", "--json", check=False)
-    facts: dict[str, Any] = json.loads(told or "{}").get("facts", {})
+    answer = docker("exec", name, "face-app", "health", "--json", check=False)
+    facts: dict[str, Any] = json.loads(answer or "{}").get("facts", {})
     return facts
 
 
@@ -85,10 +85,10 @@ def wait_until(condition: Any, seconds: float = 180) -> None:
 
 
 def audit() -> dict[str, Any]:
-    """Hold all faces that the edge ever committed against the bucket."""
+    """Compare all faces that the edge committed with the bucket."""
     ledger = docker("exec", CAPTURE, "face-app", "ledger")
-    told = docker(*("exec", "-i", SUBSCRIBER, "face-app", "audit", "--ledger=-", "--json"), given=ledger, check=False)
-    report: dict[str, Any] = json.loads(told.splitlines()[-1])
+    answer = docker(*("exec", "-i", SUBSCRIBER, "face-app", "audit", "--ledger=-", "--json"), given=ledger, check=False)
+    report: dict[str, Any] = json.loads(answer.splitlines()[-1])
     return report
 
 
@@ -106,7 +106,7 @@ def before() -> dict[str, set[str]]:
 def deployment(before: dict[str, set[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     made = Deployment(tmp_path_factory.mktemp("redeploy"))
     made.prepare()
-    # Where all is well nobody waits so long.
+    # A healthy version needs a fraction of it.
     made.settings = {"capture_wait": 150, "subscriber_wait": 150}
     try:
         first = made.play("site.yml")
@@ -137,8 +137,7 @@ def test_one_line_of_code_swaps_one_container(deployment):
         assert images("capture") == {image, inspect(CAPTURE)["Config"]["Image"]}
         swapped = next(task[EDGE] for task in played.results if "gap" in task.get(EDGE, {}))
         sys.stdout.write(f"redeployed in {seconds:.1f} s, gap {swapped['gap']} s\n")
-        assert swapped["asked"][0] == ["face-app", "health"]
-        assert len(swapped["asked"]) == 4, "frames, way and receipts were proven before, and so after"
+        assert swapped["required"] == ["ready", "frames", "receipts", "uplink"], "as the version before"
     back = deployment.play("redeploy.yml", *CAPTURE_ALONE)
     assert back.rc == 0, back.output[-3000:]
     assert inspect(CAPTURE)["Config"]["Image"] == image
@@ -155,29 +154,29 @@ BROKEN = {
     "does no work": (
         LOOP,
         LOOP + "                while not stop.wait(0.1):\n                    pulse.frame_received()\n",
-        "no frame is looked at",
+        "it lacks frames, which the version before had",
     ),
 }
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_version_that_does_not_work_goes_again(deployment, fault):
+def test_rolls_back_a_version_that_does_not_work(deployment, fault):
     old, new, reason = BROKEN[fault]
-    image, kept = str(inspect(CAPTURE)["Config"]["Image"]), images("capture")
+    image, existing = str(inspect(CAPTURE)["Config"]["Image"]), images("capture")
     running = ids()
     with deployment.changed(WATCH, old, new), deployment.having(capture_wait=30):
         played = deployment.play("redeploy.yml", *CAPTURE_ALONE)
     assert played.rc != 0
-    told = only_error(played)
-    assert told.startswith(f"Container {CAPTURE} does not work as face-app-capture:")
-    assert reason in told
-    assert told.endswith(f"{image} with its own settings runs again, and works.")
-    assert "\n" not in told
-    assert ids() == running, "the very container of before is back"
+    message = only_error(played)
+    assert message.startswith(f"Container {CAPTURE} does not work as face-app-capture:")
+    assert reason in message
+    assert message.endswith(f"{image} with its own settings runs again, and works.")
+    assert "\n" not in message
+    assert ids() == running, "the same container runs again"
     assert inspect(CAPTURE)["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
-    assert images("capture") == kept
-    assert all(map(there, kept)), "a version that failed pushes out no good one"
-    assert not there(told.split()[6].rstrip(":"))
+    assert images("capture") == existing
+    assert all(map(exists, existing)), "a version that failed removes no image of a healthy one"
+    assert not exists(message.split()[6].rstrip(":"))
     check_nothing_is_lost()
 
 
@@ -191,22 +190,22 @@ def test_settings_that_the_program_refuses_change_nothing(deployment):
     assert inspect(CAPTURE)["State"]["Running"]
 
 
-def test_settings_that_do_not_work_go_again_with_what_they_replaced(deployment):
+def test_rolls_back_settings_that_do_not_work(deployment):
     running, read = ids(), docker("exec", CAPTURE, "cat", "/etc/face-app/broker_password")
     with deployment.having(capture_broker_password="wrong", capture_wait=30):
-        for _ in range(2):  # another run tries the same again, and says so
+        for _ in range(2):  # the next run tries the same version again
             played = deployment.play("redeploy.yml", *CAPTURE_ALONE)
             assert played.rc != 0
-            told = only_error(played)
-            assert " with its new settings: " in told
-            assert "efuse" in told or "uthor" in told, told
-            assert told.endswith("runs again, and works.")
+            message = only_error(played)
+            assert " with its new settings: " in message
+            assert "efuse" in message or "uthor" in message, message
+            assert message.endswith("runs again, and works.")
             assert ids() == running
             assert docker("exec", CAPTURE, "cat", "/etc/face-app/broker_password") == read
     check_nothing_is_lost()
 
 
-def test_a_cloud_that_is_away_until_the_outbox_is_full_stops_no_play_of_the_edge(deployment):
+def test_an_outbox_that_is_full_while_the_cloud_is_down_stops_no_play(deployment):
     small = {"late_after": 5, "max_bytes": 1_000_000}
     with deployment.having(capture_settings={"camera": {"loop": True}, "outbox": small}):
         assert deployment.play("redeploy.yml", *CAPTURE_ALONE).rc == 0
@@ -231,14 +230,14 @@ def test_a_cloud_that_is_away_until_the_outbox_is_full_stops_no_play_of_the_edge
     check_nothing_is_lost()
 
 
-def test_a_run_that_is_killed_leaves_a_version_that_comes_back(deployment):
+def test_a_killed_run_leaves_a_version_that_starts_again(deployment):
     image = str(inspect(CAPTURE)["Config"]["Image"])
     with deployment.changed(WATCH, *BROKEN["hangs"][:2]):
         command = deployment.command("redeploy.yml", *CAPTURE_ALONE, "-e", "capture_wait=300")
         run = subprocess.Popen(
             command, cwd=deployment.checkout, env=environment(), start_new_session=True, stdout=subprocess.DEVNULL
         )
-        # In the middle of the swap there may be none of that name.
+        # During the swap there may be no container of that name.
         running = "{{.State.Running}} {{.Config.Image}}"
         wait_until(lambda: docker("inspect", "-f", running, CAPTURE, check=False).strip() not in {"", f"true {image}"})
         wait_until(lambda: docker("inspect", "-f", running, CAPTURE, check=False).startswith("true"))
@@ -246,7 +245,7 @@ def test_a_run_that_is_killed_leaves_a_version_that_comes_back(deployment):
             os.kill(process, signal.SIGKILL)
         run.wait()
     trial, aside = inspect(CAPTURE), inspect(f"{CAPTURE}.previous")
-    # What an engine does after a power cut: it starts again what may restart, and only that.
+    # After a power cut an engine starts only containers whose policy allows it.
     assert [each["HostConfig"]["RestartPolicy"]["Name"] for each in (trial, aside)] == ["no", "always"]
     docker("kill", CAPTURE)
     docker("start", f"{CAPTURE}.previous")
@@ -260,12 +259,12 @@ def test_a_run_that_is_killed_leaves_a_version_that_comes_back(deployment):
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that come from it, wherever they are."""
+    """List a process and all its descendants."""
     parents = {}
     for place in Path("/proc").glob("[0-9]*/stat"):
         try:
             parents[int(place.parent.name)] = int(place.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # noqa: PERF203 - each of them may be gone by now
+        except OSError:  # noqa: PERF203 - a process may have ended
             continue
     found = [pid]
     for each in found:
@@ -273,37 +272,37 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def test_status_tells_what_runs_where(deployment):
+def test_status_lists_each_container(deployment):
     for options in ((), ("--check",), ("-l", EDGE)):
         played = deployment.play("playbooks/status.yml", *options)
         assert played.rc == 0, played.output[-3000:]
         lines = next(task for task in reversed(played.results) for result in task.values() if "msg" in result)
-        (told,) = {str(result["msg"]) for result in lines.values()}
-        rows = {line.split()[1]: line for line in told.splitlines()[1:]}
+        (message,) = {str(result["msg"]) for result in lines.values()}
+        rows = {line.split()[1]: line for line in message.splitlines()[1:]}
         assert set(rows) == CONTAINERS, "this machine is both hosts"
         assert " yes, " in rows[CAPTURE]
         assert "faces wait" in rows[CAPTURE]
         assert inspect(CAPTURE)["Config"]["Image"] in rows[CAPTURE]
 
 
-def test_an_outbox_of_a_later_format_is_told_and_healed_by_going_forward(deployment):
+def test_reports_an_outbox_of_a_later_format_and_the_next_version_reads_it(deployment):
     upgrade = deployment.changed("src/face_app/edge/outbox/schema.py", "FORMAT = 3\n", "FORMAT = 4\n")
     with upgrade:
         with deployment.changed(WATCH, *BROKEN["does no work"][:2]), deployment.having(capture_wait=20):
-            told = only_error(deployment.play("redeploy.yml", *CAPTURE_ALONE))
-        assert "DOES NOT WORK EITHER" in told
-        assert "has format 4, this program knows 3" in told
+            message = only_error(deployment.play("redeploy.yml", *CAPTURE_ALONE))
+        assert "DOES NOT WORK EITHER" in message
+        assert "has format 4, this program knows 3" in message
         played = deployment.play("redeploy.yml", *CAPTURE_ALONE)
         assert played.rc == 0, played.output[-3000:]
         check_nothing_is_lost()
 
 
-def test_teardown_takes_away_what_was_made(deployment, before):
+def test_teardown_removes_what_was_created(deployment, before):
     for options in (("--check",), (), ()):
         played = deployment.play("playbooks/teardown.yml", *options, "-e", "teardown_images=false")
         assert played.rc == 0, played.output[-3000:]
     left = traces()
     assert left.pop("volumes") == {"rd_outbox", "rd_objects"}, "faces and objects stay"
-    assert left == {name: kept for name, kept in before.items() if name != "volumes"}
+    assert left == {name: found for name, found in before.items() if name != "volumes"}
     assert deployment.play("playbooks/teardown.yml", "-e", "teardown_purge=true", "-e", "teardown_images=false").rc == 0
     assert traces() == before

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 import yaml
 
-from services.playbook import Played, run_playbooks
-from services.ports import free_ports
-from services.processes import process
-from services.s3 import client
-from services.seaweedfs import ACCESS_KEY, MISSING, SECRET_KEY, SeaweedFS, seaweedfs, weed
+from support.playbook import Played, run_playbooks
+from support.ports import free_ports
+from support.processes import process
+from support.s3 import client
+from support.seaweedfs import ACCESS_KEY, MISSING, SECRET_KEY, SeaweedFS, seaweedfs, weed
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "face-app"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from services.playbook import FIRST, SECOND, run_playbooks
-from services.softlayer_api import API_KEY, USER, SoftLayerApi, fault, softlayer_api
+from support.playbook import FIRST, SECOND, run_playbooks
+from support.softlayer_api import API_KEY, USER, SoftLayerApi, fault, softlayer_api
 
 ROOT = Path(__file__).parents[2]
 FQDN = "face-server.server.cloud"

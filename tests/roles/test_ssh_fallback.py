@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.module import run_module
-from services.ssh_host import wait_until
+from support.module import run_module
+from support.ssh_host import wait_until
 
 
 @dataclass

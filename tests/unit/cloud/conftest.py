@@ -9,9 +9,9 @@ from mypy_boto3_s3 import S3Client
 
 from face_app.cloud.stores import fast_client, s3_bucket
 from face_app.common.settings import Store
-from services.moto_s3 import MotoS3, moto_s3
-from services.s3 import client
-from services.seaweedfs import MISSING, SeaweedFS, seaweedfs, weed
+from support.moto_s3 import MotoS3, moto_s3
+from support.s3 import client
+from support.seaweedfs import MISSING, SeaweedFS, seaweedfs, weed
 
 _numbers = itertools.count(1)
 

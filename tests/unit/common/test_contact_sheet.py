@@ -5,7 +5,7 @@ from PIL import Image
 
 from face_app.common.contact_sheet import _CAPTION, _GAP, _PAPER, _TILE, draw
 from face_app.common.errors import FaceAppError
-from services.faces import drawn_face, picture
+from support.faces import drawn_face, picture
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from face_app.common.errors import SettingsError
 from face_app.common.health_server import Capability, Health, fetch_health, serve
 from face_app.common.settings import Metrics
-from services.ports import free_port
+from support.ports import free_port
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from PIL import Image
 
 from face_app.common.errors import MessageError
 from face_app.common.image_container import MOST_EXIF, MOST_PARTS, MOST_SCANS, split_image
-from services.faces import drawn_face, picture
+from support.faces import drawn_face, picture
 
 JPEG, PNG = picture(), picture("PNG")
 

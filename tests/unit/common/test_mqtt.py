@@ -13,8 +13,8 @@ import pytest
 from face_app.common import mqtt
 from face_app.common.mqtt import Connection
 from face_app.common.settings import Broker
-from services.mosquitto import OPEN, PLUGIN, mosquitto
-from services.ports import free_port
+from support.mosquitto import OPEN, PLUGIN, mosquitto
+from support.ports import free_port
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from face_app.edge.image import set_up_opencv
-from services.clips import face_clip, visits_clip
-from services.cloud import cloud as connected_cloud
-from services.mosquitto import mosquitto
+from support.clips import face_clip, visits_clip
+from support.cloud import cloud as connected_cloud
+from support.mosquitto import mosquitto
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from services.module import run_module
+from support.module import run_module
+
+ROOT = Path(__file__).parents[3]
+CATALOGUE = yaml.safe_load((ROOT / "roles/images/vars/main.yml").read_text())["__images_catalogue"]
 
 
 @pytest.fixture
@@ -164,11 +168,32 @@ def test_a_dangling_link_is_not_left_out_silently(checkout: Path) -> None:
     assert "lost.py: not a file" in run(checkout)["msg"]
 
 
+def test_packs_the_files_behind_a_linked_folder(checkout: Path, tmp_path: Path) -> None:
+    link = checkout / "roles/capture/files/app"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../../src/app")
+    linked = {"sources": ["roles/capture/files/app"], "exclude": ["roles/capture/files/app/cloud"]}
+    run(checkout, **linked, destination=str(tmp_path / "out"))
+    assert set(unpacked(tmp_path / "out")) == {
+        "Dockerfile",
+        "extra-ca.crt",
+        "roles/capture/files/app/edge/eye.py",
+        "roles/capture/files/app/main.py",
+    }
+
+
 def test_every_source_in_the_catalogue_exists() -> None:
-    yaml = pytest.importorskip("yaml")
-    root = Path(__file__).parents[3]
-    catalogue = yaml.safe_load((root / "roles/images/vars/main.yml").read_text())["__images_catalogue"]
-    for name, image in catalogue.items():
-        assert run(root, dockerfile=f"files/Dockerfile.{name}", sources=image["sources"], exclude=image["exclude"])[
+    for name, image in CATALOGUE.items():
+        assert run(ROOT, dockerfile=f"files/Dockerfile.{name}", sources=image["sources"], exclude=image["exclude"])[
             "hash"
         ]
+
+
+@pytest.mark.parametrize(("role", "other_end"), [("capture", "cloud"), ("subscriber", "edge")])
+def test_ships_the_code_that_the_role_links_to(role: str, other_end: str) -> None:
+    image = CATALOGUE[role]
+    answer = run(ROOT, dockerfile=f"files/Dockerfile.{role}", sources=image["sources"], exclude=image["exclude"])
+    prefix = f"roles/{role}/files/face_app/"
+    shipped = {file.removeprefix(prefix) for file in answer["files"] if file.startswith(prefix)}
+    code = {str(file.relative_to(ROOT / "src/face_app")) for file in (ROOT / "src/face_app").rglob("*.py")}
+    assert shipped == {file for file in code if not file.startswith(f"{other_end}/")}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from services.mosquitto import mosquitto
+from support.mosquitto import mosquitto
 
 ROOT = Path(__file__).parents[3]
 

@@ -115,7 +115,7 @@ def _capabilities(
     if other_sends or (state.elected and state.up):
         observed.add(Capability.UPLINK)
     recent = stored_age is not None and stored_age <= min(state.running, RECENT_SECONDS)
-    if recent or not waiting or not state.elected:
+    if recent or not waiting or other_sends:
         observed.add(Capability.RECEIPTS)
     return frozenset(observed)
 

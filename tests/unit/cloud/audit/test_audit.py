@@ -26,8 +26,8 @@ from face_app.common.errors import SettingsError, StoreError
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry, write_ledger
 from face_app.common.settings import Store
 from face_app.common.wire import FaceId, FaceTopic, object_key
-from services.faces import drawn_face
-from services.s3 import client
+from support.faces import drawn_face
+from support.s3 import client
 
 BEGAN = datetime(2026, 11, 22, 18, 30, tzinfo=timezone.utc)
 EVERYTHING = Scope()

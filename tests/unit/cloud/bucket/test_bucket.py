@@ -12,7 +12,7 @@ from face_app.cloud.bucket.bucket import ensure, keys, urls
 from face_app.cloud.stores import open_store
 from face_app.common.errors import StoreError
 from face_app.common.settings import Store
-from services.faces import drawn_face
+from support.faces import drawn_face
 
 
 def test_made_where_missing_and_only_once(s3_settings, s3):

@@ -7,7 +7,7 @@ from face_app.cloud.bucket.lifecycle import RULE
 from face_app.common.errors import StoreError
 from face_app.common.settings import Bucket
 from faults.store_proxy import store_proxy
-from services.ports import free_port
+from support.ports import free_port
 
 KEPT, A_MONTH, A_WEEK = Bucket(expire_days=0), Bucket(expire_days=30), Bucket(expire_days=7)
 THEIRS = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 3}}

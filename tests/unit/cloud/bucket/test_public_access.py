@@ -9,8 +9,8 @@ from face_app.cloud.bucket.public_access import SID
 from face_app.common.errors import StoreError
 from face_app.common.settings import Bucket
 from faults.store_proxy import store_proxy
-from services.anybody import anybody
-from services.ports import free_port
+from support.anybody import anybody
+from support.ports import free_port
 
 FACE = "jetson/door/2026/01/02/03/face-0a1b2c3d-000000001-0123456789ab.jpg"
 REFUSED = "quarantine/not-an-image/00.bin"

@@ -10,7 +10,7 @@ from face_app.cloud.bucket import verify
 from face_app.cloud.stores import open_store
 from face_app.common.errors import NotVerifiedError
 from face_app.common.settings import Store
-from services.faces import drawn_face
+from support.faces import drawn_face
 
 
 def test_fetched_compared_and_linked(made):

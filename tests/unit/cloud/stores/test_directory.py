@@ -11,7 +11,7 @@ import pytest
 from face_app.cloud.stores import directory
 from face_app.cloud.stores.directory import INCOMING, DirectoryStore
 from face_app.common.errors import StoreError
-from services.faces import drawn_face
+from support.faces import drawn_face
 
 
 def files(path):

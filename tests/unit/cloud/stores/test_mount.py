@@ -14,10 +14,10 @@ from face_app.cloud.bucket.bucket import ensure
 from face_app.cloud.stores import open_store, probe
 from face_app.cloud.stores.mount import mount_of
 from face_app.common.errors import StoreError
-from services.faces import drawn_face
-from services.ports import free_ports
-from services.s3fs import mounted, s3fs_mount
-from services.seaweedfs import seaweedfs
+from support.faces import drawn_face
+from support.ports import free_ports
+from support.s3fs import mounted, s3fs_mount
+from support.seaweedfs import seaweedfs
 
 pytestmark = [
     pytest.mark.root,

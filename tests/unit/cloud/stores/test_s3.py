@@ -12,8 +12,8 @@ import pytest
 from face_app.cloud.stores import fast_client, open_store
 from face_app.common.errors import StoreError
 from face_app.common.settings import Store
-from services.faces import drawn_face
-from services.ports import free_port
+from support.faces import drawn_face
+from support.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("each_client")
 

@@ -10,7 +10,7 @@ from face_app.cloud.stores import open_store
 from face_app.cloud.stores.store import safe_parts
 from face_app.common.errors import MessageError, SettingsError
 from face_app.common.settings import Store
-from services.faces import drawn_face
+from support.faces import drawn_face
 
 
 @pytest.mark.parametrize(

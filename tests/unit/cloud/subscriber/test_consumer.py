@@ -19,12 +19,12 @@ from face_app.common.errors import StoreError
 from face_app.common.health_server import Capability
 from face_app.common.metadata import write_metadata
 from face_app.common.settings import Broker, CloudSettings, Store
-from services.edge import edge as connected_edge
-from services.faces import drawn_face, picture
-from services.mosquitto import OPEN, PLUGIN, mosquitto
-from services.moto_s3 import moto_s3
-from services.ports import free_port
-from services.s3 import client
+from support.edge import edge as connected_edge
+from support.faces import drawn_face, picture
+from support.mosquitto import OPEN, PLUGIN, mosquitto
+from support.moto_s3 import moto_s3
+from support.ports import free_port
+from support.s3 import client
 
 FACE = drawn_face()
 

@@ -15,9 +15,9 @@ from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt
 from face_app.common.mqtt import Connection
 from face_app.common.settings import Broker
 from face_app.common.wire import FaceId, Receipt
-from services.edge import edge as connected_edge
-from services.mosquitto import mosquitto
-from services.ports import free_port
+from support.edge import edge as connected_edge
+from support.mosquitto import mosquitto
+from support.ports import free_port
 
 NOW = datetime.now(timezone.utc)
 

@@ -11,7 +11,7 @@ from face_app.cloud.stores.directory import DirectoryStore
 from face_app.cloud.subscriber import retrying_store
 from face_app.cloud.subscriber.retrying_store import RetryingStore, StoppedError
 from face_app.common.errors import StoreError
-from services.faces import drawn_face
+from support.faces import drawn_face
 
 
 class Moody:

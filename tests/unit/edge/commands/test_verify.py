@@ -12,8 +12,8 @@ from face_app.common.errors import NotVerifiedError
 from face_app.common.metadata import read_image
 from face_app.common.settings import EdgeSettings
 from face_app.edge.commands import verify
-from services.cloud import stored
-from services.ports import free_port
+from support.cloud import stored
+from support.ports import free_port
 
 
 def settings(path, port):

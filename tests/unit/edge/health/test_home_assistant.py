@@ -1,4 +1,4 @@
-"""What Home Assistant is told has the shape it asks for, and its templates read what the camera tells."""
+"""The announcement has the format of Home Assistant, and its templates read the published status."""
 
 import json
 

@@ -15,9 +15,9 @@ from face_app.common.settings import EdgeSettings, OutboxFile
 from face_app.edge.health import status_publisher
 from face_app.edge.health.status_publisher import LOST, publish_status
 from face_app.edge.outbox.outbox import Outbox
-from services.mosquitto import mosquitto
-from services.ports import free_port
-from services.states import states
+from support.mosquitto import mosquitto
+from support.ports import free_port
+from support.states import states
 
 TOPIC = "status/jetson/door"
 HEALTHY = Health(True, True, "", frozenset(), {"frame_age": 0.1, "waiting": 2})

@@ -23,15 +23,15 @@ from face_app.common.wire import FaceId, FaceTopic, Receipt, face_of_key, object
 from face_app.edge.outbox.export import export_ledger, export_visits
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.quota import BALLAST, ballast_path
-from services.new_faces import new_face
-from services.processes import process
-from services.visits import visit
+from support.new_faces import new_face
+from support.processes import process
+from support.visits import visit
 
 INSERTING = """
 import sys
 from face_app.edge.outbox.outbox import Outbox
 from face_app.common.settings import OutboxFile
-from services.new_faces import new_face
+from support.new_faces import new_face
 with Outbox(OutboxFile(path=sys.argv[1])) as outbox:
     for _ in range(int(sys.argv[2])):
         for face in outbox.append([new_face("door", size=120) for _ in range(3)]):

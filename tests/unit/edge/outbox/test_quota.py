@@ -10,7 +10,7 @@ from face_app.common.errors import OutboxUnavailableError
 from face_app.common.settings import OutboxFile
 from face_app.common.wire import Receipt
 from face_app.edge.outbox.outbox import Outbox
-from services.new_faces import new_face
+from support.new_faces import new_face
 
 
 def opened(path, rule, megabytes=2):

@@ -15,9 +15,9 @@ from face_app.common.wire import FaceId, Receipt
 from face_app.edge.outbox.export import export_ledger, export_visits
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.schema import damage_mark
-from services.formats import new_format_1, new_format_2, new_format_3
-from services.new_faces import new_face
-from services.visits import visit
+from support.formats import new_format_1, new_format_2, new_format_3
+from support.new_faces import new_face
+from support.visits import visit
 
 PAGE = 4096
 

@@ -10,7 +10,7 @@ import pytest
 from face_app.common import settings
 from face_app.edge.image import set_up_opencv
 from face_app.edge.sources.device import DeviceCapture, log_granted_format, request_format
-from services.clips import write_clip
+from support.clips import write_clip
 
 set_up_opencv()
 

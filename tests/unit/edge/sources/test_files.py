@@ -15,7 +15,7 @@ from face_app.edge.image import set_up_opencv
 from face_app.edge.metrics import SKIPPED
 from face_app.edge.sources.files import GAP_SECONDS
 from face_app.edge.sources.open_source import open_source
-from services.clips import RATE, write_clip
+from support.clips import RATE, write_clip
 
 set_up_opencv()
 

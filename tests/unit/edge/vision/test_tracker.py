@@ -5,7 +5,7 @@ import pytest
 
 from face_app.common import settings
 from face_app.edge.vision.tracker import MAX_LOST_SECONDS, MIN_HITS, Tracker
-from services.detections import detection as face
+from support.detections import detection as face
 
 STEP = 0.125
 CONFIDENT, DOUBTFUL = 0.9, 0.6

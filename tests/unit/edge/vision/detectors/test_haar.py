@@ -7,7 +7,7 @@ import pytest
 from face_app.common import settings
 from face_app.common.errors import DetectorError
 from face_app.edge.vision.detectors.haar import Haar
-from services.clips import drawn, empty_frame
+from support.clips import drawn, empty_frame
 
 
 def haar(**changes):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from face_app.common import settings
 from face_app.edge.image import overlap
 from face_app.edge.vision.detectors.load import load_detector
-from services.clips import drawn, empty_frame
+from support.clips import drawn, empty_frame
 
 ENGINES = ("onnxruntime", "opencv")
 pytestmark = pytest.mark.usefixtures("weights")
