@@ -203,7 +203,7 @@ def test_a_kill_during_appends_loses_no_committed_face(path, tmp_path):
         log = tmp_path / f"{round_}.log"
         with inserting(path, 100_000, log) as running:
             deadline = time.monotonic() + 90
-            while not log.stat().st_size and time.monotonic() < deadline:
+            while log.stat().st_size < 8 * len(f"{0:032} {0:064}\n") and time.monotonic() < deadline:
                 time.sleep(0.01)
             time.sleep(chance.random() * 0.1)
             running.send_signal(signal.SIGKILL)
