@@ -89,7 +89,7 @@ class World:
         while mounted(path):
             subprocess.run(["umount", "-l", path], check=True)
         self["s3fs"].start()
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 90
         while not mounted(path):
             assert time.monotonic() < deadline, "s3fs does not mount"
             time.sleep(0.05)

@@ -39,7 +39,7 @@ def told(brokers) -> Iterator[dict[str, bytes]]:
     client.loop_stop()
 
 
-def until(told, expected, seconds=20):
+def until(told, expected, seconds=90):
     deadline = time.monotonic() + seconds
     while told != expected:
         assert time.monotonic() < deadline, told

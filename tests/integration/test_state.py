@@ -47,7 +47,7 @@ def until(brokers, tmp_path):
     """Wait until the cloud's broker has retained what is wanted; give all the states that were heard on the way."""
     cloud = brokers["cloud"]
 
-    def wait(wanted, seconds=20):
+    def wait(wanted, seconds=90):
         deadline = time.monotonic() + seconds
         while True:
             with with_certificate(cloud.port, cloud.folder, "health").listen(tmp_path / "heard", "status/#") as heard:
