@@ -1,4 +1,4 @@
-"""Somebody at the edge's broker who sends copies of earlier faces, in any order."""
+"""A client of the edge's broker that publishes copies of earlier faces in any order."""
 
 import random
 import threading

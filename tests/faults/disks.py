@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """Mount an ext4 of its own, kept in a file, on a folder that is made for it."""
+    """Mount a new ext4, stored in a file, on a new folder."""
     folder.mkdir(parents=True)
     image = folder.with_name(f"{folder.name}.img")
     with image.open("wb") as file:

@@ -1,4 +1,4 @@
-"""What is done to a running chain. A fault acts now and then, by chance; `World.heal` ends what it began."""
+"""Faults of a running chain. A fault acts at random moments; `World.heal` ends it."""
 
 import random
 import subprocess
@@ -15,11 +15,11 @@ Act = Callable[[World, random.Random], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to break things.
+    """One kind of fault.
 
     Attributes:
         name: In the table.
-        act: Breaks; may mend again what it broke.
+        act: Injects the fault; may also end it.
         pause: Least and most seconds between two acts.
         kind: Of the store.
         cameras: How many.
@@ -27,7 +27,7 @@ class Fault:
         edge_disk: MiB of the disk under the outbox; 0: no disk of its own.
         cloud_disk: MiB of the disk under the store; 0: no disk of its own.
         own_clocks: Whether cameras and subscribers live in times of their own.
-        copies: Whether somebody sends copies of earlier faces, in any order.
+        copies: Whether a client publishes copies of earlier faces in any order.
     """
 
     name: str

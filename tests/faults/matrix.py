@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=15, help="of each run, before it drains")
-    parser.add_argument("--only", default="", help="faults whose name holds this")
+    parser.add_argument("--only", default="", help="faults whose name contains this")
     parser.add_argument("--forget", action="store_true", help="drop faces at the broker's answer: this loses faces")
     options = parser.parse_args()
     logging.disable()

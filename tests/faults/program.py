@@ -17,11 +17,11 @@ class Program:
     """One part of the chain.
 
     Attributes:
-        name: What to call it.
-        command: What to run.
+        name: Its name.
+        command: Its command line.
         log: Where its output goes, of all its lives.
         port: Where it listens; None where it does not.
-        environment: Added to ours, at each start.
+        environment: Variables added to those of this process at each start.
         kills: How often it was killed.
     """
 
@@ -56,7 +56,7 @@ class Program:
 
     @property
     def resident(self) -> int:
-        """Bytes of memory that it holds; 0 where it does not run."""
+        """Resident memory in bytes; 0 when it does not run."""
         if not self._process or not self.alive:
             return 0
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""One run: a chain, a fault, and what both ends say afterwards."""
+"""One run: a chain, a fault, and the comparison of both ends."""
 
 import random
 import time
@@ -23,17 +23,17 @@ def run(
     seed: int,
     seconds: float,
     forget: bool = False,
-    told: Callable[[World], None] = lambda _: None,
+    progress: Callable[[World], None] = lambda _: None,
 ) -> Outcome:
     """Let faces flow for a while, break things meanwhile, heal, wait until nothing waits, and compare both ends.
 
     Args:
-        fault: What to break.
+        fault: Fault to inject.
         home: An empty folder.
         seed: Of everything that is left to chance.
         seconds: How long faces are committed.
         forget: Drop faces at the broker's answer, without receipts.
-        told: Called between two acts.
+        progress: Called between two acts.
 
     Raises:
         AssertionError: The outbox did not empty, or the audit found a fault.
@@ -56,7 +56,7 @@ def run(
         while time.monotonic() - started < seconds:
             time.sleep(chance.uniform(*fault.pause))
             fault.act(running, chance)
-            told(running)
+            progress(running)
         _heal(running, fault)
         running.drain(DRAIN_SECONDS)
         result = outcome(running, time.monotonic() - started)

@@ -1,6 +1,6 @@
 """Everything at once, for as long as you like: `bin/test --soak MINUTES [--seed N] [--store s3|mount]`.
 
-Prints how it goes, and at the end one JSON object: faces, kills, lost, duplicated, resends, seconds.
+Prints the progress, and at the end one JSON object: faces, kills, lost, duplicated, resends, seconds.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from faults.faults import Act, Fault, cut, kill_any, kill_mount, redeploy, store
 from faults.run import run
 from faults.world import World
 
-TELL_SECONDS = 30.0
+REPORT_SECONDS = 30.0
 ROUGH: tuple[Act, ...] = (cut(0.5, 4), redeploy, store_errors, store_slow, store_read_only)
-"""Besides the kills; what a store was told to do lasts until the next of them."""
+"""Besides the kills; a fault of the store lasts until the next of them."""
 
 
 def act(world: World, chance: random.Random) -> None:
@@ -31,8 +31,8 @@ def act(world: World, chance: random.Random) -> None:
     chance.choice((*ROUGH, *([kill_mount] if world.kind == "mount" else [])))(world, chance)
 
 
-class Told:
-    """Says from time to time how it goes, and how much memory each process holds."""
+class Progress:
+    """Prints the progress and the memory of each process from time to time."""
 
     def __init__(self) -> None:
         self._started = self._last = time.monotonic()
@@ -40,7 +40,7 @@ class Told:
 
     def __call__(self, world: World) -> None:
         now = time.monotonic()
-        if now - self._last < TELL_SECONDS:
+        if now - self._last < REPORT_SECONDS:
             return
         self._last = now
         memory = {name: program.resident >> 20 for name, program in world.programs.items() if program.alive}
@@ -54,13 +54,13 @@ def main() -> int:
     parser.add_argument("minutes", type=float)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--store", choices=["s3", "mount"], default="s3")
-    parser.add_argument("--rate", type=float, default=0, help="faces a second; 0: what suits the store")
+    parser.add_argument("--rate", type=float, default=0, help="faces a second; 0: the store's default")
     options = parser.parse_args()
     logging.disable()
     rate = options.rate or {"s3": 40, "mount": 25}[options.store]
     fault = Fault("soak", act, pause=(0.5, 4.5), kind=options.store, rate=rate)
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
-        result = run(fault, Path(folder), seed=options.seed, seconds=options.minutes * 60, told=Told())
+        result = run(fault, Path(folder), seed=options.seed, seconds=options.minutes * 60, progress=Progress())
     sys.stdout.write(json.dumps(asdict(result)) + "\n")
     return int(bool(result.lost or result.duplicated))
 

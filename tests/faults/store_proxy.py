@@ -1,4 +1,4 @@
-"""A way to the store that fails, dawdles or refuses, as told: HTTP in front of a real S3 server."""
+"""Proxies a real S3 server, with configurable failures, delays and refusals."""
 
 import random
 import threading
@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 REFUSAL = b"<Error><Code>AccessDenied</Code><Message>read-only</Message></Error>"
-FAILURE = b"<Error><Code>InternalError</Code><Message>told to fail</Message></Error>"
+FAILURE = b"<Error><Code>InternalError</Code><Message>injected failure</Message></Error>"
 LACKING = b"<Error><Code>NotImplemented</Code><Message>no such call here</Message></Error>"
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "expect"}
 
 
 class StoreProxy:
-    """What happens to requests.
+    """Faults of requests.
 
     Attributes:
         errors: Part of them that is answered with 500; half of those have reached the store first.
@@ -49,7 +49,7 @@ class StoreProxy:
 
 @contextmanager
 def store_proxy(endpoint: str, port: int, seed: int) -> Iterator[StoreProxy]:
-    """Stand in front of a store on the loopback."""
+    """Run a proxy of a store on the loopback."""
     proxy = StoreProxy(endpoint, seed)
 
     class Handler(BaseHTTPRequestHandler):
@@ -102,7 +102,7 @@ def store_proxy(endpoint: str, port: int, seed: int) -> Iterator[StoreProxy]:
                     length = value
                 elif name.lower() not in _HOP:
                     self.send_header(name, value)
-            # The answer to a HEAD tells the length of what it leaves out.
+            # The response to a HEAD has the length of the omitted body.
             self.send_header("Content-Length", length if self.command == "HEAD" and length else str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
@@ -111,7 +111,7 @@ def store_proxy(endpoint: str, port: int, seed: int) -> Iterator[StoreProxy]:
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward  # noqa: N815 - names of http.server
 
         def log_message(self, *_: object) -> None:
-            """Say nothing; the chain's own logs tell."""
+            """Log nothing; the chain's own logs are enough."""
 
         def handle(self) -> None:
             try:

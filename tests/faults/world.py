@@ -40,7 +40,7 @@ class World:
         store: The bucket, past the proxy.
         cloud_port: Of the cloud's broker.
         outboxes: Where the cameras commit.
-        restart_store: Ends the store and starts it again on what it has.
+        restart_store: Ends the store and starts it again on its data.
     """
 
     home: Path
@@ -116,7 +116,7 @@ class World:
                 time.sleep(0.1)
 
     def drain(self, seconds: float) -> float:
-        """Stop the cameras, then send until no outbox holds a waiting face.
+        """Stop the cameras, then send until no outbox contains a waiting face.
 
         Returns:
             Seconds that took.
@@ -130,7 +130,7 @@ class World:
         return time.monotonic() - started
 
     def audit(self) -> None:
-        """Let `face-app audit` judge, with the ledger of each outbox."""
+        """Run `face-app audit` with the ledger of each outbox."""
         ledgers: list[str | Path] = []
         for number, _ in enumerate(self.outboxes):
             file = self.home / f"ledger-{number}"

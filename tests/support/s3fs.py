@@ -28,7 +28,7 @@ class S3fs:
     process: subprocess.Popen[bytes]
 
     def unmount(self) -> None:
-        """Take the mount away, whether or not somebody uses it."""
+        """Unmount, even while it is in use."""
         subprocess.run(["umount", "-l", self.path], check=True)
 
 
@@ -39,7 +39,7 @@ def mounted(path: Path) -> bool:
 
 
 def s3fs_command(endpoint: str, credentials: Path, bucket: str, path: Path) -> list[str | Path]:
-    """What mounts a bucket, and stays in the foreground."""
+    """Return the command that mounts a bucket in the foreground."""
     program = shutil.which("s3fs")
     if not program:
         raise FileNotFoundError("s3fs is not installed")
