@@ -96,7 +96,7 @@ class Place:
 
     @contextmanager
     def _fresh_brokers(self) -> Iterator[dict[str, Popen[bytes]]]:
-        """Start them without what an earlier measurement left, and wait until both hops are open."""
+        """Start the brokers without earlier messages and wait until both hops are open."""
         (self._brokers["cloud"].folder / "mosquitto.db").unlink(missing_ok=True)
         try:
             running = {name: self._brokers[name].start() for name in ("edge", "forwarder", "cloud")}

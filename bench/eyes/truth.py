@@ -40,7 +40,7 @@ class Clip:
         return frozenset(name for faces in self.boxes.values() for name in faces)
 
     def person_at(self, frame: int, box: Box) -> str | None:
-        """Whose face a box is: of the nearest frame that shows them, the person with the largest overlap."""
+        """Return the person whose face the box is: the largest overlap in the nearest annotated frame."""
         nearest: dict[str, Box] = {}
         for distance in sorted(range(-SLACK, SLACK + 1), key=abs):
             for name, truth in self.boxes.get(frame + distance, {}).items():
@@ -49,7 +49,7 @@ class Clip:
         return name if name is not None and overlap(box, nearest[name]) >= SAME else None
 
     def ignores(self, frame: int) -> bool:
-        """Whether faces of unlisted persons are expected in this frame."""
+        """Return whether faces of unlisted persons are expected in this frame."""
         return any(frame in stretch for stretch in self.ignored)
 
 

@@ -40,7 +40,7 @@ class StoreProxy:
         self.errors, self.seconds, self.read_only = 0.0, 0.0, False
 
     def draw(self) -> tuple[bool, bool]:
-        """Whether this request fails, and whether it reaches the store first."""
+        """Return whether this request fails, and whether it reaches the store first."""
         with self.lock:
             fails = self.chance.random() < self.errors
             self.failed += fails

@@ -81,7 +81,7 @@ def test_receipts_of_any_kind(outbox, changes, many):
 
 
 @pytest.mark.parametrize("payload", [b"[" * 10**6, b'{"a":' * 10**5, b"9" * 10**5, b"\xff\xfe[\x00", b"1e999", b"null"])
-def test_receipts_that_mean_harm(outbox, payload):
+def test_malicious_receipts(outbox, payload):
     apply(payload, outbox)
 
 
@@ -135,7 +135,7 @@ def test_mutated_settings(tmp_path, model, seed):
         b"\xff",
     ],
 )
-def test_settings_that_mean_harm(tmp_path, model, toml):
+def test_malicious_settings(tmp_path, model, toml):
     file = tmp_path / "face-app.toml"
     file.write_bytes(toml)
     one_line(model, file)
@@ -207,6 +207,6 @@ def test_a_time_that_has_no_utc_is_no_time(at):
 @pytest.mark.parametrize(
     "line", [b"[" * 10**6, b"9" * 10**5, b"{}", b"\xff", b"", b'{"edge":"a","outboxes":[],"format":1}']
 )
-def test_ledgers_that_mean_harm(line):
+def test_malicious_ledgers(line):
     read_through(line)
     read_through(ledger().splitlines()[0] + b"\n" + line)

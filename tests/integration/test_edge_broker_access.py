@@ -1,4 +1,4 @@
-"""Who gets into the edge's broker, and how far: with the role's own configuration and Mosquitto's own clients.
+"""Access rules of the edge broker, with the role's configuration and Mosquitto's clients.
 
 A refusal proves something only beside a client that gets through, so each test has one.
 """
@@ -166,7 +166,7 @@ def test_refuses_home_assistant_and_announcements_without_its_password(broker, p
 
 
 def test_home_assistants_own_broker_may_bridge_as_it(broker, tmp_path):
-    """As docs/operations.md says it."""
+    """The bridge of docs/operations.md."""
     lines = [
         *("connection jetson", f"address 127.0.0.1:{broker.port}", "remote_username home_assistant"),
         *(f"remote_password {PASSWORD}", "bridge_protocol_version mqttv311", "cleansession true"),

@@ -171,7 +171,7 @@ def container(host: Host) -> Iterator[tuple[str, ...]]:
 
 
 def writes(place: tuple[str, ...], path: str) -> bool:
-    """Whether an object can be written and read through the mount."""
+    """Return whether an object can be written and read through the mount."""
     command = [*place, *OWNER, "sh", "-c", 'echo face >"$0" && cat "$0" && rm "$0"', path]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     return done.stdout == "face\n"

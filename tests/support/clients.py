@@ -105,7 +105,7 @@ def with_certificate(port: int, folder: Path, name: str | None, *, authority: Pa
 
 
 def alert(port: int, folder: Path, name: str | None, *, authority: Path | None = None) -> str:
-    """Why a broker ends the handshake with a certificate; empty: it does not.
+    """Return the alert with which a broker ends the handshake of a certificate; empty: none.
 
     In TLS 1.2, where the reason is part of the handshake; a client that speaks 1.3 may lose the connection before it
     has read it. The arguments are those of with_certificate.

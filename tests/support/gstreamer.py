@@ -32,7 +32,7 @@ def link_bindings() -> str:
 
 
 def missing_server() -> str:
-    """Why no RTSP server can be run here; empty where one can."""
+    """Return why no RTSP server can run here; empty: it can."""
     imports = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
     try:
         asked = subprocess.run([DEBIAN_PYTHON, "-c", imports], capture_output=True, check=False)

@@ -33,7 +33,7 @@ class S3fs:
 
 
 def mounted(path: Path) -> bool:
-    """Whether anything is mounted on exactly this path."""
+    """Return whether anything is mounted on exactly this path."""
     point = str(path).replace("\\", "\\134").replace(" ", "\\040")
     return any(line.split()[4] == point for line in Path("/proc/self/mountinfo").read_text().splitlines())
 

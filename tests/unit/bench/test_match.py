@@ -1,4 +1,4 @@
-"""Which box found is which box labelled."""
+"""Found boxes match labelled boxes."""
 
 from bench.eyes.match import match
 

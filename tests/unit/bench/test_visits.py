@@ -1,4 +1,4 @@
-"""Whose shot is whose."""
+"""Shots are attributed to persons."""
 
 from pathlib import Path
 

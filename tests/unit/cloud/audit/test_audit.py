@@ -284,7 +284,7 @@ def test_bytes_that_fit_the_name_but_not_the_ledger(folder):
     folder.put(face.key, face.data)
     twelve_alike = face.sha256[:12] + "0" * 52
     report, outbox = audited(folder, [ledger_of([replace(face.entry(), sha256=twelve_alike)], 1)])
-    assert outbox.wrong == (Wrong(face.key, f"its SHA-256 is {face.sha256}, the ledger says {twelve_alike}"),)
+    assert outbox.wrong == (Wrong(face.key, f"its SHA-256 is {face.sha256}, the ledger has {twelve_alike}"),)
     assert not report.balanced
 
 
@@ -292,7 +292,7 @@ def test_a_face_in_another_place_than_the_ledger_says(folder):
     face, moved = Face(1), Face(1, edge="other")
     folder.put(moved.key, face.data)
     report, outbox = audited(folder, [ledger_of([face.entry()], 1)], content=False)
-    assert outbox.wrong == (Wrong(moved.key, f"the ledger has it as {face.key}"),)
+    assert outbox.wrong == (Wrong(moved.key, f"its key in the ledger is {face.key}"),)
     assert (outbox.stored, report.balanced) == (1, False)
 
 
@@ -395,7 +395,7 @@ def test_only_one_edge(folder):
     assert any("ledgers of other" in sentence for sentence in report.not_judged)
     report, _ = audited(folder, [], Scope(edge="jet"))
     assert report.edges == ()
-    assert "there is none" in report.not_judged[0]
+    assert "none exists" in report.not_judged[0]
 
 
 def test_an_edge_that_was_renamed(folder):

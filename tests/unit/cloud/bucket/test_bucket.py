@@ -112,5 +112,5 @@ def test_a_plain_folder(tmp_path):
     assert not ensure(store, check=False)
     assert urls(store, ["a/b.jpg"], seconds=60) == [f"file://{tmp_path}/new/a/b.jpg"]
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot be made"):
+    with pytest.raises(StoreError, match="cannot be created"):
         ensure(Store(kind="directory", path=tmp_path / "file" / "below"), check=False)

@@ -61,7 +61,9 @@ def test_a_folder_that_is_gone_is_not_made_by_a_put(tmp_path):
 
 def test_a_folder_that_is_gone_is_not_made_by_a_check(tmp_path):
     store = DirectoryStore(tmp_path / "gone")
-    with pytest.raises(StoreError, match="gone is not there: No such file or directory; mount its disk, or let"):
+    with pytest.raises(
+        StoreError, match="gone does not exist: No such file or directory; mount its disk, or create it with"
+    ):
         store.check()
     assert not (tmp_path / "gone").exists()
     (tmp_path / "gone").mkdir()

@@ -112,7 +112,7 @@ def test_the_mount_taken_away_between_guard_and_write(store, mount, objects, pat
     """The moment a check-then-use guard cannot see."""
     face = drawn_face()
     with mount() as faces:
-        monkeypatch.setattr(store._probe, "ask", faces.unmount)
+        monkeypatch.setattr(store._probe, "check", faces.unmount)
         assert store.put(face.key, face.payload, face.sha256).outcome == "created"
         assert list(path.iterdir()) == []
     assert objects() == {face.key: face.payload}
@@ -211,13 +211,13 @@ def test_a_worker_inside_a_frozen_mount_does_not_freeze_the_others(store, mount,
             result.append(str(error))
 
     with mount() as faces:
-        ask = store._probe.ask
-        monkeypatch.setattr(store._probe, "ask", lambda: faces.process.send_signal(signal.SIGSTOP))
+        check = store._probe.check
+        monkeypatch.setattr(store._probe, "check", lambda: faces.process.send_signal(signal.SIGSTOP))
         worker = threading.Thread(target=work)
         worker.start()
         worker.join(0.5)
         assert worker.is_alive()
-        monkeypatch.setattr(store._probe, "ask", ask)
+        monkeypatch.setattr(store._probe, "check", check)
         with pytest.raises(StoreError, match="does not answer within"):
             store.check()
         faces.process.send_signal(end)
