@@ -1,9 +1,13 @@
 """Applies to every test: the seed of random faults, and the profiles of Hypothesis."""
 
 import random
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from support.prestarted import Prestarted
+from support.prestarted import prestarted as prestarted_programs
 
 # Without a deadline: on a loaded machine any single example may be slow, and pytest-timeout bounds the test.
 settings.register_profile("default", max_examples=100, deadline=None)
@@ -19,6 +23,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"seed of random faults: {config.getoption('--seed')}"
+
+
+@pytest.fixture(scope="session")
+def prestarted() -> Iterator[Prestarted]:
+    """Runs `face-app ...` without the seconds that its imports take."""
+    with prestarted_programs() as programs:
+        yield programs
 
 
 @pytest.fixture

@@ -192,7 +192,7 @@ def lanes(given: argparse.Namespace) -> list[list[Step]]:
     return found
 
 
-SMOKE = "object_storage"
+SMOKE = "certificates"
 """The scenario that shows, in every run, that the scenarios can be run."""
 
 

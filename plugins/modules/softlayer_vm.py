@@ -1,261 +1,311 @@
 #!/usr/bin/python
-"""Order a VM at SoftLayer once, find it again ever after, cancel it when asked by name."""
+"""Order a VM at SoftLayer once, find it again, cancel it by its name."""
 
 from __future__ import annotations
 
+import base64
+import configparser
+import hashlib
+import re
+import xmlrpc.client
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.parsers.expat import ExpatError
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
-from ansible.module_utils.softlayer_account import Account
-from ansible.module_utils.softlayer_error import VmError
-from ansible.module_utils.softlayer_key import PublicKey
-from ansible.module_utils.softlayer_order import Order
 
 if TYPE_CHECKING:
-    from ansible.module_utils.softlayer_machine import Machine
+    from collections.abc import Iterator
+
+try:
+    import SoftLayer
+except ImportError:
+    SoftLayer = None
 
 DOCUMENTATION = r"""
 module: softlayer_vm
 short_description: Order a VM at SoftLayer (IBM's classic infrastructure)
 description:
-  - Finds the VM by its full name and its tag, and orders it where it is missing. A second run changes nothing.
-  - Waits until the VM is ready, and shows each step of its provisioning.
-  - A VM of that name without the tag is somebody else's, and two VMs of that name are one too many; both are errors.
-  - A VM that is there is never resized; what differs is a warning.
-  - Runs on the controller.
-requirements:
-  - SoftLayer
-options:
-  state:
-    description: Whether the VM is there. With C(absent) it is cancelled with its disks, at once.
-    type: str
-    choices: [present, absent]
-    default: present
-  hostname:
-    description: First part of its name.
-    type: str
-    required: true
-  domain:
-    description: The rest of its name.
-    type: str
-    required: true
-  tag:
-    description:
-      - What tells it from other people's VMs. It is also the user data of the order.
-      - Put it on a VM by hand to have that one taken over.
-    type: str
-    default: face-app
-  cpus:
-    description: How many. Required with I(state=present).
-    type: int
-  memory:
-    description: In MiB. Required with I(state=present).
-    type: int
-  datacenter:
-    description: Short name, such as C(wdc04). Required with I(state=present).
-    type: str
-  san:
-    description: Whether its disks are on the network; otherwise they are local.
-    type: bool
-    default: true
-  os_code:
-    description: Reference code of the system.
-    type: str
-    default: UBUNTU_24_64
-  disks:
-    description: Sizes in GB; the first holds the system.
-    type: list
-    elements: int
-    default: [100]
-  hourly:
-    description: Whether it is billed by the hour; otherwise by the month.
-    type: bool
-    default: true
-  public_key:
-    description:
-      - The public SSH key for root, one line. Required with I(state=present).
-      - It is found by its fingerprint under any label, and uploaded where it is missing.
-    type: str
-  key_label:
-    description: Label of a key that is uploaded.
-    type: str
-    default: face-app
-  id:
-    description: Number of the VM. Then it is not looked for by name, and never ordered.
-    type: int
-  wait_timeout:
-    description: Seconds the VM has until it is ready. 0 does not wait.
-    type: int
-    default: 3600
-  wait_interval:
-    description: Seconds between two looks.
-    type: int
-    default: 15
-  confirm:
-    description: Full name of the VM that may be cancelled. Required with I(state=absent).
-    type: str
-  username:
-    description: User of the API; C(apikey) with a key of IBM Cloud. Default - C(SL_USERNAME), then C(~/.softlayer).
-    type: str
-  api_key:
-    description: Its key. Default - C(SL_API_KEY), then C(~/.softlayer).
-    type: str
-  endpoint:
-    description: Address of the API. Default - the one in C(~/.softlayer), then IBM's public one.
-    type: str
-author:
-  - The face-app authors
-"""
-
-EXAMPLES = r"""
-- name: Order the VM of the write-up
-  softlayer_vm:
-    hostname: face-server
-    domain: server.cloud
-    cpus: 2
-    memory: 4096
-    datacenter: wdc04
-    public_key: "{{ lookup('ansible.builtin.file', '~/.ssh/id_rsa.pub') }}"
-  delegate_to: localhost
-  register: vm
-
-- name: Cancel it
-  softlayer_vm:
-    hostname: face-server
-    domain: server.cloud
-    state: absent
-    confirm: face-server.server.cloud
-  delegate_to: localhost
-"""
-
-RETURN = r"""
-id:
-  description: Number of the VM; null where there is none.
-  type: int
-  returned: always
-fqdn:
-  description: Its full name.
-  type: str
-  returned: always
-public_address:
-  description: Empty until it has one.
-  type: str
-  returned: always
-private_address:
-  description: Empty until it has one.
-  type: str
-  returned: always
-ready:
-  description: Whether it can be used.
-  type: bool
-  returned: always
-step:
-  description: What is being done with it, in the API's words.
-  type: str
-  returned: always
-price:
-  description: What it costs without taxes; I(total), I(period), I(currency), and the I(items) with their fees.
-  type: dict
-  returned: when it was ordered, or would be
+  - Finds the VM by its full name and its tag, and orders it where it is missing.
+  - Runs on the controller for the role softlayer_vm, which documents the options under the same names.
+  - Returns C(id), C(fqdn), C(public_address), C(private_address), C(ready), C(step) and, for an order, C(price).
 """
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "hostname": {"type": "str", "required": True},
     "domain": {"type": "str", "required": True},
-    "tag": {"type": "str", "default": "face-app"},
+    "tag": {"type": "str", "required": True},
     "cpus": {"type": "int"},
     "memory": {"type": "int"},
     "datacenter": {"type": "str"},
     "san": {"type": "bool", "default": True},
-    "os_code": {"type": "str", "default": "UBUNTU_24_64"},
-    "disks": {"type": "list", "elements": "int", "default": [100]},
+    "os_code": {"type": "str"},
+    "disks": {"type": "list", "elements": "int"},
     "hourly": {"type": "bool", "default": True},
-    "public_key": {"type": "str"},
-    "key_label": {"type": "str", "default": "face-app"},
-    "id": {"type": "int"},
-    # These two are for the action plugin of the same name, which does the waiting.
-    "wait_timeout": {"type": "int", "default": 3600},
-    "wait_interval": {"type": "int", "default": 15},
-    "confirm": {"type": "str"},
+    "public_key_file": {"type": "path"},
+    "key_label": {"type": "str"},
+    "cancel": {"type": "str"},
     "username": {"type": "str", "fallback": (env_fallback, ["SL_USERNAME"])},
     "api_key": {"type": "str", "no_log": True, "fallback": (env_fallback, ["SL_API_KEY"])},
     "endpoint": {"type": "str"},
+    # The action plugin of the same name waits. It polls by id: a poll by name could order a second VM.
+    "wait_timeout": {"type": "int", "default": 3600},
+    "wait_interval": {"type": "int", "default": 15},
+    "id": {"type": "int"},
 }
-NOWHERE = {"id": None, "public_address": "", "private_address": "", "ready": False, "step": ""}
+ORDER_OPTIONS = ("cpus", "memory", "datacenter", "os_code", "disks", "public_key_file", "key_label")
+# The API reads * and , in a name as operators.
+LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+PATTERNS = {"hostname": LABEL, "domain": rf"{LABEL}(\.{LABEL})+", "tag": r"[\w:.-]+"}
+# The API returns only these fields.
+MASK = (
+    "mask[id,fullyQualifiedDomainName,primaryIpAddress,primaryBackendIpAddress,provisionDate,maxCpu,maxMemory,"
+    "datacenter[name],status[keyName],activeTransaction[id,transactionStatus[name,friendlyName]],"
+    "lastOperatingSystemReload[id],tagReferences[tag[name]],userData[value]]"
+)
+CREDENTIALS = "username and api_key, or SL_USERNAME and SL_API_KEY in the environment, or ~/.softlayer"
+TIMEOUT = 60
+"""Seconds the API may take for one answer; the library would wait without limit."""
 
 
-def own(machine: Machine, order: Order) -> Machine:
-    """Let our own VM through.
+class VmError(Exception):
+    """Carries the one line that the module fails with; it names what to change."""
 
-    Raises:
-        VmError: It is somebody else's.
+
+class Account:
+    """Finds, orders and cancels the VM of one name.
+
+    Each method raises a VmError where the API refuses or does not answer.
     """
-    if not machine.belongs_to(order.tag):
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        for name, pattern in PATTERNS.items():
+            if not re.fullmatch(pattern, options[name], re.ASCII):
+                raise VmError(f"{name} is {options[name]!r}; it must match {pattern}")
+        if SoftLayer is None:
+            raise VmError("the controller's Python has no package SoftLayer; run bin/bootstrap")
+        self._options = options
+        self.fqdn = f"{options['hostname']}.{options['domain']}"
+        try:
+            self._client = SoftLayer.create_client_from_env(
+                username=options["username"],
+                api_key=options["api_key"],
+                endpoint_url=options["endpoint"],
+                timeout=TIMEOUT,
+            )
+        except (configparser.Error, ValueError) as error:
+            raise VmError(
+                f"the settings in ~/.softlayer cannot be read: {one_line(error)}; correct the file"
+            ) from error
+        if self._client.auth is None:
+            raise VmError(f"no credentials for SoftLayer; set {CREDENTIALS}")
+        self._vms = SoftLayer.VSManager(self._client)
+        self._keys = SoftLayer.SshKeyManager(self._client)
+
+    def find(self) -> dict[str, Any] | None:
+        """Find the VM by id where there is one, else by name; it must carry the tag."""
+        vms = [self.vm(self._options["id"])] if self._options["id"] else self._named()
+        if not vms:
+            return None
+        if len(vms) > 1:
+            ids = " and ".join(str(each["id"]) for each in vms)
+            raise VmError(f"{self.fqdn} is the name of VMs {ids}; rename or cancel all but one in IBM's console")
+        vm, tag = vms[0], self._options["tag"]
+        if tag not in tags(vm) and tag not in [each.get("value") for each in vm.get("userData") or ()]:
+            raise VmError(
+                f"VM {vm['id']} is called {self.fqdn} and is not tagged {tag}; choose another hostname or domain,"
+                f" or tag it {tag} in IBM's console if it is yours"
+            )
+        return vm
+
+    def _named(self) -> list[dict[str, Any]]:
+        name = {"hostname": self._options["hostname"], "domain": self._options["domain"]}
+        with self._request("list the VMs"):
+            listed = list(self._vms.list_instances(**name, mask=MASK))
+        return [
+            each
+            for each in listed
+            if each["fullyQualifiedDomainName"].lower() == self.fqdn.lower() and not cancelled(each)
+        ]
+
+    def vm(self, vm_id: int) -> dict[str, Any]:
+        with self._request(f"show VM {vm_id}", "it may have been cancelled: run again to find or order it by name"):
+            vm: dict[str, Any] = self._vms.get_instance(vm_id, mask=MASK)
+        return vm
+
+    def order(self, key: str, *, check_mode: bool) -> tuple[int | None, str]:
+        """Order the VM, or have the order verified in check mode; return its id and its price."""
+        with self._request("list the SSH keys"):
+            listed = self._keys.list_keys()
+        key_id = next((each["id"] for each in listed if each.get("fingerprint") == fingerprint(key)), None)
+        if not (key_id or check_mode):
+            with self._request("take the SSH key", "correct public_key_file or key_label"):
+                key_id = self._keys.add_key(key, self._options["key_label"])["id"]
+        names = ("hostname", "domain", "cpus", "memory", "datacenter", "os_code", "disks", "hourly")
+        request = {name: self._options[name] for name in names} | {
+            "local_disk": not self._options["san"],
+            "ssh_keys": [key_id] if key_id else [],
+            # Tags come after the order, user data with it: an interrupted run finds its VM by them.
+            "userdata": self._options["tag"],
+        }
+        advice = "correct what it names: os_code, datacenter, cpus, memory, disks or san"
+        with self._request("sell that", f"{advice} (slcli vs create-options lists them)", "run again to find the VM"):
+            answer = self._vms.order_guest(request, test=check_mode)
+        details = answer if check_mode else answer["orderDetails"]
+        vm_id = None if check_mode else details["virtualGuests"][0]["id"]
+        return vm_id, price(details, hourly=self._options["hourly"])
+
+    def tag(self, vm: dict[str, Any]) -> None:
+        """Add the tag. The API replaces all tags, so the others are sent again."""
+        with self._request(f"tag VM {vm['id']}", "run again: the VM is found by its order"):
+            self._vms.set_tags(",".join([*tags(vm), self._options["tag"]]), vm["id"])
+
+    def cancel(self, vm: dict[str, Any]) -> None:
+        """Delete the VM and its disks at once."""
+        with self._request(f"cancel VM {vm['id']}", "see its state in IBM's console, and run again"):
+            self._vms.cancel_instance(vm["id"])
+
+    @contextmanager
+    def _request(
+        self,
+        purpose: str,
+        advice: str = "check the user's permissions",
+        unanswered: str = "check endpoint, proxy and network",
+    ) -> Iterator[None]:
+        """Translate the library's errors into one line."""
+        try:
+            yield
+        except (SoftLayer.SoftLayerError, xmlrpc.client.Error, ExpatError) as error:
+            text, code = one_line(getattr(error, "faultString", error)), getattr(error, "faultCode", None)
+            if code == 401 or "invalid api token" in text.lower():
+                message = f"SoftLayer refuses the credentials ({text}); correct {CREDENTIALS}"
+            elif code == 0 or not isinstance(error, SoftLayer.SoftLayerError):
+                message = f"no answer from {self._client.transport.endpoint_url} ({text}); {unanswered}"
+            else:
+                message = f"SoftLayer does not {purpose}: {text}; {advice}"
+            raise VmError(message) from error
+
+
+def one_line(text: object) -> str:
+    # The library appends the body of an HTTP error after a double colon.
+    return " ".join(str(text).split(" :: ")[0].split())[:300].rstrip(".")
+
+
+def read_key(file: str) -> str:
+    try:
+        key = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
         raise VmError(
-            f"VM {machine.id} is called {machine.fqdn} and is not tagged {order.tag}; choose another hostname or"
-            f" domain, or tag it {order.tag} in IBM's console if it is yours"
-        )
-    return machine
+            f"There is no SSH key {file} on the controller; make one (ssh-keygen -t rsa), or set public_key_file"
+        ) from error
+    fingerprint(key)
+    return key
 
 
-def find(account: Account, order: Order, machine_id: int | None) -> Machine | None:
-    machine = account.machine_of_id(machine_id) if machine_id else account.machine(order)
-    return own(machine, order) if machine else None
+def fingerprint(key: str) -> str:
+    """Return the MD5 fingerprint of a public key; label and comment do not change it."""
+    try:
+        kind, encoded = key.split()[:2]
+        blob = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        kind, blob = "none", b""
+    if blob[4 : 4 + len(kind)] != kind.encode():
+        # The message does not quote the file: it may be a private key.
+        raise VmError("public_key_file is not a public SSH key; give a file such as ~/.ssh/id_rsa.pub")
+    return ":".join(re.findall("..", hashlib.md5(blob, usedforsecurity=False).hexdigest()))
 
 
-def present(module: AnsibleModule, account: Account, order: Order) -> dict[str, Any]:
-    key = PublicKey.parse(module.params["public_key"])
-    machine, price = find(account, order, module.params["id"]), None
-    changed = machine is None or order.tag not in machine.tags
-    if machine:
-        if differences := machine.differences(order):
-            module.warn(f"{machine.fqdn} has {', '.join(differences)}; it stays as it is")
-    else:
-        key_id = account.key_id(key)
-        if module.check_mode:
-            return NOWHERE | {"changed": True, "fqdn": order.fqdn, "price": account.verify(order, key_id).told()}
-        machine_id, price = account.order(order, key_id or account.add_key(key, module.params["key_label"]))
-        machine = account.machine_of_id(machine_id)
+def price(details: dict[str, Any], *, hourly: bool) -> str:
+    """Add up the prices of an order."""
+    fee = "hourlyRecurringFee" if hourly else "recurringFee"
+    parts = [(each["item"]["description"], Decimal(str(each.get(fee, 0)))) for each in details["prices"]]
+    total = f"{sum(each for _, each in parts):f} {details.get('currencyShortName') or 'USD'}"
+    listed = ", ".join(f"{description} {each:f}" for description, each in parts)
+    return f"{total} per {'hour' if hourly else 'month'} without taxes: {listed}"
+
+
+def tags(vm: dict[str, Any]) -> list[str]:
+    return [each["tag"]["name"] for each in vm.get("tagReferences") or ()]
+
+
+def status(vm: dict[str, Any]) -> dict[str, str]:
+    """Return the provisioning step that the VM is in."""
+    return (vm.get("activeTransaction") or {}).get("transactionStatus") or {}
+
+
+def cancelled(vm: dict[str, Any]) -> bool:
+    """Recognise a cancelled VM: the API lists it for some minutes more."""
+    return "RECLAIM" in status(vm).get("name", "") or (vm.get("status") or {}).get("keyName") == "DISCONNECTED"
+
+
+def describe(vm: dict[str, Any]) -> dict[str, Any]:
+    """Translate the API's fields into the module's result."""
+    public, private = vm.get("primaryIpAddress") or "", vm.get("primaryBackendIpAddress") or ""
+    transaction, reload = (vm.get(name) or {} for name in ("activeTransaction", "lastOperatingSystemReload"))
+    reloading = "id" in transaction and transaction["id"] == reload.get("id")
+    return {
+        "id": vm["id"],
+        "fqdn": vm["fullyQualifiedDomainName"],
+        "public_address": public,
+        "private_address": private,
+        "ready": bool(vm.get("provisionDate") and public and private) and not reloading,
+        "step": status(vm).get("friendlyName", ""),
+    }
+
+
+def differences(vm: dict[str, Any], options: dict[str, Any]) -> str:
+    actual = {
+        "cpus": vm.get("maxCpu"),
+        "memory": vm.get("maxMemory"),
+        "datacenter": (vm.get("datacenter") or {}).get("name"),
+    }
+    return ", ".join(f"{name} {value}, not {options[name]}" for name, value in actual.items() if value != options[name])
+
+
+def present(module: AnsibleModule, account: Account) -> dict[str, Any]:
+    key, vm = read_key(module.params["public_key_file"]), account.find()
+    changed = vm is None or module.params["tag"] not in tags(vm)
+    cost = {}
+    if vm is None:
+        vm_id, cost["price"] = account.order(key, check_mode=module.check_mode)
+        if vm_id is None:
+            return absent_result(account) | cost | {"changed": True}
+        vm = account.vm(vm_id)
+    elif different := differences(vm, module.params):
+        module.warn(f"{account.fqdn} has {different}; it is never resized")
     if changed and not module.check_mode:
-        account.tag(machine, order.tag)
-    return machine.told() | {"changed": changed} | ({"price": price.told()} if price else {})
+        account.tag(vm)
+    return describe(vm) | cost | {"changed": changed}
 
 
-def absent(module: AnsibleModule, account: Account, order: Order) -> dict[str, Any]:
-    machine = find(account, order, module.params["id"])
-    if machine and not module.check_mode:
-        account.cancel(machine)
-    return (machine.told() if machine else NOWHERE | {"fqdn": order.fqdn}) | {"changed": machine is not None}
+def absent(module: AnsibleModule, account: Account) -> dict[str, Any]:
+    if module.params["cancel"] != account.fqdn:
+        raise VmError(
+            f"cancel is {module.params['cancel'] or 'empty'}, and the VM is {account.fqdn}. Cancelling deletes it with"
+            " its disks, at once; set cancel to the VM's full name if you mean that"
+        )
+    vm = account.find()
+    if vm and not module.check_mode:
+        account.cancel(vm)
+    return (describe(vm) if vm else absent_result(account)) | {"changed": vm is not None}
+
+
+def absent_result(account: Account) -> dict[str, Any]:
+    return {"id": None, "fqdn": account.fqdn, "public_address": "", "private_address": "", "ready": False, "step": ""}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
-        required_if=[
-            ("state", "present", ("cpus", "memory", "datacenter", "public_key")),
-            ("state", "absent", ("confirm",)),
-        ],
+        required_if=[("state", "present", ORDER_OPTIONS), ("state", "absent", ["cancel"])],
         supports_check_mode=True,
     )
-    given = module.params
     try:
-        order = Order(
-            hostname=given["hostname"],
-            domain=given["domain"],
-            cpus=given["cpus"],
-            memory=given["memory"],
-            datacenter=given["datacenter"],
-            san=given["san"],
-            os_code=given["os_code"],
-            disks=tuple(given["disks"]),
-            hourly=given["hourly"],
-            tag=given["tag"],
-        )
-        if given["state"] == "absent" and given["confirm"] != order.fqdn:
-            raise VmError(f"confirm is {given['confirm']!r}; the VM is cancelled only where it says {order.fqdn}")
-        account = Account(given["username"], given["api_key"], given["endpoint"])
-        result = present(module, account, order) if given["state"] == "present" else absent(module, account, order)
+        account = Account(module.params)
+        result = (present if module.params["state"] == "present" else absent)(module, account)
     except VmError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

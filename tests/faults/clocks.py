@@ -1,4 +1,4 @@
-"""Clocks that can be set for one process alone."""
+"""Sets the clock of one process alone."""
 
 import subprocess
 from pathlib import Path
@@ -9,7 +9,7 @@ SOURCE = Path(__file__).with_name("clock.c")
 
 
 def build_clock(home: Path) -> Path:
-    """Build the library that a process with a clock of its own is started with (LD_PRELOAD)."""
+    """Build the library that replaces the clock of a process (LD_PRELOAD)."""
     library = home / "clock.so"
     if not library.exists():
         subprocess.run(["cc", "-shared", "-fPIC", "-nostdlib", "-w", "-O1", "-o", library, SOURCE], check=True)
@@ -17,7 +17,7 @@ def build_clock(home: Path) -> Path:
 
 
 def own_clock(program: Program, home: Path) -> None:
-    """Start a program again, in a time of its own; `set_clock` sets it."""
+    """Restart a program with a clock of its own; `set_clock` sets it."""
     library = build_clock(home)
     file = home / f"{program.name}.clock"
     file.write_text("0")
@@ -31,9 +31,9 @@ def has_own_clock(program: Program) -> bool:
 
 
 def set_clock(program: Program, seconds: int) -> None:
-    """Set it so many seconds ahead of the true time, or behind."""
+    """Set the clock ahead of the true time, or behind it if `seconds` is negative."""
     file = Path(program.environment["CLOCK_SHIFT_FILE"])
-    # A reader sees the old text or the new one, never half of it.
+    # The rename is atomic: a reader sees the old text or the new one.
     new = file.with_suffix(".new")
     new.write_text(str(seconds))
     new.rename(file)

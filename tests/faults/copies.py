@@ -1,4 +1,4 @@
-"""A client of the edge's broker that publishes copies of earlier faces in any order."""
+"""Publishes copies of earlier faces to the edge's broker, in random order."""
 
 import random
 import threading
@@ -11,10 +11,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 @contextmanager
 def copies(port: int, edge: str, password: str, seed: int, *, every: float = 0.03) -> Iterator[list[int]]:
-    """Listen as the forwarder does, and send one of the last faces again, some thirty times a second.
+    """Subscribe as the forwarder does, and publish one of the last 200 faces again every `every` seconds.
 
     Yields:
-        A list of one number: how many were sent.
+        A list with one number: the copies so far.
     """
     chance, latest, count, stop = random.Random(seed), list[tuple[str, bytes]](), [0], threading.Event()
 

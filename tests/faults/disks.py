@@ -1,4 +1,4 @@
-"""Small file systems that can be filled."""
+"""Mounts small file systems that can be filled."""
 
 import subprocess
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """Mount a new ext4, stored in a file, on a new folder."""
+    """Create the folder and mount an ext4 image of this size on it."""
     folder.mkdir(parents=True)
     image = folder.with_name(f"{folder.name}.img")
     with image.open("wb") as file:

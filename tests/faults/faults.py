@@ -1,4 +1,4 @@
-"""Faults of a running chain. A fault acts at random moments; `World.heal` ends it."""
+"""Defines the faults of a running chain. A fault acts at random intervals; `World.heal` ends it."""
 
 import random
 import subprocess
@@ -15,19 +15,19 @@ Act = Callable[[World, random.Random], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault.
+    """Describes one fault.
 
     Attributes:
-        name: In the table.
-        act: Injects the fault; may also end it.
-        pause: Least and most seconds between two acts.
-        kind: Of the store.
-        cameras: How many.
-        rate: Faces a second and camera.
+        name: Name in the table.
+        act: Applies the fault, and may end it again.
+        pause: Shortest and longest time between two acts, seconds.
+        kind: Kind of the store.
+        cameras: Number of cameras.
+        rate: Faces a second per camera.
         edge_disk: MiB of the disk under the outbox; 0: no disk of its own.
         cloud_disk: MiB of the disk under the store; 0: no disk of its own.
-        own_clocks: Whether cameras and subscribers live in times of their own.
-        copies: Whether a client publishes copies of earlier faces in any order.
+        own_clocks: True if cameras and subscribers have clocks of their own.
+        copies: True if a client publishes copies of earlier faces in random order.
     """
 
     name: str
@@ -51,7 +51,7 @@ def _kill(chance: random.Random, *programs: Program) -> None:
 
 
 def kill(name: str) -> Act:
-    """Kill every program whose name begins so, and start it again."""
+    """Kill and restart every program whose name starts with `name`."""
 
     def act(world: World, chance: random.Random) -> None:
         _kill(chance, *(program for each, program in world.programs.items() if each.startswith(name)))
@@ -71,13 +71,13 @@ def kill_committing(world: World, chance: random.Random) -> None:
 
 
 def kill_any(world: World, chance: random.Random) -> None:
-    """Kill one to three of all, at the same moment."""
+    """Kill one to three programs at the same moment."""
     names = [name for name in world.programs if name != "s3fs"]
     _kill(chance, *(world[name] for name in chance.sample(names, chance.choice([1, 1, 2, 3]))))
 
 
 def redeploy(world: World, chance: random.Random) -> None:
-    """End one as a redeploy does, and start it again."""
+    """Stop one program as a redeploy does, and start it again."""
     program = world[chance.choice([name for name in world.programs if name != "s3fs"])]
     program.stop()
     program.start()
@@ -95,7 +95,7 @@ def cut(least: float, most: float) -> Act:
 
 
 def store_errors(world: World, chance: random.Random) -> None:
-    """Let a part of the requests fail, up to all of them."""
+    """Let a fraction of the requests fail, up to all of them."""
     world.proxy.errors = chance.choice([0.05, 0.2, 0.5, 1.0])
 
 
@@ -108,14 +108,14 @@ def store_read_only(world: World, chance: random.Random) -> None:
 
 
 def kill_mount(world: World, chance: random.Random) -> None:
-    """Kill s3fs in the middle of whatever it writes; mount again after a while."""
+    """Kill s3fs, perhaps during a write; mount again after up to two seconds."""
     world["s3fs"].kill()
     time.sleep(chance.uniform(0, 2))
     world.mount()
 
 
 def unmount(world: World, chance: random.Random) -> None:
-    """Take the mount away under the subscribers; mount again after a while."""
+    """Unmount the bucket while subscribers use it; mount again after up to two seconds."""
     subprocess.run(["umount", "-l", world.home / "mount"], check=True)
     world["s3fs"].stop()
     time.sleep(chance.uniform(0, 2))
@@ -123,7 +123,7 @@ def unmount(world: World, chance: random.Random) -> None:
 
 
 def clocks(world: World, chance: random.Random) -> None:
-    """Let the clocks of cameras and subscribers jump by up to a day, each for itself."""
+    """Set each clock of cameras and subscribers to a random offset of up to a day."""
     for program in (*world.cameras, *world.subscribers):
         set_clock(program, chance.choice([-86400, -3600, 0, 3600, 86400]))
 
@@ -147,7 +147,7 @@ def fill(folder: str) -> Act:
 
 
 def nothing(world: World, chance: random.Random) -> None:
-    """The fault is in how the chain is set up."""
+    """Do nothing: the fault is part of the set-up."""
 
 
 CATALOGUE = (
@@ -181,7 +181,7 @@ def random_faults(kind: Kind, seed: int) -> Fault:
     One set-up is drawn for the whole run: a disk that can be filled, own clocks, copies, a second camera, or none of
     these. Before each act the store is healed and the disks have room again.
     """
-    # Those of an S3 store suit a mount as well.
+    # Faults of an S3 store apply to a mount too.
     plain = [fault for fault in CATALOGUE if fault.kind in {kind, "s3"} and not _set_up(fault)]
     set_ups = [fault for fault in CATALOGUE if fault.kind == kind and _set_up(fault)]
     chosen = random.Random(seed).choice([None, *set_ups])
@@ -208,5 +208,5 @@ def make_room(world: World) -> None:
     ballast = world.home / "store" / "ballast"
     if ballast.exists():
         ballast.unlink()
-        # After a full disk SeaweedFS's own database takes nothing until a restart; the operations page says so.
+        # After a full disk SeaweedFS's database accepts nothing until a restart; see the operations page.
         world.restart_store()

@@ -1,4 +1,4 @@
-"""Every fault with several seeds: `python -m faults.matrix --seeds 5 --seconds 15`, from the folder `tests`."""
+"""Runs every fault with several seeds: `python -m faults.matrix --seeds 5 --seconds 15`, from the folder `tests`."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from faults.run import run
 HEAD = f"{'fault':32}{'seeds':>6}{'faces':>8}{'kills':>7}{'lost':>6}{'double':>8}{'resends':>9}{'seconds':>9}"
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
@@ -38,21 +38,21 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=15, help="of each run, before it drains")
-    parser.add_argument("--only", default="", help="faults whose name contains this")
-    parser.add_argument("--forget", action="store_true", help="drop faces at the broker's answer: this loses faces")
+    parser.add_argument("--only", default="", help="only faults with this text in the name")
+    parser.add_argument("--forget", action="store_true", help="drop faces after the PUBACK: this loses faces")
     options = parser.parse_args()
     logging.disable()
-    say(HEAD)
+    print_line(HEAD)
     results: dict[str, list[Outcome]] = {}
     for fault in CATALOGUE:
         if options.only not in fault.name:
             continue
         seeds = range(options.first_seed, options.first_seed + options.seeds)
         results[fault.name] = [once(fault, seed, options.seconds, forget=options.forget) for seed in seeds]
-        say(row(fault.name, results[fault.name]))
+        print_line(row(fault.name, results[fault.name]))
     every = [each for outcomes in results.values() for each in outcomes]
-    say(row("all", every))
-    say(json.dumps({name: [asdict(each) for each in outcomes] for name, outcomes in results.items()}))
+    print_line(row("all", every))
+    print_line(json.dumps({name: [asdict(each) for each in outcomes] for name, outcomes in results.items()}))
     return int(not options.forget and any(each.lost or each.duplicated for each in every))
 
 

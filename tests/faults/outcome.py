@@ -1,4 +1,4 @@
-"""Compares committed faces and objects, id by id and byte by byte."""
+"""Compares the committed faces with the objects, id by id and hash by hash."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from faults.world import World
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of a run.
+    """Contains the result of a run.
 
     Attributes:
-        faces: Committed.
-        kills: Of any process.
-        lost: Committed, and no object with their bytes.
-        duplicated: Objects beyond one per face, and objects of faces that no camera announced.
-        resends: Faces handed to the broker again.
-        seconds: From the first face to the last receipt.
+        faces: Committed faces.
+        kills: Kills of all processes.
+        lost: Committed faces without an object of the same bytes.
+        duplicated: Objects beyond one per face, and objects of faces that no camera tried to commit.
+        resends: Repeated publishes.
+        seconds: Time from the first face to the last receipt.
     """
 
     faces: int
@@ -30,7 +30,7 @@ class Outcome:
 
 
 def outcome(running: World, seconds: float) -> Outcome:
-    """Compare both ends. The faces are those of the cameras' logs, the objects are read back from the store."""
+    """Compare both ends: the logs of the cameras, and the objects as read back from the store."""
     committed, meant, resends = {}, set(), 0
     for number, _ in enumerate(running.outboxes):
         log = _Log(running.home / f"committed-{number}.log")
@@ -41,9 +41,9 @@ def outcome(running: World, seconds: float) -> Outcome:
     found = {(str(face), sha256) for key, sha256 in objects.items() if (face := face_of_key(key))}
     ids = Counter(str(face_of_key(key)) for key in objects)
     lost = committed.items() - found
-    unknown = sum(count for face, count in ids.items() if face not in meant)
+    strangers = sum(count for face, count in ids.items() if face not in meant)
     copies = sum(count - 1 for face, count in ids.items() if face in meant)
-    return Outcome(len(committed), running.kills, len(lost), copies + unknown, resends, round(seconds, 1))
+    return Outcome(len(committed), running.kills, len(lost), copies + strangers, resends, round(seconds, 1))
 
 
 class _Log:
@@ -52,11 +52,11 @@ class _Log:
         self.meant: set[str] = set()
         resent: dict[str, int] = {}
         for line in path.read_text().splitlines():
-            event, *rest = line.split()
-            if event == "meant":
+            what, *rest = line.split()
+            if what == "meant":
                 self.meant.add(rest[0])
-            elif event == "committed" and len(rest) == 2 and len(rest[1]) == 64:
+            elif what == "committed" and len(rest) == 2 and len(rest[1]) == 64:
                 self.committed[rest[0]] = rest[1]
-            elif event == "resent" and len(rest) == 2:
+            elif what == "resent" and len(rest) == 2:
                 resent[rest[0]] = int(rest[1])
         self.resends = sum(resent.values())

@@ -1,4 +1,4 @@
-"""A process that is killed and started again."""
+"""Starts, kills and restarts a process."""
 
 import os
 import signal
@@ -14,15 +14,15 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 @dataclass
 class Program:
-    """One part of the chain.
+    """Represents one process of the chain.
 
     Attributes:
-        name: Its name.
-        command: Its command line.
-        log: Where its output goes, of all its lives.
-        port: Where it listens; None where it does not.
-        environment: Variables added to those of this process at each start.
-        kills: How often it was killed.
+        name: Name in messages.
+        command: Program and arguments.
+        log: File for the output of all its starts.
+        port: Port on which it listens, or None.
+        environment: Added to the environment of the tests at each start.
+        kills: Number of kills.
     """
 
     name: str
@@ -56,22 +56,22 @@ class Program:
 
     @property
     def resident(self) -> int:
-        """Resident memory in bytes; 0 when it does not run."""
+        """Return its resident memory in bytes; 0 if it does not run."""
         if not self._process or not self.alive:
             return 0
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS")), 0)
 
     def kill(self) -> None:
-        """End it without a word to it."""
+        """Kill it with SIGKILL."""
         assert self._process, f"{self.name} never ran"
-        assert self.alive, f"{self.name} had ended by itself, with {self._process.returncode}: see {self.log}"
+        assert self.alive, f"{self.name} has ended by itself with {self._process.returncode}: see {self.log}"
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
         self.kills += 1
 
     def stop(self, seconds: float = 15) -> None:
-        """Ask it to end, as a redeploy does."""
+        """Stop it with SIGTERM, as a redeploy does."""
         if self._process and self.alive:
             self._process.terminate()
             try:

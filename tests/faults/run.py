@@ -1,4 +1,4 @@
-"""One run: a chain, a fault, and the comparison of both ends."""
+"""Runs a chain under one fault, and compares both ends afterwards."""
 
 import random
 import time
@@ -23,17 +23,17 @@ def run(
     seed: int,
     seconds: float,
     forget: bool = False,
-    progress: Callable[[World], None] = lambda _: None,
+    report: Callable[[World], None] = lambda _: None,
 ) -> Outcome:
-    """Let faces flow for a while, break things meanwhile, heal, wait until nothing waits, and compare both ends.
+    """Commit faces under a fault, heal, wait until the outboxes are empty, and compare both ends.
 
     Args:
-        fault: Fault to inject.
+        fault: The fault.
         home: An empty folder.
-        seed: Of everything that is left to chance.
-        seconds: How long faces are committed.
-        forget: Drop faces at the broker's answer, without receipts.
-        progress: Called between two acts.
+        seed: Of every random choice.
+        seconds: Duration of the fault.
+        forget: Drop faces after the PUBACK, without receipts.
+        report: Called between two acts.
 
     Raises:
         AssertionError: The outbox did not empty, or the audit found a fault.
@@ -56,7 +56,7 @@ def run(
         while time.monotonic() - started < seconds:
             time.sleep(chance.uniform(*fault.pause))
             fault.act(running, chance)
-            progress(running)
+            report(running)
         _heal(running, fault)
         running.drain(DRAIN_SECONDS)
         result = outcome(running, time.monotonic() - started)
@@ -72,5 +72,5 @@ def _heal(running: World, fault: Fault) -> None:
         running.restart_store()
     for program in running.programs.values():
         if has_own_clock(program):
-            set_clock(program, 0)  # a store refuses who is off by more than minutes
+            set_clock(program, 0)  # a store refuses a client whose clock differs by minutes
     running.heal()

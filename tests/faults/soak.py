@@ -1,6 +1,6 @@
-"""Everything at once, for as long as you like: `bin/test --soak MINUTES [--seed N] [--store s3|mount]`.
+"""Runs all faults together for some minutes: `bin/test --soak MINUTES [--seed N] [--store s3|mount]`.
 
-Prints the progress, and at the end one JSON object: faces, kills, lost, duplicated, resends, seconds.
+Prints its progress, and at the end one JSON object: faces, kills, lost, duplicated, resends, seconds.
 """
 
 import argparse
@@ -18,21 +18,21 @@ from faults.run import run
 from faults.world import World
 
 REPORT_SECONDS = 30.0
-ROUGH: tuple[Act, ...] = (cut(0.5, 4), redeploy, store_errors, store_slow, store_read_only)
-"""Besides the kills; a fault of the store lasts until the next of them."""
+OTHER_ACTS: tuple[Act, ...] = (cut(0.5, 4), redeploy, store_errors, store_slow, store_read_only)
+"""Acts besides the kills. A fault of the store lasts until the next of these acts."""
 
 
 def act(world: World, chance: random.Random) -> None:
-    """Mostly kill; now and then something else."""
+    """Kill in three of four cases; otherwise run another act."""
     if chance.random() < 0.75:
         kill_any(world, chance)
         return
     world.proxy.heal()
-    chance.choice((*ROUGH, *([kill_mount] if world.kind == "mount" else [])))(world, chance)
+    chance.choice((*OTHER_ACTS, *([kill_mount] if world.kind == "mount" else [])))(world, chance)
 
 
-class Progress:
-    """Prints the progress and the memory of each process from time to time."""
+class Reporter:
+    """Prints faces, kills and the memory of each process at an interval."""
 
     def __init__(self) -> None:
         self._started = self._last = time.monotonic()
@@ -54,13 +54,13 @@ def main() -> int:
     parser.add_argument("minutes", type=float)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--store", choices=["s3", "mount"], default="s3")
-    parser.add_argument("--rate", type=float, default=0, help="faces a second; 0: the store's default")
+    parser.add_argument("--rate", type=float, default=0, help="faces a second; 0: default of the store")
     options = parser.parse_args()
     logging.disable()
     rate = options.rate or {"s3": 40, "mount": 25}[options.store]
     fault = Fault("soak", act, pause=(0.5, 4.5), kind=options.store, rate=rate)
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
-        result = run(fault, Path(folder), seed=options.seed, seconds=options.minutes * 60, progress=Progress())
+        result = run(fault, Path(folder), seed=options.seed, seconds=options.minutes * 60, report=Reporter())
     sys.stdout.write(json.dumps(asdict(result)) + "\n")
     return int(bool(result.lost or result.duplicated))
 

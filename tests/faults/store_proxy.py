@@ -1,4 +1,4 @@
-"""Proxies a real S3 server, with configurable failures, delays and refusals."""
+"""Provides an HTTP proxy in front of a real S3 server that fails, delays or refuses requests on demand."""
 
 import random
 import threading
@@ -10,20 +10,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 REFUSAL = b"<Error><Code>AccessDenied</Code><Message>read-only</Message></Error>"
-FAILURE = b"<Error><Code>InternalError</Code><Message>injected failure</Message></Error>"
+FAILURE = b"<Error><Code>InternalError</Code><Message>failure of the test</Message></Error>"
 LACKING = b"<Error><Code>NotImplemented</Code><Message>no such call here</Message></Error>"
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "expect"}
 
 
 class StoreProxy:
-    """Faults of requests.
+    """Controls the faults of the proxy.
 
     Attributes:
-        errors: Part of them that is answered with 500; half of those have reached the store first.
-        seconds: Waited before each PUT goes on.
-        lacks: Parts of its API, such as ``policy``, that are answered with 501.
-        read_only: PUT, POST and DELETE are answered with 403.
-        failed: How many were answered so.
+        errors: Fraction of requests answered with 500; half of these reach the store first.
+        seconds: Delay of each PUT.
+        lacks: Sub-resources such as ``policy`` that are answered with 501.
+        read_only: True to answer PUT, POST and DELETE with 403.
+        failed: Number of requests that failed or were refused.
     """
 
     def __init__(self, endpoint: str, seed: int) -> None:
@@ -40,7 +40,7 @@ class StoreProxy:
         self.errors, self.seconds, self.read_only = 0.0, 0.0, False
 
     def draw(self) -> tuple[bool, bool]:
-        """Return whether this request fails, and whether it reaches the store first."""
+        """Draw whether this request fails, and whether it reaches the store first."""
         with self.lock:
             fails = self.chance.random() < self.errors
             self.failed += fails
@@ -49,7 +49,7 @@ class StoreProxy:
 
 @contextmanager
 def store_proxy(endpoint: str, port: int, seed: int) -> Iterator[StoreProxy]:
-    """Run a proxy of a store on the loopback."""
+    """Run the proxy on the loopback interface."""
     proxy = StoreProxy(endpoint, seed)
 
     class Handler(BaseHTTPRequestHandler):
@@ -102,7 +102,7 @@ def store_proxy(endpoint: str, port: int, seed: int) -> Iterator[StoreProxy]:
                     length = value
                 elif name.lower() not in _HOP:
                     self.send_header(name, value)
-            # The response to a HEAD has the length of the omitted body.
+            # The answer to a HEAD has the length of the body that it omits.
             self.send_header("Content-Length", length if self.command == "HEAD" and length else str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
@@ -111,13 +111,13 @@ def store_proxy(endpoint: str, port: int, seed: int) -> Iterator[StoreProxy]:
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward  # noqa: N815 - names of http.server
 
         def log_message(self, *_: object) -> None:
-            """Log nothing; the chain's own logs are enough."""
+            """Log nothing: the programs of the chain log their errors."""
 
         def handle(self) -> None:
             try:
                 super().handle()
             except OSError:
-                """A client that was killed."""
+                """Ignore a client that was killed."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True

@@ -1,6 +1,6 @@
-"""What was committed is what is stored, whatever breaks: random faults, and in the full tier each one by itself.
+"""Checks that every committed face is stored once: under random faults, and in the full tier under each fault.
 
-`faults.matrix` runs the catalogue with more seeds, `faults.soak` goes on for as long as it is asked to.
+`faults.matrix` runs the catalogue with more seeds; `faults.soak` runs for a given number of minutes.
 """
 
 import os
@@ -23,7 +23,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("kind", ["s3", "mount"])
-def test_committed_is_stored_under_random_faults(kind, seed, tmp_path):
+def test_stores_every_committed_face_under_random_faults(kind, seed, tmp_path):
     fault = random_faults(kind, seed)
     result = run(fault, tmp_path, seed=seed, seconds=60)
     assert (result.lost, result.duplicated) == (0, 0), f"{fault.name}; repeat with --seed={seed}"
@@ -32,7 +32,7 @@ def test_committed_is_stored_under_random_faults(kind, seed, tmp_path):
 
 @pytest.mark.full
 @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)
-def test_committed_is_stored(fault, tmp_path):
+def test_stores_every_committed_face(fault, tmp_path):
     result = run(fault, tmp_path, seed=1, seconds=6)
     assert (result.lost, result.duplicated) == (0, 0)
     assert result.faces > 0
@@ -40,7 +40,7 @@ def test_committed_is_stored(fault, tmp_path):
 
 
 def test_without_receipts_the_same_faults_lose_faces(tmp_path):
-    """Or the test above would prove nothing."""
+    """The negative control: without it the tests above would prove nothing."""
     (fault,) = (fault for fault in CATALOGUE if fault.act is kill_any and fault.kind == "s3" and fault.cameras == 1)
     lost = [run(fault, tmp_path / str(seed), seed=seed, seconds=12, forget=True).lost for seed in (1, 2)]
     assert sum(lost) > 0

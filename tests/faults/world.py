@@ -1,4 +1,4 @@
-"""Both ends as processes that can be killed, cut off and filled up, with a store that can be made to fail."""
+"""Runs both ends as processes that can be killed or cut off, with a store that fails on demand."""
 
 import hashlib
 import subprocess
@@ -30,17 +30,17 @@ AUDIT_SECONDS = 1800
 
 @dataclass
 class World:
-    """A running chain.
+    """Represents a running chain.
 
     Attributes:
-        home: Where settings, logs, outboxes and objects are.
-        kind: Of the store.
-        programs: Every process that may be killed, by name.
-        proxy: Between the subscribers and the store.
-        store: The bucket, past the proxy.
-        cloud_port: Of the cloud's broker.
-        outboxes: Where the cameras commit.
-        restart_store: Ends the store and starts it again on its data.
+        home: Folder with settings, logs, outboxes and objects.
+        kind: Kind of the store.
+        programs: Every process that can be killed, by name.
+        proxy: Proxy between the subscribers and the store.
+        store: The bucket, without the proxy.
+        cloud_port: Port of the cloud's broker.
+        outboxes: Outbox files of the cameras.
+        restart_store: Restarts the store with its data.
     """
 
     home: Path
@@ -84,18 +84,18 @@ class World:
         subprocess.run(["iptables", "-w", verb, "INPUT", *match], check=True)
 
     def mount(self) -> None:
-        """Mount the bucket, over whatever a killed s3fs has left."""
+        """Unmount what a killed s3fs has left, and mount the bucket."""
         path = self.home / "mount"
         while mounted(path):
             subprocess.run(["umount", "-l", path], check=True)
         self["s3fs"].start()
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 90
         while not mounted(path):
             assert time.monotonic() < deadline, "s3fs does not mount"
             time.sleep(0.05)
 
     def heal(self) -> None:
-        """Let everything run and nothing fail."""
+        """Start every stopped program and end every fault."""
         self.mend()
         self.proxy.heal()
         if self.kind == "mount" and not (self["s3fs"].alive and mounted(self.home / "mount")):
@@ -116,10 +116,10 @@ class World:
                 time.sleep(0.1)
 
     def drain(self, seconds: float) -> float:
-        """Stop the cameras, then send until no outbox contains a waiting face.
+        """Stop the cameras, then send until no face waits in any outbox.
 
         Returns:
-            Seconds that took.
+            Duration in seconds.
         """
         started = time.monotonic()
         for camera in self.cameras:
@@ -149,7 +149,7 @@ class World:
         return done.stdout
 
     def objects(self) -> dict[str, str]:
-        """Every object in the bucket: its key, and the SHA-256 of its bytes as they are read back."""
+        """Return the SHA-256 of each object's bytes, as read back, by its key."""
         reader = S3Bucket(self.store, connections=READERS)
 
         def digest(key: str) -> tuple[str, str]:
@@ -170,16 +170,16 @@ def world(
     subscribers: int = 2,
     forget: bool = False,
 ) -> Iterator[World]:
-    """Start everything; end it with the context.
+    """Start the chain; stop it at the end of the context.
 
     Args:
         home: An empty folder.
-        kind: Of the store.
-        seed: Of everything that is left to chance.
-        rate: Faces a second and camera.
-        cameras: How many, each with an outbox of its own, all of the same edge name.
-        subscribers: How many share the faces.
-        forget: Drop faces at the broker's answer, without receipts.
+        kind: Kind of the store.
+        seed: Of every random choice.
+        rate: Faces a second per camera.
+        cameras: Number of cameras; each has an outbox of its own, all have the same edge name.
+        subscribers: Number of subscribers that share the faces.
+        forget: Drop faces after the PUBACK, without receipts.
     """
     with ExitStack() as stack:
         place, ports = _folder(home / "store"), free_ports(10)

@@ -39,7 +39,7 @@ def published(brokers) -> Iterator[dict[str, bytes]]:
     client.loop_stop()
 
 
-def until(published, expected, seconds=20):
+def until(published, expected, seconds=90):
     deadline = time.monotonic() + seconds
     while published != expected:
         assert time.monotonic() < deadline, published

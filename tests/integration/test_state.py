@@ -47,7 +47,7 @@ def until(brokers, tmp_path):
     """Wait until the cloud broker has retained the wanted state and return it."""
     cloud = brokers["cloud"]
 
-    def wait(wanted, seconds=20):
+    def wait(wanted, seconds=90):
         deadline = time.monotonic() + seconds
         while True:
             with with_certificate(cloud.port, cloud.folder, "health").listen(tmp_path / "heard", "status/#") as heard:

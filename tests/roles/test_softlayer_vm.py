@@ -1,133 +1,50 @@
-"""The cloud's VM is ordered once, found ever after, and cancelled only by its name."""
+"""The role softlayer_vm orders the cloud's VM once, finds it in each later run, and cancels it by its name alone.
 
+One scenario of five playbook runs drives the role, on both ansible-cores at once. Cases of the module call the module.
+"""
+
+import json
 import os
 import re
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from support.playbook import FIRST, SECOND, run_playbooks
+from support.playbook import FIRST, ROOT, SECOND
+from support.role_steps import Play, Step, apply_role, run_steps, task
 from support.softlayer_api import API_KEY, USER, SoftLayerApi, fault, softlayer_api
 
-ROOT = Path(__file__).parents[2]
 FQDN = "face-server.server.cloud"
 WRONG_KEY = "f" * 63 + "0"
+CORES = {"first-core": FIRST, "second-core": SECOND}
 
 
-def _has_library(programs: Path) -> bool:
-    python = programs / "python"
-    look = [python, "-c", "import SoftLayer"]
-    return python.exists() and subprocess.run(look, check=False, capture_output=True).returncode == 0
+# The first test of a core pays for its whole scenario.
+pytestmark = pytest.mark.timeout(1200)
+
+NO_LIBRARY = "the package SoftLayer is not installed beside this ansible-core, or that core is not here"
 
 
-@dataclass
-class Desk:
-    """An operator's: an inventory with an edge and no cloud, a key, and an account.
-
-    Attributes:
-        home: Folder with all of it.
-        api: The account.
-        programs: Where ansible-playbook is.
-        ssh_port: Where the VM's sshd answers.
-        said: What ``hosts.yml`` says of the VM; empty where it does not name it.
-        of_the_group: Whether it says so of the group cloud.
-    """
-
-    home: Path
-    api: SoftLayerApi
-    programs: Path
-    ssh_port: int
-    said: dict[str, object] = field(default_factory=dict)
-    of_the_group: bool = False
-
-    @property
-    def file(self) -> Path:
-        return self.home / "inventory/softlayer_vm.yml"
-
-    @property
-    def key(self) -> str:
-        return (self.home / "key.pub").read_text()
-
-    def play(self, *options: str, **settings: object) -> dict[str, Any]:
-        """Run the playbook, and one for the group cloud after it.
-
-        Args:
-            options: Of ansible-playbook.
-            settings: Of the role, without ``softlayer_vm_``; they win over those that every run has. None: not set.
-
-        Returns:
-            ``rc``, ``changed``, ``cloud`` (address of each host in the group), ``ports`` and ``authorities`` (the same
-            hosts'), the last ``error``, and all ``output``.
-        """
-        usual = {
-            "username": USER,
-            "api_key": API_KEY,
-            "endpoint": self.api.endpoint,
-            "public_key_file": str(self.home / "key.pub"),
-            "ssh_port": self.ssh_port,
-            "wait_interval": 0,
-        }
-        variables = self.home / "inventory/group_vars/all/vars.yml"
-        variables.parent.mkdir(parents=True, exist_ok=True)
-        given = {f"softlayer_vm_{name}": value for name, value in (usual | settings).items() if value is not None}
-        variables.write_text(yaml.safe_dump(given | {"authority": "{{ inventory_dir }}/secrets/pki"}))
-        hosts: dict[str, Any] = {"edge": {"hosts": {"jetson": {"ansible_host": "192.0.2.1"}}}}
-        if self.said:
-            hosts["cloud"] = {"vars": self.said} if self.of_the_group else {"hosts": {"face-server": self.said}}
-        (self.home / "inventory/hosts.yml").write_text(yaml.safe_dump(hosts))
-        words = "{{ ansible_user }}@{{ ansible_host }} {{ ansible_port }} {{ authority }}"
-        tell = {"ansible.builtin.debug": {"msg": words}}
-        (self.home / "next.yml").write_text(
-            yaml.safe_dump([{"hosts": "cloud", "gather_facts": False, "tasks": [tell]}])
-        )
-        # No ~/.softlayer but the desk's.
-        environment = {name: each for name, each in os.environ.items() if not name.lower().endswith("_proxy")} | {
-            "HOME": str(self.home)
-        }
-        playbooks = [ROOT / "playbooks/provision.yml", self.home / "next.yml"]
-        played = run_playbooks(
-            self.programs / "ansible-playbook", self.home / "inventory", playbooks, options, environment
-        )
-        mine = [each["localhost"] for each in played.results if "localhost" in each]
-        others = [(name, each) for hosts in played.results for name, each in hosts.items() if name != "localhost"]
-        told = {name: str(each["msg"]).split() for name, each in others}
-        return {
-            "rc": played.rc,
-            "changed": played.stats["localhost"]["changed"],
-            "cloud": {name: address for name, (address, _, _) in told.items()},
-            "ports": {name: int(port) for name, (_, port, _) in told.items()},
-            "authorities": {name: authority for name, (_, _, authority) in told.items()},
-            "messages": [str(each["msg"]) for each in mine if "msg" in each],
-            "error": next(iter(played.errors), ""),
-            "output": played.output,
-        }
-
-    def run(self, *options: str, **settings: object) -> dict[str, Any]:
-        """Run it; it must succeed."""
-        told = self.play(*options, **settings)
-        assert told["rc"] == 0, told["output"]
-        return told
-
-    def refused(self, *options: str, **settings: object) -> str:
-        """Run it; it must stop, order nothing and cancel nothing. The one line it stops with."""
-        told = self.play(*options, **settings)
-        assert told["rc"] == 2, told["output"]
-        assert not {"Product_Order.placeOrder", "Virtual_Guest.deleteObject"} & set(self.api.calls)
-        assert "\n" not in told["error"]
-        return str(told["error"])
+@cache
+def has_library(core: str) -> bool:
+    python = CORES[core] / "python"
+    command = [python, "-c", "import SoftLayer"]
+    return python.exists() and subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 @contextmanager
-def sshd_greeting() -> Iterator[int]:
-    """A port that greets as sshd does."""
+def greeting() -> Iterator[int]:
+    """Listen on a port that greets as sshd does."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def greet() -> None:
@@ -148,20 +65,159 @@ def sshd_greeting() -> Iterator[int]:
             thread.join()
 
 
-@pytest.fixture
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    programs = getattr(request, "param", FIRST)
-    if not _has_library(programs):
-        pytest.skip("the package SoftLayer is not installed beside this ansible-core, or that core is not here")
-    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", tmp_path / "key"], check=True)
-    with softlayer_api() as api, sshd_greeting() as port:
-        yield Desk(tmp_path, api, programs, port)
+def environment(home: Path) -> dict[str, str]:
+    """Hide the user's own ~/.softlayer and proxies."""
+    return {name: each for name, each in os.environ.items() if not name.lower().endswith("_proxy")} | {
+        "HOME": str(home)
+    }
 
 
-on_each_core = pytest.mark.parametrize("desk", [FIRST, SECOND], ids=["first-core", "second-core"], indirect=True)
+def make_key(home: Path) -> str:
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", home / "key"], check=True)
+    return (home / "key.pub").read_text()
 
 
-def test_nothing_orders_one_but_its_own_playbook():
+@dataclass
+class Scenario:
+    """An operator's inventory with an edge and no cloud, a key, and an account for each case.
+
+    Attributes:
+        port: Of the VMs' sshd.
+        moved_port: Of an sshd that was moved.
+        notes: Observations between two runs.
+    """
+
+    home: Path
+    programs: Path
+    port: int
+    moved_port: int
+    main: SoftLayerApi
+    fresh: SoftLayerApi
+    slow: SoftLayerApi
+    vanishing: SoftLayerApi
+    steps: dict[str, Step] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def inventory(self) -> Path:
+        return self.home / "inventory"
+
+    @property
+    def file(self) -> Path:
+        return self.inventory / "softlayer_vm.yml"
+
+    def prepare(self) -> None:
+        make_key(self.home)
+        settings = {"username": USER, "api_key": API_KEY, "public_key_file": f"{self.home}/key.pub", "wait_interval": 0}
+        variables = {f"softlayer_vm_{name}": value for name, value in settings.items()}
+        file = self.inventory / "group_vars/all/vars.yml"
+        file.parent.mkdir(parents=True)
+        file.write_text(yaml.safe_dump(variables | {"authority": "{{ inventory_dir }}/secrets/pki"}))
+
+    def run(self, steps: dict[str, Play], options: tuple[str, ...] = (), cloud: object = None) -> None:
+        """Run steps in one run of ansible-playbook; each records the group cloud at its end.
+
+        Args:
+            steps: Results of `provision` and `attempt`.
+            options: Further ones of ansible-playbook.
+            cloud: The group cloud in hosts.yml; None: there is none.
+        """
+        groups = {"edge": {"hosts": {"jetson": {"ansible_host": "192.0.2.1"}}}} | ({"cloud": cloud} if cloud else {})
+        (self.inventory / "hosts.yml").write_text(yaml.safe_dump(groups))
+        words = "{{ ansible_user }}@{{ ansible_host }} {{ ansible_port }} {{ authority }}"
+        record = {"hosts": "cloud", "gather_facts": False, "tasks": [task("debug", {"msg": words})]}
+        plays = {name: [play, record] for name, play in steps.items()}
+        program = self.programs / "ansible-playbook"
+        self.steps |= run_steps(program, self.inventory, plays, options, environment(self.home))
+
+    def cloud(self, step: str) -> dict[str, str]:
+        """User, address, port and authority of each host in the group cloud after a step."""
+        return {name: results[0]["msg"] for name, results in self.steps[step].hosts.items() if name != "localhost"}
+
+    def play(self) -> None:
+        """Lead VMs from their order to their end."""
+        port, late = {"ssh_port": self.port}, {"hostname": "late", "inventory_file": f"{self.inventory}/late.yml"}
+        other = {"hostname": "other-server", "inventory_file": f"{self.inventory}/other.yml"}
+        main, self.slow.polls, self.vanishing.polls, self.vanishing.cancels_tagged = self.main, -1, -1, True
+        orders = {
+            "wrong key": attempt(self.fresh, api_key=WRONG_KEY),
+            "time-out": attempt(self.slow, wait_timeout=1, **late),
+            "vanishing": attempt(self.vanishing, wait_timeout=1),
+            "order": provision(main, **port),
+            "order another": provision(main, **port, **other),
+        }
+        self.run(orders, ("-vvv",))
+        self.notes["late file"] = (self.inventory / "late.yml").exists()
+        self.notes["written"] = self.file.stat().st_mtime_ns
+        checks = {
+            "check converged": provision(main, **port),
+            "check fresh": provision(self.fresh, hostname="fresh", inventory_file=f"{self.inventory}/fresh.yml"),
+            "check after time-out": provision(self.slow, **port, **late),
+            "check cancel": provision(main, cancel=FQDN),
+        }
+        self.run(checks, ("--check",))
+        self.notes["after check"] = (main.guests[0].leaving, self.file.exists())
+        self.slow.guests[0].polls_left = 1
+        self.run({"again": provision(main, **port), "after time-out": provision(self.slow, **port, **late)})
+        self.notes["written again"] = self.file.stat().st_mtime_ns
+
+        root_file = self.file.read_text()
+        of_the_host = {"ansible_user": "face-admin", "ansible_port": self.moved_port}
+        of_the_group = {"ansible_user": "group-admin", "ansible_port": self.moved_port}
+        later = {"of the host": provision(main), "of its group": provision(main, **other)}
+        later |= {f"{name} again": play for name, play in later.items()}
+        self.run(later, cloud={"hosts": {"face-server": of_the_host}, "vars": of_the_group})
+
+        self.file.write_text(root_file.replace("root", "face-admin"))
+        (self.inventory / "other.yml").unlink()
+        earlier = {"ansible_host": "192.0.2.20", "ansible_user": "face-admin", "ansible_port": 2222}
+        end = {
+            "set in its file": provision(main, **port),
+            "another of that name": provision(main, **port, **other),
+            "cancel by another name": attempt(main, tasks_from="remove", cancel="face-server"),
+            "cancel": provision(main, cancel=FQDN),
+            "cancel again": provision(main, cancel=FQDN),
+            "order after the end": provision(main, **port, inventory_file=""),
+        }
+        self.run(end, cloud={"hosts": {"other-server": earlier}})
+
+
+def provision(api: SoftLayerApi, **settings: object) -> Play:
+    """Describe a run of the project's own playbook."""
+    return {"import_playbook": str(ROOT / "playbooks/provision.yml"), "vars": variables(api, settings)}
+
+
+def attempt(api: SoftLayerApi, tasks_from: str = "main", **settings: object) -> Play:
+    """Describe an application of the role that fails."""
+    return apply_role("localhost", "softlayer_vm", tasks_from=tasks_from, refused=True, vars=variables(api, settings))
+
+
+def variables(api: SoftLayerApi, settings: dict[str, object]) -> dict[str, object]:
+    return {f"softlayer_vm_{name}": value for name, value in {"endpoint": api.endpoint, **settings}.items()}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Scenario]]:
+    """The scenario on each core, both at once."""
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        ports = [stack.enter_context(greeting()) for _ in range(2)]
+        scenarios = {}
+        for core in filter(has_library, CORES):
+            apis = [stack.enter_context(softlayer_api()) for _ in range(4)]
+            scenarios[core] = Scenario(tmp_path_factory.mktemp(core), CORES[core], *ports, *apis)
+            scenarios[core].prepare()
+        list(pool.map(Scenario.play, scenarios.values()))
+        yield scenarios
+
+
+@pytest.fixture(params=CORES)
+def scenario(request: pytest.FixtureRequest, played: dict[str, Scenario]) -> Scenario:
+    if request.param not in played:
+        pytest.skip(NO_LIBRARY)
+    return played[request.param]
+
+
+def test_only_its_own_playbook_orders_a_vm():
     playbooks = [*ROOT.glob("*.yml"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")]
     named = {each.relative_to(ROOT).as_posix() for each in playbooks if "softlayer_vm" in each.read_text()}
     assert {each for each in named if not each.startswith("roles/softlayer_vm/")} == {"playbooks/provision.yml"}
@@ -169,165 +225,178 @@ def test_nothing_orders_one_but_its_own_playbook():
     assert importers == []
 
 
-@on_each_core
-def test_it_is_ordered_once_and_stands_in_the_inventory(desk):
-    told = desk.run("--check")
-    assert f"{FQDN} would cost 0.102 USD per hour" in told["messages"][-1]
-    assert (desk.api.guests, desk.api.keys, desk.file.exists(), told["cloud"]) == ([], [], False, {})
+def test_check_mode_prints_the_price_and_orders_nothing(scenario):
+    assert "fresh.server.cloud would cost 0.102 USD per hour" in scenario.steps["check fresh"].messages
+    assert "fresh" not in scenario.cloud("check fresh")
+    assert (scenario.fresh.guests, scenario.fresh.keys, (scenario.inventory / "fresh.yml").exists()) == ([], [], False)
 
-    told = desk.run()
-    (guest,) = desk.api.guests
+
+def test_orders_once_and_writes_the_inventory(scenario):
+    account, output = scenario.main, scenario.steps["order"].output
+    guest = account.guests[0]
     assert (guest.fqdn, guest.tags) == (FQDN, ["face-app"])
     assert guest.container["location"] == "wdc04"
-    assert guest.container["sshKeys"] == [{"sshKeyIds": [desk.api.keys[0]["id"]]}]
-    # Each step is shown once, and this very run knows the host.
-    assert re.findall(rf"{FQDN}: .*, (\w+ \w+)$", told["output"], re.MULTILINE) == [
-        "Assign Host",
-        "Configure Network",
-        "Service Setup",
-    ]
-    # What the run goes on with is what the next ones have, an authority beside the inventory included.
-    here = {
-        "cloud": {"face-server": "root@127.0.0.1"},
-        "ports": {"face-server": desk.ssh_port},
-        "authorities": {"face-server": f"{desk.home}/inventory/secrets/pki"},
-    }
-    assert {name: told[name] for name in here} == here
-    written = desk.file.stat().st_mtime_ns
-
-    for options in ((), ("--check",)):
-        told = desk.run(*options)
-        assert told["changed"] == 0
-        assert {name: told[name] for name in here} == here
-    assert (len(desk.api.guests), len(desk.api.keys), desk.file.stat().st_mtime_ns) == (1, 1, written)
+    assert guest.container["sshKeys"] == [{"sshKeyIds": [account.keys[0]["id"]]}]
+    # Each provisioning step is printed once.
+    printed = re.findall(r"^other-server.server.cloud: .*, (\w+ \w+)$", output, re.MULTILINE)
+    assert printed == ["Assign Host", "Configure Network", "Service Setup"]
+    # The same run, a later one and one in check mode know the VM alike, with an authority beside the inventory.
+    host = f"root@127.0.0.1 {scenario.port} {scenario.inventory}/secrets/pki"
+    assert {scenario.cloud(step)["face-server"] for step in ("order", "again", "check converged")} == {host}
+    assert [scenario.steps[step].changed for step in ("again", "check converged")] == [0, 0]
+    assert scenario.notes["written again"] == scenario.notes["written"]
+    # The last one was ordered after the end of the first.
+    assert [each.fqdn for each in account.guests] == [FQDN, "other-server.server.cloud", FQDN]
+    assert len(account.keys) == 1
 
 
-@on_each_core
-@pytest.mark.parametrize("of_the_group", [False, True], ids=["of the host", "of its group"])
-def test_a_user_and_a_port_that_came_later_stay(desk, of_the_group):
-    desk.run()
-    with sshd_greeting() as moved:
-        desk.said, desk.of_the_group = {"ansible_user": "face-admin", "ansible_port": moved}, of_the_group
-        for _ in range(2):
-            told = desk.run(ssh_port=None)
-            assert (told["cloud"], told["ports"]) == ({"face-server": "face-admin@127.0.0.1"}, {"face-server": moved})
-        assert told["changed"] == 0
+@pytest.mark.parametrize(
+    ("step", "host", "user"),
+    [("of the host", "face-server", "face-admin"), ("of its group", "other-server", "group-admin")],
+)
+def test_later_user_and_port_in_the_inventory_win(scenario, step, host, user):
+    for each in (step, f"{step} again"):
+        assert scenario.cloud(each)[host].startswith(f"{user}@127.0.0.1 {scenario.moved_port} ")
+    assert scenario.steps[f"{step} again"].changed == 0
 
 
-def test_what_was_written_into_its_own_file_stays(desk):
-    desk.run()
-    desk.file.write_text(desk.file.read_text().replace("root", "face-admin"))
-    told = desk.run()
-    assert (told["changed"], told["cloud"]) == (0, {"face-server": "face-admin@127.0.0.1"})
+def test_a_user_written_into_its_own_file_stays(scenario):
+    assert scenario.steps["set in its file"].changed == 0
+    assert scenario.cloud("set in its file")["face-server"].startswith("face-admin@127.0.0.1 ")
 
 
-def test_another_vm_of_that_name_begins_with_root(desk):
-    desk.run()
-    desk.said = {"ansible_host": "192.0.2.20", "ansible_user": "face-admin", "ansible_port": 2222}
-    desk.file.unlink()
-    told = desk.run()
-    assert (told["cloud"], told["ports"]) == ({"face-server": "root@127.0.0.1"}, {"face-server": desk.ssh_port})
+def test_another_vm_of_that_name_starts_with_root(scenario):
+    assert scenario.cloud("another of that name")["other-server"].startswith(f"root@127.0.0.1 {scenario.port} ")
 
 
-@on_each_core
-def test_it_is_cancelled_by_its_name_and_by_no_other(desk):
-    guest = desk.api.add_guest(None, "face-app")
-    assert f"softlayer_vm_cancel is face-server, and the VM is {FQDN}" in desk.refused(
-        "-e", "softlayer_vm_cancel=face-server"
+def test_cancels_by_its_name_alone(scenario):
+    (refusal,) = scenario.steps["cancel by another name"].errors
+    assert refusal.startswith(f"cancel is face-server, and the VM is {FQDN}")
+    steps = ("check cancel", "cancel by another name", "cancel", "cancel again")
+    assert [scenario.steps[step].changed for step in steps] == [2, 0, 2, 0]
+    assert scenario.notes["after check"] == (0, True)
+    assert not scenario.file.exists()
+    # It was still listed when the next one was ordered.
+    first, _, second = scenario.main.guests
+    assert (first.leaving > 1, first.gone, second.leaving) == (True, False, 0)
+    assert scenario.main.calls.count("Virtual_Guest.deleteObject") == 1
+
+
+def test_waits_for_the_same_vm_after_a_time_out(scenario):
+    (error,) = scenario.steps["time-out"].errors
+    assert re.match(r"late.server.cloud \(VM 1000\) is not ready after 1 s, last step: [A-Z][a-z]+ [A-Z]", error)
+    assert (scenario.cloud("time-out"), scenario.notes["late file"]) == ({}, False)
+    assert scenario.steps["check after time-out"].changed == 1, "the inventory's file; it waits for nothing"
+    assert scenario.cloud("after time-out")["late"].startswith("root@127.0.0.1 ")
+    assert len(scenario.slow.guests) == 1
+
+
+def test_a_vm_cancelled_while_it_waits_is_not_ordered_again(scenario):
+    (error,) = scenario.steps["vanishing"].errors
+    assert "it may have been cancelled: run again to find or order it by name" in error
+    assert scenario.vanishing.calls.count("Product_Order.placeOrder") == 1
+
+
+def test_refuses_a_wrong_api_key_in_one_line_and_logs_no_key(scenario):
+    (error,) = scenario.steps["wrong key"].errors
+    assert error.startswith("SoftLayer refuses the credentials (Invalid API token); correct username and api_key")
+    assert "\n" not in error
+    output = scenario.steps["wrong key"].output
+    assert "EXEC" in output, "the run was verbose"
+    assert not [key for key in (WRONG_KEY, API_KEY) if key in output]
+
+
+# The module by itself.
+
+
+@dataclass(frozen=True)
+class Module:
+    """The module with an account, run as Ansible runs it on the controller."""
+
+    home: Path
+    api: SoftLayerApi
+    core: str
+
+    def run(self, **options: object) -> dict[str, Any]:
+        usual = {
+            "hostname": "face-server", "domain": "server.cloud", "tag": "face-app", "cpus": 2, "memory": 4096,
+            "datacenter": "wdc04", "os_code": "UBUNTU_24_64", "disks": [100], "key_label": "face-app",
+            "public_key_file": str(self.home / "key.pub"),
+            "username": USER, "api_key": API_KEY, "endpoint": self.api.endpoint,
+        }  # fmt: skip
+        done = subprocess.run(
+            [CORES[self.core] / "python", ROOT / "plugins/modules/softlayer_vm.py"],
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": usual | options}),
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment(self.home),
+        )
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+    def refused(self, **options: object) -> str:
+        """Run it; it must fail with one line, order nothing and cancel nothing."""
+        result = self.run(**options)
+        assert result["failed"]
+        assert not {"Product_Order.placeOrder", "Virtual_Guest.deleteObject"} & set(self.api.calls)
+        assert "\n" not in result["msg"]
+        return str(result["msg"])
+
+
+@pytest.fixture
+def module(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Module]:
+    core = getattr(request, "param", "first-core")
+    if not has_library(core):
+        pytest.skip(NO_LIBRARY)
+    make_key(tmp_path)
+    with softlayer_api() as api:
+        yield Module(tmp_path, api, core)
+
+
+def test_finds_a_key_under_another_label(module):
+    key = (module.home / "key.pub").read_text()
+    module.api.add_key(f"{' '.join(key.split()[:2])} operator@elsewhere", "serverKey")
+    assert module.run()["changed"]
+    assert [each["label"] for each in module.api.keys] == ["serverKey"]
+    assert module.api.guests[0].container["sshKeys"] == [{"sshKeyIds": [module.api.keys[0]["id"]]}]
+
+
+def test_refuses_a_vm_of_that_name_without_the_tag(module):
+    guest = module.api.add_guest()
+    assert f"VM {guest.id} is called {FQDN} and is not tagged face-app" in module.refused()
+    assert "is not tagged face-app" in module.refused(state="absent", cancel=FQDN)
+    assert (guest.tags, module.api.keys) == ([], [])
+
+
+def test_refuses_two_vms_of_that_name(module):
+    ids = [module.api.add_guest("face-app").id for _ in range(2)]
+    assert f"{FQDN} is the name of VMs {ids[0]} and {ids[1]}" in module.refused()
+
+
+@pytest.mark.parametrize("module", CORES, indirect=True)
+def test_takes_credentials_of_softlayer_or_of_ibm_cloud(module):
+    assert "no credentials for SoftLayer" in module.refused(username="", api_key="")
+    result = module.run(username="apikey", _ansible_check_mode=True)
+    assert (result["changed"], module.api.guests) == (True, [])
+
+
+def test_refuses_unsold_items_and_unreadable_keys_in_one_line(module):
+    refusal = module.refused(os_code="UBUNTU_16_64")
+    assert "Invalid value provided for os: UBUNTU_16_64; correct what it names: os_code" in refusal
+    module.api.faults["Account.getVirtualGuests"] = fault("Internal\nerror.")
+    assert "does not list the VMs: Internal error" in module.refused()
+    assert re.match(
+        r"no answer from http://127.0.0.1:9 .*check endpoint", module.refused(endpoint="http://127.0.0.1:9")
     )
-    cancel = ("-e", f"softlayer_vm_cancel={FQDN}")
-    desk.run()
-    assert desk.run("--check", *cancel)["changed"] == 2
-    assert (guest.leaving, desk.file.exists()) == (0, True)
-    assert desk.run(*cancel)["changed"] == 2
-    assert (guest.leaving > 0, desk.file.exists()) == (True, False)
-    # It is still listed; that is no reason to cancel it twice, nor to take it for the VM.
-    assert desk.run(*cancel)["changed"] == 0
-    assert not guest.gone
-    desk.run()
-    assert len(desk.api.guests) == 2
+    assert "There is no SSH key /nowhere" in module.refused(public_key_file="/nowhere")
+    assert "is not a public SSH key" in module.refused(public_key_file=str(module.home / "key"))
 
 
-def test_a_key_is_found_under_another_label(desk):
-    desk.api.add_key(f"{' '.join(desk.key.split()[:2])} somebody@else", "serverKey")
-    desk.run()
-    assert [each["label"] for each in desk.api.keys] == ["serverKey"]
-    assert desk.api.guests[0].container["sshKeys"] == [{"sshKeyIds": [desk.api.keys[0]["id"]]}]
-
-
-def test_a_vm_of_that_name_without_the_tag_is_somebody_elses(desk):
-    guest = desk.api.add_guest()
-    assert f"VM {guest.id} is called {FQDN} and is not tagged face-app" in desk.refused()
-    assert "is not tagged face-app" in desk.refused("-e", f"softlayer_vm_cancel={FQDN}")
-    assert (guest.tags, desk.api.keys) == ([], [])
-
-
-def test_two_vms_of_that_name_are_a_mistake(desk):
-    ids = [desk.api.add_guest(None, "face-app").id for _ in range(2)]
-    assert f"{FQDN} is the name of VMs {ids[0]} and {ids[1]}" in desk.refused()
-
-
-@on_each_core
-def test_a_wrong_key_is_told_in_one_line_and_never_shown(desk):
-    told = desk.play("-vvv", api_key=WRONG_KEY)
-    assert (told["rc"], "\n" in told["error"]) == (2, False)
-    assert told["error"].startswith(
-        "SoftLayer refuses the credentials (Invalid API token); correct username and api_key"
-    )
-    assert WRONG_KEY not in told["output"]
-    assert "no credentials for SoftLayer" in desk.refused(username="", api_key="")
-    # A key of IBM Cloud goes another way.
-    assert desk.run("--check", "-vvv", username="apikey")["changed"] == 1
-
-
-def test_what_is_not_sold_or_not_reached_is_told_in_one_line(desk):
-    assert "Invalid value provided for os: UBUNTU_16_64; correct what it names: os_code" in desk.refused(
-        os_code="UBUNTU_16_64"
-    )
-    desk.api.faults["Account.getVirtualGuests"] = fault("Internal\nerror.")
-    assert "does not list the VMs: Internal error" in desk.refused()
-    assert re.match(r"no answer from http://127.0.0.1:9 .*check endpoint", desk.refused(endpoint="http://127.0.0.1:9"))
-    assert "There is no SSH key /nowhere" in desk.refused(public_key_file="/nowhere")
-    assert "is not a public SSH key" in desk.refused(public_key_file=str(desk.home / "key"))
-
-
-@on_each_core
-def test_after_a_time_out_it_waits_on(desk):
-    desk.api.looks = -1
-    told = desk.play(wait_timeout=1)
-    assert (told["rc"], desk.file.exists(), told["cloud"]) == (2, False, {})
-    assert re.match(rf"{FQDN} \(VM 1000\) is not ready after 1 s, last step: [A-Z][a-z]+ [A-Z]", told["error"])
-    assert desk.run("--check")["changed"] == 1, "the inventory's file is to come; nothing is waited for"
-    desk.api.guests[0].looks = 1
-    assert desk.run()["cloud"] == {"face-server": "root@127.0.0.1"}
-    assert len(desk.api.guests) == 1
-
-
-def test_a_vm_that_vanishes_while_it_is_waited_for_is_not_ordered_again(desk):
-    desk.api.looks = -1
-    over = threading.Event()
-
-    def cancel_it() -> None:
-        while not over.wait(0.02):
-            for guest in desk.api.guests:
-                if guest.tags:
-                    guest.leaving = 10
-
-    console = threading.Thread(target=cancel_it)
-    console.start()
-    try:
-        told = desk.play(wait_timeout=1)
-    finally:
-        over.set()
-        console.join()
-    assert "it may have been cancelled: run again to find or order it by name" in told["error"]
-    assert desk.api.calls.count("Product_Order.placeOrder") == 1
-
-
-def test_a_run_that_breaks_off_after_the_order_finds_its_vm(desk):
-    desk.api.faults["Virtual_Guest.setTags"] = fault("Try later.")
-    assert "does not tag VM 1000: Try later; run again" in desk.play()["error"]
-    desk.api.faults.clear()
-    desk.api.guests[0].tags.append("by-hand")
-    desk.run()
-    assert [each.tags for each in desk.api.guests] == [["by-hand", "face-app"]]
+def test_finds_its_vm_after_an_interrupted_order(module):
+    module.api.faults["Virtual_Guest.setTags"] = fault("Try later.")
+    assert "does not tag VM 1000: Try later; run again" in module.run()["msg"]
+    module.api.faults.clear()
+    module.api.guests[0].tags.append("by-hand")
+    module.run()
+    assert [each.tags for each in module.api.guests] == [["by-hand", "face-app"]]

@@ -39,7 +39,7 @@ class Listener:
         """Each message as ``<topic> <payload>``, in their order."""
         return [line for line in self.log.read_text().splitlines() if "/" in line.split(" ")[0]]
 
-    def wait_for(self, text: str, *, seconds: float = 15) -> None:
+    def wait_for(self, text: str, *, seconds: float = 90) -> None:
         """Wait until it wrote something."""
         deadline = time.monotonic() + seconds
         while text not in self.log.read_text():
@@ -66,7 +66,7 @@ class Client:
             check=False,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=90,
         )
         output = done.stdout + done.stderr
         return Outcome(done.returncode == 0 and "received PUBACK" in output and "failed" not in output, output)

@@ -69,16 +69,16 @@ class Cloud:
     def connect(self, port: int) -> None:
         self._client.connect_async("127.0.0.1", port, keepalive=5)
         self._client.loop_start()
-        assert self._subscribed.wait(10), "the broker did not take the subscription"
+        assert self._subscribed.wait(90), "the broker did not take the subscription"
 
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(5)
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(90)
 
-    def wait_for(self, count: int, *, seconds: float = 15) -> list[Arrival]:
+    def wait_for(self, count: int, *, seconds: float = 90) -> list[Arrival]:
         """Wait until so many faces came, copies counted."""
         with self._changed:
             came = self._changed.wait_for(lambda: len(self.arrivals) >= count, seconds)

@@ -37,7 +37,7 @@ class Edge:
         self._client.connect_async(broker.host, broker.port, keepalive=5, clean_start=False, properties=session)
         self._client.reconnect_delay_set(1, 1)
         self._client.loop_start()
-        if not self._subscribed.wait(10):
+        if not self._subscribed.wait(90):
             raise TimeoutError("the broker did not take the subscription")
 
     def close(self) -> None:
@@ -46,22 +46,22 @@ class Edge:
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Publish at QoS 1 and wait for the broker's answer."""
-        self._client.publish(topic, payload, qos=1).wait_for_publish(10)
+        self._client.publish(topic, payload, qos=1).wait_for_publish(90)
 
     def send(self, *faces: DrawnFace) -> None:
         """Publish faces on their own topics; wait until the broker has them all."""
         sent = [self._client.publish(face.topic, face.payload, qos=1) for face in faces]
         for each in sent:
-            each.wait_for_publish(20)
+            each.wait_for_publish(90)
 
-    def wait_for_receipts(self, count: int, *, seconds: float = 20) -> list[Receipt]:
+    def wait_for_receipts(self, count: int, *, seconds: float = 90) -> list[Receipt]:
         """Wait for so many receipts in all."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self.receipts) >= count, seconds):
                 raise TimeoutError(f"{len(self.receipts)} receipts of {count}: {self.receipts[-3:]}")
             return list(self.receipts)
 
-    def wait_for_faces(self, count: int, *, seconds: float = 30) -> None:
+    def wait_for_faces(self, count: int, *, seconds: float = 90) -> None:
         """Wait until so many different faces have a receipt; a face may have several."""
         with self._changed:
             if not self._changed.wait_for(lambda: len({each.id for each in self.receipts}) >= count, seconds):

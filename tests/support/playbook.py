@@ -53,7 +53,7 @@ def run_playbooks(
     environment: Mapping[str, str] = os.environ,
     *,
     root: Path = ROOT,
-    timeout: float = 180,
+    timeout: float = 900,
 ) -> Played:
     """Run playbooks one after the other, with the project's own settings of Ansible.
 

@@ -57,7 +57,7 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
-def wait_for_port(port: int, process: Popen[bytes], *, seconds: float = 20) -> None:
+def wait_for_port(port: int, process: Popen[bytes], *, seconds: float = 90) -> None:
     """Wait until a process listens.
 
     Raises:

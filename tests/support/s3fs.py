@@ -59,7 +59,7 @@ def s3fs_mount(server: SeaweedFS, bucket: str, path: Path, *, log: Path) -> Iter
     """
     with process(s3fs_command(server.endpoint, server.credentials, bucket, path), log) as running:
         try:
-            deadline = time.monotonic() + 15
+            deadline = time.monotonic() + 90
             while not mounted(path):
                 if running.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"s3fs did not mount {bucket} on {path}: see {log}")

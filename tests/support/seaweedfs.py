@@ -83,7 +83,7 @@ def seaweedfs(*, folder: Path | None = None, ports: list[int] | None = None) -> 
             yield SeaweedFS(f"http://127.0.0.1:{s3}", credentials, running)
 
 
-def _wait_until_it_answers(address: str, *, seconds: float = 30) -> None:
+def _wait_until_it_answers(address: str, *, seconds: float = 90) -> None:
     """Its port is open before it can answer; a refusal without a key is an answer."""
     deadline = time.monotonic() + seconds
     while True:

@@ -45,16 +45,16 @@ class States:
         self._client.on_message = self._message
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(90)
 
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 
     def publish(self, topic: str, payload: str) -> None:
-        self._client.publish(topic, payload, qos=1).wait_for_publish(10)
+        self._client.publish(topic, payload, qos=1).wait_for_publish(90)
 
-    def wait_for(self, wanted: Callable[[Heard], Any], *, seconds: float = 20) -> Heard:
+    def wait_for(self, wanted: Callable[[Heard], Any], *, seconds: float = 90) -> Heard:
         """Wait for a message; the first one that is wanted."""
 
         def found() -> Heard | None:

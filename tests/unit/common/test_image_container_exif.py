@@ -59,6 +59,6 @@ def test_whatever_is_cut_off_only_less_is_found():
 
 
 def test_a_block_full_of_tags_costs_nothing():
-    started = time.perf_counter()
+    started = time.process_time()
     assert read_exif(directory(*[(MAKE + 1, 5, 8000, 8)] * 5400), {MAKE}) == {}
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

@@ -22,7 +22,7 @@ def soon(monkeypatch):
     monkeypatch.setattr(mqtt, "RETRY_SECONDS", 0.3)
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=90):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -4,8 +4,6 @@ import hashlib
 import io
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -510,21 +508,13 @@ def test_times_as_people_write_them():
 
 
 @pytest.fixture
-def command(tmp_path):
+def command(tmp_path, prestarted):
     """`face-app audit` over a plain folder."""
     config = tmp_path / "cloud.toml"
     config.write_text(f'[store]\nkind = "directory"\npath = "{tmp_path}/faces"\n')
 
     def run(*arguments, ledger=b""):
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[4] / "src")}
-        return subprocess.run(
-            [sys.executable, "-m", "face_app", "audit", "--config", str(config), *arguments],
-            input=ledger,
-            capture_output=True,
-            check=False,
-            env=environment,
-            timeout=60,
-        )
+        return prestarted.run("audit", "--config", config, *arguments, environment=os.environ, given=ledger)
 
     return run
 

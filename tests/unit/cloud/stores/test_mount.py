@@ -268,7 +268,7 @@ def test_the_server_behind_goes_down_and_comes_back(tmp_path, path, made):
             with pytest.raises(StoreError):
                 store.put(face.key, face.payload, face.sha256)
             servers.enter_context(seaweedfs(folder=home, ports=ports))
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 90
             while True:
                 try:
                     outcome = store.put(face.key, face.payload, face.sha256).outcome

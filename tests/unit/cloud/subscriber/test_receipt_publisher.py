@@ -22,7 +22,7 @@ from support.ports import free_port
 NOW = datetime.now(timezone.utc)
 
 
-def wait_until(condition, seconds=15):
+def wait_until(condition, seconds=90):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -58,7 +58,7 @@ def put_in_thread(store, face):
     return thread, result
 
 
-def wait_until(condition, seconds=5):
+def wait_until(condition, seconds=90):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def finish(program, seconds=40):
+def finish(program, seconds=90):
     out, err = program.communicate(timeout=seconds)
     return program.returncode, out, err
 
@@ -124,7 +124,7 @@ def test_reports_waiting_faces_and_the_next_run_sends_them(face_app, path, clip)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_program_cleanly(face_app, path, clip, number):
     program = face_app("capture", "--source", clip, "--loop", "--json", "--broker", f"127.0.0.1:{free_port()}")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not _committed(path):
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -179,7 +179,7 @@ def _committed(path):
 
 def test_a_kill_loses_no_committed_face(face_app, path, broker, clip):
     program = face_app("capture", "--source", clip, "--loop", "--pace", "fast", "--broker", "127.0.0.1:1")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while _committed(path) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -197,7 +197,7 @@ def test_serves_readiness_and_metrics(face_app, broker, cloud, clip):
     program = face_app(
         *("capture", "--source", clip, "--loop", "--broker", f"127.0.0.1:{broker.port}", "--metrics-port", port),
     )
-    cloud.wait_for(2, seconds=30)
+    cloud.wait_for(2)
     state = json.loads(urlopen(f"http://127.0.0.1:{port}/ready").read())
     assert state["ready"], state
     assert state["facts"]["frame_age"] < 5

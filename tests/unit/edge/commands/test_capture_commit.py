@@ -117,7 +117,7 @@ def test_without_stop_after_there_is_no_limit(committer):
     assert not one.limit_reached
 
 
-def wait_until(condition, seconds=20):
+def wait_until(condition, seconds=90):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -18,7 +18,7 @@ def add(path, count):
 
 def test_an_empty_outbox_ends_at_once(face_app, broker):
     program = face_app("send", "--until-empty", "--broker", f"127.0.0.1:{broker.port}")
-    _, err = program.communicate(timeout=20)
+    _, err = program.communicate(timeout=90)
     assert program.returncode == 0
     assert "no face waits" in err
 
@@ -28,7 +28,7 @@ def test_sends_faces_that_another_process_appends(face_app, broker, cloud, path)
     add(path, 3)
     cloud.wait_for(3)
     program.terminate()
-    _, err = program.communicate(timeout=20)
+    _, err = program.communicate(timeout=90)
     assert program.returncode == 0, err
     assert "WARNING" not in err
 
@@ -37,7 +37,7 @@ def test_reports_a_broker_that_refuses_the_connection(face_app, path):
     add(path, 1)
     with mosquitto(["allow_anonymous false"]) as broker:
         program = face_app("send", "--until-empty", "--broker", f"127.0.0.1:{broker.port}")
-        _, err = program.communicate(timeout=20)
+        _, err = program.communicate(timeout=90)
     assert program.returncode == 5
     assert f"127.0.0.1:{broker.port} refuses the connection: Not authorized; the faces wait in {path}" in err
 
@@ -48,7 +48,7 @@ def test_a_signal_before_the_outbox_is_empty_is_a_failure(face_app, path, number
     program = face_app("send", "--until-empty", "--broker", f"127.0.0.1:{free_port()}")
     assert "3 faces wait" in program.stderr.readline()
     program.send_signal(number)
-    _, err = program.communicate(timeout=20)
+    _, err = program.communicate(timeout=90)
     assert program.returncode == 7
     assert f"face-app: stopped while 3 faces wait in {path}: broker 127.0.0.1" in err
 
@@ -58,5 +58,5 @@ def test_a_signal_ends_the_service_with_success_while_faces_wait(face_app, path,
     program = face_app("send", "--broker", f"127.0.0.1:{broker.port}")
     assert program.stderr.readline()
     program.terminate()
-    _, err = program.communicate(timeout=20)
+    _, err = program.communicate(timeout=90)
     assert program.returncode == 0, err

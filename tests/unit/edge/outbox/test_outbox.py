@@ -163,7 +163,7 @@ def test_processes_that_create_the_file_concurrently_share_it(path, tmp_path):
     logs = [tmp_path / f"{number}.log" for number in range(3)]
     runs = [inserting(path, 5, log) for log in logs]
     for run in runs:
-        run.__enter__().wait(30)
+        run.__enter__().wait(90)
         run.__exit__(None, None, None)
     committed = [line.split() for log in logs for line in log.read_text().splitlines()]
     assert len(committed) == 45, [log.read_text()[-300:] for log in logs]
@@ -186,7 +186,7 @@ def test_processes_append_while_a_thread_applies_receipts(path, tmp_path):
         reader = threading.Thread(target=apply)
         reader.start()
         mine = [face for _ in range(20) for face in outbox.append([new_face("mine")])]
-        assert one.wait(60) == other.wait(60) == 0
+        assert one.wait(90) == other.wait(60) == 0
         reader.join(60)
         assert outbox.run_counts().waiting + outbox.run_counts().stored == len(mine) == 20
     states = rows(path, "SELECT row, state, file IS NULL FROM faces LEFT JOIN pixels USING (row) ORDER BY 1")
@@ -202,8 +202,8 @@ def test_a_kill_during_appends_loses_no_committed_face(path, tmp_path):
     for round_ in range(3):
         log = tmp_path / f"{round_}.log"
         with inserting(path, 100_000, log) as running:
-            deadline = time.monotonic() + 20
-            while not log.stat().st_size and time.monotonic() < deadline:
+            deadline = time.monotonic() + 90
+            while log.stat().st_size < 8 * len(f"{0:032} {0:064}\n") and time.monotonic() < deadline:
                 time.sleep(0.01)
             time.sleep(chance.random() * 0.1)
             running.send_signal(signal.SIGKILL)

@@ -56,9 +56,14 @@ def test_reports_the_length(clip):
 
 @pytest.mark.parametrize(("pace", "least", "most"), [("source", 0.45, 3), ("fast", 0, 0.3)])
 def test_plays_at_the_pace_that_is_set(clip, pace, least, most):
-    started = time.monotonic()
-    assert len(list(frames(clip, pace=pace))) == 10
-    assert least <= time.monotonic() - started < most
+    def seconds():
+        started = time.monotonic()
+        assert len(list(frames(clip, pace=pace))) == 10
+        return time.monotonic() - started
+
+    # A busy machine slows some of them, never all.
+    taken = [seconds() for _ in range(5)]
+    assert least <= min(taken) < most
 
 
 def test_a_slow_program_misses_no_frame_and_the_pace_stays(clip):

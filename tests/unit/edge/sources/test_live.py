@@ -258,7 +258,7 @@ def test_a_jump_of_the_wall_clock_does_not_move_the_clock_of_the_source(tmp_path
     }
     with mjpeg_camera(free_port()) as address:
         command = [sys.executable, "-c", CLOCK_JUMPS, address]
-        out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+        out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=180).stdout
     days, elapsed = np.array([line.split() for line in out.splitlines()], float).T
     assert np.diff(days).min() < -3500
     assert (np.diff(elapsed) >= 0).all()
@@ -273,8 +273,9 @@ def test_stops_while_no_frame_comes(stop, silent):
         started = time.monotonic()
         with source(address, stop, read_timeout=30, reopen_max=30) as camera:
             assert list(camera) == []
-            assert time.monotonic() - started < 2
-        assert time.monotonic() - started < 2 + CLOSE_TIMEOUT
+            # A busy machine takes a while; the time-outs of a read and of the next attempt are 30 s.
+            assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 10 + CLOSE_TIMEOUT
 
 
 def test_logs_a_missing_device(stop, caplog):

@@ -38,7 +38,7 @@ def sending(path, port, **sender):
         yield outbox, running
 
 
-def until(condition, seconds=15):
+def until(condition, seconds=90):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not become true"
