@@ -1,1 +1,1 @@
-"""How fast, beside what: scripts for `bin/bench`."""
+"""Benchmarks of `bin/bench`, each beside a baseline."""

@@ -1,4 +1,4 @@
-"""Distance to a server on this machine: a TCP proxy that holds back every answer."""
+"""Distance to a server on this machine: a TCP proxy that delays every response."""
 
 import asyncio
 import multiprocessing
@@ -12,7 +12,7 @@ CHUNK = 1 << 18
 
 @contextmanager
 def distant(address: str, seconds: float) -> Iterator[str]:
-    """Give an address of the server that is so far away, round trip; its own where that is nowhere.
+    """Yield an address of the server with an added round trip; without one, its own address.
 
     Runs in a process of its own and takes some CPU, as no real distance does. A connection opens at once.
     """
@@ -50,11 +50,11 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ser
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
     """Hand bytes on in order, each `seconds` after it came."""
     loop = asyncio.get_running_loop()
-    held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+    delayed: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
     async def deliver() -> None:
         while True:
-            due, data = await held.get()
+            due, data = await delayed.get()
             if due > loop.time():
                 await asyncio.sleep(due - loop.time())
             if not data:
@@ -66,7 +66,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seco
     delivering = asyncio.create_task(deliver())
     try:
         while data := await reader.read(CHUNK):
-            held.put_nowait((loop.time() + seconds, data))
+            delayed.put_nowait((loop.time() + seconds, data))
     finally:
-        held.put_nowait((loop.time() + seconds, b""))
+        delayed.put_nowait((loop.time() + seconds, b""))
         await delivering

@@ -1,7 +1,7 @@
-"""After an outage: how fast the faces that waited get into the bucket, and how long live ones take meanwhile.
+"""Measures recovery after an outage: the drain rate of a backlog, and the delay of live faces meanwhile.
 
 The chain is the faults' one, with nothing broken. The backlog waits before anything starts; a camera commits live faces
-while it drains, and goes on when it is gone: the delays of both times stand side by side. The last line is JSON.
+while it drains, and goes on when it is gone: the result has the delays of both periods. The last line is JSON.
 """
 
 import argparse
@@ -37,7 +37,7 @@ class Delays:
 
 @dataclass(frozen=True)
 class Outage:
-    """What was measured.
+    """Measurements of one outage.
 
     Attributes:
         store: Kind.
@@ -65,11 +65,11 @@ def measure(home: Path, store: Kind, faces: int, live_rate: float, quiet_seconds
         camera.start()
         started = time.monotonic()
         for waiting in _waiting(outbox, faces):
-            _tell(f"{time.monotonic() - started:6.0f} s  {waiting} wait")
+            _log(f"{time.monotonic() - started:6.0f} s  {waiting} wait")
         drained = time.monotonic() - started
         border = time.time()
         time.sleep(quiet_seconds)
-        _settle_live(running, outbox)
+        _drain_live(running, outbox)
         return Outage(
             store=store,
             faces=faces,
@@ -86,7 +86,7 @@ def _waiting(outbox: Path, faces: int) -> Iterator[int]:
         time.sleep(2)
 
 
-def _settle_live(running: World, outbox: Path) -> None:
+def _drain_live(running: World, outbox: Path) -> None:
     running["camera-0"].stop()
     running.drain(60)
 
@@ -104,7 +104,7 @@ def _ask(outbox: Path, query: str, *values: float) -> list[tuple[float, ...]]:
         return connection.execute(query, values).fetchall()
 
 
-def _tell(line: str) -> None:
+def _log(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 

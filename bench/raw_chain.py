@@ -1,4 +1,4 @@
-"""The chain without us: paho, the brokers and bridges of the roles, paho. No outbox, no store, no receipt."""
+"""The chain without face-app: paho, the brokers and bridges of the roles, paho. No outbox, no store, no receipt."""
 
 import multiprocessing
 import threading
@@ -15,11 +15,11 @@ from bench.payloads import CAMERA, payload
 from support.chain import EDGE, PASSWORD
 
 OUTSTANDING = 200
-"""Messages without a PUBACK, as many as our window has; paho keeps 100 of them in flight, as ours does."""
+"""Messages without a PUBACK, as many as the window of face-app; paho has 100 of them in flight, as face-app does."""
 
 
 def edge_client(port: int) -> paho.Client:
-    """Whoever knows the password of the edge's own broker."""
+    """Connect a client with the password of the edge's own broker."""
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
     client.username_pw_set("face_app", PASSWORD)
     client.max_inflight_messages_set(100)
@@ -29,16 +29,16 @@ def edge_client(port: int) -> paho.Client:
 
 
 def wait_for_link(port: int) -> None:
-    """Wait until both hops of the way up are open."""
+    """Wait until both hops of the uplink are open."""
     open_hops, opened = set(), threading.Event()
 
-    def told(_client: object, _userdata: object, message: paho.MQTTMessage) -> None:
+    def received(_client: object, _userdata: object, message: paho.MQTTMessage) -> None:
         (open_hops.add if message.payload == b"1" else open_hops.discard)(message.topic)
         if len(open_hops) == 2:
             opened.set()
 
     client = edge_client(port)
-    client.on_message = told
+    client.on_message = received
     client.subscribe(f"link/{EDGE}/#")
     assert opened.wait(60), f"open are only {open_hops}"
     client.disconnect()
@@ -46,7 +46,7 @@ def wait_for_link(port: int) -> None:
 
 
 def messages_per_second(edge_port: int, cloud_port: int, certificates: Path, count: int) -> float:
-    """Publish at the edge, count in the cloud; both are processes of their own."""
+    """Publish at the edge and count in the cloud, in two processes."""
     context = multiprocessing.get_context("spawn")
     ready, times = context.Barrier(3), context.Queue()
     both = [

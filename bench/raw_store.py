@@ -1,4 +1,4 @@
-"""The store without us: how fast it takes the same files from its fastest client."""
+"""The store without face-app: the rate of the same files from its fastest client."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ THREADS, TASKS = 16, 64
 
 
 def client_name(store: Store) -> str:
-    """What `puts_per_second` measures with."""
+    """Return the name of the client of `puts_per_second`."""
     if store.kind == "mount":
         return f"{THREADS} threads: O_EXCL, write, fsync, close"
     return f"obstore, {TASKS} tasks" if _obstore() else f"boto3, {THREADS} threads"
@@ -27,7 +27,7 @@ def puts_per_second(store: Store, payloads: list[bytes], folder: str) -> float:
     Args:
         store: A bucket or a mount.
         payloads: The files.
-        folder: Which nobody has used.
+        folder: An unused folder.
     """
     names = [f"{folder}/{number}.jpg" for number in range(len(payloads))]
     if store.kind == "mount":

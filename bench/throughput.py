@@ -1,10 +1,10 @@
-"""How fast faces get from an outbox into the bucket, beside the bare chain and the bare store, in one run.
+"""Measures the rate from an outbox to the bucket, beside the bare chain and the bare store, in one run.
 
 A  raw chain: paho, edge broker, forwarder, mTLS, cloud broker, paho; the roles' configurations; no outbox, no store
-B  raw store: the same files straight into it, by the fastest way known
-C  ours:      `face-app send` from a full outbox, the same brokers, `face-app subscribe`, a receipt for every face
+B  raw store: the same files straight into it, by the fastest known client
+C  face-app:  `face-app send` from a full outbox, the same brokers, `face-app subscribe`, a receipt for every face
 
-The three take turns. The distance to the store is a proxy that holds back its answers. The last line is JSON.
+The three take turns. The distance to the store is a proxy that delays its responses. The last line is JSON.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from subprocess import Popen
 
-from bench import ours, raw_chain, raw_store
+from bench import face_app_chain, raw_chain, raw_store
 from bench.distance import distant
 from bench.payloads import payload
 from face_app.cloud.bucket import bucket
@@ -36,7 +36,7 @@ CHAIN_FACES = 2000
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured.
+    """One case to measure.
 
     Attributes:
         store: Kind.
@@ -53,18 +53,18 @@ CASES = (Case("s3", 0, 2000), Case("s3", 20, 2000), Case("mount", 0, 600), Case(
 
 
 @dataclass
-class Figures:
-    """Rates in faces a second, one of each kind a round; `cpu_ms` is of the last round of ours, a face."""
+class Rates:
+    """Rates in faces a second, one of each kind a round; `cpu_ms` is CPU a face in the last round of face-app."""
 
     chain: list[float] = field(default_factory=list)
     store: list[float] = field(default_factory=list)
-    ours: list[float] = field(default_factory=list)
+    face_app: list[float] = field(default_factory=list)
     cpu_ms: dict[str, float] = field(default_factory=dict)
 
     @property
     def ratios(self) -> list[float]:
-        """Ours beside the slower of the two raw ones, round by round."""
-        return [mine / min(raw) for mine, *raw in zip(self.ours, self.chain, self.store, strict=True)]
+        """Ratio of face-app to the slower raw rate, round by round."""
+        return [mine / min(raw) for mine, *raw in zip(self.face_app, self.chain, self.store, strict=True)]
 
 
 class Place:
@@ -84,10 +84,10 @@ class Place:
     def raw(self, payloads: list[bytes]) -> float:
         return raw_store.puts_per_second(self.store, payloads, f"raw-{secrets.token_hex(4)}")
 
-    def ours(self, faces: int) -> tuple[float, dict[str, float]]:
+    def face_app(self, faces: int) -> tuple[float, dict[str, float]]:
         before = sum(1 for _ in bucket.keys(self.store, f"{EDGE}/"))
         with self._fresh_brokers() as brokers:
-            measured = ours.faces_per_second(
+            measured = face_app_chain.faces_per_second(
                 self._home, self._brokers["edge"].port, self._metrics, faces, brokers | self._stores
             )
         stored = sum(1 for _ in bucket.keys(self.store, f"{EDGE}/")) - before
@@ -96,7 +96,7 @@ class Place:
 
     @contextmanager
     def _fresh_brokers(self) -> Iterator[dict[str, Popen[bytes]]]:
-        """Start them without what an earlier measurement left, and wait until both hops are open."""
+        """Start the brokers without earlier messages and wait until both hops are open."""
         (self._brokers["cloud"].folder / "mosquitto.db").unlink(missing_ok=True)
         try:
             running = {name: self._brokers[name].start() for name in ("edge", "forwarder", "cloud")}
@@ -121,21 +121,21 @@ def place(home: Path, server: SeaweedFS, kind: str, seconds: float) -> Iterator[
         yield Place(home, make_brokers(home), Store(kind=kind, **settings), stores)
 
 
-def measure(case: Case, rounds: int, server: SeaweedFS, *, chain_faces: int) -> Figures:
-    figures = Figures()
+def measure(case: Case, rounds: int, server: SeaweedFS, *, chain_faces: int) -> Rates:
+    measured = Rates()
     payloads = [payload(number) for number in range(case.faces)]
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as home,
         place(Path(home), server, case.store, case.distance_ms / 1000) as here,
     ):
         for number in range(rounds):
-            figures.chain.append(here.chain(chain_faces))
-            figures.store.append(here.raw(payloads))
-            rate, figures.cpu_ms = here.ours(case.faces)
-            figures.ours.append(rate)
-            rates = f"A {figures.chain[-1]:.0f}, B {figures.store[-1]:.0f}, C {figures.ours[-1]:.0f} faces/s"
+            measured.chain.append(here.chain(chain_faces))
+            measured.store.append(here.raw(payloads))
+            rate, measured.cpu_ms = here.face_app(case.faces)
+            measured.face_app.append(rate)
+            rates = f"A {measured.chain[-1]:.0f}, B {measured.store[-1]:.0f}, C {measured.face_app[-1]:.0f} faces/s"
             print(f"{case.store} {case.distance_ms} ms, round {number + 1}: {rates}", file=sys.stderr, flush=True)
-    return figures
+    return measured
 
 
 def spread(values: list[float], digits: int = 0) -> str:
@@ -160,7 +160,7 @@ def main() -> None:
     began, size = time.monotonic(), len(payload(1))
     results = []
     print(
-        f"{'store':6}{'added':>6}{'n':>3}  {'A chain /s':<18}{'B store /s':<18}{'C ours /s':<18}"
+        f"{'store':6}{'added':>6}{'n':>3}  {'A chain /s':<18}{'B store /s':<18}{'C face-app /s':<18}"
         f"{'C MB/s':<8}{'C/min(A,B)':<18}CPU ms a face",
         flush=True,
     )
@@ -168,22 +168,25 @@ def main() -> None:
         settings = Store(kind="s3", bucket=BUCKET, endpoint=server.endpoint, credentials_file=server.credentials)
         bucket.ensure(settings, check=False)
         for case in cases:
-            figures = measure(case, rounds, server, chain_faces=CHAIN_FACES // part)
-            megabytes = statistics.median(figures.ours) * size / 1e6
-            cpu = ", ".join(f"{name} {spent:.2f}" for name, spent in figures.cpu_ms.items())
+            measured = measure(case, rounds, server, chain_faces=CHAIN_FACES // part)
+            megabytes = statistics.median(measured.face_app) * size / 1e6
+            cpu = ", ".join(f"{name} {spent:.2f}" for name, spent in measured.cpu_ms.items())
             print(
-                f"{case.store:6}{case.distance_ms:>3} ms{rounds:>3}  {spread(figures.chain):<18}"
-                f"{spread(figures.store):<18}{spread(figures.ours):<18}{megabytes:<8.1f}"
-                f"{spread(figures.ratios, 2):<18}{cpu}",
+                f"{case.store:6}{case.distance_ms:>3} ms{rounds:>3}  {spread(measured.chain):<18}"
+                f"{spread(measured.store):<18}{spread(measured.face_app):<18}{megabytes:<8.1f}"
+                f"{spread(measured.ratios, 2):<18}{cpu}",
                 flush=True,
             )
-            ratios = [round(ratio, 3) for ratio in figures.ratios]
+            ratios = [round(ratio, 3) for ratio in measured.ratios]
             results.append(
                 asdict(case)
                 | {"client_of_b": raw_store.client_name(settings.model_copy(update={"kind": case.store}))}
                 | {"ratio": round(statistics.median(ratios), 3), "ratios": ratios, "mb_s": round(megabytes, 2)}
-                | {name: [round(value, 1) for value in getattr(figures, name)] for name in ("chain", "store", "ours")}
-                | {"cpu_ms": {name: round(spent, 3) for name, spent in figures.cpu_ms.items()}}
+                | {
+                    name: [round(value, 1) for value in getattr(measured, name)]
+                    for name in ("chain", "store", "face_app")
+                }
+                | {"cpu_ms": {name: round(spent, 3) for name, spent in measured.cpu_ms.items()}}
             )
     print(
         json.dumps(

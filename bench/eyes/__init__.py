@@ -1,1 +1,1 @@
-"""How well and at what cost faces are seen, the write-up's way and ours, side by side."""
+"""Compares detection and its cost with the original homework."""

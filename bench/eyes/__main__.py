@@ -1,10 +1,10 @@
-"""How well faces are seen, and at what cost: the write-up's way and ours, taking turns, in one run.
+"""Measures detection and its cost, alternating with the original homework in one run.
 
-recall    in annotated photos, with what is found beside it and is no labelled face
+recall    in annotated photos, and boxes that match no labelled face
 cost      CPU a frame of the whole programs on 720p clips, two busy, one of an empty room; by stage; at their own rate
-visits    in clips of which is known who is to be seen where: persons caught, crops and bytes each takes
+visits    in annotated clips: persons caught, crops and bytes of each
 
-Wants a folder of annotated photos and clips, which is no part of the project. Prints a table and writes eyes.json,
+Needs a folder of annotated photos and clips, which is not part of the project. Prints a table and writes eyes.json,
 eyes.png, and a sheet a clip with the pictures of both.
 """
 
@@ -26,7 +26,7 @@ LONG = {"wolfgang", "one_by_one"}
 """Clips that a quick run leaves out."""
 
 TIMES = 3
-"""How often a clip is played at its own rate, one after the other: a minute, in a quick run half of it."""
+"""Number of times a clip is played at its own rate: a minute, in a quick run half of it."""
 
 
 def main() -> None:
@@ -50,33 +50,38 @@ def main() -> None:
 
 
 def measure(data: Path, out: Path, repeats: int, *, quick: bool) -> Results:
-    length = Length(seed=25, ours=250, rounds=2) if quick else Length(seed=100, ours=500, rounds=repeats)
-    _tell("photos")
+    length = (
+        Length(homework=25, face_app=250, rounds=2) if quick else Length(homework=100, face_app=500, rounds=repeats)
+    )
+    _log("photos")
     found = {name: photos.measure(photos.read_photos(data, name, 3 if quick else 1)) for name in photos.SETS}
-    _tell("visits")
+    _log("visits")
     clips = [clip for clip in truth.read_clips(data) if not (quick and clip.name in LONG)]
     with tempfile.TemporaryDirectory(prefix="eyes-") as pictures:
         seen = visits.watch(clips, Path(pictures))
         for each in seen:
             sheets.draw(each, out / f"sheet-{each.clip.name}.png")
-    _tell("cost")
+    _log("cost")
     costs = cost.measure(KINDS, data, out, length)
-    whole = {kind: make_clip(data, out, kind, length.ours) for kind in KINDS}
-    _tell("stages")
-    few = [make_clip(data, out, "street", frames) for frames in (1, length.seed)]
+    whole = {kind: make_clip(data, out, kind, length.face_app) for kind in KINDS}
+    _log("stages")
+    few = [make_clip(data, out, "street", frames) for frames in (1, length.homework)]
     stages = run([sys.executable, "-m", "bench.eyes.stages", *map(str, few), str(whole["street"])])
-    _tell("the clips at their own rate")
+    _log("the clips at their own rate")
     return Results(
         quick,
         found,
-        {each.clip.name: (visits.count(each.clip, each.seed), visits.count(each.clip, each.ours)) for each in seen},
+        {
+            each.clip.name: (visits.count(each.clip, each.homework), visits.count(each.clip, each.face_app))
+            for each in seen
+        },
         costs,
         own_rate.measure(whole, TIMES),
         json.loads(stages.lines[-1]),
     )
 
 
-def _tell(part: str) -> None:
+def _log(part: str) -> None:
     print(f"==> {part}", file=sys.stderr, flush=True)
 
 

@@ -16,7 +16,7 @@ from face_app.edge.image import Image
 SIZE = (1280, 720)
 RATE = 25
 ENCODER = {"preset": "veryfast", "bf": "0", "crf": "23", "maxrate": "4M", "bufsize": "4M"}
-"""What network cameras send unless they are told otherwise: no better than needed, 4 Mbit/s at most, nothing that
+"""Defaults of network cameras: no better than needed, 4 Mbit/s at most, nothing that
 refers to a later frame."""
 NOISE = 2.0
 """Standard deviation of the noise, of 255; without it, a frame that was shown twice would cost nothing."""
@@ -33,9 +33,9 @@ PARTS = {
 }
 KINDS = ("street", *PARTS)
 STREET_PHOTOS, STREET_FACES = 10, range(5, 10)
-"""So many photos of streets with so many faces; each stands for its share of the clip."""
+"""So many photos of streets with so many faces; each fills its share of the clip."""
 EMPTY_FRAMES = 54
-"""So long the doorway is empty before somebody comes."""
+"""Time for which the doorway is empty before a person comes."""
 
 
 def make_clip(data: Path, out: Path, kind: str, frames: int) -> Path:
@@ -45,7 +45,7 @@ def make_clip(data: Path, out: Path, kind: str, frames: int) -> Path:
 
     Args:
         data: The data folder.
-        out: Where clips are kept.
+        out: Folder of the clips.
         kind: One of `KINDS`.
         frames: How many.
     """

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.eyes.clips import make_clip
-from bench.eyes.programs import SEED, capture_clip, run
+from bench.eyes.programs import HOMEWORK, capture_clip, run
 
 
 @dataclass(frozen=True)
 class Length:
-    """How much of a clip is looked at, and how often.
+    """Frames of a clip that are processed, and rounds.
 
     Attributes:
-        seed: Frames for the write-up's way, which takes its time.
-        ours: Frames for ours.
-        rounds: How often each.
+        homework: Frames for the homework, which is slow.
+        face_app: Frames for face-app.
+        rounds: Number of rounds.
     """
 
-    seed: int
-    ours: int
+    homework: int
+    face_app: int
     rounds: int
 
 
@@ -30,33 +30,33 @@ class Length:
 class Cost:
     """CPU milliseconds a frame on one clip, a round each, and CPU seconds until the first frame is done with."""
 
-    seed: list[float]
-    ours: list[float]
-    seed_start: list[float]
-    ours_start: list[float]
+    homework: list[float]
+    face_app: list[float]
+    homework_start: list[float]
+    face_app_start: list[float]
 
     @property
     def ratio(self) -> float:
-        """The write-up's median beside ours."""
-        return statistics.median(self.seed) / statistics.median(self.ours)
+        """Ratio of the medians: homework to face-app."""
+        return statistics.median(self.homework) / statistics.median(self.face_app)
 
 
 def measure(kinds: tuple[str, ...], data: Path, out: Path, length: Length) -> dict[str, Cost]:
-    """Let both programs take turns on every kind of clip.
+    """Run both programs alternately on every kind of clip.
 
-    What a program takes for a clip of one frame is its start, and no part of a frame's cost.
+    The CPU time for a clip of one frame is the start of a program, and no part of a frame's cost.
     """
     one = {kind: make_clip(data, out, kind, 1) for kind in kinds}
-    short = {kind: make_clip(data, out, kind, length.seed) for kind in kinds}
-    whole = {kind: make_clip(data, out, kind, length.ours) for kind in kinds}
+    short = {kind: make_clip(data, out, kind, length.homework) for kind in kinds}
+    whole = {kind: make_clip(data, out, kind, length.face_app) for kind in kinds}
     costs = {kind: Cost([], [], [], []) for kind in kinds}
     for number in range(length.rounds):
         for kind, cost in costs.items():
-            cost.seed_start.append(_seed(one[kind]))
-            cost.ours_start.append(_ours(one[kind]))
-            cost.seed.append(_per_frame(_seed, short[kind], length.seed, cost.seed_start[-1]))
-            cost.ours.append(_per_frame(_ours, whole[kind], length.ours, cost.ours_start[-1]))
-            line = f"the write-up's {cost.seed[-1]:.1f}, ours {cost.ours[-1]:.2f} CPU-ms a frame"
+            cost.homework_start.append(_homework(one[kind]))
+            cost.face_app_start.append(_face_app(one[kind]))
+            cost.homework.append(_per_frame(_homework, short[kind], length.homework, cost.homework_start[-1]))
+            cost.face_app.append(_per_frame(_face_app, whole[kind], length.face_app, cost.face_app_start[-1]))
+            line = f"homework {cost.homework[-1]:.1f}, face-app {cost.face_app[-1]:.2f} CPU-ms a frame"
             print(f"{kind}, round {number + 1}: {line}", file=sys.stderr, flush=True)
     return costs
 
@@ -65,10 +65,10 @@ def _per_frame(watch: Callable[[Path], float], clip: Path, frames: int, start: f
     return 1000 * (watch(clip) - start) / (frames - 1)
 
 
-def _seed(clip: Path) -> float:
-    return run([*SEED, str(clip)]).cpu_seconds
+def _homework(clip: Path) -> float:
+    return run([*HOMEWORK, str(clip)]).cpu_seconds
 
 
-def _ours(clip: Path) -> float:
+def _face_app(clip: Path) -> float:
     with tempfile.TemporaryDirectory() as shots:
         return run(capture_clip(clip, Path(shots))).cpu_seconds

@@ -1,4 +1,4 @@
-"""What the project wants of its eyes, and whether it was reached."""
+"""Goals of the vision pipeline, and whether a run reached them."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Goal:
     """One goal.
 
     Attributes:
-        name: What is measured.
+        name: The measured value.
         wanted: In words.
         measured: In words.
         reached: Whether it was.
@@ -26,24 +26,24 @@ class Goal:
     reached: bool
 
 
-def byte_ratio(seed: Visits, ours: Visits) -> float:
-    """Bytes a visit, the write-up's beside ours; the visits are the same."""
-    return seed.size / max(ours.size, 1)
+def byte_ratio(homework: Visits, face_app: Visits) -> float:
+    """Ratio of bytes a visit, homework to face-app; the visits are the same."""
+    return homework.size / max(face_app.size, 1)
 
 
-def goals(photos: PhotoSet, costs: dict[str, Cost], doorway: Visits, seed: Visits, ours: Visits) -> list[Goal]:
-    """Hold the figures against the goals.
+def goals(photos: PhotoSet, costs: dict[str, Cost], doorway: Visits, homework: Visits, face_app: Visits) -> list[Goal]:
+    """Compare the measurements with the goals.
 
     Args:
         photos: The street photos.
         costs: By clip: busy street and rooms, static.
-        doorway: What we made of it.
-        seed: The write-up's way over all clips with persons.
-        ours: Ours over the same.
+        doorway: Visits of face-app in the doorway clip.
+        homework: Visits of the homework over all clips with persons.
+        face_app: Visits of face-app over the same.
     """
     ratio, low, high = photos.ratio(RECALL_KIND)
-    precision, caught = photos.ours.precision, ours.caught / max(ours.present, 1)
-    size = byte_ratio(seed, ours)
+    precision, caught = photos.face_app.precision, face_app.caught / max(face_app.present, 1)
+    size = byte_ratio(homework, face_app)
     street, rooms, static = (costs[kind].ratio for kind in ("street", "rooms", "static"))
     return [
         Goal("CPU a frame, busy street", ">= 30 times less", f"{street:.1f}", street >= 30),
@@ -62,6 +62,6 @@ def goals(photos: PhotoSet, costs: dict[str, Cost], doorway: Visits, seed: Visit
             f"{doorway.caught} of {doorway.present}, {doorway.shots} shots, {doorway.wrong} wrong",
             doorway.caught == doorway.present and doorway.shots <= 15 and not doorway.wrong,
         ),
-        Goal("persons caught", ">= 95 %", f"{ours.caught} of {ours.present}, {caught:.1%}", caught >= 0.95),
-        Goal("shots a person", "<= 1.3", f"{ours.shots_per_person:.2f}", 0 < ours.shots_per_person <= 1.3),
+        Goal("persons caught", ">= 95 %", f"{face_app.caught} of {face_app.present}, {caught:.1%}", caught >= 0.95),
+        Goal("shots a person", "<= 1.3", f"{face_app.shots_per_person:.2f}", 0 < face_app.shots_per_person <= 1.3),
     ]

@@ -1,4 +1,4 @@
-"""Which box found is which box labelled."""
+"""Matches found boxes with labelled boxes."""
 
 from collections.abc import Sequence
 

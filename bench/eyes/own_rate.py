@@ -1,4 +1,4 @@
-"""Our program at the clip's own rate, as beside a camera: CPU a minute, memory, whether it kept up."""
+"""Runs face-app at the clip's own rate, as with a camera: CPU a minute, memory, and delay."""
 
 import json
 import tempfile
@@ -17,7 +17,7 @@ class OwnRate:
     Attributes:
         seconds: Of video that were watched.
         cpu_per_minute: CPU seconds a minute of video, the program's start with it.
-        peak_bytes: Most memory it held.
+        peak_bytes: Peak memory.
         taken: Seconds that it took, its start with it. A file loses no frame: a program that is too slow takes longer.
     """
 
@@ -38,7 +38,7 @@ def _play(clip: Path, times: int) -> OwnRate:
         longer, shots = Path(folder, "clip.mp4"), Path(folder, "shots")
         shots.mkdir()
         repeat(clip, times, longer)
-        ended = run(capture_clip(longer, shots, pace="source"), look=True)
+        ended = run(capture_clip(longer, shots, pace="source"), memory=True)
     summary = json.loads(ended.lines[-1])
     seconds = summary["frames"] / RATE
     return OwnRate(seconds, 60 * ended.cpu_seconds / seconds, ended.peak_bytes, ended.seconds)

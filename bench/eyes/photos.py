@@ -1,4 +1,4 @@
-"""Faces in annotated photos: who finds how many of them, and how much that is none."""
+"""Faces in annotated photos: found faces and false boxes of both programs."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.eyes.match import least_side, match
-from bench.eyes.programs import OURS, SEED, run
+from bench.eyes.programs import FACE_APP, HOMEWORK, run
 from face_app.edge.image import Box
 
 SETS = {"fmd": ("fmd", "fmd_boxes.json"), "dlib": ("dlib_faces", "dlib_boxes.json")}
@@ -38,7 +38,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Score:
-    """What one way found in a set of photos.
+    """Result of one program on a set of photos.
 
     Attributes:
         found: By kind, faces found in each photo.
@@ -57,19 +57,19 @@ class Score:
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """Both ways over one set.
+    """Results of both programs on one set.
 
     Attributes:
         photos: How many.
         present: By kind, labelled faces in each photo.
-        seed: The write-up's way.
-        ours: Ours.
+        homework: Result of the homework.
+        face_app: Result of face-app.
     """
 
     photos: int
     present: dict[str, list[int]]
-    seed: Score
-    ours: Score
+    homework: Score
+    face_app: Score
 
     def recall(self, score: Score, kind: str) -> float | None:
         """Faces found of those labelled; None where there are none."""
@@ -77,11 +77,11 @@ class PhotoSet:
         return sum(score.found[kind]) / of if of else None
 
     def ratio(self, kind: str) -> tuple[float, float, float]:
-        """Our recall beside the write-up's: as found, and the 95 % interval of a bootstrap over the photos."""
-        counts = np.array([self.ours.found[kind], self.seed.found[kind]])
+        """Ratio of recall, face-app to homework: as found, and the 95 % interval of a bootstrap over the photos."""
+        counts = np.array([self.face_app.found[kind], self.homework.found[kind]])
         draws = np.random.default_rng(0).integers(counts.shape[1], size=(RESAMPLES, counts.shape[1]))
-        ours, seed = counts[:, draws].sum(axis=2)
-        low, high = np.percentile(ours / np.maximum(seed, 1), [2.5, 97.5])
+        face_app, homework = counts[:, draws].sum(axis=2)
+        low, high = np.percentile(face_app / np.maximum(homework, 1), [2.5, 97.5])
         return float(counts[0].sum() / max(counts[1].sum(), 1)), float(low), float(high)
 
 
@@ -95,19 +95,19 @@ def read_photos(data: Path, name: str, every: int) -> list[Photo]:
 
 
 def measure(photos: Sequence[Photo]) -> PhotoSet:
-    """Have both programs look at the photos."""
+    """Run both programs on the photos."""
     files = [str(photo.file) for photo in photos]
-    seed, ours = run([*SEED, "--photos", *files]), run([*OURS, "detect", *files, "--json"])
+    homework, face_app = run([*HOMEWORK, "--photos", *files]), run([*FACE_APP, "detect", *files, "--json"])
     return PhotoSet(
         len(photos),
         {kind: [len(_of_kind(photo, kind)) for photo in photos] for kind in KINDS},
-        score(photos, [_boxes(line) for line in seed.lines]),
-        score(photos, [_boxes(line) for line in ours.lines]),
+        score(photos, [_boxes(line) for line in homework.lines]),
+        score(photos, [_boxes(line) for line in face_app.lines]),
     )
 
 
 def score(photos: Sequence[Photo], found: Sequence[Sequence[Box]]) -> Score:
-    """Hold what was found in each photo, the surest box first, against its labels."""
+    """Match the boxes of each photo, the surest first, with its labels."""
     places = [match(boxes, [box for box, _ in photo.faces]) for photo, boxes in zip(photos, found, strict=True)]
     return Score(
         {

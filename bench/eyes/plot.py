@@ -12,8 +12,8 @@ from bench.eyes.photos import KINDS
 from bench.eyes.results import Results
 from bench.eyes.stages import ORDER
 
-SEED, OURS, INK, FAINT = "#9aa0a6", "#0b7a75", "#22262b", "#d9dcdf"
-WAYS = (("the write-up's way", SEED, -0.2), ("ours", OURS, 0.2))
+HOMEWORK, FACE_APP, INK, FAINT = "#9aa0a6", "#0b7a75", "#22262b", "#d9dcdf"
+PROGRAMS = (("homework", HOMEWORK, -0.2), ("face-app", FACE_APP, 0.2))
 
 STYLE = {
     "font.size": 9,
@@ -47,20 +47,20 @@ def draw(results: Results, file: Path) -> None:
 def _recall(panel: Axes, results: Results) -> None:
     photos = results.photos["fmd"]
     places = np.arange(len(KINDS))
-    for (name, colour, aside), score in zip(WAYS, (photos.seed, photos.ours), strict=True):
+    for (name, colour, aside), score in zip(PROGRAMS, (photos.homework, photos.face_app), strict=True):
         recalls = [100 * (photos.recall(score, kind) or 0) for kind in KINDS]
         bars = panel.bar(places + aside, recalls, 0.38, color=colour, label=name)
         panel.bar_label(bars, fmt="%.0f")
     panel.set_xticks(places, [f"{kind}\n{sum(photos.present[kind])} faces" for kind in KINDS])
     panel.set_ylim(0, 105)
-    precisions = f"{photos.seed.precision:.1%} and {photos.ours.precision:.1%}"
+    precisions = f"{photos.homework.precision:.1%} and {photos.face_app.precision:.1%}"
     panel.set_title(f"Faces found in {photos.photos} street photos, %\n(precision as labelled: {precisions})")
 
 
 def _cost(panel: Axes, results: Results) -> None:
     places = np.arange(len(results.costs))
-    for (_, colour, aside), way in zip(WAYS, ("seed", "ours"), strict=True):
-        rounds = [getattr(cost, way) for cost in results.costs.values()]
+    for (_, colour, aside), program in zip(PROGRAMS, ("homework", "face_app"), strict=True):
+        rounds = [getattr(cost, program) for cost in results.costs.values()]
         medians = [statistics.median(each) for each in rounds]
         reach = [[middle - min(each), max(each) - middle] for middle, each in zip(medians, rounds, strict=True)]
         bars = panel.bar(
@@ -75,8 +75,8 @@ def _cost(panel: Axes, results: Results) -> None:
 def _stages(panel: Axes, results: Results) -> None:
     names = [name for name in ORDER if any(name in stages for stages in results.stages.values())]
     places = np.arange(len(names))
-    for (_, colour, aside), way in zip(WAYS, ("seed", "ours"), strict=True):
-        spent = [results.stages[way].get(name, 0) for name in names]
+    for (_, colour, aside), program in zip(PROGRAMS, ("homework", "face_app"), strict=True):
+        spent = [results.stages[program].get(name, 0) for name in names]
         bars = panel.barh(places + aside, spent, 0.38, color=colour)
         panel.bar_label(bars, [f"{each:.3g}" if each else "" for each in spent], padding=2)
     panel.set_xscale("log")
@@ -89,26 +89,26 @@ def _stages(panel: Axes, results: Results) -> None:
 def _persons(panel: Axes, results: Results) -> None:
     clips = {name: both for name, both in results.clips.items() if both[0].present_small}
     places = np.arange(len(clips))
-    panel.barh(places, [seed.present_small for seed, _ in clips.values()], 0.86, color=FAINT, label="present")
-    for (_, colour, aside), number in zip(WAYS, (0, 1), strict=True):
+    panel.barh(places, [homework.present_small for homework, _ in clips.values()], 0.86, color=FAINT, label="present")
+    for (_, colour, aside), number in zip(PROGRAMS, (0, 1), strict=True):
         panel.barh(places + aside, [both[number].caught_small for both in clips.values()], 0.38, color=colour)
     panel.set_yticks(places, clips)
     panel.invert_yaxis()
-    seed, ours = results.total
+    homework, face_app = results.total
     panel.set_title(
-        f"Persons caught of those present (light)\n({seed.caught} and {ours.caught} of {ours.present} "
+        f"Persons caught of those present (light)\n({homework.caught} and {face_app.caught} of {face_app.present} "
         "whose face reaches 20 px)"
     )
 
 
 def _burden(panel: Axes, results: Results) -> None:
     visits = max(results.total[0].present_small, 1)
-    for (_, colour, aside), each in zip(WAYS, results.total, strict=True):
+    for (_, colour, aside), each in zip(PROGRAMS, results.total, strict=True):
         values = [each.shots / visits, each.size / visits / 1000, each.shots_per_person]
         bars = panel.bar(np.arange(3) + aside, values, 0.38, color=colour, log=True)
         panel.bar_label(bars, fmt="%.3g")
     panel.set_xticks(range(3), ["crops a visit", "kB a visit", "right crops\na person caught"])
-    panel.set_title(f"What {visits} visits would send")
+    panel.set_title(f"Crops and bytes of {visits} visits")
 
 
 def _goals(panel: Axes, results: Results) -> None:
@@ -116,6 +116,8 @@ def _goals(panel: Axes, results: Results) -> None:
     panel.set_title("Goals" + (", measured on a part only" if results.quick else ""))
     for number, goal in enumerate(results.goals):
         y = 0.95 - number * 0.14
-        panel.text(0, y, "●" if goal.reached else "○", color=OURS if goal.reached else "#b3261e", size=14, va="center")
+        panel.text(
+            0, y, "●" if goal.reached else "○", color=FACE_APP if goal.reached else "#b3261e", size=14, va="center"
+        )
         panel.text(0.05, y, f"{goal.name}: {goal.measured}", va="center")
-        panel.text(0.05, y - 0.05, f"wanted {goal.wanted}", va="center", color=SEED)
+        panel.text(0.05, y - 0.05, f"wanted {goal.wanted}", va="center", color=HOMEWORK)

@@ -1,4 +1,4 @@
-"""The two programs, run as a user runs them, and what a run took."""
+"""Runs the two programs as a user does, and measures CPU, time and memory."""
 
 import os
 import subprocess
@@ -9,22 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SEED = (sys.executable, "-m", "bench.eyes.seed_way")
-OURS = (sys.executable, "-m", "face_app")
+HOMEWORK = (sys.executable, "-m", "bench.eyes.homework")
+FACE_APP = (sys.executable, "-m", "face_app")
 
-LOOK_SECONDS = 0.25
-"""Between two looks at the memory of a program."""
+POLL_SECONDS = 0.25
+"""Interval between two readings of the memory of a program."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A program that has ended well.
+    """A program that has ended successfully.
 
     Attributes:
-        lines: What it wrote on standard output.
+        lines: Its standard output.
         cpu_seconds: Of its own and of its children, user and system.
         seconds: By the clock on the wall.
-        peak_bytes: Most memory it held; 0 where nobody looked.
+        peak_bytes: Peak memory; 0 when not measured.
     """
 
     lines: list[str]
@@ -34,16 +34,16 @@ class Run:
 
 
 def capture_clip(clip: Path, shots: Path, *, pace: str = "fast") -> list[str]:
-    """The command that takes our shots of a clip into a folder."""
-    return [*OURS, "capture", "--source", str(clip), "--dry-run", str(shots), "--pace", pace, "--json"]
+    """Return the command that writes the shots of face-app into a folder."""
+    return [*FACE_APP, "capture", "--source", str(clip), "--dry-run", str(shots), "--pace", pace, "--json"]
 
 
-def run(command: Sequence[str], *, look: bool = False) -> Run:
+def run(command: Sequence[str], *, memory: bool = False) -> Run:
     """Run a program to its end.
 
     Args:
         command: Program and arguments.
-        look: Watch its memory.
+        memory: Measure its memory.
 
     Raises:
         RuntimeError: It failed; with the last line that it wrote on standard error.
@@ -51,9 +51,9 @@ def run(command: Sequence[str], *, look: bool = False) -> Run:
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log:
         began, peak = time.monotonic(), 0
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=log) as program:
-            while not (ended := os.wait4(program.pid, os.WNOHANG if look else 0))[0]:
+            while not (ended := os.wait4(program.pid, os.WNOHANG if memory else 0))[0]:
                 peak = max(peak, _peak_bytes(program.pid))
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
             program.returncode = os.waitstatus_to_exitcode(ended[1])
         seconds = time.monotonic() - began
         output.seek(0)
@@ -66,9 +66,9 @@ def run(command: Sequence[str], *, look: bool = False) -> Run:
 
 
 def _peak_bytes(process: int) -> int:
-    """What the kernel has seen so far.
+    """Return the peak that the kernel has recorded so far.
 
-    Not `ru_maxrss`: a child starts with its parent's, and this parent holds decoded video.
+    Not `ru_maxrss`: a child starts with its parent's, and this parent contains decoded video.
     """
     try:
         status = Path(f"/proc/{process}/status").read_text()

@@ -1,4 +1,4 @@
-"""Everything that a run has measured."""
+"""All measurements of a run."""
 
 import platform
 from dataclasses import asdict, dataclass
@@ -16,15 +16,15 @@ from bench.eyes.visits import Visits
 
 @dataclass(frozen=True)
 class Results:
-    """What a run has measured.
+    """Measurements of a run.
 
     Attributes:
-        quick: Whether it looked at a part only.
+        quick: Whether only a part was measured.
         photos: By set.
-        clips: By clip, the write-up's way and ours.
+        clips: By clip, homework and face-app.
         costs: By kind of clip.
         own_rate: By kind of clip.
-        stages: CPU milliseconds a frame of the busy clip, by way and stage.
+        stages: CPU milliseconds a frame of the busy clip, by program and stage.
     """
 
     quick: bool
@@ -36,10 +36,10 @@ class Results:
 
     @property
     def total(self) -> tuple[Visits, Visits]:
-        """Both ways over all clips with persons."""
-        seed, ours = zip(*(both for both in self.clips.values() if both[0].present_small), strict=True)
+        """Return the sums of both programs over all clips with persons."""
+        homework, face_app = zip(*(both for both in self.clips.values() if both[0].present_small), strict=True)
         nothing = Visits(*[0] * 8)
-        return sum(seed, nothing), sum(ours, nothing)
+        return sum(homework, nothing), sum(face_app, nothing)
 
     @property
     def goals(self) -> list[Goal]:
@@ -47,13 +47,13 @@ class Results:
 
     def document(self) -> dict[str, object]:
         """All of it as plain JSON values."""
-        seed, ours = self.total
+        homework, face_app = self.total
         return {
             "quick": self.quick,
             "machine": {"cpu": _cpu(), "python": platform.python_version(), "opencv": cv2.__version__},
             "photos": {name: _photos(each) for name, each in self.photos.items()},
             "clips": {name: _visits(*both) for name, both in self.clips.items()},
-            "total": _visits(seed, ours) | {"byte_ratio": byte_ratio(seed, ours)},
+            "total": _visits(homework, face_app) | {"byte_ratio": byte_ratio(homework, face_app)},
             "costs": {kind: asdict(cost) | {"ratio": cost.ratio} for kind, cost in self.costs.items()},
             "own_rate": {kind: asdict(each) for kind, each in self.own_rate.items()},
             "stages": self.stages,
@@ -67,19 +67,19 @@ def _photos(photos: PhotoSet) -> dict[str, object]:
         "faces": {kind: sum(photos.present[kind]) for kind in KINDS},
         "recall_ratio_and_interval": {kind: photos.ratio(kind) for kind in KINDS},
     } | {
-        way: {
+        program: {
             "recall": {kind: photos.recall(score, kind) for kind in KINDS},
             "detections": score.detections,
             "precision": score.precision,
         }
-        for way, score in (("seed", photos.seed), ("ours", photos.ours))
+        for program, score in (("homework", photos.homework), ("face_app", photos.face_app))
     }
 
 
-def _visits(seed: Visits, ours: Visits) -> dict[str, dict[str, object]]:
+def _visits(homework: Visits, face_app: Visits) -> dict[str, dict[str, object]]:
     return {
-        way: asdict(each) | {"shots_per_person": each.shots_per_person}
-        for way, each in (("seed", seed), ("ours", ours))
+        program: asdict(each) | {"shots_per_person": each.shots_per_person}
+        for program, each in (("homework", homework), ("face_app", face_app))
     }
 
 

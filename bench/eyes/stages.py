@@ -1,4 +1,4 @@
-"""What each stage costs, both ways: the programs in this process, their stages under a stopwatch.
+"""Measures the stages of both programs, which run in this process under a stopwatch.
 
 A program of its own, started by the benchmark; the last line is JSON, CPU milliseconds a frame by stage.
 """
@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import cv2
 
-from bench.eyes import seed_way
+from bench.eyes import homework
 from bench.eyes.stopwatch import Stopwatch
 from face_app.cli.app import app
 from face_app.edge.image import Image
@@ -64,7 +64,7 @@ class _Cascade:
 def timed_stages(watch: Stopwatch) -> Iterator[None]:
     """Put the stages under the stopwatch.
 
-    OpenCV's classes can be neither changed nor, without a crash, derived from: what is made of them is wrapped.
+    OpenCV's classes can be neither changed nor, without a crash, derived from: their instances are wrapped.
     """
     video = partial(_Video, watch, cv2.VideoCapture)
     cascade = partial(_Cascade, watch, cv2.CascadeClassifier)
@@ -88,13 +88,13 @@ def per_frame(program: Callable[[Path], int], first: Path, clip: Path) -> dict[s
     return {stage: 1000 * watch.seconds[stage] / frames for stage in ORDER if stage in watch.seconds}
 
 
-def seed_program(clip: Path) -> int:
-    """Watch a clip the write-up's way; give its frames."""
-    return int(seed_way.clip(clip, None)["frames"])
+def homework_program(clip: Path) -> int:
+    """Process a clip with the homework and return its number of frames."""
+    return int(homework.clip(clip, None)["frames"])
 
 
-def our_program(clip: Path) -> int:
-    """Watch a clip as `face-app capture --dry-run` does; give its frames."""
+def face_app_program(clip: Path) -> int:
+    """Process a clip with `face-app capture --dry-run` and return its number of frames."""
     with tempfile.TemporaryDirectory() as shots, redirect_stdout(io.StringIO()) as output:
         app(
             ["capture", "--source", str(clip), "--dry-run", shots, "--pace", "fast", "--json"],
@@ -106,12 +106,12 @@ def our_program(clip: Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("one", type=Path, help="a clip of one frame")
-    parser.add_argument("short", type=Path, help="the write-up's clip")
-    parser.add_argument("whole", type=Path, help="ours")
+    parser.add_argument("short", type=Path, help="the homework's clip")
+    parser.add_argument("whole", type=Path, help="the clip of face-app")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    seed = per_frame(seed_program, options.one, options.short)
-    print(json.dumps({"seed": seed, "ours": per_frame(our_program, options.one, options.whole)}))
+    homework = per_frame(homework_program, options.one, options.short)
+    print(json.dumps({"homework": homework, "face_app": per_frame(face_app_program, options.one, options.whole)}))
 
 
 if __name__ == "__main__":

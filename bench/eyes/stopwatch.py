@@ -1,4 +1,4 @@
-"""What each stage of a program takes, without a line in the program itself."""
+"""Measures the stages of a program without a change of the program."""
 
 import functools
 import threading

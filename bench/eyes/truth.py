@@ -9,9 +9,9 @@ from bench.eyes.match import SAME, least_side
 from face_app.edge.image import Box, overlap
 
 LEAST_SIDE = 20
-"""Pixels that a face must reach, in some frame, for its person to count; less tells nobody who it is."""
+"""Pixels that a face must reach, in some frame, for its person to count; a smaller face identifies no one."""
 SLACK = 2
-"""Frames between a shot and the truth that it may be held against; the truth has gaps of one frame."""
+"""Frames between a shot and the truth with which it may be compared; the truth has gaps of one frame."""
 
 DOORWAY = "doorway"
 
@@ -21,7 +21,7 @@ class Clip:
     """A clip and its truth.
 
     Attributes:
-        name: What to call it.
+        name: Its name.
         file: The video.
         boxes: By frame and person, where the face is.
         counted: The persons who must be caught; the doorway's passages all, others from `LEAST_SIDE` on.
@@ -36,11 +36,11 @@ class Clip:
 
     @property
     def persons(self) -> frozenset[str]:
-        """Everybody, however small."""
+        """All persons, of any size."""
         return frozenset(name for faces in self.boxes.values() for name in faces)
 
     def person_at(self, frame: int, box: Box) -> str | None:
-        """Whose face a box is: of the nearest frame that shows them, the person with the largest overlap."""
+        """Return the person whose face the box is: the largest overlap in the nearest annotated frame."""
         nearest: dict[str, Box] = {}
         for distance in sorted(range(-SLACK, SLACK + 1), key=abs):
             for name, truth in self.boxes.get(frame + distance, {}).items():
@@ -49,7 +49,7 @@ class Clip:
         return name if name is not None and overlap(box, nearest[name]) >= SAME else None
 
     def ignores(self, frame: int) -> bool:
-        """Whether a face may be found here that is nobody's."""
+        """Return whether faces of unlisted persons are expected in this frame."""
         return any(frame in stretch for stretch in self.ignored)
 
 

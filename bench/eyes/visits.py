@@ -1,4 +1,4 @@
-"""What becomes of the people in a clip: who is caught, with how many shots and bytes, and what is none of them."""
+"""Persons in annotated clips: caught ones, their shots and bytes, and wrong shots."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.eyes.programs import SEED, capture_clip, run
+from bench.eyes.programs import HOMEWORK, capture_clip, run
 from bench.eyes.truth import Clip
 from face_app.edge.image import Box
 
@@ -34,7 +34,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Visits:
-    """What one way made of clips.
+    """Result of one program on clips.
 
     Attributes:
         present: Persons who must be caught.
@@ -43,7 +43,7 @@ class Visits:
         caught_small: Of them, those with a shot.
         shots: All shots.
         right: Of them, those of a person.
-        wrong: Of them, those of nobody, outside the stretches that are ignored.
+        wrong: Of them, those of no person, outside the ignored stretches.
         size: Bytes of all shots.
     """
 
@@ -67,30 +67,30 @@ class Visits:
 
 @dataclass(frozen=True)
 class Seen:
-    """A clip, both ways.
+    """A clip with the shots of both programs.
 
     Attributes:
         clip: And its truth.
-        seed: Shots of the write-up's way.
-        ours: Our shots.
+        homework: Shots of the homework.
+        face_app: Shots of face-app.
     """
 
     clip: Clip
-    seed: list[Shot]
-    ours: list[Shot]
+    homework: list[Shot]
+    face_app: list[Shot]
 
 
 def watch(clips: Sequence[Clip], folder: Path) -> list[Seen]:
-    """Have both programs watch the clips, side by side: nothing is timed here."""
+    """Run both programs on the clips in parallel: nothing is timed here."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        seed = [pool.submit(_seed_shots, clip, folder / clip.name / "seed") for clip in clips]
-        ours = [pool.submit(_our_shots, clip, folder / clip.name / "ours") for clip in clips]
-        both = zip(clips, seed, ours, strict=True)
+        homework = [pool.submit(_homework_shots, clip, folder / clip.name / "homework") for clip in clips]
+        face_app = [pool.submit(_face_app_shots, clip, folder / clip.name / "face_app") for clip in clips]
+        both = zip(clips, homework, face_app, strict=True)
         return [Seen(clip, theirs.result(), mine.result()) for clip, theirs, mine in both]
 
 
 def count(clip: Clip, shots: Sequence[Shot]) -> Visits:
-    """Hold shots against the truth."""
+    """Compare shots with the annotation."""
     whose = [clip.person_at(shot.frame, shot.box) for shot in shots]
     by_person = Counter(name for name in whose if name)
     return Visits(
@@ -105,13 +105,13 @@ def count(clip: Clip, shots: Sequence[Shot]) -> Visits:
     )
 
 
-def _seed_shots(clip: Clip, folder: Path) -> list[Shot]:
+def _homework_shots(clip: Clip, folder: Path) -> list[Shot]:
     folder.mkdir(parents=True)
-    answer = json.loads(run([*SEED, str(clip.file), "--crops", str(folder)]).lines[-1])
+    answer = json.loads(run([*HOMEWORK, str(clip.file), "--crops", str(folder)]).lines[-1])
     return [Shot(folder / each["file"], each["frame"], tuple(each["box"]), each["bytes"]) for each in answer["shots"]]
 
 
-def _our_shots(clip: Clip, folder: Path) -> list[Shot]:
+def _face_app_shots(clip: Clip, folder: Path) -> list[Shot]:
     folder.mkdir(parents=True)
     answer = json.loads(run(capture_clip(clip.file, folder)).lines[-1])
     shots = []

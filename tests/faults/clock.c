@@ -1,4 +1,4 @@
-/* A process in a time of its own: the day's clock plus as many seconds as a file holds, read at each look at it.
+/* Shifts the clock of one process: each reading adds the number of seconds in a file.
  * Waiting goes by the monotonic clock, which stays true, as on a machine whose clock is set.
  * (libfaketime 0.9.10 breaks the waiting of Python 3.11: clock_nanosleep ends with EINVAL.)
  * Declared here and not included, so that a compiler without the C library's headers is enough. */

@@ -1,1 +1,1 @@
-"""Bad input: whatever comes from outside, only what is expected leaves."""
+"""Fuzz tests: any input from outside is accepted or refused as specified."""

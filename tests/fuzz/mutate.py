@@ -1,4 +1,4 @@
-"""Mutations that know what an image file is made of: without them nearly every try ends at the first byte."""
+"""Mutations of image files by segment and chunk: random bytes alone nearly always fail at the first byte."""
 
 import re
 import zlib
@@ -36,12 +36,12 @@ _TEXTS = [
 def mutated(payload: bytes, other: bytes, random: Random) -> bytes:
     """Change a message a few times; `other` lends parts."""
     for _ in range(random.choice((1, 1, 1, 2, 4))):
-        payload = random.choice(_WAYS)(payload, other, random)
+        payload = random.choice(_MUTATIONS)(payload, other, random)
     return mended(payload) if random.random() < 0.9 else payload
 
 
 def mended(payload: bytes) -> bytes:
-    """Give each chunk of a PNG its right checksum, or none of them would be looked into."""
+    """Give each chunk of a PNG its right checksum, or no decoder would read them."""
     if not payload.startswith(b"\x89PNG"):
         return payload
     parts, at = [payload[:8]], 8
@@ -60,7 +60,7 @@ def _put(payload: bytes, _: bytes, random: Random) -> bytes:
 
 
 def _reword(payload: bytes, _: bytes, random: Random) -> bytes:
-    """Say something else at the same length in the story or before it, so that the file stays whole."""
+    """Replace bytes in or before the metadata at the same length, so that the file remains complete."""
     at = payload.find(b"ASCII\x00")
     if at < 0:
         return payload
@@ -119,7 +119,7 @@ def _parts(payload: bytes) -> list[bytes]:
     return [payload[start:end] for start, end in zip(starts, [*starts[1:], len(payload)], strict=True)]
 
 
-_WAYS: list[Callable[[bytes, bytes, Random], bytes]] = [
+_MUTATIONS: list[Callable[[bytes, bytes, Random], bytes]] = [
     _reword,
     _reword,
     _reword,

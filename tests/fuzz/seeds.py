@@ -1,4 +1,4 @@
-"""Messages to begin with: good ones, and those of somebody who means harm."""
+"""Initial messages: valid and malicious ones."""
 
 import io
 import json
@@ -27,8 +27,8 @@ def encoded(kind: str, size: int = 16, mode: str = "RGB", **options) -> bytes:
     return file.getvalue()
 
 
-def retold(*changes: tuple[bytes, bytes]) -> bytes:
-    """A small face whose texts are others of the same length, so that every offset still holds."""
+def reworded(*changes: tuple[bytes, bytes]) -> bytes:
+    """Return a small face with other texts of the same length, so that every offset remains valid."""
     payload = write_metadata(picture("JPEG", 16), FACE.id, FACE.metadata)
     for before, after in changes:
         assert before in payload
@@ -36,8 +36,8 @@ def retold(*changes: tuple[bytes, bytes]) -> bytes:
     return payload
 
 
-def story(text: str) -> bytes:
-    """A small PNG that tells this instead of its story."""
+def with_comment(text: str) -> bytes:
+    """Return a small PNG with this text in place of its metadata."""
     exif = Image.Exif()
     exif[0x10F], exif[0x110] = "jetson", "door"
     exif.get_ifd(0x8769).update({0xA420: str(FACE.id), 0x9286: b"ASCII\0\0\0" + text.encode("utf-8")})
@@ -54,7 +54,7 @@ def nested_directories() -> bytes:
 
 
 def fractions(size: int) -> bytes:
-    """EXIF that says it holds many fractions."""
+    """EXIF that declares many fractions."""
     block = b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, 0x8769, 4, 1, 26) + bytes(4)
     block += struct.pack("<HHHII", 1, 1, 5, size // 8, 44) + bytes(4) + struct.pack("<II", 3, 7) * (size // 8)
     image = picture("PNG", 16)
@@ -108,16 +108,19 @@ def corpus() -> list[bytes]:
         nested_directories(),
         fractions(4000),
         scans(10, 16),
-        retold((b"jetson", b"../../")),
-        retold((b"door", b"/etc")),
-        retold((b"0badcafe", b"../../..")),
-        retold((b"2026:11:22", b"0001:01:01")),
-        story("[" * 3000),
-        story("9" * 5000),
-        story(json.dumps(document)),
-        *(story(json.dumps({**document, "score": score})) for score in (float("nan"), float("inf"), 10**400, "\ud800")),
-        *(story(json.dumps({**document, name: None})) for name in document),
-        *(story(json.dumps({**document, "sequence": value})) for value in ("\n\x00\u202e", 2**96, -1, True, [])),
+        reworded((b"jetson", b"../../")),
+        reworded((b"door", b"/etc")),
+        reworded((b"0badcafe", b"../../..")),
+        reworded((b"2026:11:22", b"0001:01:01")),
+        with_comment("[" * 3000),
+        with_comment("9" * 5000),
+        with_comment(json.dumps(document)),
+        *(
+            with_comment(json.dumps({**document, "score": score}))
+            for score in (float("nan"), float("inf"), 10**400, "\ud800")
+        ),
+        *(with_comment(json.dumps({**document, name: None})) for name in document),
+        *(with_comment(json.dumps({**document, "sequence": value})) for value in ("\n\x00\u202e", 2**96, -1, True, [])),
         b"",
         b"\xff\xd8",
         b"\x89PNG\r\n\x1a\n",

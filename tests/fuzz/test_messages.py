@@ -1,4 +1,4 @@
-"""Whatever a message says, it has one verdict, and its bytes go where that says and nowhere else."""
+"""Any message has one decision, and its bytes are stored under the key of that decision alone."""
 
 import hashlib
 import json
@@ -12,9 +12,9 @@ from face_app.cloud.stores.directory import DirectoryStore
 from face_app.common.errors import MessageError
 from face_app.common.metadata import write_metadata
 from face_app.common.wire import SEED_TOPIC, FaceId, FaceTopic
+from fuzz.invariants import validated
 from fuzz.mutate import mutated
-from fuzz.promises import judged
-from fuzz.seeds import FACE, corpus, story
+from fuzz.seeds import FACE, corpus, with_comment
 from support.faces import picture
 
 SEEDS = corpus()
@@ -41,26 +41,26 @@ values = st.recursive(
 @given(seeds, topics)
 def test_mutated_messages(seed, topic):
     random = Random(seed)
-    judged(topic, mutated(random.choice(SEEDS), random.choice(SEEDS), random))
+    validated(topic, mutated(random.choice(SEEDS), random.choice(SEEDS), random))
 
 
 @QUICK
 @given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n"]))
 def test_arbitrary_bytes(payload, start):
-    judged(FACE.topic, start + payload)
+    validated(FACE.topic, start + payload)
 
 
 @pytest.mark.parametrize("number", range(len(SEEDS)))
-def test_what_the_others_are_made_from(number):
-    judged(FACE.topic, SEEDS[number])
-    judged(SEED_TOPIC, SEEDS[number])
+def test_validates_each_seed(number):
+    validated(FACE.topic, SEEDS[number])
+    validated(SEED_TOPIC, SEEDS[number])
 
 
 @QUICK
 @given(st.dictionaries(st.sampled_from(sorted(FACE.metadata.document(FACE.id))), values, max_size=3))
 def test_stories_of_any_kind(changes):
-    verdict = judged(FACE.topic, story(json.dumps({**FACE.metadata.document(FACE.id), **changes})))
-    assert verdict.refused in {"", "bad-metadata", "unknown-schema"}
+    decision = validated(FACE.topic, with_comment(json.dumps({**FACE.metadata.document(FACE.id), **changes})))
+    assert decision.refused in {"", "bad-metadata", "unknown-schema"}
 
 
 @QUICK
@@ -84,7 +84,7 @@ def test_ids_read_back_or_are_refused(text):
         assert str(error).isprintable()
 
 
-def test_nothing_is_written_but_what_the_verdict_names(tmp_path):
+def test_writes_only_the_object_of_the_decision(tmp_path):
     root = tmp_path / "store"
     root.mkdir()
     (tmp_path / "beside").write_text("untouched")
@@ -95,9 +95,9 @@ def test_nothing_is_written_but_what_the_verdict_names(tmp_path):
         payload = mutated(random.choice(SEEDS), random.choice(SEEDS), random)
         messages.append((random.choice(names), payload))
     for topic, payload in messages:
-        verdict = judged(topic, payload)
-        store.put(verdict.key, payload, hashlib.sha256(payload).hexdigest())
-        expected[verdict.key] = payload
+        decision = validated(topic, payload)
+        store.put(decision.key, payload, hashlib.sha256(payload).hexdigest())
+        expected[decision.key] = payload
     found = {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()}
     assert found == expected
     assert sorted(path.name for path in tmp_path.iterdir()) == ["beside", "store"]
@@ -117,4 +117,4 @@ def test_a_store_takes_no_other_key(tmp_path, key):
 
 def test_the_same_face_with_other_words_beside_it_is_another_object():
     other = write_metadata(picture("JPEG", 16), FACE.id, FACE.metadata)
-    assert judged(FACE.topic, FACE.payload).key != judged(FACE.topic, other).key
+    assert validated(FACE.topic, FACE.payload).key != validated(FACE.topic, other).key

@@ -1,4 +1,4 @@
-"""Who gets into the edge's broker, and how far: with the role's own configuration and Mosquitto's own clients.
+"""Access rules of the edge broker, with the role's configuration and Mosquitto's clients.
 
 A refusal proves something only beside a client that gets through, so each test has one.
 """
@@ -43,7 +43,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         ("-u", "face_app"),
         ("-u", "face_app", "-P", ""),
         ("-u", "face_app", "-P", "wrong"),
-        ("-u", "nobody", "-P", PASSWORD),
+        ("-u", "unknown", "-P", PASSWORD),
         ("-u", "", "-P", PASSWORD),
         ("-u", "home_assistant"),
         ("-u", "home_assistant", "-P", ""),
@@ -53,7 +53,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         *("Home Assistant without a password", "Home Assistant with an empty one"),
     ],
 )
-def test_without_name_and_password_nobody_comes_in(broker, identity):
+def test_refuses_clients_without_a_name_and_its_password(broker, identity):
     assert not Client(broker.port, identity).publish("face_app/jetson/front").accepted
     assert with_password(broker.port, "face_app", PASSWORD).publish("face_app/jetson/front").accepted
 
@@ -69,9 +69,9 @@ def test_without_name_and_password_nobody_comes_in(broker, identity):
         ("home_assistant", "homeassistant/status"),
     ],
 )
-def test_what_each_may_write(broker, name, topic):
+def test_accepts_allowed_topics(broker, name, topic):
     outcome = with_password(broker.port, name, PASSWORD).publish(topic)
-    assert outcome.accepted, outcome.told
+    assert outcome.accepted, outcome.output
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_each_may_write(broker, name, topic):
         ("home_assistant", CONFIG),
     ],
 )
-def test_what_each_may_not_write(broker, tmp_path, name, topic):
+def test_refuses_forbidden_topics(broker, tmp_path, name, topic):
     readers = {
         "face_app": "receipts/jetson/good",
         "forwarder": "face_app/jetson/good",
@@ -112,13 +112,13 @@ def test_what_each_may_not_write(broker, tmp_path, name, topic):
         tmp_path / "heard", "face_app/#", "status/#", "receipts/#", "link/#", "homeassistant/#"
     ) as listener:
         refused = with_password(broker.port, name, PASSWORD).publish(topic, "foreign")
-        assert (refused.accepted, "Not authorized" in refused.told) == (False, True), refused.told
+        assert (refused.accepted, "Not authorized" in refused.output) == (False, True), refused.output
         assert with_password(broker.port, good, PASSWORD).publish(readers[witness], "good").accepted
         listener.wait_for(f"{readers[witness]} good")
         assert listener.heard() == [f"{readers[witness]} good"]
 
 
-def test_each_hears_only_what_is_for_it(broker, tmp_path):
+def test_each_client_receives_only_its_topics(broker, tmp_path):
     everything = ("face_app/#", "status/#", "receipts/#", "link/#")
     program = with_password(broker.port, "face_app", PASSWORD)
     forwarder = with_password(broker.port, "forwarder", PASSWORD)
@@ -157,7 +157,7 @@ def test_home_assistant_sees_cameras_and_faces_and_nothing_else(broker, tmp_path
         assert f"{CONFIG} up" not in below.heard()
 
 
-def test_without_its_password_there_is_no_home_assistant_and_nobody_announces(broker, plain):
+def test_refuses_home_assistant_and_announcements_without_its_password(broker, plain):
     for password in (PASSWORD, ""):
         assert not with_password(plain.port, "home_assistant", password).publish("homeassistant/status").accepted
     assert with_password(broker.port, "home_assistant", PASSWORD).publish("homeassistant/status").accepted
@@ -166,7 +166,7 @@ def test_without_its_password_there_is_no_home_assistant_and_nobody_announces(br
 
 
 def test_home_assistants_own_broker_may_bridge_as_it(broker, tmp_path):
-    """As docs/operations.md says it."""
+    """The bridge of docs/operations.md."""
     lines = [
         *("connection jetson", f"address 127.0.0.1:{broker.port}", "remote_username home_assistant"),
         *(f"remote_password {PASSWORD}", "bridge_protocol_version mqttv311", "cleansession true"),

@@ -1,4 +1,4 @@
-"""The state of a camera stands in the cloud too: through both bridges, by last will, and the newest after an outage."""
+"""The cloud broker retains the state of a camera: through both bridges, by last will, and after an outage."""
 
 import json
 import time
@@ -44,7 +44,7 @@ def settings(brokers, tmp_path):
 
 @pytest.fixture
 def until(brokers, tmp_path):
-    """Wait until the cloud's broker has retained what is wanted; give all the states that were heard on the way."""
+    """Wait until the cloud broker has retained the wanted state and return it."""
     cloud = brokers["cloud"]
 
     def wait(wanted, seconds=90):
@@ -61,9 +61,7 @@ def until(brokers, tmp_path):
     return wait
 
 
-def test_a_state_and_a_last_will_stand_in_the_cloud_also_after_an_outage(
-    brokers, settings, until, tmp_path, monkeypatch
-):
+def test_the_cloud_retains_a_state_and_a_last_will_after_an_outage(brokers, settings, until, tmp_path, monkeypatch):
     monkeypatch.setattr(status_publisher, "POLL_SECONDS", 0.05)
     moment = datetime(2026, 11, 22, tzinfo=timezone.utc)
     with Outbox(settings.outbox) as outbox:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make the image of a test host, unless it is there and this file made it: Debian 12 with systemd as PID 1.
-#   host_image.sh bare     with sshd and what Ansible needs
+#   host_image.sh bare     with sshd and the programs that Ansible needs
 #   host_image.sh docker   also with the distribution's Docker engine, started at boot
 set -eu
 kind=$1

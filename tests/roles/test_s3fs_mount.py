@@ -1,4 +1,4 @@
-"""The role s3fs_mount on a host without systemd: it proves the bucket, heals what breaks, and says why it cannot.
+"""The role s3fs_mount on a host without systemd: it verifies the bucket, repairs the mount, and reports why it cannot.
 
 The host is this machine with folders and processes of its own, so nothing of it stays. With systemd, and with a
 container that watches: roles/s3fs_mount/molecule.
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 BUCKET = "face-app"
 OWNER = ("setpriv", "--reuid=10001", "--regid=10001", "--clear-groups")
 
-# Ends with its first process, which adopts what the role leaves running.
+# Ends with its first process, which adopts the processes that the role leaves running.
 INIT = """
 for folder in /run /mnt /usr/local/sbin; do mount --types tmpfs none "$folder"; done
 echo ready
@@ -94,9 +94,9 @@ class Host:
 
     def s3fs(self) -> list[int]:
         """The processes of s3fs, as this machine counts them."""
-        told = subprocess.run(["pgrep", "--exact", "s3fs"], check=False, capture_output=True, text=True).stdout.split()
+        found = subprocess.run(["pgrep", "--exact", "s3fs"], check=False, capture_output=True, text=True).stdout.split()
         path = str(self.settings["s3fs_mount_path"]).encode()
-        return [pid for pid in map(int, told) if path in command_line(pid)]
+        return [pid for pid in map(int, found) if path in command_line(pid)]
 
 
 def command_line(pid: int) -> bytes:
@@ -109,7 +109,7 @@ def command_line(pid: int) -> bytes:
 
 @contextmanager
 def namespaces(folder: Path) -> Iterator[tuple[str, ...]]:
-    """Mounts and processes of their own; what comes before a command that runs in them."""
+    """Create mount and process namespaces; yield the command prefix that enters them."""
     log = folder / "namespaces.log"
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", INIT]
     with process(command, log) as running:
@@ -152,14 +152,14 @@ def host(tmp_path_factory: pytest.TempPathFactory, server: SeaweedFS) -> Iterato
 
 @pytest.fixture
 def mounted(host: Host) -> Host:
-    """The role has run, well."""
+    """The role has run successfully."""
     host.changed()
     return host
 
 
 @contextmanager
 def container(host: Host) -> Iterator[tuple[str, ...]]:
-    """What a container is to mounts: a namespace that began earlier and takes over what comes (rslave)."""
+    """Create a container's view of mounts: an earlier namespace that receives later mounts (rslave)."""
     command = [*host.inside, "unshare", "--mount", "--propagation=slave", "sh", "-c", "echo ready; exec sleep 600"]
     log = host.home / "container.log"
     log.write_text("")
@@ -171,7 +171,7 @@ def container(host: Host) -> Iterator[tuple[str, ...]]:
 
 
 def writes(place: tuple[str, ...], path: str) -> bool:
-    """Whether an object can be written and read through the mount."""
+    """Return whether an object can be written and read through the mount."""
     command = [*place, *OWNER, "sh", "-c", 'echo face >"$0" && cat "$0" && rm "$0"', path]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     return done.stdout == "face\n"
@@ -191,9 +191,9 @@ def test_mounted_once_and_only_for_its_owner(mounted, server):
 
 def test_the_key_shows_nowhere(mounted):
     settings = Path(mounted.settings["s3fs_mount_directory"])
-    told = mounted.play("-vvv", "--diff", s3fs_mount_umask="0027")
-    assert told.rc == 0
-    assert SECRET_KEY not in told.output
+    played = mounted.play("-vvv", "--diff", s3fs_mount_umask="0027")
+    assert played.rc == 0
+    assert SECRET_KEY not in played.output
     assert {file.stat().st_mode & 0o777 for file in settings.iterdir()} == {0o600}
     assert SECRET_KEY not in Path(mounted.settings["s3fs_mount_log_file"]).read_text()
     (pid,) = mounted.s3fs()
@@ -201,7 +201,7 @@ def test_the_key_shows_nowhere(mounted):
     assert SECRET_KEY.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
-def test_other_options_mount_anew(mounted):
+def test_other_options_mount_again(mounted):
     cache = mounted.home / "copies"
     other = {"s3fs_mount_signature": "v2", "s3fs_mount_retries": 1, "s3fs_mount_cache": str(cache)}
     before = mounted.s3fs()
@@ -215,13 +215,13 @@ def test_other_options_mount_anew(mounted):
 
 
 def test_no_endpoint_is_aws_in_its_region(mounted):
-    told = mounted.play("--check", "--diff", s3fs_mount_endpoint="", s3fs_mount_region="eu-central-1")
-    assert told.rc == 0, told.output[-2000:]
-    assert ",url=https://s3.eu-central-1.amazonaws.com,endpoint=eu-central-1," in told.output
+    played = mounted.play("--check", "--diff", s3fs_mount_endpoint="", s3fs_mount_region="eu-central-1")
+    assert played.rc == 0, played.output[-2000:]
+    assert ",url=https://s3.eu-central-1.amazonaws.com,endpoint=eu-central-1," in played.output
 
 
 @pytest.mark.parametrize("broken", ["s3fs killed", "unmounted", "its supervisor killed"])
-def test_what_breaks_heals_and_a_running_container_sees_it(mounted, broken, record_property):
+def test_repairs_a_failure_and_a_running_container_sees_it(mounted, broken, record_property):
     view = "/run/face-app-s3fs/face-app/face"
     with container(mounted) as inside:
         assert writes(inside, view)
@@ -232,7 +232,7 @@ def test_what_breaks_heals_and_a_running_container_sees_it(mounted, broken, reco
             mounted.run("umount", "--lazy", mounted.settings["s3fs_mount_path"])
         else:
             mounted.run("sh", "-c", "kill -KILL $(cat /run/face-app-s3fs.pid)")
-            # Nothing looks after a process without systemd, but the next run.
+            # Without systemd only the next run restarts a process.
             assert mounted.changed() > 0
         seconds = until(lambda: before not in mounted.s3fs() and writes(inside, view), 60)
     record_property("seconds", f"{seconds:.1f}")
@@ -246,7 +246,7 @@ def test_what_breaks_heals_and_a_running_container_sees_it(mounted, broken, reco
             "SignatureDoesNotMatch. Correct s3fs_mount_access_key and s3fs_mount_secret",
         ),
         (
-            {"s3fs_mount_access_key": "nobody"},
+            {"s3fs_mount_access_key": "unknown"},
             "InvalidAccessKeyId. Correct s3fs_mount_access_key and s3fs_mount_secret_k",
         ),
         ({"s3fs_mount_bucket": "no-such-bucket"}, "NoSuchBucket. Correct s3fs_mount_bucket."),
@@ -255,7 +255,7 @@ def test_what_breaks_heals_and_a_running_container_sees_it(mounted, broken, reco
         ({"s3fs_mount_endpoint": "no-such-host.invalid"}, "https protocol. Correct s3fs_mount_endpoint, or start"),
     ],
 )
-def test_what_is_wrong_stops_the_play_with_its_reason(host, wrong, why, record_property):
+def test_a_wrong_setting_stops_the_play_with_its_reason(host, wrong, why, record_property):
     message = host.why_not(s3fs_mount_start_timeout=10, **wrong)
     record_property("message", message)
     assert why in message

@@ -77,7 +77,7 @@ class Broker:
 
 
 def configure_edge_broker(broker: Broker, edge: str, password: str, *, home_assistant: str = "") -> None:
-    """Write what the role ``edge_broker`` writes for the broker.
+    """Write the files of the role ``edge_broker`` for the broker.
 
     Args:
         broker: The one to configure.
@@ -98,7 +98,7 @@ def configure_edge_broker(broker: Broker, edge: str, password: str, *, home_assi
 
 
 def configure_forwarder(broker: Broker, edge: str, password: str, *, edge_port: int, cloud_port: int) -> None:
-    """Write what the role ``edge_broker`` writes for the forwarder; the certificate is not part of it."""
+    """Write the files of the role ``edge_broker`` for the forwarder, without the certificate."""
     bridge = yaml.safe_load((ROLES / "edge_broker/vars/main.yml").read_text())["__edge_broker_bridge"]
     values = {
         "edge_broker_edge": edge,
@@ -117,7 +117,7 @@ def configure_forwarder(broker: Broker, edge: str, password: str, *, edge_port: 
 def configure_cloud_broker(
     broker: Broker, *, subscribers: Sequence[str] = ("subscriber-1",), lab_port: int | None = None
 ) -> None:
-    """Write what the role ``cloud_broker`` writes; certificates and the list of revoked ones are not part of it.
+    """Write the files of the role ``cloud_broker``, without certificates and the revocation list.
 
     Args:
         broker: The one to configure.

@@ -60,7 +60,7 @@ class Chain:
             yield running
 
     def send(self) -> None:
-        """Send what waits, until nothing does."""
+        """Send until no face waits."""
         command = [sys.executable, "-m", "face_app", "send", "--config", str(self.home / "edge.toml"), "--until-empty"]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
 
@@ -144,7 +144,7 @@ def write_settings(home: Path, brokers: dict[str, Broker], store: Store, *, metr
     Args:
         home: Where.
         brokers: Of the chain.
-        store: What the subscriber writes to.
+        store: Store of the subscriber.
         metrics: Port of the subscriber's metrics.
     """
     (home / "password").write_text(PASSWORD)

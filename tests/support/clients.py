@@ -14,15 +14,15 @@ from support.processes import process
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a publication went.
+    """Result of a publication.
 
     Attributes:
-        accepted: The broker let the client in and took the message.
-        told: What the client wrote.
+        accepted: The broker accepted the client and the message.
+        output: Output of the client.
     """
 
     accepted: bool
-    told: str
+    output: str
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Listener:
     """A running mosquitto_sub.
 
     Attributes:
-        log: What it wrote.
+        log: Its output.
     """
 
     log: Path
@@ -49,7 +49,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Client:
-    """Somebody with an identity, or without.
+    """A client with an identity or without.
 
     Attributes:
         port: Of the broker on the loopback.
@@ -68,8 +68,8 @@ class Client:
             text=True,
             timeout=90,
         )
-        told = done.stdout + done.stderr
-        return Outcome(done.returncode == 0 and "received PUBACK" in told and "failed" not in told, told)
+        output = done.stdout + done.stderr
+        return Outcome(done.returncode == 0 and "received PUBACK" in output and "failed" not in output, output)
 
     @contextmanager
     def listen(self, log: Path, *topics: str, session: str | None = None) -> Iterator[Listener]:
@@ -77,7 +77,7 @@ class Client:
 
         Args:
             log: A new file.
-            topics: What to subscribe to.
+            topics: Topic filters.
             session: Id of a session that outlives the connection; None: no such session.
         """
         options = [part for topic in topics for part in ("-t", topic)] + (["-c", "-i", session] if session else [])
@@ -105,7 +105,7 @@ def with_certificate(port: int, folder: Path, name: str | None, *, authority: Pa
 
 
 def alert(port: int, folder: Path, name: str | None, *, authority: Path | None = None) -> str:
-    """Why a broker ends the handshake with a certificate; empty: it does not.
+    """Return the alert with which a broker ends the handshake of a certificate; empty: none.
 
     In TLS 1.2, where the reason is part of the handshake; a client that speaks 1.3 may lose the connection before it
     has read it. The arguments are those of with_certificate.

@@ -11,7 +11,7 @@ from face_app.edge.image import Image
 RATE = 20.0
 SIZE = (320, 240)
 VISIT, ABSENCE = 1.0, 2.0
-"""Seconds that a face of `visits_clip` stays, and that nobody is there afterwards: longer than a track lives unseen."""
+"""Seconds with a face in `visits_clip`, and seconds without one: longer than an unseen track lasts."""
 
 
 def empty_frame(size: tuple[int, int] = SIZE) -> Image:

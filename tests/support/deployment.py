@@ -36,7 +36,7 @@ def inspect(name: str) -> dict[str, Any]:
 
 @dataclass
 class Deployment:
-    """A copy of the checkout, an inventory, and what they made.
+    """A copy of the checkout, an inventory and their deployment.
 
     Attributes:
         home: Folder of both.
@@ -55,7 +55,7 @@ class Deployment:
         return self.home / "inventory"
 
     def prepare(self) -> None:
-        """Copy what git knows, and write an inventory beside it."""
+        """Copy the tracked files and write an inventory beside them."""
         # Of a run that was cut short.
         docker("rm", "--force", "--volumes", *CONTAINERS, check=False)
         docker("volume", "rm", "--force", "rd_outbox", "rd_objects")

@@ -1,4 +1,4 @@
-"""Detections that say just what a test wants said."""
+"""Detections with the values that a test needs."""
 
 from face_app.edge.vision.detectors.detection import Detection
 

@@ -72,7 +72,7 @@ def drawn_face(
 
 @functools.cache
 def picture(kind: str = "JPEG", size: int = 120) -> bytes:
-    """A bare image, such as the write-up's programs send."""
+    """Return a bare image, such as the original homework's programs send."""
     canvas = Image.new("RGB", (size, size), "white")
     draw = ImageDraw.Draw(canvas)
     draw.ellipse((size * 0.1, size * 0.1, size * 0.9, size * 0.9), fill="wheat", outline="black")

@@ -19,7 +19,7 @@ def link_bindings() -> str:
         Why it cannot; empty where it can.
     """
     if "gi" not in sys.modules and not importlib.util.find_spec("gi"):
-        # The folder holds nothing else: Debian's other packages are not those that are pinned.
+        # The folder contains nothing else: Debian's other packages are not the pinned ones.
         folder = tempfile.mkdtemp(prefix="gi-")
         atexit.register(shutil.rmtree, folder)
         Path(folder, "gi").symlink_to(BINDINGS)
@@ -32,10 +32,10 @@ def link_bindings() -> str:
 
 
 def missing_server() -> str:
-    """Why no RTSP server can be run here; empty where one can."""
-    look = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    """Return why no RTSP server can run here; empty: it can."""
+    imports = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
     try:
-        asked = subprocess.run([DEBIAN_PYTHON, "-c", look], capture_output=True, check=False)
+        asked = subprocess.run([DEBIAN_PYTHON, "-c", imports], capture_output=True, check=False)
     except FileNotFoundError:
         return f"no {DEBIAN_PYTHON}"
     return "no RTSP server of GStreamer; bin/bootstrap test installs it" if asked.returncode else ""

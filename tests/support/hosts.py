@@ -21,7 +21,7 @@ class Host:
     name: str
 
     def run(self, *command: str, stdin: str = "") -> str:
-        """What a command on the host writes; it must succeed."""
+        """Run a command on the host and return its output; it must succeed."""
         done = self.ask(*command, stdin=stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

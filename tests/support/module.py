@@ -1,4 +1,4 @@
-"""One of our modules, run as Ansible runs it on a host: a process that reads its arguments and writes its answer."""
+"""Runs a module as Ansible does on a host: a process that reads its arguments and writes its answer."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ MODULES = Path(__file__).parents[2] / "plugins/modules"
 
 
 def run_module(name: str, arguments: Mapping[str, object]) -> dict[str, Any]:
-    """What the module answers, also where it failed."""
+    """Run a module and return its answer, also after a failure."""
     done = subprocess.run(
         [sys.executable, MODULES / f"{name}.py"],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),

@@ -24,7 +24,7 @@ class Mosquitto:
         host: Its address.
         port: Of its plain listener.
         process: For tests that stop, freeze or kill it.
-        log: What it wrote.
+        log: Its output.
     """
 
     host: str
@@ -40,9 +40,9 @@ def mosquitto(
     """Run a broker with one listener on the loopback.
 
     Args:
-        config_lines: Added to its configuration; by default it lets everybody in.
+        config_lines: Added to its configuration; by default it accepts all clients.
         port: Of the listener; None: a free one.
-        folder: Where it keeps configuration, log and state; None: a temporary one. The same port and folder
+        folder: Its configuration, log and state; None: a temporary one. The same port and folder
             again is the same broker, started again.
     """
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")

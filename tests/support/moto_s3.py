@@ -1,4 +1,4 @@
-"""An S3 server in this process, for what needs no refusals: moto."""
+"""An S3 server in this process (moto), for tests without refusals."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

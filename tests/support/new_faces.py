@@ -1,4 +1,4 @@
-"""Drawn faces on their way into an outbox; no person is in any."""
+"""Drawn faces to commit to an outbox; none shows a person."""
 
 from datetime import datetime, timezone
 

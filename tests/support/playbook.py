@@ -1,4 +1,4 @@
-"""ansible-playbook as a role's tests run it: one inventory, and what it tells as JSON."""
+"""Runs ansible-playbook for the tests of roles: one inventory, and the results as JSON."""
 
 import json
 import os
@@ -35,9 +35,9 @@ class Played:
 
     @property
     def errors(self) -> list[str]:
-        """What the tasks that failed said, also those that were rescued."""
-        told = [result for hosts in self.results for result in hosts.values()]
-        return [str(each["msg"]) for each in told if each.get("failed") and not each.get("ignored")]
+        """Messages of failed tasks, also of rescued ones."""
+        found = [result for hosts in self.results for result in hosts.values()]
+        return [str(each["msg"]) for each in found if each.get("failed") and not each.get("ignored")]
 
     @property
     def error(self) -> str:
@@ -62,7 +62,7 @@ def run_playbooks(
         inventory: Its folder.
         playbooks: Their files.
         options: Further ones of ansible-playbook.
-        environment: What our own variables are added to.
+        environment: Variables to which those of this function are added.
         root: Of the project.
         timeout: Seconds they may take.
     """
@@ -82,8 +82,8 @@ def run_playbooks(
         },
         timeout=timeout,
     )
-    # Each playbook ends with a document; the last tells of all.
+    # Each playbook ends with a document; the last contains all results.
     *_, last = re.finditer(r"^\{$", done.stdout, re.MULTILINE)
-    told, _ = json.JSONDecoder().raw_decode(done.stdout, last.start())
-    results = [task["hosts"] for each in told["plays"] for task in each["tasks"]]
-    return Played(done.returncode, done.stdout + done.stderr, results, told["stats"])
+    document, _ = json.JSONDecoder().raw_decode(done.stdout, last.start())
+    results = [task["hosts"] for each in document["plays"] for task in each["tasks"]]
+    return Played(done.returncode, done.stdout + done.stderr, results, document["stats"])

@@ -1,4 +1,4 @@
-"""Somebody else's eyes on an S3 server."""
+"""An S3 client that does not use the store's code."""
 
 import boto3
 from mypy_boto3_s3 import S3Client

@@ -28,18 +28,18 @@ class S3fs:
     process: subprocess.Popen[bytes]
 
     def unmount(self) -> None:
-        """Take the mount away, whether or not somebody uses it."""
+        """Unmount, even while it is in use."""
         subprocess.run(["umount", "-l", self.path], check=True)
 
 
 def mounted(path: Path) -> bool:
-    """Whether anything is mounted on exactly this path."""
+    """Return whether anything is mounted on exactly this path."""
     point = str(path).replace("\\", "\\134").replace(" ", "\\040")
     return any(line.split()[4] == point for line in Path("/proc/self/mountinfo").read_text().splitlines())
 
 
 def s3fs_command(endpoint: str, credentials: Path, bucket: str, path: Path) -> list[str | Path]:
-    """What mounts a bucket, and stays in the foreground."""
+    """Return the command that mounts a bucket in the foreground."""
     program = shutil.which("s3fs")
     if not program:
         raise FileNotFoundError("s3fs is not installed")

@@ -48,7 +48,7 @@ def seaweedfs(*, folder: Path | None = None, ports: list[int] | None = None) -> 
     """Run `weed mini` on the loopback, without telemetry, every port its own.
 
     Args:
-        folder: Where it keeps objects and log; None: a temporary one.
+        folder: Its objects and log; None: a temporary one.
         ports: Ten of them, the first is S3; None: free ones. The same folder and ports again is the same
             server, started again.
     """

@@ -1,4 +1,4 @@
-"""Hears what is retained at a broker, as a person or Home Assistant would."""
+"""Receives the retained messages of a broker, as Home Assistant does."""
 
 import json
 import threading
@@ -73,7 +73,7 @@ class States:
 
 @contextmanager
 def states(port: int, *topics: str) -> Iterator[States]:
-    """Listen to topics, on a broker that lets everybody in."""
+    """Listen to topics, on a broker that accepts all clients."""
     client = States(port, topics)
     try:
         yield client

@@ -1,4 +1,4 @@
-"""Images for arm64 in this machine's engine: the base they are built on, and which of them are old."""
+"""Builds the base image for arm64 in this machine's engine and removes old images."""
 
 import subprocess
 import tempfile
@@ -13,7 +13,7 @@ LEFT_OUT = ["/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/us
 
 
 def docker(*arguments: object) -> str:
-    """Run a command of Docker and give what it tells.
+    """Run a command of Docker and return its output.
 
     Raises:
         CalledProcessError: It failed.
@@ -23,10 +23,10 @@ def docker(*arguments: object) -> str:
 
 
 def make_base() -> None:
-    """Make the base image with mmdebstrap, four minutes in emulation, or take it as it was made before.
+    """Build the base image with mmdebstrap, four minutes in emulation, or reuse an earlier one.
 
     Raises:
-        CalledProcessError: Debian did not give what is needed.
+        CalledProcessError: Debian's mirror failed.
     """
     if docker("image", "ls", "--quiet", BASE):
         return
@@ -35,14 +35,14 @@ def make_base() -> None:
         command = ["mmdebstrap", "--quiet", "--architectures=arm64", "--variant=minbase", "--format=tar"]
         command += ["--keyring=/usr/share/keyrings/debian-archive-keyring.gpg"]
         command += [*(f"--dpkgopt=path-exclude={each}" for each in LEFT_OUT), SUITE, str(tar)]
-        # A session of its own: it hangs up its whole process group when it fails.
+        # A new session: mmdebstrap kills its whole process group when it fails.
         subprocess.run(command, check=True, start_new_session=True)
         changes = ["--change", 'CMD ["bash"]', "--change", f"LABEL {LABEL}"]
         docker("import", "--platform=linux/arm64", *changes, tar, BASE)
 
 
 def remove_older_than(tags: Collection[str]) -> None:
-    """Remove what was built on the base, but for `tags` and what their next build takes layers from."""
+    """Remove images built on the base, except `tags` and the cached layers of their next build."""
     listed = docker("image", "ls", f"--filter=label={LABEL}", "--format={{.Repository}}:{{.Tag}}").split()
     for tag in set(listed) - {BASE, "<none>:<none>", *tags}:
         docker("image", "rm", tag)

@@ -1,7 +1,7 @@
 """The edge on the Jetson's architecture, in emulation: edge.yml builds its images, and a face reaches the outbox.
 
 An emulated processor proves that every package and wheel is there for arm64, and that all but onnxruntime, for which
-OpenCV's engine stands in, do their work. It says nothing of a Jetson's camera plugins, of its GPU or of its speed.
+OpenCV's engine replaces, do their work. It does not test a Jetson's camera plugins, its GPU or its speed.
 """
 
 import json
@@ -48,7 +48,7 @@ class Run:
     """One run of edge.yml.
 
     Attributes:
-        output: What it wrote.
+        output: Its output.
         seconds: How long it took.
     """
 
@@ -73,7 +73,7 @@ def inventory(folder: Path) -> Path:
         "images_extra_ca": os.environ.get("FACE_APP_EXTRA_CA", os.environ.get("PIP_CERT", "")),
         "images_directory": f"{host}/images",
         "images_cache_directory": f"{folder}/contexts",
-        # Nobody else's image goes; old ones of ours do at the end.
+        # No other image is removed; the test removes its old ones at the end.
         "images_keep": 1000,
         "certificates_metrics_directory": f"{host}/metrics",
         "container_versions_directory": f"{host}/containers",
@@ -124,7 +124,7 @@ def remove() -> None:
 
 @pytest.fixture(scope="module")
 def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Run edge.yml on an edge of this test's own. What it runs is removed at the end; its images stay for the next."""
+    """Run edge.yml on a new edge. Its containers are removed at the end; its images remain for the next run."""
     folder = tmp_path_factory.mktemp("arm64")
     remove()
     make_base()
@@ -160,9 +160,9 @@ def first(play: Any) -> Run:
 
 
 def ledger() -> list[dict[str, Any]]:
-    """The faces that the outbox knows, as the program itself tells them."""
-    told = docker("exec", CAPTURE, "face-app", "ledger").splitlines()
-    return [entry for entry in map(json.loads, told) if "sha256" in entry]
+    """Return the faces in the ledger of the program."""
+    lines = docker("exec", CAPTURE, "face-app", "ledger").splitlines()
+    return [entry for entry in map(json.loads, lines) if "sha256" in entry]
 
 
 def test_the_edge_runs_on_arm64(first):

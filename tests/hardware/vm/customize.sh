@@ -1,5 +1,5 @@
 #!/bin/sh
-# Customize hook of mmdebstrap: install into a fresh Debian ($1) what the guest needs beside Debian's packages.
+# Customize hook of mmdebstrap: install the guest's Python packages and kernel modules into a fresh Debian ($1).
 # The kernel is unpacked, not installed: no initramfs is built, and the guest needs only the modules of its camera.
 set -eu
 root=$1

@@ -1,4 +1,4 @@
-"""Builds what the machine boots: Debian's kernel, and a root file system in memory."""
+"""Builds the files that the machine boots: Debian's kernel and a root file system in memory."""
 
 import hashlib
 import shutil

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make the image of a test host with Python 3.6, face-app-test-host:python36, unless this recipe made it.
-# It stands on face-app-test-host:bare.
+# It is built on face-app-test-host:bare.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 image=face-app-test-host:python36

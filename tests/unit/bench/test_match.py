@@ -1,9 +1,9 @@
-"""Which box found is which box labelled."""
+"""Found boxes match labelled boxes."""
 
 from bench.eyes.match import match
 
 
-def test_the_surest_takes_what_it_overlaps_most_and_nothing_twice():
+def test_the_surest_box_takes_its_largest_overlap_and_no_face_twice():
     labelled = [(0, 0, 10, 10), (6, 0, 16, 10)]
     assert match([(5, 0, 15, 10), (4, 0, 14, 10)], labelled) == [1, 0]
     assert match([(0, 0, 10, 10), (0, 0, 10, 10), (0, 0, 10, 10)], labelled[:1]) == [0, None, None]

@@ -25,7 +25,7 @@ def test_a_masked_or_small_face_is_a_right_one_and_no_recall_of_bare_faces(photo
 
 def test_the_ratio_is_of_all_photos_and_lies_in_its_interval(photos):
     present = {"bare >= 20 px": [1, 1]}
-    seed, ours = score(photos, [[], [BARE]]), score(photos, [[BARE], [BARE]])
-    ratio, low, high = PhotoSet(2, present, seed, ours).ratio("bare >= 20 px")
+    homework, face_app = score(photos, [[], [BARE]]), score(photos, [[BARE], [BARE]])
+    ratio, low, high = PhotoSet(2, present, homework, face_app).ratio("bare >= 20 px")
     assert ratio == 2
     assert low <= ratio <= high

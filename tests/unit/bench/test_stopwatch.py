@@ -5,7 +5,7 @@ import pytest
 from bench.eyes.stopwatch import Stopwatch
 
 
-def test_what_runs_inside_another_stage_is_not_counted_in_both():
+def test_counts_a_nested_stage_once():
     now = 0.0
 
     def work(seconds, *inner):

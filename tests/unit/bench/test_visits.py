@@ -1,4 +1,4 @@
-"""Whose shot is whose."""
+"""Shots are attributed to persons."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from bench.eyes.truth import Clip, ignored_stretches
 from bench.eyes.visits import Shot, Visits, count
 
-LEFT, RIGHT, NOBODY = (0, 0, 30, 30), (100, 0, 130, 30), (200, 0, 230, 30)
+LEFT, RIGHT, EMPTY = (0, 0, 30, 30), (100, 0, 130, 30), (200, 0, 230, 30)
 
 
 @pytest.fixture
@@ -30,15 +30,15 @@ def shot(frame, box):
         (8, LEFT, "anna"),
         (7, LEFT, None),
         (15, (0, 0, 16, 16), "bert"),
-        (14, NOBODY, None),
+        (14, EMPTY, None),
     ],
 )
 def test_the_nearest_frame_that_shows_a_person_decides(clip, frame, box, who):
     assert clip.person_at(frame, box) == who
 
 
-def test_what_is_counted(clip):
-    shots = [shot(10, LEFT), shot(13, RIGHT), shot(14, (0, 0, 15, 15)), shot(14, NOBODY), shot(55, NOBODY)]
+def test_counts_shots_by_person(clip):
+    shots = [shot(10, LEFT), shot(13, RIGHT), shot(14, (0, 0, 15, 15)), shot(14, EMPTY), shot(55, EMPTY)]
     visits = count(clip, shots)
     assert (visits.present, visits.caught, visits.present_small, visits.caught_small) == (1, 1, 2, 2)
     assert (visits.shots, visits.right, visits.wrong, visits.size) == (5, 3, 1, 5000)
@@ -47,7 +47,7 @@ def test_what_is_counted(clip):
 
 def test_visits_of_several_clips_add_up(clip):
     one = count(clip, [shot(10, LEFT)])
-    other = count(clip, [shot(14, NOBODY)])
+    other = count(clip, [shot(14, EMPTY)])
     assert one + other == Visits(2, 1, 4, 1, shots=2, right=1, wrong=1, size=2000)
 
 

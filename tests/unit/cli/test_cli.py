@@ -161,9 +161,9 @@ def test_a_dry_run_asks_no_broker_and_makes_no_outbox(face_app, outbox, tmp_path
     arguments = ("capture", "--dry-run", tmp_path / "shots", "--source", clip, "--pace", "fast", "--broker", "none:1")
     code, out, err = face_app(*arguments, "--json", FACE_APP_LOG="warning")
     assert (code, err) == (0, "")
-    told = json.loads(out)
-    assert told.keys() == {"frames", "detected", "tracks", "shots", "cpu_seconds", "seconds"}
-    (shot,) = told["shots"]
+    output = json.loads(out)
+    assert output.keys() == {"frames", "detected", "tracks", "shots", "cpu_seconds", "seconds"}
+    (shot,) = output["shots"]
     assert shot.keys() == {"file", "track", "why", "score", "first_frame", "last_frame", "frame", "box"}
     assert Path(shot["file"]).is_file()
     assert not list(tmp_path.glob("outbox*"))
@@ -188,10 +188,10 @@ def test_detect_prints_the_good_photos_and_ends_with_3_for_a_bad_one(face_app, t
     arguments = ("detect", good, tmp_path / "bad.jpg", good, "--draw", tmp_path / "drawn")
     code, out, err = face_app(*arguments, "--json")
     assert code == 3
-    told = [json.loads(line) for line in out.splitlines()]
-    assert [each.keys() for each in told] == [{"file", "width", "height", "faces"}] * 2
-    assert [each["file"] for each in told] == [str(good)] * 2
-    assert [face.keys() for face in told[0]["faces"]] == [{"box", "score", "landmarks"}] * 2
+    output = [json.loads(line) for line in out.splitlines()]
+    assert [each.keys() for each in output] == [{"file", "width", "height", "faces"}] * 2
+    assert [each["file"] for each in output] == [str(good)] * 2
+    assert [face.keys() for face in output[0]["faces"]] == [{"box", "score", "landmarks"}] * 2
     left_out, last = err.splitlines()
     assert f"left out: {tmp_path / 'bad.jpg'}: cannot be decoded" in left_out
     assert last == "face-app: 1 of 3 files could not be read; the lines above say why"
@@ -203,7 +203,7 @@ def test_detect_prints_the_good_photos_and_ends_with_3_for_a_bad_one(face_app, t
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "told"),
+    ("options", "code", "output"),
     [
         (("--score", "2"), 2, "detector.score = 2.0"),
         (("--width", "1"), 2, "detector.width = 1"),
@@ -211,21 +211,21 @@ def test_detect_prints_the_good_photos_and_ends_with_3_for_a_bad_one(face_app, t
         (("--model", "/no/such.onnx"), 3, "detector.model = '/no/such.onnx': No such file"),
     ],
 )
-def test_detect_with_a_wrong_setting_is_one_line(face_app, tmp_path, options, code, told):
+def test_detect_with_a_wrong_setting_is_one_line(face_app, tmp_path, options, code, output):
     ended, out, err = face_app("detect", photo(tmp_path / "one.png"), *options)
     assert (ended, out, len(err.splitlines())) == (code, "", 1)
-    assert err.startswith(f"face-app: {told}")
+    assert err.startswith(f"face-app: {output}")
 
 
-def test_ledger_tells_visits(face_app, outbox):
+def test_ledger_lists_visits(face_app, outbox):
     came = [visit(1, ago=30), visit(2, "yard", shots=0)]
     with Outbox(OutboxFile(path=outbox)) as opened:
         opened.append([], came)
     code, out, err = face_app("ledger", "--visits")
     assert (code, err) == (0, "")
-    told = [json.loads(line) for line in out.splitlines()]
-    assert [(each["camera"], each["track"], each["shots"]) for each in told] == [("door", 1, 1), ("yard", 2, 0)]
-    assert [datetime.fromisoformat(each["last_at"]) for each in told] == [each.last_at for each in came]
+    output = [json.loads(line) for line in out.splitlines()]
+    assert [(each["camera"], each["track"], each["shots"]) for each in output] == [("door", 1, 1), ("yard", 2, 0)]
+    assert [datetime.fromisoformat(each["last_at"]) for each in output] == [each.last_at for each in came]
 
 
 def test_version():

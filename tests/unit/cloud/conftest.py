@@ -61,7 +61,7 @@ def made(s3: S3Client, s3_settings: Store) -> Store:
 @pytest.fixture
 def wrong_credentials(tmp_path: Path) -> Path:
     file = tmp_path / "wrong"
-    file.write_text("nobody:knows\n")
+    file.write_text("unknown:unknown\n")
     file.chmod(0o600)
     return file
 

@@ -10,7 +10,7 @@ from support.faces import drawn_face, picture
 
 @pytest.fixture
 def faces(tmp_path):
-    """Two with a story, one without, one wide."""
+    """Two with metadata, one without, one wide."""
     files = [tmp_path / f"{name}.jpg" for name in "abcd"]
     for number, file in enumerate(files[:2], 1):
         file.write_bytes(drawn_face(number).payload)
@@ -42,7 +42,7 @@ def test_rows_tiles_and_captions(faces, tmp_path):
     red = pictures[3].getpixel((_TILE // 2, _TILE // 2))
     assert red[0] > 240
     assert max(red[1:]) < 20
-    assert pictures[3].getpixel((_TILE // 2, 10)) == _PAPER, "a wide picture keeps its shape"
+    assert pictures[3].getpixel((_TILE // 2, 10)) == _PAPER, "a wide picture retains its proportions"
 
 
 def test_no_wider_than_its_faces(faces, tmp_path):

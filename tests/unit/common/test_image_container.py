@@ -55,7 +55,7 @@ def test_the_first_exif_block_counts():
     assert split_image(PNG[:33] + chunks + PNG[33:]).exif == b"first"
 
 
-# Of 49 million pixels, each scan costs 40 ms and 75 bytes: 20 MB of them would keep a worker busy for hours.
+# Of 49 million pixels, each scan costs 40 ms and 75 bytes: 20 MB of them would occupy a worker for hours.
 def test_a_scan_bomb_is_refused_before_anything_is_decoded():
     image = progressive()
     last = image.rfind(b"\xff\xda")
@@ -84,7 +84,7 @@ def test_a_scan_bomb_is_refused_before_anything_is_decoded():
         b"GIF89a",
     ],
 )
-def test_what_is_no_whole_file_is_no_image(payload):
+def test_refuses_incomplete_files(payload):
     with pytest.raises(MessageError) as refused:
         split_image(payload)
     assert refused.value.reason == "not-an-image"

@@ -1,4 +1,4 @@
-"""What is asked for is read, and nothing else is touched."""
+"""Only the requested tags are read."""
 
 import struct
 import time

@@ -44,7 +44,7 @@ def written(ledger):
 
 
 @given(ledgers)
-def test_what_is_written_reads_back(ledger):
+def test_reads_back_a_written_ledger(ledger):
     back = read_ledger(io.BytesIO(written(ledger)), "file")
     assert (back.edge, back.outboxes, back.complete_since) == (ledger.edge, ledger.outboxes, ledger.complete_since)
     assert list(back.entries) == ledger.entries
@@ -69,7 +69,7 @@ def test_the_first_line_is_the_edge_and_each_other_a_face():
 
 
 class Pipe(io.BytesIO):
-    """Counts the lines, and keeps none."""
+    """Counts the lines and retains none."""
 
     lines = 0
 
@@ -78,7 +78,7 @@ class Pipe(io.BytesIO):
         return len(data)
 
 
-def test_neither_end_holds_more_than_a_line():
+def test_both_ends_process_line_by_line():
     pipe, ahead = Pipe(), []
 
     def faces():

@@ -44,7 +44,7 @@ def encoded(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize(("kind", "suffix"), [("JPEG", "jpg"), ("PNG", "png")])
-def test_round_trip_keeps_pixels_and_story(kind, suffix):
+def test_round_trip_preserves_pixels_and_metadata(kind, suffix):
     image = encoded(kind)
     written = write_metadata(image, FACE_ID, METADATA)
     read = read_image(written, max_pixels=1_000_000)
@@ -54,7 +54,7 @@ def test_round_trip_keeps_pixels_and_story(kind, suffix):
         assert before.tobytes() == after.tobytes()
 
 
-def test_the_jpeg_of_a_camera_that_keeps_a_preview_in_it_is_a_jpeg():
+def test_accepts_a_camera_jpeg_with_an_embedded_preview():
     file, image = io.BytesIO(), Image.linear_gradient("L").convert("RGB")
     image.save(file, "MPO", save_all=True, append_images=[image.resize((64, 64))])
     with Image.open(io.BytesIO(file.getvalue())) as opened:
@@ -71,7 +71,7 @@ def test_a_file_of_a_program_that_did_not_choose_was_chosen_from_one(monkeypatch
 
 
 @pytest.mark.parametrize("chosen_from", ["many", None, [], float("inf")])
-def test_a_number_of_looks_that_is_none_is_refused(chosen_from):
+def test_refuses_an_invalid_number_of_frames(chosen_from):
     written = write_metadata(encoded("JPEG"), FACE_ID, replace(METADATA, chosen_from=chosen_from))
     with pytest.raises(MessageError) as refused:
         read_image(written, max_pixels=1_000_000)
@@ -160,7 +160,7 @@ def test_an_error_of_the_machine_is_no_fault_of_the_image(monkeypatch):
         read_image(encoded("PNG"), max_pixels=1_000_000)
 
 
-def test_a_later_schema_says_what_to_do(monkeypatch):
+def test_a_later_schema_names_the_remedy(monkeypatch):
     monkeypatch.setattr("face_app.common.metadata.SCHEMA", 2)
     written = write_metadata(encoded("PNG"), FACE_ID, METADATA)
     monkeypatch.undo()
@@ -179,8 +179,8 @@ def test_large_images_are_refused_before_decoding():
 def test_exiftool_reads_it(tmp_path, kind):
     file = tmp_path / "face"
     file.write_bytes(write_metadata(encoded(kind), FACE_ID, METADATA))
-    told = subprocess.run(["exiftool", "-s", file], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(["exiftool", "-s", file], check=True, capture_output=True, text=True).stdout
     for line in ("0badcafe00000000000000000000002a", "jetson", "door", "+00:00", '"sequence":42', '"chosen_from":12'):
-        assert line in told
-    assert "2026:11:22 18:30:01.123456+00:00" in told
-    assert "Warning" not in told
+        assert line in output
+    assert "2026:11:22 18:30:01.123456+00:00" in output
+    assert "Warning" not in output

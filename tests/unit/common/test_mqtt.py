@@ -1,4 +1,4 @@
-"""A connection that stands is not enough: its subscriptions are granted, or it says so and asks again."""
+"""A connection needs granted subscriptions: it reports a refusal once and asks again."""
 
 import json
 import logging
@@ -61,7 +61,7 @@ def test_granted_and_lost_and_granted_again(tmp_path):
 
 
 @pytest.mark.skipif(PLUGIN is None, reason="Mosquitto's dynamic security plugin is not installed")
-def test_a_refused_subscription_is_told_once_and_asked_for_until_it_is_granted(tmp_path, caplog):
+def test_reports_a_refused_subscription_once_and_retries_until_it_is_granted(tmp_path, caplog):
     rules = tmp_path / "rules.json"
     control = {"acltype": "publishClientSend", "topic": "$CONTROL/#", "allow": True}
     rules.write_text(
@@ -69,8 +69,8 @@ def test_a_refused_subscription_is_told_once_and_asked_for_until_it_is_granted(t
             {
                 "defaultACLAccess": {"publishClientSend": True, "publishClientReceive": True, "subscribe": False},
                 "roles": [{"rolename": "control", "acls": [control]}],
-                "groups": [{"groupname": "everybody", "roles": [{"rolename": "control"}], "clients": []}],
-                "anonymousGroup": "everybody",
+                "groups": [{"groupname": "all", "roles": [{"rolename": "control"}], "clients": []}],
+                "anonymousGroup": "all",
             }
         )
     )
@@ -109,7 +109,7 @@ def silent_broker():
             client.close()
 
 
-def test_a_subscription_without_an_answer_is_told_once_and_asked_for_again(caplog):
+def test_reports_an_unanswered_subscription_once_and_retries(caplog):
     with silent_broker() as (port, clients), connected(port) as connection:
         assert "has not answered the subscription to faces/#, more" in connection.problem
         asked = b""

@@ -53,7 +53,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
         ("not toml", ["edge.toml"]),
     ],
 )
-def test_one_line_names_the_setting_and_what_is_allowed(tmp_path, toml, names):
+def test_one_line_names_the_setting_and_its_allowed_values(tmp_path, toml, names):
     file = tmp_path / "edge.toml"
     file.write_text(toml)
     with pytest.raises(SettingsError) as refused:

@@ -69,7 +69,7 @@ def test_a_refusal_may_have_no_id():
 @given(
     st.binary() | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(lambda value: repr(value).encode())
 )
-def test_any_other_payload_holds_no_receipt(payload):
+def test_any_other_payload_is_no_receipt(payload):
     try:
         receipts = load_receipts(payload)
     except MessageError:

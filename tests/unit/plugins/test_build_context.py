@@ -45,7 +45,7 @@ def run(root: Path, *, check: bool = False, **changes: Any) -> dict[str, Any]:
     return run_module("build_context", arguments)
 
 
-def test_collects_sources_without_what_stays_out(checkout: Path) -> None:
+def test_collects_sources_without_excluded_files(checkout: Path) -> None:
     assert run(checkout)["files"] == [
         "Dockerfile",
         "requirements.txt",
@@ -90,7 +90,7 @@ def test_a_change_that_matters_changes_the_hash(checkout: Path, change: Any) -> 
     ],
     ids=["excluded", "bytecode", "editor's backup", "umask"],
 )
-def test_a_change_that_does_not_matter_keeps_it(checkout: Path, change: Any) -> None:
+def test_an_irrelevant_change_preserves_the_hash(checkout: Path, change: Any) -> None:
     before = run(checkout)["hash"]
     change(checkout)
     assert run(checkout)["hash"] == before
@@ -128,7 +128,7 @@ def test_packs_the_context_with_modes_of_its_own(checkout: Path, tmp_path: Path)
     assert packed["extra-ca.crt"][1] == b""
 
 
-def test_packs_anew(checkout: Path, tmp_path: Path) -> None:
+def test_replaces_an_earlier_context(checkout: Path, tmp_path: Path) -> None:
     run(checkout, destination=str(tmp_path / "out"))
     (checkout / "src/app/edge/eye.py").unlink()
     run(checkout, destination=str(tmp_path / "out"))
@@ -157,7 +157,7 @@ def test_check_mode_hashes_and_writes_nothing(checkout: Path, tmp_path: Path) ->
         ({"extra_ca": "/nowhere/ca.crt"}, "/nowhere/ca.crt: no such CA bundle"),
     ],
 )
-def test_names_what_is_missing(checkout: Path, tmp_path: Path, changes: dict[str, Any], named: str) -> None:
+def test_names_a_missing_file(checkout: Path, tmp_path: Path, changes: dict[str, Any], named: str) -> None:
     answer = run(checkout, destination=str(tmp_path / "out"), **changes)
     assert answer["failed"]
     assert named in answer["msg"]

@@ -1,4 +1,4 @@
-"""The password hash: what Mosquitto accepts, and nothing that changes from run to run."""
+"""The password hash: accepted by Mosquitto and the same in every run."""
 
 import re
 import subprocess
@@ -55,7 +55,7 @@ def test_the_same_input_gives_the_same_line_and_other_input_another() -> None:
     assert len({line, *others}) == 4
 
 
-def test_the_salt_tells_nothing_of_the_password() -> None:
+def test_the_salt_does_not_reveal_the_password() -> None:
     salt = re.compile(r"\$7\$10000\$([A-Za-z0-9+/]{16})\$[A-Za-z0-9+/]{86}==")
     first, second = (salt.fullmatch(mosquitto_password(word, "jetson")) for word in ("one", "two"))
     assert first

@@ -1,4 +1,4 @@
-"""What runs on hosts keeps to Python 3.6: a Jetson TX2 has no other, and will have none."""
+"""Code that runs on hosts is valid Python 3.6: a Jetson TX2 has no other, and will have none."""
 
 import ast
 import subprocess
@@ -16,7 +16,7 @@ NEWER = {"contextvars", "dataclasses", "graphlib", "importlib.metadata", "import
 
 
 def tasks(node: Any) -> Iterator[dict[str, Any]]:
-    """Give all tasks of a playbook or a file of tasks, and what lies within blocks."""
+    """Yield all tasks of a playbook or a file of tasks, also those within blocks."""
     if isinstance(node, dict):
         yield node
         for value in node.values():
@@ -53,12 +53,12 @@ def imports(tree: ast.AST) -> set[str]:
     return found
 
 
-def with_what_they_import(files: list[Path]) -> list[Path]:
-    """Add our module_utils that files import, and what those import."""
+def with_imports(files: list[Path]) -> list[Path]:
+    """Add the project's module_utils that files import, also indirectly."""
     all_files = list(files)
     for file in all_files:  # which grows meanwhile
-        ours = {UTILS / f"{name.rpartition('.')[2]}.py" for name in imports(ast.parse(file.read_text()))}
-        all_files += sorted(each for each in ours - set(all_files) if each.exists())
+        imported = {UTILS / f"{name.rpartition('.')[2]}.py" for name in imports(ast.parse(file.read_text()))}
+        all_files += sorted(each for each in imported - set(all_files) if each.exists())
     return all_files
 
 
@@ -79,11 +79,11 @@ def complaint(source: str) -> str:
     return ", ".join(sorted(found & NEWER))
 
 
-ON_HOSTS = [*with_what_they_import(modules_on_hosts()), *scripts_on_hosts()]
+ON_HOSTS = [*with_imports(modules_on_hosts()), *scripts_on_hosts()]
 
 
 @pytest.mark.parametrize("file", ON_HOSTS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_what_hosts_run_is_python_3_6(file):
+def test_code_for_hosts_is_python_3_6(file):
     assert not complaint(file.read_text())
 
 
@@ -99,7 +99,7 @@ def test_what_hosts_run_is_python_3_6(file):
         ("from importlib import resources", "importlib.resources"),
     ],
 )
-def test_what_is_newer_is_found(source, word):
+def test_finds_newer_syntax_and_modules(source, word):
     assert word in complaint(source)
 
 
@@ -108,8 +108,8 @@ def test_modules_of_the_controller_alone_may_be_newer():
     assert not {file.name for file in ON_HOSTS} & {"build_context.py", "softlayer_vm.py", "softlayer_account.py"}
 
 
-def test_what_a_module_imports_goes_with_it():
-    found = with_what_they_import([MODULES / "softlayer_vm.py"])
+def test_includes_the_imports_of_a_module():
+    found = with_imports([MODULES / "softlayer_vm.py"])
     assert {file.name for file in found} >= {"softlayer_vm.py", "softlayer_account.py", "softlayer_error.py"}
 
 

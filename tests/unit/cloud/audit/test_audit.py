@@ -1,4 +1,4 @@
-"""The audit finds what was done to the faces, all of it and nothing else."""
+"""The audit reports every change to the faces and nothing else."""
 
 import hashlib
 import io
@@ -64,7 +64,7 @@ class Face:
 
 
 class Folder:
-    """A plain folder, written by somebody else than the store."""
+    """A plain folder, written without the store's code."""
 
     def __init__(self, path: Path) -> None:
         self.settings = Store(kind="directory", path=path)
@@ -79,7 +79,7 @@ class Folder:
 
 
 class Bucket:
-    """A bucket, written by somebody else than the store."""
+    """A bucket, written without the store's code."""
 
     def __init__(self, made: Store) -> None:
         self.settings = made
@@ -113,7 +113,7 @@ def place(request, tmp_path, bucket_name):
     return Bucket(made)
 
 
-def judged(place, ledgers, scope=EVERYTHING, *, content=True):
+def audited(place, ledgers, scope=EVERYTHING, *, content=True):
     report = audit.run(place.settings, ledgers, scope, content=content)
     outboxes = list(report.outboxes)
     return report, outboxes[0] if len(outboxes) == 1 else outboxes
@@ -127,7 +127,7 @@ def as_numbers(spans):
     return {number for span in spans for number in range(span.first, span.last + 1)}
 
 
-# What may become of a face: its entry in the ledger, whether it has an object, whether it has a tombstone.
+# Fates of a face: its entry in the ledger, whether it has an object, whether it has a tombstone.
 FATES = {
     "stored": ("stored", True, False),
     "receipt under way": ("waiting", True, False),
@@ -149,7 +149,7 @@ FATES = {
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(sorted(FATES)), min_size=1, max_size=60), st.booleans(), st.randoms())
-def test_any_mixture_of_fates_is_told_apart(fates, pruned, order):
+def test_counts_any_mixture_of_fates(fates, pruned, order):
     faces = [Face(number) for number in range(1, len(fates) + 1)]
     entries, objects, stones = [], set(), set()
     with TemporaryDirectory() as path:
@@ -166,7 +166,7 @@ def test_any_mixture_of_fates_is_told_apart(fates, pruned, order):
                 place.put(f"erased/{face.key}", b"")
         order.shuffle(entries)
         complete_since = faces[-1].captured_at + timedelta(hours=1) if pruned else None
-        report, outbox = judged(place, [ledger_of(entries, len(faces), complete_since=complete_since)])
+        report, outbox = audited(place, [ledger_of(entries, len(faces), complete_since=complete_since)])
 
     count = Counter(fates)
     assert outbox.captured == len(faces)
@@ -188,33 +188,33 @@ def test_any_mixture_of_fates_is_told_apart(fates, pruned, order):
     assert as_numbers(outbox.gaps) == set(range(1, max(listed, default=0) + 1)) - listed
     assert (outbox.wrong, outbox.duplicates, outbox.newer) == ((), (), 0)
     assert report.read == len(objects)
-    assert report.holds == (not lost and not returned and (pruned or not left))
-    assert json.loads(json.dumps(report.document()))["holds"] == report.holds
+    assert report.balanced == (not lost and not returned and (pruned or not left))
+    assert json.loads(json.dumps(report.document()))["holds"] == report.balanced
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.sets(st.integers(1, 60), min_size=1), st.sets(st.integers(1, 60)))
-def test_the_bucket_alone_tells_gaps(numbers, erased):
+def test_finds_gaps_from_the_bucket_alone(numbers, erased):
     with TemporaryDirectory() as path:
         place = Folder(Path(path))
         for number in numbers:
             place.put(Face(number).key, Face(number).data)
         for number in erased - numbers:
             place.put(f"erased/{Face(number).key}", b"")
-        report, outbox = judged(place, [])
+        report, outbox = audited(place, [])
     listed = numbers | erased
     gaps = set(range(1, max(listed) + 1)) - listed
     assert as_numbers(outbox.gaps) == gaps
     assert all(before.last + 1 < after.first for before, after in zip(outbox.gaps, outbox.gaps[1:], strict=False))
     assert (outbox.stored, outbox.captured) == (len(numbers), max(listed))
-    assert report.holds == (not gaps)
+    assert report.balanced == (not gaps)
     assert not report.proven
     assert ("not hold" in report.verdict) == bool(gaps)
     assert "no ledger was given for 0badcafe" in report.not_judged[0]
 
 
 @pytest.fixture
-def kept(place):
+def correct(place):
     """Twenty real faces in a store, and the ledger that knows them."""
     faces = [drawn_face(number) for number in range(1, 21)]
     for face in faces:
@@ -223,48 +223,48 @@ def kept(place):
     return place, faces, [ledger_of(entries, 20)]
 
 
-def test_nothing_is_wrong_with_good_faces(kept):
-    place, _, ledgers = kept
-    report, outbox = judged(place, ledgers)
-    assert report.holds
+def test_finds_no_fault_in_correct_faces(correct):
+    place, _, ledgers = correct
+    report, outbox = audited(place, ledgers)
+    assert report.balanced
     assert report.proven
     assert (outbox.captured, outbox.stored, report.read) == (20, 20, 20)
     assert "the equation holds: 20 captured" in table(report)
 
 
-def test_one_object_less_is_that_face_missing(kept):
-    place, faces, ledgers = kept
+def test_reports_a_deleted_object_as_missing(correct):
+    place, faces, ledgers = correct
     place.remove(faces[6].key)
-    report, outbox = judged(place, ledgers)
+    report, outbox = audited(place, ledgers)
     assert outbox.missing == outbox.gaps == (Span(7, 7),)
     assert (outbox.captured, outbox.stored) == (20, 19)
     assert report.faults == {"missing": 1}
 
 
-def test_one_byte_changed_is_that_object_wrong(kept):
-    place, faces, ledgers = kept
+def test_reports_one_changed_byte_as_a_wrong_object(correct):
+    place, faces, ledgers = correct
     changed = bytearray(faces[11].payload)
     changed[-3] ^= 1
     place.put(faces[11].key, bytes(changed))
-    report, outbox = judged(place, ledgers)
+    report, outbox = audited(place, ledgers)
     (wrong,) = outbox.wrong
     assert wrong.key == faces[11].key
     assert hashlib.sha256(changed).hexdigest()[:12] in wrong.why
     assert report.faults == {"wrong": 1}
     assert audit.run(place.settings, [], EVERYTHING, content=True).faults == {"wrong": 1}
     unread = audit.run(place.settings, [], EVERYTHING, content=False)
-    assert (unread.holds, unread.read) == (True, None)
+    assert (unread.balanced, unread.read) == (True, None)
     assert any("--no-content" in sentence for sentence in unread.not_judged)
 
 
-def test_faces_that_are_lost_side_by_side_are_one_run(folder):
+def test_reports_adjacent_lost_faces_as_one_span(folder):
     folder.put(Face(5).key, Face(5).data)
     entries = [Face(number).entry() for number in (1, 2, 4, 5)]
-    assert judged(folder, [ledger_of(entries, 7)])[1].missing == (Span(1, 4), Span(6, 7))
+    assert audited(folder, [ledger_of(entries, 7)])[1].missing == (Span(1, 4), Span(6, 7))
 
 
-def test_an_object_that_goes_between_the_list_and_the_reading(kept):
-    place, faces, _ = kept
+def test_an_object_that_goes_between_the_list_and_the_reading(correct):
+    place, faces, _ = correct
     place.remove(faces[0].key)
     claims = [(face.key, face.sha256) for face in faces[:2]]
     read = wrong_contents(bucket.reader(place.settings), claims)
@@ -281,17 +281,17 @@ def test_bytes_that_fit_the_name_but_not_the_ledger(folder):
     face = Face(1)
     folder.put(face.key, face.data)
     twelve_alike = face.sha256[:12] + "0" * 52
-    report, outbox = judged(folder, [ledger_of([replace(face.entry(), sha256=twelve_alike)], 1)])
-    assert outbox.wrong == (Wrong(face.key, f"its SHA-256 is {face.sha256}, the ledger says {twelve_alike}"),)
-    assert not report.holds
+    report, outbox = audited(folder, [ledger_of([replace(face.entry(), sha256=twelve_alike)], 1)])
+    assert outbox.wrong == (Wrong(face.key, f"its SHA-256 is {face.sha256}, the ledger has {twelve_alike}"),)
+    assert not report.balanced
 
 
 def test_a_face_in_another_place_than_the_ledger_says(folder):
     face, moved = Face(1), Face(1, edge="other")
     folder.put(moved.key, face.data)
-    report, outbox = judged(folder, [ledger_of([face.entry()], 1)], content=False)
-    assert outbox.wrong == (Wrong(moved.key, f"the ledger has it as {face.key}"),)
-    assert (outbox.stored, report.holds) == (1, False)
+    report, outbox = audited(folder, [ledger_of([face.entry()], 1)], content=False)
+    assert outbox.wrong == (Wrong(moved.key, f"its key in the ledger is {face.key}"),)
+    assert (outbox.stored, report.balanced) == (1, False)
 
 
 def test_two_objects_with_one_id(folder):
@@ -299,7 +299,7 @@ def test_two_objects_with_one_id(folder):
     folder.put(face.key, face.data)
     folder.put(twin.key, twin.data)
     for ledgers in ([], [ledger_of([face.entry()], 1)]):
-        report, outbox = judged(folder, ledgers)
+        report, outbox = audited(folder, ledgers)
         assert outbox.duplicates == ((face.key, twin.key),)
         assert (outbox.stored, report.read, report.faults) == (1, 2, {"duplicated": 1})
 
@@ -308,9 +308,9 @@ def test_two_faces_with_one_id_in_two_ledgers(folder):
     face = Face(1)
     folder.put(face.key, face.data)
     other = replace(face.entry(), sha256="0" * 64, key="jetson/door/other")
-    report, outbox = judged(folder, [ledger_of([face.entry()], 1), ledger_of([other], 1)])
+    report, outbox = audited(folder, [ledger_of([face.entry()], 1), ledger_of([other], 1)])
     assert outbox.duplicates == ((face.key, other.key),)
-    assert not report.holds
+    assert not report.balanced
 
 
 def test_two_ledgers_of_one_edge_are_one(folder):
@@ -320,16 +320,16 @@ def test_two_ledgers_of_one_edge_are_one(folder):
     for order in (1, -1):
         early = ledger_of([one.entry("waiting")], 1)
         late = ledger_of([one.entry(), two.entry("waiting")], 2)
-        report, outbox = judged(folder, [early, late][::order])
+        report, outbox = audited(folder, [early, late][::order])
         assert (outbox.captured, outbox.stored, outbox.under_way, outbox.waiting) == (2, 1, 0, 1)
-        assert report.holds
+        assert report.balanced
 
 
-def test_a_rescued_outbox_tells_of_the_old_one(folder):
+def test_a_rescued_outbox_accounts_for_the_old_one(folder):
     old, new = Face(3, outbox="00000001"), Face(1)
     folder.put(old.key, old.data)
     ledger = EdgeLedger("jetson", {"0badcafe": 1, "00000001": 3}, None, [old.entry("waiting"), new.entry("waiting")])
-    report, (first, second) = judged(folder, [ledger])
+    report, (first, second) = audited(folder, [ledger])
     assert (first.outbox, first.captured, first.stored) == ("00000001", 3, 1)
     assert first.missing == (Span(1, 2),)
     assert (second.outbox, second.captured, second.waiting, second.missing) == ("0badcafe", 1, 1, ())
@@ -338,22 +338,22 @@ def test_a_rescued_outbox_tells_of_the_old_one(folder):
 
 def test_a_number_that_only_one_of_two_ledgers_has_given(folder):
     for order in (1, -1):
-        _, outbox = judged(folder, [ledger_of([], 2), ledger_of([], 3)][::order])
+        _, outbox = audited(folder, [ledger_of([], 2), ledger_of([], 3)][::order])
         assert (outbox.captured, outbox.missing) == (3, (Span(1, 3),))
 
 
 def test_an_old_outbox_that_the_first_line_does_not_name(folder):
     ledger = EdgeLedger("jetson", {"0badcafe": 0}, None, [Face(3, outbox="00000001").entry("waiting")])
-    _, outbox = judged(folder, [ledger])
+    _, outbox = audited(folder, [ledger])
     assert (outbox.outbox, outbox.captured, outbox.waiting, outbox.missing) == ("00000001", 3, 1, (Span(1, 2),))
 
 
 def test_faces_newer_than_the_ledger_are_no_fault(folder):
     for number in (1, 2, 4):
         folder.put(Face(number).key, Face(number).data)
-    report, outbox = judged(folder, [ledger_of([Face(1).entry(), Face(2).entry()], 2)])
+    report, outbox = audited(folder, [ledger_of([Face(1).entry(), Face(2).entry()], 2)])
     assert (outbox.captured, outbox.stored, outbox.newer, outbox.gaps) == (2, 2, 1, (Span(3, 3),))
-    assert report.holds
+    assert report.balanced
 
 
 def test_an_object_that_the_ledger_must_know(folder):
@@ -362,7 +362,7 @@ def test_an_object_that_the_ledger_must_know(folder):
         folder.put(Face(number).key, Face(number).data)
     since = Face(15).captured_at
     entries = [Face(number).entry() for number in range(15, 31) if number not in {16, 25}]
-    report, outbox = judged(folder, [ledger_of(entries, 30, complete_since=since)])
+    report, outbox = audited(folder, [ledger_of(entries, 30, complete_since=since)])
     assert outbox.unknown == (Face(16).key, Face(25).key)
     assert report.faults == {"unknown to the ledger": 2}
 
@@ -374,11 +374,11 @@ def test_a_face_that_came_and_went_between_two_ledgers(folder):
     later = faces[2].captured_at + timedelta(hours=1)
     for order in (1, -1):
         early, late = ledger_of([faces[0].entry("waiting")], 1), ledger_of([], 3, complete_since=later)
-        report, outbox = judged(folder, [early, late][::order])
+        report, outbox = audited(folder, [early, late][::order])
         assert (outbox.captured, outbox.stored, outbox.unknown) == (3, 3, ())
-        assert report.holds
+        assert report.balanced
     late = ledger_of([faces[1].entry()], 3, complete_since=BEGAN - timedelta(hours=1))
-    assert judged(folder, [ledger_of([faces[0].entry("waiting")], 1), late])[1].unknown == (faces[2].key,)
+    assert audited(folder, [ledger_of([faces[0].entry("waiting")], 1), late])[1].unknown == (faces[2].key,)
 
 
 def test_only_one_edge(folder):
@@ -387,22 +387,22 @@ def test_only_one_edge(folder):
         folder.put(face.key, face.data)
     folder.put("quarantine/empty/00.bin", b"")
     ledgers = [ledger_of([mine.entry()], 1), ledger_of([], 1, outbox="ffffffff", edge="other")]
-    report, outbox = judged(folder, ledgers, Scope(edge="jetson"))
+    report, outbox = audited(folder, ledgers, Scope(edge="jetson"))
     assert (outbox.edge, outbox.captured, report.read) == ("jetson", 1, 1)
-    assert report.holds
+    assert report.balanced
     assert any("ledgers of other" in sentence for sentence in report.not_judged)
-    report, _ = judged(folder, [], Scope(edge="jet"))
+    report, _ = audited(folder, [], Scope(edge="jet"))
     assert report.edges == ()
-    assert "there is none" in report.not_judged[0]
+    assert "none exists" in report.not_judged[0]
 
 
 def test_an_edge_that_was_renamed(folder):
     before, after = Face(1, edge="jetson-1"), Face(2, edge="jetson")
     folder.put(f"erased/{after.key}", b"")
     ledger = ledger_of([before.entry("waiting"), after.entry()], 2)
-    report, outbox = judged(folder, [ledger], Scope(edge="jetson"))
+    report, outbox = audited(folder, [ledger], Scope(edge="jetson"))
     assert (outbox.captured, outbox.waiting, outbox.erased) == (1, 0, 1)
-    assert report.holds
+    assert report.balanced
 
 
 def test_a_range_of_time(folder):
@@ -411,17 +411,17 @@ def test_a_range_of_time(folder):
         if face.number not in {3, 50, 97}:
             folder.put(face.key, face.data)
     scope = Scope(since=faces[39].captured_at, until=faces[59].captured_at)
-    report, outbox = judged(folder, [ledger_of([face.entry() for face in faces], 100)], scope)
+    report, outbox = audited(folder, [ledger_of([face.entry() for face in faces], 100)], scope)
     assert (outbox.captured, outbox.stored, outbox.missing) == (20, 19, (Span(50, 50),))
     assert report.read == 19
-    report, outbox = judged(folder, [], scope)
+    report, outbox = audited(folder, [], scope)
     hours = {face.captured_at.replace(minute=0) for face in faces[39:59]}
     within = [face for face in faces if face.captured_at.replace(minute=0) in hours]
     assert (outbox.captured, outbox.gaps) == (len(within), (Span(50, 50),))
     assert any("hour" in sentence for sentence in report.not_judged)
-    report, outbox = judged(folder, [], Scope(until=faces[0].captured_at + timedelta(days=1)))
+    report, outbox = audited(folder, [], Scope(until=faces[0].captured_at + timedelta(days=1)))
     assert outbox.gaps == (Span(3, 3), Span(50, 50), Span(97, 97))
-    assert judged(folder, [], Scope(since=BEGAN + timedelta(days=9)))[0].edges == ()
+    assert audited(folder, [], Scope(since=BEGAN + timedelta(days=9)))[0].edges == ()
 
 
 def test_a_number_that_no_range_hides(folder):
@@ -433,14 +433,14 @@ def test_a_number_that_no_range_hides(folder):
         return ledger_of([Face(number).entry() for number in (1, 2, 4, 5, 40)], 40)
 
     around = Scope(until=Face(5).captured_at + timedelta(seconds=1))
-    assert judged(folder, [ledger()], around)[1].missing == (Span(3, 3),)
+    assert audited(folder, [ledger()], around)[1].missing == (Span(3, 3),)
     early = ledger_of([Face(1).entry(), Face(2).entry()], 2)
-    assert judged(folder, [early], around)[0].holds
+    assert audited(folder, [early], around)[0].balanced
     beside = Scope(since=Face(4).captured_at, until=Face(5).captured_at + timedelta(seconds=1))
-    assert judged(folder, [ledger()], beside)[0].holds
+    assert audited(folder, [ledger()], beside)[0].balanced
 
 
-def test_what_is_no_face_is_counted_apart(folder):
+def test_counts_other_keys_separately(folder):
     for key in (
         "quarantine/empty/00.bin",
         "quarantine/empty/01.bin",
@@ -456,11 +456,11 @@ def test_what_is_no_face_is_counted_apart(folder):
     assert report.quarantine == {"empty": 2, "too-large": 1}
     assert report.bare_images == 1
     assert [key[:12] for key in report.foreign] == ["erased/holid", "holiday.jpg", "jetson/door/", "quarantine/h"]
-    assert (report.edges, report.read, report.holds) == ((), 0, True)
+    assert (report.edges, report.read, report.balanced) == ((), 0, True)
 
 
-def test_long_work_tells_how_far_it_is(folder, monkeypatch, caplog):
-    monkeypatch.setattr(audit, "TELL_EVERY", -1)
+def test_logs_progress(folder, monkeypatch, caplog):
+    monkeypatch.setattr(audit, "PROGRESS_SECONDS", -1)
     folder.put(Face(1).key, Face(1).data)
     with caplog.at_level("INFO", "face_app.cloud.audit"):
         audit.run(folder.settings, [], EVERYTHING, content=True)
@@ -469,9 +469,9 @@ def test_long_work_tells_how_far_it_is(folder, monkeypatch, caplog):
 
 def test_a_huge_number_costs_no_time(folder):
     folder.put(f"jetson/door/2026/11/22/18/face-0badcafe-{10**15}-{'0' * 12}.jpg", b"")
-    report, outbox = judged(folder, [])
+    report, outbox = audited(folder, [])
     assert outbox.gaps == (Span(1, 10**15 - 1),)
-    assert not report.holds
+    assert not report.balanced
 
 
 def test_the_table_shows_twenty_and_counts_the_rest(folder):

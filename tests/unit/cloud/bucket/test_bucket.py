@@ -28,7 +28,7 @@ def test_made_where_missing_and_only_once(s3_settings, s3):
 
 
 @pytest.mark.parametrize("server", ["weed"], indirect=True)
-def test_nobody_reads_without_a_key_and_a_link_opens_one_object(s3_settings, s3, caplog):
+def test_refuses_reads_without_a_key_and_a_link_opens_one_object(s3_settings, s3, caplog):
     ensure(s3_settings, check=False)
     s3.put_object(Bucket=s3_settings.bucket, Key="a/b.jpg", Body=b"face")
     address = f"{s3_settings.endpoint}/{s3_settings.bucket}"
@@ -43,7 +43,7 @@ def test_nobody_reads_without_a_key_and_a_link_opens_one_object(s3_settings, s3,
 
 
 @pytest.mark.parametrize("server", ["weed"], indirect=True)
-def test_a_public_bucket_is_told(made, s3, caplog):
+def test_warns_about_a_public_bucket(made, s3, caplog):
     statement = {
         "Effect": "Allow",
         "Principal": "*",
@@ -112,5 +112,5 @@ def test_a_plain_folder(tmp_path):
     assert not ensure(store, check=False)
     assert urls(store, ["a/b.jpg"], seconds=60) == [f"file://{tmp_path}/new/a/b.jpg"]
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot be made"):
+    with pytest.raises(StoreError, match="cannot be created"):
         ensure(Store(kind="directory", path=tmp_path / "file" / "below"), check=False)

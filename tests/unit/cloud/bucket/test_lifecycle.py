@@ -1,4 +1,4 @@
-"""How long the bucket keeps faces is a rule of the store's own, beside those of others."""
+"""Faces expire by a managed lifecycle rule beside the rules of others."""
 
 import pytest
 
@@ -9,12 +9,12 @@ from face_app.common.settings import Bucket
 from faults.store_proxy import store_proxy
 from support.ports import free_port
 
-KEPT, A_MONTH, A_WEEK = Bucket(expire_days=0), Bucket(expire_days=30), Bucket(expire_days=7)
+UNLIMITED, A_MONTH, A_WEEK = Bucket(expire_days=0), Bucket(expire_days=30), Bucket(expire_days=7)
 THEIRS = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 3}}
 
 
 @pytest.fixture
-def settled(made):
+def created(made):
     """A bucket of which only the expiry is still to be set."""
     ensure(made, check=False)
     return made
@@ -22,68 +22,68 @@ def settled(made):
 
 def rules(s3, store):
     try:
-        told = s3.get_bucket_lifecycle_configuration(Bucket=store.bucket)["Rules"]
+        found = s3.get_bucket_lifecycle_configuration(Bucket=store.bucket)["Rules"]
     except s3.exceptions.ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
             raise
         return {}
-    return {rule["ID"]: rule for rule in told}
+    return {rule["ID"]: rule for rule in found}
 
 
-def test_set_changed_and_taken_back_once_each(settled, s3):
-    assert ensure(settled, KEPT, check=False) == []
-    assert ensure(settled, A_MONTH, check=True) == ["objects are deleted after 30 days (before: do not expire)"]
-    assert rules(s3, settled) == {}
+def test_sets_changes_and_removes_the_rule_once_each(created, s3):
+    assert ensure(created, UNLIMITED, check=False) == []
+    assert ensure(created, A_MONTH, check=True) == ["objects are deleted after 30 days (before: do not expire)"]
+    assert rules(s3, created) == {}
 
-    assert ensure(settled, A_MONTH, check=False)
-    rule = rules(s3, settled)[RULE]
+    assert ensure(created, A_MONTH, check=False)
+    rule = rules(s3, created)[RULE]
     assert (rule["Status"], rule["Expiration"], rule["Filter"]) == ("Enabled", {"Days": 30}, {"Prefix": ""})
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
-    assert ensure(settled, A_MONTH, check=False) == []
-    assert ensure(settled, Bucket(), check=False) == [], "where nothing is said it stays"
+    assert ensure(created, A_MONTH, check=False) == []
+    assert ensure(created, Bucket(), check=False) == [], "without a setting the rule is unchanged"
 
-    assert ensure(settled, A_WEEK, check=False) == [
+    assert ensure(created, A_WEEK, check=False) == [
         "objects are deleted after 7 days (before: are deleted after 30 days)"
     ]
-    assert rules(s3, settled)[RULE]["Expiration"] == {"Days": 7}
-    assert ensure(settled, KEPT, check=True) == ["objects do not expire (before: are deleted after 7 days)"]
-    assert ensure(settled, KEPT, check=False)
-    assert rules(s3, settled) == {}
-    assert ensure(settled, KEPT, check=False) == []
+    assert rules(s3, created)[RULE]["Expiration"] == {"Days": 7}
+    assert ensure(created, UNLIMITED, check=True) == ["objects do not expire (before: are deleted after 7 days)"]
+    assert ensure(created, UNLIMITED, check=False)
+    assert rules(s3, created) == {}
+    assert ensure(created, UNLIMITED, check=False) == []
 
 
-def test_foreign_rules_stay(settled, s3):
-    s3.put_bucket_lifecycle_configuration(Bucket=settled.bucket, LifecycleConfiguration={"Rules": [THEIRS]})
-    ensure(settled, A_MONTH, check=False)
-    assert set(rules(s3, settled)) == {RULE, "theirs"}
-    assert ensure(settled, A_MONTH, check=False) == []
-    ensure(settled, KEPT, check=False)
-    assert rules(s3, settled) == {"theirs": THEIRS}
+def test_preserves_foreign_rules(created, s3):
+    s3.put_bucket_lifecycle_configuration(Bucket=created.bucket, LifecycleConfiguration={"Rules": [THEIRS]})
+    ensure(created, A_MONTH, check=False)
+    assert set(rules(s3, created)) == {RULE, "theirs"}
+    assert ensure(created, A_MONTH, check=False) == []
+    ensure(created, UNLIMITED, check=False)
+    assert rules(s3, created) == {"theirs": THEIRS}
 
 
-def test_a_rule_that_was_switched_off_is_switched_on_again(settled, s3):
-    ensure(settled, A_MONTH, check=False)
-    off = rules(s3, settled)[RULE] | {"Status": "Disabled"}
-    s3.put_bucket_lifecycle_configuration(Bucket=settled.bucket, LifecycleConfiguration={"Rules": [off]})
-    assert ensure(settled, A_MONTH, check=False)
-    assert rules(s3, settled)[RULE]["Status"] == "Enabled"
+def test_enables_a_disabled_rule_again(created, s3):
+    ensure(created, A_MONTH, check=False)
+    off = rules(s3, created)[RULE] | {"Status": "Disabled"}
+    s3.put_bucket_lifecycle_configuration(Bucket=created.bucket, LifecycleConfiguration={"Rules": [off]})
+    assert ensure(created, A_MONTH, check=False)
+    assert rules(s3, created)[RULE]["Status"] == "Enabled"
 
 
-def test_where_versions_are_kept_they_go_too(settled, s3):
-    s3.put_bucket_versioning(Bucket=settled.bucket, VersioningConfiguration={"Status": "Enabled"})
-    ensure(settled, A_MONTH, check=False)
-    assert rules(s3, settled)[RULE]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1
-    assert ensure(settled, A_MONTH, check=False) == []
+def test_expires_versions_in_a_versioned_bucket(created, s3):
+    s3.put_bucket_versioning(Bucket=created.bucket, VersioningConfiguration={"Status": "Enabled"})
+    ensure(created, A_MONTH, check=False)
+    assert rules(s3, created)[RULE]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1
+    assert ensure(created, A_MONTH, check=False) == []
 
 
 @pytest.mark.parametrize("server", ["weed"], indirect=True)
-def test_a_store_without_expiry_is_told_of_only_where_one_was_asked_for(settled, caplog):
+def test_reports_missing_expiry_only_where_it_was_requested(created, caplog):
     caplog.set_level("INFO")
     port = free_port()
-    with store_proxy(settled.endpoint, port, seed=1) as proxy:
+    with store_proxy(created.endpoint, port, seed=1) as proxy:
         proxy.lacks = frozenset({"lifecycle", "versioning"})
-        store = settled.model_copy(update={"endpoint": f"http://127.0.0.1:{port}"})
-        assert ensure(store, KEPT, check=False) == []
-        assert "tells no lifecycle rules (NotImplemented)" in caplog.text
-        with pytest.raises(StoreError, match=r"does not let us set an expiry .* set bucket.expire_days to 0"):
+        store = created.model_copy(update={"endpoint": f"http://127.0.0.1:{port}"})
+        assert ensure(store, UNLIMITED, check=False) == []
+        assert "has no lifecycle rules (NotImplemented)" in caplog.text
+        with pytest.raises(StoreError, match=r"does not allow an expiry .* set bucket.expire_days to 0"):
             ensure(store, A_MONTH, check=False)

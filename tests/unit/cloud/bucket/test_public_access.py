@@ -1,4 +1,4 @@
-"""Nobody reads faces without a key, unless the operator says so, and then reads them and no more."""
+"""Faces are private unless the operator makes them public; public means read-only."""
 
 import json
 
@@ -9,7 +9,7 @@ from face_app.cloud.bucket.public_access import SID
 from face_app.common.errors import StoreError
 from face_app.common.settings import Bucket
 from faults.store_proxy import store_proxy
-from support.anybody import anybody
+from support.anonymous import request_without_key
 from support.ports import free_port
 
 FACE = "jetson/door/2026/01/02/03/face-0a1b2c3d-000000001-0123456789ab.jpg"
@@ -22,22 +22,22 @@ on_weed = pytest.mark.parametrize("server", ["weed"], indirect=True)
 
 @pytest.fixture
 def filled(made, s3):
-    """A bucket that holds a face and a message that was refused."""
+    """A bucket that contains a face and a refused message."""
     s3.put_object(Bucket=made.bucket, Key=FACE, Body=b"face")
     s3.put_object(Bucket=made.bucket, Key=REFUSED, Body=b"no face")
     return made
 
 
-def strangers_get(store):
-    """What somebody without a key is answered: face, refused message, list, a new object."""
+def anonymous_statuses(store):
+    """Return the statuses without a key: a face, a refused message, the list, a new object."""
     address = f"{store.endpoint}/{store.bucket}"
     asked = ("GET", f"{address}/{FACE}"), ("GET", f"{address}/{REFUSED}"), ("GET", address), ("PUT", f"{address}/new")
-    return tuple(anybody(*each) for each in asked)
+    return tuple(request_without_key(*each) for each in asked)
 
 
-def theirs(store, effect, action, what=""):
-    """The policy of somebody else."""
-    resource = f"arn:aws:s3:::{store.bucket}{what}"
+def theirs(store, effect, action, suffix=""):
+    """Return a bucket policy of another owner."""
+    resource = f"arn:aws:s3:::{store.bucket}{suffix}"
     statement = {"Sid": "Theirs", "Effect": effect, "Principal": "*", "Action": action, "Resource": resource}
     return json.dumps({"Version": "2012-10-17", "Statement": statement})
 
@@ -49,20 +49,20 @@ def statements(s3, store):
 @on_weed
 def test_private_then_public_then_private_again(filled, caplog):
     ensure(filled, PRIVATE, check=False)
-    assert strangers_get(filled) == (403, 403, 403, 403)
+    assert anonymous_statuses(filled) == (403, 403, 403, 403)
     assert ensure(filled, PUBLIC, check=True) == ["anonymous clients may read faces"]
-    assert strangers_get(filled) == (403, 403, 403, 403), "a check changes nothing"
+    assert anonymous_statuses(filled) == (403, 403, 403, 403), "a check changes nothing"
     assert "anonymous clients" not in caplog.text
 
     assert ensure(filled, PUBLIC, check=False) == ["anonymous clients may read faces"]
-    assert strangers_get(filled) == (200, 403, 403, 403)
+    assert anonymous_statuses(filled) == (200, 403, 403, 403)
     assert "lets anonymous clients read a face by its address" in caplog.text
     assert ensure(filled, PUBLIC, check=True) == ensure(filled, PUBLIC, check=False) == []
 
     assert ensure(filled, PRIVATE, check=True) == ["anonymous read of faces is revoked"]
-    assert strangers_get(filled) == (200, 403, 403, 403)
+    assert anonymous_statuses(filled) == (200, 403, 403, 403)
     assert ensure(filled, PRIVATE, check=False) == ["anonymous read of faces is revoked"]
-    assert strangers_get(filled) == (403, 403, 403, 403)
+    assert anonymous_statuses(filled) == (403, 403, 403, 403)
     assert ensure(filled, PRIVATE, check=False) == []
 
 
@@ -75,7 +75,7 @@ def test_foreign_statements_stay(made, s3):
     assert statements(s3, made) == {"Theirs"}
 
 
-def test_a_statement_of_ours_that_somebody_widened_is_set_right(made, s3):
+def test_corrects_a_widened_managed_statement(made, s3):
     ensure(made, PUBLIC, check=False)
     policy = json.loads(s3.get_bucket_policy(Bucket=made.bucket)["Policy"])
     policy["Statement"][0] |= {"Action": ["s3:GetObject", "s3:PutObject"]}
@@ -89,7 +89,7 @@ def test_a_statement_of_ours_that_somebody_widened_is_set_right(made, s3):
 
 
 @on_weed
-def test_faces_that_somebody_else_made_public_are_told(filled, s3, caplog, monkeypatch):
+def test_warns_about_faces_that_a_foreign_policy_makes_public(filled, s3, caplog, monkeypatch):
     monkeypatch.setattr("face_app.cloud.bucket.public_access._PROPAGATION_SECONDS", 0)
     s3.put_bucket_policy(Bucket=filled.bucket, Policy=theirs(filled, "Allow", "s3:GetObject", "/*"))
     assert ensure(filled, PRIVATE, check=False) == []
@@ -127,10 +127,10 @@ def without_policies(filled):
 
 
 @on_weed
-def test_a_store_without_policies_is_told_of_only_where_one_was_asked_for(without_policies, caplog):
+def test_reports_missing_policies_only_where_public_was_requested(without_policies, caplog):
     caplog.set_level("INFO")
     assert ensure(without_policies, PRIVATE, check=False) == []
-    assert "tells no bucket policy (NotImplemented)" in caplog.text
+    assert "has no bucket policy (NotImplemented)" in caplog.text
     for check in (True, False):
         with pytest.raises(StoreError, match=r"role ObjectReader .* on this bucket in IAM") as error:
             ensure(without_policies, PUBLIC, check=check)
@@ -145,7 +145,7 @@ def test_public_by_the_stores_own_means_is_as_good(without_policies, filled, cap
 
 
 @on_weed
-def test_where_nothing_is_stored_yet_the_way_is_told(without_policies, filled, s3, caplog):
+def test_names_the_required_role_while_the_bucket_is_empty(without_policies, filled, s3, caplog):
     for key in (FACE, REFUSED):
         s3.delete_object(Bucket=filled.bucket, Key=key)
     assert ensure(without_policies, PUBLIC, check=False) == []

@@ -45,7 +45,7 @@ def test_a_face_that_does_not_come(kind, folder, request, bucket_name):
     assert time.monotonic() - began < 5
 
 
-def test_other_bytes_are_told_at_once(folder):
+def test_reports_other_bytes_at_once(folder):
     face = drawn_face()
     open_store(folder).put(face.key, face.payload, face.sha256)
     with pytest.raises(NotVerifiedError, match=face.sha256):

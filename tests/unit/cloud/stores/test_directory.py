@@ -18,7 +18,7 @@ def files(path):
     return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
-def test_objects_are_files_for_nobody_else_and_nothing_else_is_left(tmp_path):
+def test_objects_are_private_files_and_no_temporary_file_remains(tmp_path):
     face = drawn_face()
     DirectoryStore(tmp_path).put(face.key, face.payload, face.sha256)
     assert files(tmp_path) == {face.key: face.payload}
@@ -61,14 +61,16 @@ def test_a_folder_that_is_gone_is_not_made_by_a_put(tmp_path):
 
 def test_a_folder_that_is_gone_is_not_made_by_a_check(tmp_path):
     store = DirectoryStore(tmp_path / "gone")
-    with pytest.raises(StoreError, match="gone is not there: No such file or directory; mount its disk, or let"):
+    with pytest.raises(
+        StoreError, match="gone does not exist: No such file or directory; mount its disk, or create it with"
+    ):
         store.check()
     assert not (tmp_path / "gone").exists()
     (tmp_path / "gone").mkdir()
     store.check()
 
 
-def test_check_sweeps_what_a_kill_left(tmp_path):
+def test_check_removes_the_files_of_a_killed_write(tmp_path):
     store = DirectoryStore(tmp_path)
     store.check()
     old, young = (tmp_path / INCOMING / name for name in ("old", "young"))

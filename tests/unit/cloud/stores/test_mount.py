@@ -112,7 +112,7 @@ def test_the_mount_taken_away_between_guard_and_write(store, mount, objects, pat
     """The moment a check-then-use guard cannot see."""
     face = drawn_face()
     with mount() as faces:
-        monkeypatch.setattr(store._probe, "ask", faces.unmount)
+        monkeypatch.setattr(store._probe, "check", faces.unmount)
         assert store.put(face.key, face.payload, face.sha256).outcome == "created"
         assert list(path.iterdir()) == []
     assert objects() == {face.key: face.payload}
@@ -159,7 +159,7 @@ def test_unmounted_while_faces_flow_then_mounted_again(store, mount, objects, pa
 
 
 def test_s3fs_killed_leaves_a_stale_mount_and_an_error(store, mount, objects, path, monkeypatch):
-    monkeypatch.setattr(probe, "FRESH", 0.1)
+    monkeypatch.setattr(probe, "FRESH_SECONDS", 0.1)
     first, second = drawn_face(1), drawn_face(2)
     with mount() as faces:
         store.put(first.key, first.payload, first.sha256)
@@ -171,14 +171,14 @@ def test_s3fs_killed_leaves_a_stale_mount_and_an_error(store, mount, objects, pa
     with pytest.raises(StoreError):
         store.put(second.key, second.payload, second.sha256)
     with mount():
-        time.sleep(probe.FRESH)
+        time.sleep(probe.FRESH_SECONDS)
         assert store.put(second.key, second.payload, second.sha256).outcome == "created"
     assert objects() == {face.key: face.payload for face in (first, second)}
 
 
 def test_a_mount_that_hangs_is_given_up_and_heals(settings, mount, monkeypatch):
-    monkeypatch.setattr(probe, "DEADLINE", 0.5)
-    monkeypatch.setattr(probe, "FRESH", 0.1)
+    monkeypatch.setattr(probe, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(probe, "FRESH_SECONDS", 0.1)
     store, face = open_store(settings), drawn_face()
     with mount() as faces:
         store.check()
@@ -200,8 +200,8 @@ def test_a_mount_that_hangs_is_given_up_and_heals(settings, mount, monkeypatch):
 
 @pytest.mark.parametrize("end", [signal.SIGCONT, signal.SIGKILL])
 def test_a_worker_inside_a_frozen_mount_does_not_freeze_the_others(store, mount, monkeypatch, end):
-    monkeypatch.setattr(probe, "DEADLINE", 0.5)
-    monkeypatch.setattr(probe, "FRESH", 0.0)
+    monkeypatch.setattr(probe, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(probe, "FRESH_SECONDS", 0.0)
     face, result = drawn_face(), []
 
     def work():
@@ -211,13 +211,13 @@ def test_a_worker_inside_a_frozen_mount_does_not_freeze_the_others(store, mount,
             result.append(str(error))
 
     with mount() as faces:
-        ask = store._probe.ask
-        monkeypatch.setattr(store._probe, "ask", lambda: faces.process.send_signal(signal.SIGSTOP))
+        check = store._probe.check
+        monkeypatch.setattr(store._probe, "check", lambda: faces.process.send_signal(signal.SIGSTOP))
         worker = threading.Thread(target=work)
         worker.start()
         worker.join(0.5)
         assert worker.is_alive()
-        monkeypatch.setattr(store._probe, "ask", ask)
+        monkeypatch.setattr(store._probe, "check", check)
         with pytest.raises(StoreError, match="does not answer within"):
             store.check()
         faces.process.send_signal(end)
@@ -226,13 +226,13 @@ def test_a_worker_inside_a_frozen_mount_does_not_freeze_the_others(store, mount,
     assert result == ["created"] if end == signal.SIGCONT else "mount it again" in result[0] or "s3fs" in result[0]
 
 
-def test_the_probe_is_started_again_when_somebody_kills_it(store, mount, monkeypatch):
-    monkeypatch.setattr(probe, "FRESH", 0.1)
+def test_restarts_a_killed_probe(store, mount, monkeypatch):
+    monkeypatch.setattr(probe, "FRESH_SECONDS", 0.1)
     with mount():
         store.check()
         store._probe._child.kill()
         store._probe._child.wait()
-        time.sleep(probe.FRESH)
+        time.sleep(probe.FRESH_SECONDS)
         store.check()
 
 
@@ -243,7 +243,7 @@ def test_another_bucket_mounted_there_is_noticed(settings, mount, s3):
         open_store(other).put(face.key, face.payload, face.sha256)
 
 
-def test_a_read_only_mount_is_told(store, mount, path):
+def test_reports_a_read_only_mount(store, mount, path):
     with mount():
         subprocess.run(["mount", "-o", "remount,ro,bind", path], check=True)
         with pytest.raises(StoreError, match="is read-only"):
@@ -251,7 +251,7 @@ def test_a_read_only_mount_is_told(store, mount, path):
 
 
 def test_the_server_behind_goes_down_and_comes_back(tmp_path, path, made):
-    """An error of s3fs says nothing about the object; the same key again settles it."""
+    """An error of s3fs does not show whether the object exists; the next put of the same key does."""
     ports, home, face = free_ports(10), tmp_path / "weed", drawn_face()
     home.mkdir()
     with ExitStack() as servers:

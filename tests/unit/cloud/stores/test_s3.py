@@ -73,7 +73,7 @@ def test_a_server_that_is_down_is_named(tmp_path):
 
 
 class Awkward(BaseHTTPRequestHandler):
-    """A store that knows no conditions, and whose ETag is no MD5; `lies` makes it keep other bytes."""
+    """A store that knows no conditions, and whose ETag is no MD5; `lies` makes it store other bytes."""
 
     protocol_version = "HTTP/1.1"
     objects: dict[str, bytes]
@@ -123,7 +123,7 @@ def awkward(request, tmp_path):
 
 
 def test_without_conditions_and_md5_the_bytes_themselves_are_compared(awkward, monkeypatch):
-    monkeypatch.setattr(fast_client, "AFTER_A_FAILURE", 0)
+    monkeypatch.setattr(fast_client, "FALLBACK_SECONDS", 0)
     settings, handler = awkward
     store, data = open_store(settings), b"face"
     for _ in range(2):
@@ -135,7 +135,7 @@ def test_without_conditions_and_md5_the_bytes_themselves_are_compared(awkward, m
             assert handler.objects == {f"/{settings.bucket}/a/b.jpg": data}
 
 
-def test_what_obstore_cannot_do_boto3_does_and_is_asked_alone_for_a_while(made, each_client, monkeypatch):
+def test_boto3_replaces_obstore_for_a_while_after_a_failure(made, each_client, monkeypatch):
     store, first, second = open_store(made), drawn_face(1), drawn_face(2)
     fast, asked = store._bucket._fast, []
     assert (fast is not None) == (each_client == "obstore")
@@ -185,8 +185,8 @@ def test_obstore_alone_stores_a_face_and_confirms_one(made, each_client, monkeyp
         monkeypatch.setattr(client, "put_object", None)
         monkeypatch.setattr(client, "head_object", None)
     assert store.put(face.key, face.payload, face.sha256).outcome == "created"
-    assert store._bucket.holds(face.key, face.payload, face.sha256)
-    assert store._bucket.holds(face.key, face.payload[::-1], "0" * 64) is False
+    assert store._bucket.matches(face.key, face.payload, face.sha256)
+    assert store._bucket.matches(face.key, face.payload[::-1], "0" * 64) is False
 
 
 @pytest.mark.parametrize("awkward", [False], indirect=True)

@@ -1,4 +1,4 @@
-"""Keys, the choice of a store, and what every store does alike."""
+"""Keys, the choice of a store, and the behaviour that all stores share."""
 
 import hashlib
 import subprocess

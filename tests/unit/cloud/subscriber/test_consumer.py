@@ -42,7 +42,7 @@ def edge(broker):
 
 
 @contextmanager
-def consuming(broker, store, *, kept=None, **changes):
+def consuming(broker, store, *, opened=None, **changes):
     settings = CloudSettings(
         subscriber=changes.pop("subscriber", "s1"),
         store=store,
@@ -50,7 +50,7 @@ def consuming(broker, store, *, kept=None, **changes):
         **changes,
     )
     metrics = SubscriberMetrics(CollectorRegistry())
-    consumer = Consumer(settings, kept or open_store(store), metrics)
+    consumer = Consumer(settings, opened or open_store(store), metrics)
     consumer.metrics = metrics
     consumer.start()
     try:
@@ -66,7 +66,7 @@ def folder(tmp_path):
     return Store(kind="directory", path=tmp_path / "store")
 
 
-def kept(store):
+def objects_in(store):
     return {
         str(file.relative_to(store.path)): file.read_bytes()
         for file in store.path.rglob("*")
@@ -95,7 +95,7 @@ def check_good_face(broker, edge, store):
 
 def test_a_good_face_becomes_a_file_and_a_receipt(broker, edge, folder):
     check_good_face(broker, edge, folder)
-    assert kept(folder) == {FACE.key: FACE.payload}
+    assert objects_in(folder) == {FACE.key: FACE.payload}
 
 
 def test_a_good_face_becomes_an_object_and_a_receipt(broker, edge, made, s3):
@@ -116,7 +116,7 @@ def test_a_copy_has_its_receipt_and_makes_no_second_object(broker, edge, folder)
         edge.send(face)
         edge.wait_for_receipts(3)
         assert (total(consumer.metrics.stored), total(consumer.metrics.copies)) == (0, 1)
-    assert kept(folder) == {face.key: face.payload}
+    assert objects_in(folder) == {face.key: face.payload}
 
 
 class Slow:
@@ -137,7 +137,7 @@ class Slow:
 
 def test_copies_that_come_while_the_face_is_being_stored_are_answered_too(broker, edge, folder):
     face, slow = drawn_face(), Slow(folder)
-    with consuming(broker, folder, kept=slow) as consumer:
+    with consuming(broker, folder, opened=slow) as consumer:
         edge.send(face, face, face)
         wait_until(lambda: slow.puts == 1 and consumer.health().facts["waiting"] == 0)
         time.sleep(0.2)
@@ -171,21 +171,21 @@ def test_a_bad_message_is_quarantined_and_refused_and_the_next_one_is_stored(  #
         assert consumer.metrics.refused.labels(reason)._value.get() == 1
     assert (receipt.result, receipt.reason, receipt.id, receipt.sha256) == ("refused", reason, face, sha256)
     assert edge.topics[0] == "receipts/jetson/s1"
-    assert kept(folder) == {f"quarantine/{reason}/{sha256}.bin": payload, FACE.key: FACE.payload}
-    assert receipt.key in kept(folder)
+    assert objects_in(folder) == {f"quarantine/{reason}/{sha256}.bin": payload, FACE.key: FACE.payload}
+    assert receipt.key in objects_in(folder)
 
 
-def test_the_bare_image_of_the_write_up_is_kept_without_a_receipt(broker, edge, folder):
+def test_stores_a_bare_image_of_the_original_homework_without_a_receipt(broker, edge, folder):
     with consuming(broker, folder):
         edge.publish("face_app/test", picture("PNG"))
         edge.publish("face_app/test", b"garbage")
-        wait_until(lambda: folder.path.exists() and len(kept(folder)) == 2)
+        wait_until(lambda: folder.path.exists() and len(objects_in(folder)) == 2)
         edge.send(FACE)
         edge.wait_for_receipts(1)
     assert edge.topics == ["receipts/jetson/s1"]
-    seed = next(key for key in kept(folder) if key.startswith("test/seed/"))
+    seed = next(key for key in objects_in(folder) if key.startswith("test/seed/"))
     assert seed.endswith(f"/face-{hashlib.sha256(picture('PNG')).hexdigest()[:12]}.png")
-    assert kept(folder)[seed] == picture("PNG")
+    assert objects_in(folder)[seed] == picture("PNG")
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_the_broker_restarts_while_faces_wait_for_the_store(folder, tmp_path):
     slow = Slow(folder)
     with ExitStack() as brokers:
         broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
-        with consuming(broker, folder, kept=slow, workers=4) as consumer, connected_edge(broker) as edge:
+        with consuming(broker, folder, opened=slow, workers=4) as consumer, connected_edge(broker) as edge:
             edge.send(*faces)
             wait_until(lambda: slow.puts == 4)
             brokers.close()
@@ -235,7 +235,7 @@ def test_the_broker_restarts_while_faces_wait_for_the_store(folder, tmp_path):
             brokers.enter_context(mosquitto(lines, port=port, folder=home))
             edge.wait_for_faces(len(faces))
             assert consumer.health().ready
-    assert kept(folder) == {face.key: face.payload for face in faces}
+    assert objects_in(folder) == {face.key: face.payload for face in faces}
 
 
 @pytest.mark.usefixtures("impatient")
@@ -246,7 +246,7 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
     slow = Slow(folder)
     with ExitStack() as brokers:
         broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
-        with consuming(broker, folder, kept=slow) as consumer, connected_edge(broker) as edge:
+        with consuming(broker, folder, opened=slow) as consumer, connected_edge(broker) as edge:
             acknowledge = consumer.connection.acknowledge
             consumer.connection.acknowledge = lambda *which: (acknowledged.append(which), acknowledge(*which))
             edge.send(FACE)
@@ -268,20 +268,20 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
             wait_until(lambda: [epoch for _, epoch in acknowledged][-1:] == [consumer.connection.epoch])
             assert (slow.puts, total(consumer.metrics.stored)) == (1, 1)
             wait_until(lambda: consumer.health().ready)
-    assert kept(folder) == {FACE.key: FACE.payload}
+    assert objects_in(folder) == {FACE.key: FACE.payload}
 
 
 def test_receipts_of_many_faces_come_in_few_messages(broker, edge, folder):
     edges = ("jetson", "nano", "orin")
     faces = [drawn_face(number, edge=name) for name in edges for number in range(1, 31)]
     slow = Slow(folder)
-    with consuming(broker, folder, kept=slow, workers=64) as consumer:
+    with consuming(broker, folder, opened=slow, workers=64) as consumer:
         edge.send(*faces)
         wait_until(lambda: slow.puts == 64)
         slow.go.set()
         receipts = edge.wait_for_receipts(len(faces))
         wait_until(lambda: consumer.metrics.receipts_open._value.get() == 0)
-    assert {receipt.key for receipt in receipts} == set(kept(folder)) == {face.key for face in faces}
+    assert {receipt.key for receipt in receipts} == set(objects_in(folder)) == {face.key for face in faces}
     assert set(edge.topics) == {f"receipts/{name}/s1" for name in edges}
     assert len(edge.topics) <= len(faces) / 3
 
@@ -307,10 +307,10 @@ def test_subscribers_of_a_group_share_the_faces(broker, edge, folder):
     assert sum(parts) == len(faces)
     assert all(parts)
     assert set(edge.topics) == {"receipts/jetson/s1", "receipts/jetson/s2"}
-    assert kept(folder) == {face.key: face.payload for face in faces}
+    assert objects_in(folder) == {face.key: face.payload for face in faces}
 
 
-def test_receipts_that_the_broker_does_not_take_are_told(folder, tmp_path):
+def test_reports_receipts_that_the_broker_does_not_accept(folder, tmp_path):
     rules = tmp_path / "acl"
     rules.write_text("topic readwrite face_app/#\ntopic read receipts/#\n")
     with (
@@ -322,17 +322,17 @@ def test_receipts_that_the_broker_does_not_take_are_told(folder, tmp_path):
         wait_until(lambda: "does not accept receipts on receipts/jetson/s1" in consumer.health().reason)
         assert "ACL" in consumer.health().reason
         assert total(consumer.metrics.receipts_refused) >= 1
-        assert kept(folder) == {FACE.key: FACE.payload}
+        assert objects_in(folder) == {FACE.key: FACE.payload}
 
 
-def test_an_error_nobody_foresaw_does_not_end_the_worker(broker, edge, folder, caplog):
+def test_an_unexpected_error_does_not_end_the_worker(broker, edge, folder, caplog):
     class Broken(Slow):
         def put(self, key, data, sha256):
             if key == FACE.key:
                 raise ZeroDivisionError
             return self.store.put(key, data, sha256)
 
-    with consuming(broker, folder, kept=Broken(folder), workers=1) as consumer:
+    with consuming(broker, folder, opened=Broken(folder), workers=1) as consumer:
         edge.send(FACE, drawn_face(2))
         (receipt,) = edge.wait_for_receipts(1)
         assert receipt.id == drawn_face(2).id
@@ -349,14 +349,14 @@ def test_a_shortage_while_judging_refuses_nothing_and_the_next_copy_is_stored(br
             patch.setattr("face_app.cloud.subscriber.validate.read_image", short)
             edge.send(FACE)
             wait_until(lambda: total(consumer.metrics.unexpected) == 1)
-        assert (edge.receipts, kept(folder)) == ([], {})
+        assert (edge.receipts, objects_in(folder)) == ([], {})
         edge.send(FACE)
         (receipt,) = edge.wait_for_receipts(1)
     assert receipt.result == "stored"
-    assert kept(folder) == {FACE.key: FACE.payload}
+    assert objects_in(folder) == {FACE.key: FACE.payload}
 
 
-def test_a_verdict_is_forgotten_with_the_program(broker, edge, folder, monkeypatch):
+def test_a_restart_forgets_earlier_decisions(broker, edge, folder, monkeypatch):
     """A face of a later schema is refused until the cloud is upgraded, and stored when the edge tries it again."""
     with monkeypatch.context() as patch:
         patch.setattr("face_app.common.metadata.SCHEMA", 0)
@@ -366,13 +366,13 @@ def test_a_verdict_is_forgotten_with_the_program(broker, edge, folder, monkeypat
     with consuming(broker, folder):
         edge.send(FACE)
         assert edge.wait_for_receipts(2)[1].result == "stored"
-    assert kept(folder)[FACE.key] == FACE.payload
+    assert objects_in(folder)[FACE.key] == FACE.payload
 
 
 def test_stop_does_not_wait_for_a_store_that_hangs(broker, edge, folder, monkeypatch):
     monkeypatch.setattr("face_app.cloud.subscriber.consumer.STOP_SECONDS", 0.3)
     slow = Slow(folder)
-    with consuming(broker, folder, kept=slow):
+    with consuming(broker, folder, opened=slow):
         edge.send(FACE)
         wait_until(lambda: slow.puts == 1)
         began = time.monotonic()
@@ -392,18 +392,18 @@ def test_stop_does_not_wait_for_a_store_that_is_down(broker, edge, folder):
         def put(self, key, data, sha256):
             raise StoreError("down")
 
-    with consuming(broker, folder, kept=Down(folder)) as consumer:
+    with consuming(broker, folder, opened=Down(folder)) as consumer:
         edge.send(FACE)
         wait_until(lambda: consumer.health().reason == "down")
         began = time.monotonic()
     assert time.monotonic() - began < 3
     with consuming(broker, folder):
         edge.wait_for_receipts(1)
-    assert kept(folder) == {FACE.key: FACE.payload}
+    assert objects_in(folder) == {FACE.key: FACE.payload}
 
 
 class Down:
-    """A store that is down until it is told to work."""
+    """A store that is down until `works` is set."""
 
     def __init__(self, store):
         self.store, self.works = store, threading.Event()
@@ -421,7 +421,7 @@ class Down:
 def test_a_flapping_link_piles_nothing_up_while_the_store_is_down(broker, edge, folder):
     faces = [drawn_face(number) for number in range(1, 31)]
     down = Down(open_store(folder))
-    with consuming(broker, folder, kept=down, workers=2) as consumer:
+    with consuming(broker, folder, opened=down, workers=2) as consumer:
         edge.send(*faces)
         for _ in range(4):
             wait_until(lambda: consumer._deliveries.qsize() >= 28)
@@ -432,11 +432,11 @@ def test_a_flapping_link_piles_nothing_up_while_the_store_is_down(broker, edge, 
         assert consumer._deliveries.qsize() <= 32
         down.works.set()
         edge.wait_for_faces(30)
-    assert len(kept(folder)) == 30
+    assert len(objects_in(folder)) == 30
     assert len(edge.receipts) <= 34
 
 
-def test_keys_that_cannot_be_stored_do_not_hold_up_the_others(broker, edge, folder, monkeypatch):
+def test_keys_that_cannot_be_stored_do_not_block_the_others(broker, edge, folder, monkeypatch):
     monkeypatch.setattr(retrying_store, "FIRST_PAUSE", 0.05)
     (folder.path / "jetson").mkdir()
     (folder.path / "jetson" / "door").write_text("a file where a folder is needed")
@@ -449,4 +449,4 @@ def test_keys_that_cannot_be_stored_do_not_hold_up_the_others(broker, edge, fold
         assert {receipt.id for receipt in edge.receipts} == {face.id for face in others}
         (folder.path / "jetson" / "door").unlink()
         edge.wait_for_faces(16)
-    assert len(kept(folder)) == 16
+    assert len(objects_in(folder)) == 16

@@ -30,7 +30,7 @@ def wait_until(condition, seconds=90):
 
 
 class Posting:
-    """A post on a connection of its own; `acknowledged` holds the numbers of the messages."""
+    """A publisher on its own connection; `acknowledged` contains the numbers of the messages."""
 
     def __init__(self, port):
         self.metrics, self.acknowledged = SubscriberMetrics(CollectorRegistry()), []
@@ -107,11 +107,11 @@ def test_a_link_lost_before_the_answer_is_no_answer(tmp_path):
             with connected_edge(broker):
                 it.enqueue(4)
                 wait_until(lambda: 4 in it.acknowledged)
-            wait_until(lambda: it.open == 0)  # paho sends the lost one again, and nobody waits for its answer
+            wait_until(lambda: it.open == 0)  # paho sends the lost one again; its answer is ignored
             assert it.acknowledged == [1, 4]
 
 
-def test_a_broker_that_does_not_answer_is_told(monkeypatch):
+def test_reports_a_broker_that_does_not_answer(monkeypatch):
     monkeypatch.setattr(receipt_publisher, "SILENT_SECONDS", 0.2)
     with mosquitto() as broker, posting(broker.port) as it:
         broker.process.send_signal(signal.SIGSTOP)
@@ -123,7 +123,7 @@ def test_a_broker_that_does_not_answer_is_told(monkeypatch):
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_a_stop_sends_what_is_ready_and_does_not_wait_for_a_frozen_broker(frozen):
+def test_stop_publishes_pending_receipts_and_does_not_wait_for_a_frozen_broker(frozen):
     with mosquitto() as broker, connected_edge(broker) as edge:
         with posting(broker.port) as it:
             if frozen:

@@ -1,4 +1,4 @@
-"""Waiting for a store: as long as it takes, told once, woken at once."""
+"""Waiting for a store: without a limit, reported once, woken at once."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ from support.faces import drawn_face
 
 
 class Moody:
-    """A folder that works when it is told to; reading and writing apart."""
+    """A directory store with one switch for reading and one for writing."""
 
     def __init__(self, path):
         self.folder = DirectoryStore(path)
@@ -83,7 +83,7 @@ def test_a_put_waits_and_each_change_is_logged_once(moody, store, monkeypatch, c
     ]
 
 
-def test_a_problem_that_lasts_is_told_again(moody, store, monkeypatch, caplog):
+def test_reports_a_lasting_problem_again(moody, store, monkeypatch, caplog):
     monkeypatch.setattr(retrying_store, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(retrying_store, "LONGEST_PAUSE", 0.01)
     monkeypatch.setattr(retrying_store, "REPEAT_SECONDS", 0.2, raising=False)
@@ -93,7 +93,7 @@ def test_a_problem_that_lasts_is_told_again(moody, store, monkeypatch, caplog):
     assert moody.calls > 6
 
 
-def test_one_success_wakes_everybody(moody, store, monkeypatch):
+def test_one_success_wakes_all_writers(moody, store, monkeypatch):
     monkeypatch.setattr(retrying_store, "FIRST_PAUSE", 60.0)
     moody.puts = "down"
     waiting = [put_in_thread(store, drawn_face(number)) for number in (1, 2, 3)]
@@ -116,7 +116,7 @@ def test_stop_ends_the_waiting(moody, store):
     assert result == ["stopped"]
 
 
-def test_checks_say_what_is_wrong_before_the_first_face(moody, store, monkeypatch):
+def test_checks_report_a_problem_before_the_first_face(moody, store, monkeypatch):
     monkeypatch.setattr(retrying_store, "FIRST_PAUSE", 0.01)
     assert store.problem == "the store was not checked yet"
     moody.checks = "no bucket is mounted there"
@@ -126,7 +126,7 @@ def test_checks_say_what_is_wrong_before_the_first_face(moody, store, monkeypatc
     wait_until(lambda: store.problem == "")
 
 
-def test_an_error_nobody_foresaw_does_not_end_the_checks(moody, store, monkeypatch):
+def test_an_unexpected_error_does_not_end_the_checks(moody, store, monkeypatch):
     monkeypatch.setattr(retrying_store, "FIRST_PAUSE", 0.01)
     with monkeypatch.context() as patch:
         patch.setattr(moody, "check", lambda: {}["ETag"])
@@ -145,7 +145,7 @@ def test_a_store_that_only_reads_is_not_called_well(moody, store, monkeypatch):
     assert store.problem == "may not write"
 
 
-def test_a_put_that_hangs_is_told(moody, store, monkeypatch):
+def test_reports_a_put_that_hangs(moody, store, monkeypatch):
     monkeypatch.setattr(retrying_store, "HANGS_AFTER", 0.1)
     release = threading.Event()
     monkeypatch.setattr(moody, "put", lambda *_: release.wait())

@@ -55,7 +55,7 @@ def program(tmp_path):
     return start
 
 
-def kept(path):
+def objects_in(path):
     return {
         str(file.relative_to(path)): file.read_bytes()
         for file in path.rglob("*")
@@ -83,21 +83,21 @@ def test_killed_while_storing_and_started_again_has_exactly_the_faces(broker, pr
             edge.wait_for_receipts(1)
             sending = threading.Thread(target=edge.send, args=faces[1:])
             sending.start()
-            wait_until(lambda: len(kept(program.store)) > 20)
+            wait_until(lambda: len(objects_in(program.store)) > 20)
             first.send_signal(signal.SIGKILL)
             first.wait()
             sending.join()
-        assert len(kept(program.store)) < len(faces)
+        assert len(objects_in(program.store)) < len(faces)
         with program(broker.port) as second:
             edge.wait_for_receipts(len(edge.receipts) + 20)
             second.send_signal(signal.SIGKILL)
             second.wait()
         with program(broker.port):
             edge.wait_for_faces(len(faces))
-    assert kept(program.store) == {face.key: face.payload for face in faces}
+    assert objects_in(program.store) == {face.key: face.payload for face in faces}
 
 
-def test_ends_cleanly_and_what_came_meanwhile_is_stored_next_time(broker, program):
+def test_ends_cleanly_and_stores_later_messages_after_a_restart(broker, program):
     with connected_edge(broker) as edge:
         for number, end in enumerate((signal.SIGTERM, signal.SIGINT), 1):
             with program(broker.port) as running:

@@ -1,4 +1,4 @@
-"""Every message has one verdict, and none of them is fatal."""
+"""Every message has one decision, and no message is fatal."""
 
 import hashlib
 import io
@@ -20,18 +20,18 @@ LIMITS = Limits(bytes=100_000, pixels=1_000_000)
 FACE = drawn_face()
 
 
-def verdict(topic, payload, at=AT, limits=LIMITS):
+def decision(topic, payload, at=AT, limits=LIMITS):
     return validate(topic, payload, hashlib.sha256(payload).hexdigest(), at, limits)
 
 
-def test_a_face_is_kept_under_the_key_that_its_edge_would_compute():
-    found = verdict(FACE.topic, FACE.payload)
+def test_stores_a_face_under_the_key_that_its_edge_computes():
+    found = decision(FACE.topic, FACE.payload)
     assert (found.key, found.edge, found.face, found.refused) == (FACE.key, "jetson", FACE.id, "")
 
 
-def test_the_bare_image_of_the_write_up_is_kept_by_its_arrival():
+def test_stores_a_bare_image_of_the_original_homework_by_its_arrival():
     sha256 = hashlib.sha256(picture("PNG")).hexdigest()
-    found = verdict("face_app/test", picture("PNG"), AT.astimezone(timezone(timedelta(hours=5))))
+    found = decision("face_app/test", picture("PNG"), AT.astimezone(timezone(timedelta(hours=5))))
     assert found.key == f"test/seed/2026/11/22/23/face-{sha256[:12]}.png"
     assert (found.edge, found.face, found.refused) == (None, None, "")
 
@@ -72,8 +72,8 @@ def gif():
         ("face_app/test", b"hello", "not-an-image", None, None),
     ],
 )
-def test_what_is_refused(topic, payload, reason, edge, face):
-    found = verdict(topic, payload)
+def test_refuses_invalid_messages(topic, payload, reason, edge, face):
+    found = decision(topic, payload)
     assert (found.refused, found.edge) == (reason, edge)
     assert found.face == face
     assert found.key == f"quarantine/{reason}/{hashlib.sha256(payload).hexdigest()}.bin"
@@ -84,11 +84,11 @@ def test_what_is_refused(topic, payload, reason, edge, face):
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_damaged_messages_always_have_a_verdict_and_a_safe_key(data):
+def test_damaged_messages_always_have_a_decision_and_a_safe_key(data):
     payload = bytearray(FACE.payload)
     for _ in range(data.draw(st.integers(1, 4))):
         payload[data.draw(st.integers(0, 700))] = data.draw(st.integers(0, 255))
     topic = data.draw(st.sampled_from([FACE.topic, "face_app/test"]) | st.text(max_size=40).map("face_app/".__add__))
-    found = verdict(topic, bytes(payload), TAKEN)
+    found = decision(topic, bytes(payload), TAKEN)
     assert safe_parts(found.key)
     assert found.key == FACE.key or found.key.split("/")[0] in {"quarantine", "test", "jetson"}

@@ -209,8 +209,8 @@ def test_serves_readiness_and_metrics(face_app, broker, cloud, clip):
     assert float(values["face_app_capture_faces_total"]) >= 2
     assert float(values["face_app_sender_stored_total"]) >= 1
     assert float(values["face_app_capture_visits_total"]) >= 1
-    looks, frames = (float(values[f"face_app_capture_{name}_total"]) for name in ("looks", "frames"))
-    assert 0 < looks <= frames
+    processed, frames = (float(values[f"face_app_capture_{name}_total"]) for name in ("looks", "frames"))
+    assert 0 < processed <= frames
     assert float(values["face_app_capture_skipped_frames_total"]) > 0
     program.terminate()
     assert finish(program)[0] == 0

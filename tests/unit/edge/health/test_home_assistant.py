@@ -58,7 +58,7 @@ def test_the_picture_is_the_message_of_a_face(encoding):
         ({**ONLINE, "problem": "no frame"}, {"problem": "ON", "running": "ON"}),
     ],
 )
-def test_templates_read_states_with_and_without_figures(state, shown):
+def test_templates_read_states_with_and_without_metrics(state, shown):
     document = announced()[1]
 
     def rendered(template):

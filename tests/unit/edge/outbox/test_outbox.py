@@ -212,8 +212,8 @@ def test_a_kill_during_appends_loses_no_committed_face(path, tmp_path):
     assert len(reported) > 20
     with opened(path) as outbox:
         outbox.append([new_face()])
-    kept = {(row[1], row[4]) for row in check(path)}
-    assert {tuple(each) for each in reported} <= kept
+    committed = {(row[1], row[4]) for row in check(path)}
+    assert {tuple(each) for each in reported} <= committed
 
 
 def test_a_stored_receipt_deletes_the_pixels_and_leaves_the_row(outbox, path):

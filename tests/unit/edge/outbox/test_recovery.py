@@ -66,7 +66,7 @@ def test_recovers_the_faces_on_intact_pages(path, faces, seed):
         assert outbox.id != faces[0].id.outbox
         recovered = states(path)
         waiting = {face_id: sha256 for face_id, (sha256, state, _) in recovered.items() if state == "waiting"}
-        # One page holds some 11 rows of the ledger, or the pixels of one face.
+        # One page contains some 11 rows of the ledger, or the pixels of one face.
         assert len(waiting) >= 180 - 6 * 2
         committed = {str(face.id): face.sha256 for face in faces}
         assert waiting.items() <= committed.items()

@@ -1,4 +1,4 @@
-"""Our way: faces that wait in an outbox, through the same brokers, into the store, with a receipt each."""
+"""The chain with face-app: from an outbox through the same brokers into the store, with a receipt each."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(running: Popen[bytes]) -> float:
-    """What a process has used until now."""
+    """Return the CPU time of a process until now."""
     fields = Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
@@ -42,7 +42,7 @@ class Receipts:
             self._changed.notify_all()
 
     def wait_for(self, count: int) -> float:
-        """Wait until so many faces have one; give the time."""
+        """Wait until so many faces have one and return the time."""
         with self._changed:
             complete = self._changed.wait_for(lambda: len(self._faces) >= count, PATIENCE)
             assert complete, f"receipts for {len(self._faces)} faces of {count}"
@@ -59,11 +59,11 @@ def faces_per_second(
     """Fill the outbox, send it, and stop the clock at the last receipt.
 
     Args:
-        home: Where `support.chain.write_settings` has written.
+        home: Folder of `support.chain.write_settings`.
         edge_port: Of the edge's broker.
         metrics: The subscriber's port.
         count: How many faces.
-        others: Whose CPU is told as well.
+        others: Other processes to measure.
 
     Returns:
         Faces a second, and milliseconds of CPU a face, by process.
@@ -76,18 +76,18 @@ def faces_per_second(
         _wait_until_ready(metrics, home / "subscribe.log")
         receipts = Receipts(edge_port)
         stack.callback(receipts.close)
-        everybody = {"subscriber": subscriber, **others}
-        before = {name: cpu_seconds(each) for name, each in everybody.items()}
+        measured = {"subscriber": subscriber, **others}
+        before = {name: cpu_seconds(each) for name, each in measured.items()}
         send = [*program, "send", "--config", str(home / "edge.toml"), "--until-empty"]
         sender = stack.enter_context(Popen(send, stdin=DEVNULL, stderr=PIPE))
         assert sender.stderr
         for line in sender.stderr:
             if b"connected to broker" in line:
                 break
-        everybody["sender"], before["sender"] = sender, cpu_seconds(sender)
+        measured["sender"], before["sender"] = sender, cpu_seconds(sender)
         began = time.monotonic()
         ended = receipts.wait_for(count)
-        spent = {name: 1000 * (cpu_seconds(each) - before[name]) / count for name, each in everybody.items()}
+        spent = {name: 1000 * (cpu_seconds(each) - before[name]) / count for name, each in measured.items()}
         sender.stderr.read()
         assert sender.wait(60) == 0
     return count / (ended - began), spent

@@ -52,8 +52,8 @@ def outbox(tmp_path_factory):
         yield opened
 
 
-def noted(payload, outbox):
-    """Read receipts and note them, as the sender does: what can be read must not stop it."""
+def apply(payload, outbox):
+    """Read receipts and apply them, as the sender does: no readable receipt may stop it."""
     try:
         receipts = load_receipts(payload)
     except MessageError as error:
@@ -70,19 +70,19 @@ def noted(payload, outbox):
 def test_mutated_receipts(outbox, seed):
     random = Random(seed)
     good = dump_receipts([RECEIPT] * random.randint(1, 3))
-    noted(mutated(good, good, random), outbox)
+    apply(mutated(good, good, random), outbox)
 
 
 @QUICK
 @given(st.dictionaries(st.sampled_from(sorted(RECEIPT.document())), values, max_size=3), st.booleans())
 def test_receipts_of_any_kind(outbox, changes, many):
     document = changed(RECEIPT.document(), changes)
-    noted(json.dumps([document] if many else document).encode(), outbox)
+    apply(json.dumps([document] if many else document).encode(), outbox)
 
 
 @pytest.mark.parametrize("payload", [b"[" * 10**6, b'{"a":' * 10**5, b"9" * 10**5, b"\xff\xfe[\x00", b"1e999", b"null"])
-def test_receipts_that_mean_harm(outbox, payload):
-    noted(payload, outbox)
+def test_malicious_receipts(outbox, payload):
+    apply(payload, outbox)
 
 
 # With SQLite such a word was an error at each round, so that one receipt stopped the sender for good.
@@ -135,7 +135,7 @@ def test_mutated_settings(tmp_path, model, seed):
         b"\xff",
     ],
 )
-def test_settings_that_mean_harm(tmp_path, model, toml):
+def test_malicious_settings(tmp_path, model, toml):
     file = tmp_path / "face-app.toml"
     file.write_bytes(toml)
     one_line(model, file)
@@ -207,6 +207,6 @@ def test_a_time_that_has_no_utc_is_no_time(at):
 @pytest.mark.parametrize(
     "line", [b"[" * 10**6, b"9" * 10**5, b"{}", b"\xff", b"", b'{"edge":"a","outboxes":[],"format":1}']
 )
-def test_ledgers_that_mean_harm(line):
+def test_malicious_ledgers(line):
     read_through(line)
     read_through(ledger().splitlines()[0] + b"\n" + line)

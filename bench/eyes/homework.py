@@ -1,7 +1,7 @@
-"""The write-up's way: every frame in grey, the Haar cascade with its figures on all of it, a grey PNG of every box.
+"""The original homework: every frame in grey, the Haar cascade with its parameters, a grey PNG of every box.
 
-A program of its own, so that its CPU is its own. What it would send, the write-up's program publishes; this one only
-counts it, and writes it where that was asked for. One thread, as ours.
+It runs as a separate process, so that its CPU time is measured alone. The original publishes the crops; this one only
+counts them, and writes them on request. It uses one thread, as face-app does.
 """
 
 import argparse
@@ -17,12 +17,12 @@ SCALE, NEIGHBOURS = 1.3, 5
 
 
 def cascade() -> cv2.CascadeClassifier:
-    """The write-up's, as OpenCV carries it."""
+    """Return the cascade of the homework from OpenCV's files."""
     return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"))
 
 
-def look_at(image: Image, faces: cv2.CascadeClassifier) -> tuple[Image, list[tuple[int, int, int, int]]]:
-    """The frame in grey, and the faces in it as x, y, width, height."""
+def detect(image: Image, faces: cv2.CascadeClassifier) -> tuple[Image, list[tuple[int, int, int, int]]]:
+    """Return the frame in grey and its faces as x, y, width, height."""
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     return grey, [tuple(map(int, each)) for each in faces.detectMultiScale(grey, SCALE, NEIGHBOURS)]
 
@@ -30,7 +30,7 @@ def look_at(image: Image, faces: cv2.CascadeClassifier) -> tuple[Image, list[tup
 def photos(files: list[Path]) -> Iterator[dict[str, object]]:
     faces = cascade()
     for file in files:
-        _, boxes = look_at(cv2.imread(str(file)), faces)
+        _, boxes = detect(cv2.imread(str(file)), faces)
         yield {"file": str(file), "faces": [{"box": [x, y, x + w, y + h]} for x, y, w, h in boxes]}
 
 
@@ -38,7 +38,7 @@ def clip(file: Path, folder: Path | None) -> dict[str, object]:
     faces, camera = cascade(), cv2.VideoCapture(str(file))
     crops, frame = [], 0
     while (taken := camera.read())[0]:
-        grey, boxes = look_at(taken[1], faces)
+        grey, boxes = detect(taken[1], faces)
         for x, y, w, h in boxes:
             png = cv2.imencode(".png", grey[y : y + h, x : x + w])[1].tobytes()
             name = f"{len(crops):05}.png"
@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="+", help="one clip, or photos")
     parser.add_argument("--photos", action="store_true", help="the files are photos; one line of JSON each")
-    parser.add_argument("--crops", type=Path, help="write what would be sent into this folder")
+    parser.add_argument("--crops", type=Path, help="write the crops into this folder")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     for answer in photos(options.files) if options.photos else [clip(options.files[0], options.crops)]:

@@ -1,11 +1,11 @@
-"""Somebody without a key before an S3 server."""
+"""Requests to an S3 server without a key."""
 
 import urllib.error
 import urllib.request
 
 
-def anybody(method: str, address: str) -> int:
-    """Ask without a key; the status of the answer."""
+def request_without_key(method: str, address: str) -> int:
+    """Send a request without a key and return the status of the response."""
     body = b"not a face" if method == "PUT" else None
     request = urllib.request.Request(address, data=body, method=method)
     try:
