@@ -53,7 +53,7 @@ def mosquitto_password(password: str, salt: str, iterations: int = 10000) -> str
         iterations: Rounds of PBKDF2.
 
     Raises:
-        AnsibleFilterError: The password is empty; Mosquitto would let nobody in.
+        AnsibleFilterError: The password is empty; Mosquitto would refuse every login.
     """
     if not password:
         raise AnsibleFilterError("the password is empty: set one, for example in the vault")

@@ -53,7 +53,7 @@ options:
     type: path
     default: ""
   destination:
-    description: Tar to pack the context into, written anew. Without it nothing is written.
+    description: Tar to pack the context into, replaced. Without it nothing is written.
     type: path
 author:
   - The face-app authors
@@ -168,7 +168,7 @@ def pack(entries: list[Entry], extra_ca: Path | None, destination: Path) -> None
 
 
 def _add(tar: tarfile.TarFile, path: str, content: bytes, mode: int) -> None:
-    # A bare TarInfo belongs to root and has no time: whose checkout it was, and when, is nobody's business.
+    # A bare TarInfo belongs to root and has no time: the owner and time of the checkout must not leak.
     member = tarfile.TarInfo(path)
     member.size, member.mode = len(content), mode
     tar.addfile(member, io.BytesIO(content))
@@ -195,7 +195,7 @@ def main() -> None:
             pack(entries, Path(given["extra_ca"]) if given["extra_ca"] else None, Path(given["destination"]))
     except (ContextError, OSError) as error:
         module.fail_json(msg=str(error))
-    # The tar is a cache on the controller: it tells nothing about the target, so it is no change.
+    # The tar is a cache on the controller: it is not part of the target, so it is no change.
     module.exit_json(changed=False, hash=name, files=[entry.path for entry in entries])
 
 

@@ -44,15 +44,15 @@ def run(*command: object, check: bool = True, seconds: float = 1500) -> str:
 
 def playbook(name: str, *arguments: str) -> dict[str, dict[str, int]]:
     """Run a playbook and read its recap: counts by host."""
-    told = run(ROOT / ".venv/bin/ansible-playbook", "-i", INVENTORY, name, *arguments)
-    recap = re.findall(r"^(\S+)\s*: (ok=\d+.*)$", told, re.MULTILINE)
+    output = run(ROOT / ".venv/bin/ansible-playbook", "-i", INVENTORY, name, *arguments)
+    recap = re.findall(r"^(\S+)\s*: (ok=\d+.*)$", output, re.MULTILINE)
     return {host: {key: int(n) for key, n in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in recap}
 
 
 def keys(prefix: str) -> set[str]:
     """Keys of the faces in the bucket under a prefix, asked through the S3 API."""
-    told = run("docker", "exec", SUBSCRIBER, "face-app", "bucket", "list", prefix)
-    return {key for key in told.splitlines() if face_of_key(key)}
+    output = run("docker", "exec", SUBSCRIBER, "face-app", "bucket", "list", prefix)
+    return {key for key in output.splitlines() if face_of_key(key)}
 
 
 @pytest.fixture
@@ -143,8 +143,8 @@ def test_check_mode_is_clean_on_the_deployed_machine(demo):
 @pytest.mark.full
 def test_200_faces_of_an_outage_are_exactly_200_objects(demo, three_faces):
     run("docker", "stop", CLOUD_BROKER)
-    told = run(*capture(three_faces, "outage", "--loop", "--pace=fast", "--stop-after=200", "--wait=0"), check=False)
-    summary = json.loads(told.splitlines()[-1])
+    output = run(*capture(three_faces, "outage", "--loop", "--pace=fast", "--stop-after=200", "--wait=0"), check=False)
+    summary = json.loads(output.splitlines()[-1])
     assert (summary["captured"], summary["waiting"]) == (200, 200)
     assert keys("demo-edge/outage/") == set()
     run("docker", "start", CLOUD_BROKER)

@@ -1,4 +1,4 @@
-"""Run the scenarios of roles, and that of the whole site, and tell what each took: bin/test --roles [NAME ...]
+"""Run the scenarios of roles, and that of the whole site, and print the time of each step: bin/test --roles [NAME ...]
 
 Each step of molecule is a line of the table; check mode on a host that has all must also change nothing, which molecule
 itself does not ask for. Progress goes to standard error, the table to standard output.

@@ -76,3 +76,14 @@ def test_generated_references_are_current():
         [sys.executable, ROOT / "bin/docs", "--check"], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+PRIVATE_WORDS = "tell|tells|told|teller|nobody|somebody|whoever|anybody|anew|write-up|revenants|foresaw|stranger"
+
+
+def test_files_use_the_words_of_the_glossary():
+    quoted = ("nobody:", '"nobody"', "~nobody", ".tell()", "PRIVATE_WORDS")
+    exempt = (":!requirements", ":!tests/roles/inventory_0_1")
+    command = ["git", "grep", "-nwiE", PRIVATE_WORDS, "--", ".", *exempt]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout.splitlines()
+    assert [line for line in found if not any(each in line for each in quoted)] == []
