@@ -60,7 +60,7 @@ def copies(cloud):
 
 
 def test_sends_each_face_once_and_receipts_empty_the_outbox(path, broker, cloud):
-    with sending(path, broker.port) as (outbox, sender):
+    with sending(path, broker.port, resend_after=5) as (outbox, sender):
         faces = add(outbox, sender, 120)
         until(all_stored(outbox))
         assert copies(cloud) == dict.fromkeys(range(1, 121), 1)
@@ -250,7 +250,7 @@ def test_elects_one_sender_per_outbox_and_another_when_it_ends(path, tmp_path, b
     command, log = [sys.executable, "-c", SENDING, path, str(broker.port)], tmp_path / "log"
     with process(command, log, env=environment) as other:
         until(lambda: "connected to broker" in log.read_text())
-        with sending(path, broker.port) as (outbox, sender):
+        with sending(path, broker.port, resend_after=5) as (outbox, sender):
             add(outbox, sender, 10)
             until(all_stored(outbox))
             assert not sender.state.elected
