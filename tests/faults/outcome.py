@@ -41,9 +41,9 @@ def outcome(running: World, seconds: float) -> Outcome:
     found = {(str(face), sha256) for key, sha256 in objects.items() if (face := face_of_key(key))}
     ids = Counter(str(face_of_key(key)) for key in objects)
     lost = committed.items() - found
-    strangers = sum(count for face, count in ids.items() if face not in meant)
+    unknown = sum(count for face, count in ids.items() if face not in meant)
     copies = sum(count - 1 for face, count in ids.items() if face in meant)
-    return Outcome(len(committed), running.kills, len(lost), copies + strangers, resends, round(seconds, 1))
+    return Outcome(len(committed), running.kills, len(lost), copies + unknown, resends, round(seconds, 1))
 
 
 class _Log:
