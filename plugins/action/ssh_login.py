@@ -1,110 +1,88 @@
-"""Log in to a host anew, just as the play's own connection would, and tell what came of it."""
+"""Opens a new ssh login to the host, with the settings of the play's own connection, and reports the result."""
 
 from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 
-# First named wins with ssh: no connection that stands already may answer for a new one. The level of the log is not
-# handed on to the ssh to a jump host, so what is read below is about the host itself.
-ANEW = "-o ControlMaster=no -o ControlPath=none -o LogLevel=DEBUG1 -o BatchMode=yes"
+# ssh takes the first value: no open connection may answer for a new one. A jump host's ssh does not inherit the log
+# level, so the patterns below match lines about the host itself.
+NEW = "-o ControlMaster=no -o ControlPath=none -o LogLevel=DEBUG1 -o BatchMode=yes"
 METHODS = {
     "key": "-o PreferredAuthentications=publickey -o PubkeyAuthentication=yes",
     "password": "-o PreferredAuthentications=password,keyboard-interactive -o PubkeyAuthentication=no"
     " -o PasswordAuthentication=yes -o KbdInteractiveAuthentication=yes",
 }
-IN = re.compile(r"^Authenticated to .* using ", re.MULTILINE)
-KEY = re.compile(r"^debug1: Offering public key: ", re.MULTILINE)
-OFFERED = re.compile(r"^debug1: Authentications that can continue: (\S+)", re.MULTILINE)
+LOGIN = re.compile(r"^Authenticated to .* using ", re.MULTILINE)
 REFUSED = re.compile(
     r"Permission denied \(|Too many authentication failures|Host key verification failed", re.IGNORECASE
 )
+KEY = re.compile(r"^debug1: Offering public key: ", re.MULTILINE)
+ACCEPTED = re.compile(r"^debug1: Authentications that can continue: (\S+)", re.MULTILINE)
 NOISE = re.compile(r"^(debug\d: |OpenSSH_|Authenticated to |Transferred: |Bytes per second: |\s*$)")
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One try to log in.
-
-    Attributes:
-        rc: The command's exit code, 255 where there was no login.
-        stdout: What the command wrote.
-        stderr: What ssh said, and the command.
-    """
-
-    rc: int
-    stdout: str
-    stderr: str
-
-    @property
-    def settled(self) -> bool:
-        """Whether the server has answered; it may be away for a moment while it reads its settings."""
-        return bool(IN.search(self.stderr) or REFUSED.search(self.stderr))
-
-    def tell(self) -> dict[str, Any]:
-        offered = OFFERED.findall(self.stderr)
-        words = [line.strip() for line in self.stderr.splitlines() if not NOISE.match(line)]
-        return {
-            "login": bool(IN.search(self.stderr)),
-            "answered": self.settled,
-            # Under the name of rc it would make the task fail.
-            "code": self.rc,
-            "stdout": self.stdout.strip(),
-            "methods": offered[-1].split(",") if offered else [],
-            "shown": len(KEY.findall(self.stderr)),
-            "words": words[-1] if words else "",
-        }
+def result(code: int, stdout: str, stderr: str) -> dict[str, Any]:
+    login = bool(LOGIN.search(stderr))
+    accepted = ACCEPTED.findall(stderr)
+    messages = [line.strip() for line in stderr.splitlines() if not NOISE.match(line)]
+    return {
+        "login": login,
+        "answered": login or bool(REFUSED.search(stderr)),
+        # As rc it would make the task fail.
+        "code": code,
+        "stdout": stdout.strip(),
+        "methods": accepted[-1].split(",") if accepted else [],
+        "keys_offered": len(KEY.findall(stderr)),
+        "message": messages[-1] if messages else "",
+    }
 
 
 class ActionModule(ActionBase):
-    """Runs one command over a connection of its own.
+    """Runs one command over a new connection.
 
-    Arguments of the task: ``user`` and ``port`` (default: the play's), ``by`` (``key`` or ``password``; no password is
-    sent, the server tells whether it would take one), ``command`` (default: ``true``), ``timeout`` in seconds.
+    Arguments of the task: ``user`` and ``port`` (default: the play's), ``by`` (``key`` or ``password``; the attempt
+    sends no password, the server lists the methods that it accepts), ``command`` (default: ``true``), ``timeout`` in
+    seconds.
 
-    Returns ``login``, ``answered``, ``code`` and ``stdout`` of the command, ``methods`` that the server would take,
-    ``shown`` (how many keys it was shown), ``words`` (the last of ssh). It fails only where there is no ssh to try.
+    Returns ``login``, ``answered`` (the server accepted or refused), ``code`` and ``stdout`` of the command,
+    ``methods`` that the server accepts, ``keys_offered``, ``message`` (the last line of ssh). It fails only where the
+    connection is not ssh.
     """
 
     _VALID_ARGS = frozenset({"user", "port", "by", "command", "timeout"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
-        given = self._task.args
+        outcome: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
         transport = self._connection.transport
         if transport != "ssh":
-            return result | {
-                "failed": True,
-                "msg": f"ansible_connection is {transport}; set it to ssh, or there is no login to try",
-            }
-        until = time.monotonic() + int(given.get("timeout", 20))
-        command = str(given.get("command", "true"))
-        attempt = self._try(command)
-        while not attempt.settled and time.monotonic() < until:
+            why = f"ansible_connection is {transport}; set it to ssh, so that a login can be proven"
+            return outcome | {"failed": True, "msg": why}
+        until = time.monotonic() + int(self._task.args.get("timeout", 20))
+        # sshd may not listen for a moment while it reloads.
+        while not (attempt := self._attempt())["answered"] and time.monotonic() < until:
             time.sleep(0.5)
-            attempt = self._try(command)
-        return result | {"changed": False} | attempt.tell()
+        return outcome | attempt
 
-    def _try(self, command: str) -> Attempt:
-        given = self._task.args
+    def _attempt(self) -> dict[str, Any]:
+        arguments = self._task.args
         play = self._play_context.copy()
         play.password = None
         options = self._connection.get_options()
-        options["ssh_args"] = " ".join([ANEW, METHODS[given.get("by", "key")], options["ssh_args"] or ""])
-        options["remote_user"] = given.get("user") or options["remote_user"]
-        options["port"] = int(given.get("port") or 0) or options["port"]
-        # One task is one attempt, with keys alone.
+        options["ssh_args"] = " ".join([NEW, METHODS[arguments.get("by", "key")], options["ssh_args"] or ""])
+        options["remote_user"] = arguments.get("user") or options["remote_user"]
+        options["port"] = int(arguments.get("port") or 0) or options["port"]
+        # One attempt, with keys alone.
         options |= {"password": None, "reconnection_retries": 0}
         connection = connection_loader.get("ssh", play, None)
         connection.set_options(direct=options)
         try:
-            rc, stdout, stderr = connection.exec_command(command, sudoable=False)
+            code, stdout, stderr = connection.exec_command(str(arguments.get("command", "true")), sudoable=False)
         except AnsibleConnectionFailure as error:
-            return Attempt(255, "", str(error))
-        return Attempt(rc, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+            return result(255, "", str(error))
+        return result(code, stdout.decode(errors="replace"), stderr.decode(errors="replace"))

@@ -46,6 +46,7 @@ def test_without_receipts_the_same_faults_lose_faces(tmp_path):
     assert sum(lost) > 0
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("new_format", [new_format_1, new_format_3])
 def test_faces_of_an_earlier_release_are_stored_after_an_upgrade(tmp_path, new_format):
     result = upgrade(tmp_path, faces=1000, new_format=new_format)

@@ -17,7 +17,7 @@ from face_app.common.wire import FaceId, Receipt, dump_receipts, face_of_key, lo
 from face_app.edge.outbox.outbox import Outbox
 from fuzz.mutate import mutated
 
-QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED_OUTBOX = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 AT = datetime(2026, 11, 22, 18, 30, tzinfo=timezone.utc)
 FACE = FaceId("0badcafe", 1)
 RECEIPT = Receipt(FACE, "ab" * 32, "jetson/door/x.jpg", AT, "stored")
@@ -65,7 +65,7 @@ def apply(payload, outbox):
         receipt.reason.encode()
 
 
-@QUICK
+@SHARED_OUTBOX
 @given(seeds)
 def test_mutated_receipts(outbox, seed):
     random = Random(seed)
@@ -73,7 +73,7 @@ def test_mutated_receipts(outbox, seed):
     apply(mutated(good, good, random), outbox)
 
 
-@QUICK
+@SHARED_OUTBOX
 @given(st.dictionaries(st.sampled_from(sorted(RECEIPT.document())), values, max_size=3), st.booleans())
 def test_receipts_of_any_kind(outbox, changes, many):
     document = changed(RECEIPT.document(), changes)
@@ -110,7 +110,7 @@ TOML = b'edge = "jetson"\n[broker]\nhost = "h"\nport = 1\n[outbox]\npath = "/x"\
 MODELS = st.sampled_from([EdgeSettings, CloudSettings, HealthSettings])
 
 
-@QUICK
+@SHARED_OUTBOX
 @given(MODELS, seeds)
 def test_mutated_settings(tmp_path, model, seed):
     file = tmp_path / "face-app.toml"
@@ -147,7 +147,7 @@ TEXTS = st.text(max_size=30).filter(lambda text: "\x00" not in text) | st.sample
 )
 
 
-@QUICK
+@SHARED_OUTBOX
 @given(MODELS, st.dictionaries(NAMES, TEXTS.filter(lambda text: text.isascii() or "\ud800" not in text), max_size=3))
 def test_settings_from_the_environment(model, variables):
     before = dict(os.environ)
@@ -180,13 +180,13 @@ def read_through(payload):
         assert "some.ledger, line " in str(error)
 
 
-@QUICK
+@SHARED_OUTBOX
 @given(seeds)
 def test_mutated_ledgers(seed):
     read_through(mutated(ledger(), ledger(), Random(seed)))
 
 
-@QUICK
+@SHARED_OUTBOX
 @given(st.integers(0, 1), st.dictionaries(st.text(max_size=9), values, max_size=3), st.randoms())
 def test_ledgers_of_any_kind(line, changes, random):
     lines = ledger().splitlines()

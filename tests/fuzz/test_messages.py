@@ -5,7 +5,7 @@ import json
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from face_app.cloud.stores.directory import DirectoryStore
@@ -18,7 +18,6 @@ from fuzz.seeds import FACE, corpus, with_comment
 from support.faces import picture
 
 SEEDS = corpus()
-QUICK = settings(max_examples=400, deadline=None)
 
 seeds = st.integers(0, 2**32)
 levels = st.sampled_from(
@@ -37,14 +36,12 @@ values = st.recursive(
 )
 
 
-@QUICK
 @given(seeds, topics)
 def test_mutated_messages(seed, topic):
     random = Random(seed)
     validated(topic, mutated(random.choice(SEEDS), random.choice(SEEDS), random))
 
 
-@QUICK
 @given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n"]))
 def test_arbitrary_bytes(payload, start):
     validated(FACE.topic, start + payload)
@@ -56,14 +53,12 @@ def test_validates_each_seed(number):
     validated(SEED_TOPIC, SEEDS[number])
 
 
-@QUICK
 @given(st.dictionaries(st.sampled_from(sorted(FACE.metadata.document(FACE.id))), values, max_size=3))
 def test_stories_of_any_kind(changes):
     decision = validated(FACE.topic, with_comment(json.dumps({**FACE.metadata.document(FACE.id), **changes})))
     assert decision.refused in {"", "bad-metadata", "unknown-schema"}
 
 
-@QUICK
 @given(topics)
 def test_topics_name_two_plain_levels_or_nothing(topic):
     try:
@@ -75,7 +70,6 @@ def test_topics_name_two_plain_levels_or_nothing(topic):
         assert not {place.edge, place.camera} & {"", ".", ".."}
 
 
-@QUICK
 @given(st.text(max_size=40))
 def test_ids_read_back_or_are_refused(text):
     try:

@@ -1,4 +1,4 @@
-"""A host with systemd and sshd of its own in a container, and the folder of an operator who logs in to it."""
+"""Runs a host with its own sshd in a container, and makes the folder of an operator who logs in to it."""
 
 import json
 import os
@@ -41,7 +41,7 @@ class SshHost:
         return done.stdout.decode()
 
     def ssh(self, user: str, *options: str, command: str = "true") -> "subprocess.CompletedProcess[str]":
-        """Log in as anybody would, with the operator's key."""
+        """Log in from a plain shell, with the operator's key."""
         known = f"UserKnownHostsFile={self.home}/known_hosts"
         key = ["-i", str(self.home / "key"), "-o", "IdentitiesOnly=yes"]
         plain = ["ssh", "-F", "none", "-o", known, "-o", "ConnectTimeout=10", *options, *key]
@@ -63,13 +63,13 @@ class SshHost:
         return self.ssh(user, "-o", by, "-o", "PubkeyAuthentication=no").returncode == 0
 
     def state(self) -> str:
-        """All that sshd reads, with owners, modes and sums."""
+        """List all that sshd reads, with owners, modes and sums."""
         return self.sh(
             "cd /etc/ssh && find . -printf '%p %m %U %G %l\n' | sort && find . -type f | sort | xargs sha256sum"
         )
 
     def add_user(self, name: str) -> None:
-        """Somebody with PASSWORD and the operator's key."""
+        """Add a user with PASSWORD and the operator's key."""
         public = (self.home / "key.pub").read_text().strip()
         self.sh(
             f"useradd --create-home --shell /bin/bash {name} && echo '{name}:{PASSWORD}' | chpasswd &&"
@@ -78,11 +78,23 @@ class SshHost:
         )
 
     def reload(self) -> None:
-        """Have sshd read what a test has written, and wait until it has."""
-        look = "sha256sum < /proc/$(cat /run/sshd.pid)/auxv"
-        self.sh(
-            f'before=$({look}); systemctl reload ssh; until [ "$before" != "$({look})" ]; do sleep 0.2; done; sleep 0.5'
-        )
+        """Make sshd read what a test has written, and wait until it has."""
+        address = "sha256sum < /proc/$(cat /run/sshd.pid)/auxv"
+        reloaded = f'[ "$before" != "$({address})" ]'
+        self.sh(f"before=$({address}); systemctl reload ssh; until {reloaded}; do sleep 0.2; done; sleep 0.5")
+
+    def reboot(self) -> None:
+        """Cut the power and start again; the host may get another address."""
+        subprocess.run(["docker", "kill", self.name], check=True, capture_output=True)
+        subprocess.run(["docker", "start", self.name], check=True, capture_output=True)
+        former, self.address = self.address, address_of(self.name)
+        known = self.home / "known_hosts"
+        known.write_text(known.read_text().replace(former, self.address))
+        assert wait_until(self.is_up)
+
+    def is_up(self) -> bool:
+        ask = ["docker", "exec", self.name, "systemctl", "is-active", "ssh.service"]
+        return subprocess.run(ask, check=False, capture_output=True).returncode == 0
 
     def play(
         self, *options: str, tasks_from: str = "main", programs: Path = FIRST, also: object = None, **settings: object
@@ -102,6 +114,8 @@ class SshHost:
             "ansible_ssh_private_key_file": str(self.home / "key"),
             "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={self.home}/known_hosts -o IdentitiesOnly=yes",
             "ansible_python_interpreter": "/usr/bin/python3",
+            # A loaded machine is slow, and no test waits for the window's end.
+            "ssh_hardening_fallback_timeout": 1800,
         }
         named = {key if "ansible_" in key else f"ssh_hardening_{key}": value for key, value in settings.items()}
         variables = {key: value for key, value in (usual | self.variables | named).items() if value is not None}
@@ -109,7 +123,7 @@ class SshHost:
         (self.home / "inventory").mkdir(exist_ok=True)
         (self.home / "inventory/hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
         role = {"ansible.builtin.include_role": {"name": "ssh_hardening", "tasks_from": tasks_from}}
-        # What comes after the role must still get in, over a connection that is as new as that of the next play.
+        # The tasks after the role must still get in, over a connection that is as new as that of the next play.
         after = [
             {"ansible.builtin.meta": "reset_connection"},
             {"ansible.builtin.command": "id -un", "changed_when": False},
@@ -119,7 +133,13 @@ class SshHost:
         # The paths of its sockets must be short, and no other test's.
         environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": f"/tmp/{self.name}"}
         inventory, playbooks = self.home / "inventory", [self.home / "play.yml"]
-        return run_playbooks(programs / "ansible-playbook", inventory, playbooks, options, environment, timeout=600)
+        return run_playbooks(programs / "ansible-playbook", inventory, playbooks, options, environment, timeout=1500)
+
+
+def address_of(container: str) -> str:
+    template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    asked = ["docker", "inspect", "--format", template, container]
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def wait_until(condition: Any, seconds: float = 60) -> bool:
@@ -130,20 +150,20 @@ def wait_until(condition: Any, seconds: float = 60) -> bool:
 
 
 @contextmanager
-def ssh_host(name: str, home: Path, image: str = "bare") -> Iterator[SshHost]:
+def ssh_host(name: str, home: Path, image: str = "bare", *, systemd: bool = True) -> Iterator[SshHost]:
     """Start a host, and remove it with all that is in it.
 
     Args:
         name: Of its container.
         home: An empty folder for the operator.
         image: ``bare``, or ``docker``, which also has iptables.
+        systemd: Without, a shell has started sshd.
     """
     try:
-        with host(name, image) as up:
-            look = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-            address = subprocess.run(
-                ["docker", "inspect", "--format", look, name], check=True, capture_output=True, text=True
-            ).stdout.strip()
+        with host(name, image, systemd=systemd) as up:
+            if not systemd:
+                up.run("sh", "-c", "mkdir -p /run/sshd; service ssh start")
+            address = address_of(name)
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "key"], check=True)
             (home / "askpass").write_text(f"#!/bin/sh\necho '{PASSWORD}'\n")
             (home / "askpass").chmod(0o700)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -82,7 +82,6 @@ def test_refuses_invalid_messages(topic, payload, reason, edge, face):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_damaged_messages_always_have_a_decision_and_a_safe_key(data):
     payload = bytearray(FACE.payload)

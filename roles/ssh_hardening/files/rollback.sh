@@ -1,0 +1,66 @@
+#!/bin/sh
+# Saves files beside itself, and puts them back. It needs no connection.
+#   rollback.sh save RELOAD PATH...   of a folder, owner and mode; RELOAD is the shell command that applies restored files
+#   rollback.sh wait SECONDS          restore then, from a process that survives the login but no reboot
+#   rollback.sh restore               put back what differs, reload, and remove all of this
+#   rollback.sh discard               remove all of this; fails where the files have been put back
+set -eu
+umask 077
+cd "$(dirname "$0")"
+home=$PWD unit=face-app-ssh-rollback
+
+save() {
+    printf '%s\n' "$1" >reload
+    shift
+    realpath --canonicalize-missing -- "$@" | sort -u | while read -r path; do
+        if [ -e "$path" ]; then printf '%s\n' "$path"; else printf '%s\n' "$path" >&3; fi
+    done >present 3>absent
+    tar --create --absolute-names --no-recursion --files-from=present --file=draft.tar
+    mv draft.tar saved.tar
+}
+
+wait_and_restore() {
+    # Another run has another token.
+    token=$(mktemp token.XXXXXX)
+    setsid sh -c 'sleep "$1"; [ ! -e "$2" ] || exec sh "$3" restore' - "$1" "$home/$token" "$home/rollback.sh" \
+        </dev/null >/dev/null 2>&1 &
+}
+
+restore() {
+    changed=''
+    while read -r path; do
+        [ ! -f "$path" ] || { rm "$path" && changed=yes; }
+    done <absent
+    if ! tar --diff --absolute-names --file=saved.tar >/dev/null 2>&1; then
+        tar --extract --absolute-names --preserve-permissions --file=saved.tar
+        changed=yes
+    fi
+    [ -z "$changed" ] || sh reload 9<&- || true
+}
+
+remove() {
+    if [ -e "/etc/systemd/system/$unit.timer" ]; then
+        systemctl disable --quiet --now "$unit.timer"
+        rm "/etc/systemd/system/$unit.timer" "/etc/systemd/system/$unit.service"
+        systemctl daemon-reload
+    fi
+    cd / && rm -rf "$home"
+}
+
+case $1 in
+save) shift && save "$@" ;;
+wait) wait_and_restore "$2" ;;
+restore | discard)
+    # One at a time: the timer and a run may want it at once.
+    exec 9<. && flock 9
+    if [ -e saved.tar ]; then
+        [ "$1" = discard ] || restore
+        remove
+    elif [ "$1" = discard ]; then
+        exit 1
+    elif [ -e rollback.sh ]; then
+        # The run broke off before it had saved anything.
+        remove
+    fi
+    ;;
+esac
