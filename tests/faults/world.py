@@ -84,7 +84,7 @@ class World:
         subprocess.run(["iptables", "-w", verb, "INPUT", *match], check=True)
 
     def mount(self) -> None:
-        """Unmount what a killed s3fs has left, and mount the bucket."""
+        """Unmount the mount of a killed s3fs and mount the bucket again."""
         path = self.home / "mount"
         while mounted(path):
             subprocess.run(["umount", "-l", path], check=True)

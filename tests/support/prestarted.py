@@ -54,7 +54,7 @@ for line in os.fdopen(os.dup(0)):
 
 
 class Prestarted:
-    """Runs `face-app` to its end; what it imports is imported once."""
+    """Runs `face-app` to its end; imports are loaded once."""
 
     def __init__(self, server: "subprocess.Popen[str]", folder: Path) -> None:
         self._server = server

@@ -38,7 +38,7 @@ def health(engine):
 
 
 @pytest.mark.parametrize(("live", "ready", "reason"), [(True, True, ""), (True, False, "x"), (False, False, "x")])
-def test_reads_what_a_program_of_this_version_prints(health, live, ready, reason):
+def test_reads_the_output_of_this_version(health, live, ready, reason):
     state = Health(live, ready, reason, frozenset({Capability.FRAMES, Capability.UPLINK}), {"waiting": 2})
     read = health(json.dumps(state.document()) + "\n", 0 if ready else 1)
     assert read == (live, ready, reason, {"frames", "uplink"}, {"waiting": 2})
@@ -60,7 +60,7 @@ def test_reads_what_a_program_of_this_version_prints(health, live, ready, reason
         ({"ready": False, "facts": {}, "problem": "no answer"}, (False, False, "no answer", set())),
     ],
 )
-def test_reads_what_a_program_of_the_version_before_prints(health, document, expected):
+def test_reads_the_output_of_an_earlier_version(health, document, expected):
     assert health(json.dumps(FORMER | document) + "\n", 0 if expected[1] else 1)[:4] == expected
 
 
