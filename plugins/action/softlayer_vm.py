@@ -1,4 +1,4 @@
-"""Wait until a VM is ready and print each step of its provisioning; a module prints nothing before it ends."""
+"""Wait until a VM is ready and print each step of its provisioning: an action can print, a module cannot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class ActionModule(ActionBase):
             return result
         # The module converts the options and knows their defaults.
         options = result["invocation"]["module_args"]
-        start, step = time.monotonic(), result["step"] or "no step yet"
+        start = time.monotonic()
+        step = result["step"] or "no step yet"
         display.display(f"{result['fqdn']}: VM {result['id']}, {step}")
         while (left := start + options["wait_timeout"] - time.monotonic()) > 0:
             time.sleep(min(options["wait_interval"], left))
@@ -30,12 +31,13 @@ class ActionModule(ActionBase):
             poll: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
             if poll.get("ready"):
                 return result | poll | {"changed": result["changed"]}
-            # A failed poll is one more step: the API may answer the next one.
-            previous, step = step, poll["msg"] if poll.get("failed") else poll["step"] or step
-            if step != previous:
+            # Report a failed poll as a step, because the API may answer the next poll.
+            new_step = poll["msg"] if poll.get("failed") else poll["step"] or step
+            if new_step != step:
+                step = new_step
                 display.display(f"{result['fqdn']}: {time.monotonic() - start:.0f} s, {step}")
         message = (
             f"{result['fqdn']} (VM {result['id']}) is not ready after {options['wait_timeout']} s, last step: {step};"
-            " it is ordered and costs already. Run again to wait longer, or raise wait_timeout"
+            " the VM is ordered and already costs money. Run again to wait longer, or raise wait_timeout"
         )
         return result | {"failed": True, "msg": message}

@@ -28,7 +28,7 @@ DOCUMENTATION = r"""
 module: softlayer_vm
 short_description: Order a VM at SoftLayer (IBM's classic infrastructure)
 description:
-  - Finds the VM by its full name and its tag, and orders it where it is missing.
+  - Finds the VM by its full name and its tag, and orders it if it is missing.
   - Runs on the controller for the role softlayer_vm, which documents the options under the same names.
   - Returns C(id), C(fqdn), C(public_address), C(private_address), C(ready), C(step) and, for an order, C(price).
 """
@@ -68,17 +68,17 @@ MASK = (
 )
 CREDENTIALS = "username and api_key, or SL_USERNAME and SL_API_KEY in the environment, or ~/.softlayer"
 TIMEOUT = 60
-"""Seconds the API may take for one answer; the library would wait without limit."""
+"""Maximum seconds for one answer of the API; the library would wait without limit."""
 
 
 class VmError(Exception):
-    """Carries the one line that the module fails with; it names what to change."""
+    """Carries the message that the module fails with; the message names what to change."""
 
 
 class Account:
     """Finds, orders and cancels the VM of one name.
 
-    Each method raises a VmError where the API refuses or does not answer.
+    Each method raises a VmError if the API refuses or does not answer.
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
@@ -106,18 +106,19 @@ class Account:
         self._keys = SoftLayer.SshKeyManager(self._client)
 
     def find(self) -> dict[str, Any] | None:
-        """Find the VM by id where there is one, else by name; it must carry the tag."""
+        """Return the VM with the id in the options, else the VM with the name; it must have the tag."""
         vms = [self.vm(self._options["id"])] if self._options["id"] else self._named()
         if not vms:
             return None
         if len(vms) > 1:
             ids = " and ".join(str(each["id"]) for each in vms)
             raise VmError(f"{self.fqdn} is the name of VMs {ids}; rename or cancel all but one in IBM's console")
-        vm, tag = vms[0], self._options["tag"]
+        vm = vms[0]
+        tag = self._options["tag"]
         if tag not in tags(vm) and tag not in [each.get("value") for each in vm.get("userData") or ()]:
             raise VmError(
-                f"VM {vm['id']} is called {self.fqdn} and is not tagged {tag}; choose another hostname or domain,"
-                f" or tag it {tag} in IBM's console if it is yours"
+                f"VM {vm['id']} is called {self.fqdn} but is not tagged {tag}; choose another hostname or domain,"
+                f" or, if the VM is yours, tag it {tag} in IBM's console"
             )
         return vm
 
@@ -148,7 +149,7 @@ class Account:
         request = {name: self._options[name] for name in names} | {
             "local_disk": not self._options["san"],
             "ssh_keys": [key_id] if key_id else [],
-            # Tags come after the order, user data with it: an interrupted run finds its VM by them.
+            # Tags are set after the order. The run after an interrupted one finds the VM by its user data.
             "userdata": self._options["tag"],
         }
         advice = "correct what it names: os_code, datacenter, cpus, memory, disks or san"
@@ -175,11 +176,12 @@ class Account:
         advice: str = "check the user's permissions",
         unanswered: str = "check endpoint, proxy and network",
     ) -> Iterator[None]:
-        """Translate the library's errors into one line."""
+        """Translate the library's errors into a VmError with one line."""
         try:
             yield
         except (SoftLayer.SoftLayerError, xmlrpc.client.Error, ExpatError) as error:
-            text, code = one_line(getattr(error, "faultString", error)), getattr(error, "faultCode", None)
+            text = one_line(getattr(error, "faultString", error))
+            code = getattr(error, "faultCode", None)
             if code == 401 or "invalid api token" in text.lower():
                 message = f"SoftLayer refuses the credentials ({text}); correct {CREDENTIALS}"
             elif code == 0 or not isinstance(error, SoftLayer.SoftLayerError):
@@ -190,11 +192,13 @@ class Account:
 
 
 def one_line(text: object) -> str:
+    """Return the text of an error without line breaks, at most 300 characters."""
     # The library appends the body of an HTTP error after a double colon.
     return " ".join(str(text).split(" :: ")[0].split())[:300].rstrip(".")
 
 
 def read_key(file: str) -> str:
+    """Read a public SSH key and check its format."""
     try:
         key = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -219,7 +223,7 @@ def fingerprint(key: str) -> str:
 
 
 def price(details: dict[str, Any], *, hourly: bool) -> str:
-    """Add up the prices of an order."""
+    """Return the total price of an order, and the price of each part."""
     fee = "hourlyRecurringFee" if hourly else "recurringFee"
     parts = [(each["item"]["description"], Decimal(str(each.get(fee, 0)))) for each in details["prices"]]
     total = f"{sum(each for _, each in parts):f} {details.get('currencyShortName') or 'USD'}"
@@ -228,6 +232,7 @@ def price(details: dict[str, Any], *, hourly: bool) -> str:
 
 
 def tags(vm: dict[str, Any]) -> list[str]:
+    """Return the names of the VM's tags."""
     return [each["tag"]["name"] for each in vm.get("tagReferences") or ()]
 
 
@@ -237,14 +242,16 @@ def status(vm: dict[str, Any]) -> dict[str, str]:
 
 
 def cancelled(vm: dict[str, Any]) -> bool:
-    """Recognise a cancelled VM: the API lists it for some minutes more."""
+    """Return whether the VM was cancelled; the API lists it for some minutes more."""
     return "RECLAIM" in status(vm).get("name", "") or (vm.get("status") or {}).get("keyName") == "DISCONNECTED"
 
 
 def describe(vm: dict[str, Any]) -> dict[str, Any]:
     """Translate the API's fields into the module's result."""
-    public, private = vm.get("primaryIpAddress") or "", vm.get("primaryBackendIpAddress") or ""
-    transaction, reload = (vm.get(name) or {} for name in ("activeTransaction", "lastOperatingSystemReload"))
+    public = vm.get("primaryIpAddress") or ""
+    private = vm.get("primaryBackendIpAddress") or ""
+    transaction = vm.get("activeTransaction") or {}
+    reload = vm.get("lastOperatingSystemReload") or {}
     reloading = "id" in transaction and transaction["id"] == reload.get("id")
     return {
         "id": vm["id"],
@@ -257,6 +264,7 @@ def describe(vm: dict[str, Any]) -> dict[str, Any]:
 
 
 def differences(vm: dict[str, Any], options: dict[str, Any]) -> str:
+    """Return the sizes of the VM that differ from the options, as one phrase."""
     actual = {
         "cpus": vm.get("maxCpu"),
         "memory": vm.get("maxMemory"),
@@ -266,7 +274,9 @@ def differences(vm: dict[str, Any], options: dict[str, Any]) -> str:
 
 
 def present(module: AnsibleModule, account: Account) -> dict[str, Any]:
-    key, vm = read_key(module.params["public_key_file"]), account.find()
+    """Find the VM, or order it, and add the missing tag; return the module's result."""
+    key = read_key(module.params["public_key_file"])
+    vm = account.find()
     changed = vm is None or module.params["tag"] not in tags(vm)
     cost = {}
     if vm is None:
@@ -282,6 +292,7 @@ def present(module: AnsibleModule, account: Account) -> dict[str, Any]:
 
 
 def absent(module: AnsibleModule, account: Account) -> dict[str, Any]:
+    """Cancel the VM if the option cancel is its full name; return the module's result."""
     if module.params["cancel"] != account.fqdn:
         raise VmError(
             f"cancel is {module.params['cancel'] or 'empty'}, and the VM is {account.fqdn}. Cancelling deletes it with"
@@ -294,6 +305,7 @@ def absent(module: AnsibleModule, account: Account) -> dict[str, Any]:
 
 
 def absent_result(account: Account) -> dict[str, Any]:
+    """Return the module's result if there is no VM."""
     return {"id": None, "fqdn": account.fqdn, "public_address": "", "private_address": "", "ready": False, "step": ""}
 
 

@@ -364,7 +364,7 @@ def test_finds_a_key_under_another_label(module):
 
 def test_refuses_a_vm_of_that_name_without_the_tag(module):
     guest = module.api.add_guest()
-    assert f"VM {guest.id} is called {FQDN} and is not tagged face-app" in module.refused()
+    assert f"VM {guest.id} is called {FQDN} but is not tagged face-app" in module.refused()
     assert "is not tagged face-app" in module.refused(state="absent", cancel=FQDN)
     assert (guest.tags, module.api.keys) == ([], [])
 
