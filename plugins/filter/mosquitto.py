@@ -1,4 +1,4 @@
-"""Password hashes as Mosquitto reads them, the same for the same input, so that a second run changes nothing."""
+"""Hash passwords for Mosquitto. The same input gives the same hash, so that a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ DOCUMENTATION = r"""
 name: mosquitto_password
 short_description: Hash a password for a Mosquitto password file
 description:
-  - PBKDF2 with HMAC-SHA512, the scheme that Mosquitto writes as C($7$), with a salt that is derived instead of drawn.
+  - PBKDF2 with HMAC-SHA512, the scheme that Mosquitto writes as C($7$). The salt is not random: it is
+    derived from I(salt).
 options:
   _input:
     description: The password.
@@ -19,12 +20,13 @@ options:
     required: true
   salt:
     description:
-      - What the salt is derived from, such as host and user name. Not secret, different for every password file line.
-      - The password must not be part of it, or the salt would be a quick test for guesses.
+      - Text from which the salt is derived, such as host and user name. Not secret, different for each
+        line of a password file.
+      - The text must not contain the password, because the salt would then be a quick test of guesses.
     type: str
     required: true
   iterations:
-    description: Rounds of PBKDF2. The broker spends them at each connection.
+    description: Rounds of PBKDF2. The broker computes them at each connection.
     type: int
     default: 10000
 """
@@ -42,6 +44,7 @@ _value:
 """
 
 SALT_BYTES = 12
+"""Length of the salts that Mosquitto writes itself."""
 
 
 def mosquitto_password(password: str, salt: str, iterations: int = 10000) -> str:
@@ -49,7 +52,7 @@ def mosquitto_password(password: str, salt: str, iterations: int = 10000) -> str
 
     Args:
         password: The password, at least one character.
-        salt: What the salt is derived from.
+        salt: Text from which the salt is derived.
         iterations: Rounds of PBKDF2.
 
     Raises:
@@ -57,14 +60,14 @@ def mosquitto_password(password: str, salt: str, iterations: int = 10000) -> str
     """
     if not password:
         raise AnsibleFilterError("the password is empty: set one, for example in the vault")
-    seasoning = hashlib.sha256(salt.encode()).digest()[:SALT_BYTES]
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), seasoning, iterations)
-    return f"$7${iterations}${b64encode(seasoning).decode()}${b64encode(digest).decode()}"
+    salt_bytes = hashlib.sha256(salt.encode()).digest()[:SALT_BYTES]
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt_bytes, iterations)
+    return f"$7${iterations}${b64encode(salt_bytes).decode()}${b64encode(digest).decode()}"
 
 
 class FilterModule:
-    """What Ansible finds here."""
+    """Registers the filters with Ansible."""
 
     def filters(self) -> dict[str, object]:
-        """Filters by name."""
+        """Return the filters by name."""
         return {"mosquitto_password": mosquitto_password}

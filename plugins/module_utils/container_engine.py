@@ -4,22 +4,22 @@ import json
 from collections import namedtuple
 
 LABEL = "face-app.settings"
-"""Marks the containers of face-app."""
+"""Label of the containers of face-app."""
 PREVIOUS_LABEL = "face-app.previous"
-"""Names the image of the container before."""
+"""Label with the image of the previous container."""
 HEALTH_SECONDS = 60
-"""Longest wait for one health check; a program that hangs never ends it."""
+"""Maximum seconds for one health check; a program that hangs would never end it."""
 STOP_SECONDS = 30
-"""How long a program has to end by itself; then it is killed."""
+"""Seconds that a program has to end by itself; then Docker kills it."""
 FORMER_NAMES = {"way": "uplink"}
-"""Capabilities whose name was another one in programs without a list of capabilities."""
+"""Former names of capabilities, from programs that reported `unproven` instead of a list of capabilities."""
 
 Health = namedtuple("Health", ["live", "ready", "reason", "capabilities", "facts"])
 """The health of a container, with the fields that `face-app health --json` prints."""
 
 
 class EngineError(Exception):
-    """A Docker command failed; the message is its last line."""
+    """Reports that a Docker command failed; the message contains the output of the command."""
 
 
 class Engine:
@@ -40,7 +40,7 @@ class Engine:
         return out
 
     def inspect(self, name):
-        """Return the description of a container, or None where there is none."""
+        """Return the description of a container, or None if the container does not exist."""
         code, out, err = self._module.run_command(["docker", "container", "inspect", name])
         if code and "No such container" in err:
             return None
@@ -66,7 +66,7 @@ class Engine:
         Args:
             name: Name of the container.
             program: The health check and its arguments; it exits 0 while the container is ready.
-            reports: Whether it prints its health as JSON with the option --json.
+            reports: Whether the program prints its health as JSON with the option --json.
         """
         command = ["timeout", str(HEALTH_SECONDS), "docker", "exec", name, *program]
         code, out, err = self._module.run_command([*command, "--json"] if reports else command)

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Gather the files that an image is built from, and name them by what they contain."""
+"""Gather the files that an image is built from, and hash them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCUMENTATION = r"""
 module: build_context
 short_description: Gather the files an image is built from and hash them
 description:
-  - Hashes the files of an image and what I(identity) adds, so that the same input always has the same tag.
+  - Hashes the files of an image and I(identity), so that the same input always has the same tag.
   - With I(destination) it also packs the files into a tar there, the build context. Runs on the controller.
 options:
   root:
@@ -43,17 +43,17 @@ options:
     elements: str
     default: []
   identity:
-    description: What else decides the result, such as build arguments, the id of the base image, the platform.
+    description: Further input of the build, such as build arguments, the id of the base image, the platform.
     type: dict
     default: {}
   extra_ca:
     description:
-      - A bundle of CA certificates to trust during the build; becomes C(extra-ca.crt), which is empty without it.
-      - It does not change what is built, so it is not part of the hash.
+      - A bundle of CA certificates to trust during the build; becomes C(extra-ca.crt), an empty file by default.
+      - The bundle does not change the image, so it is not part of the hash.
     type: path
     default: ""
   destination:
-    description: Tar to pack the context into, replaced. Without it nothing is written.
+    description: Tar to pack the context into; an existing file is replaced. By default the module writes nothing.
     type: path
 author:
   - The face-app authors
@@ -83,21 +83,21 @@ files:
   returned: always
 """
 
-ALWAYS_OUT = (".*", "__pycache__", "*.pyc", "*~")
+ALWAYS_EXCLUDED = (".*", "__pycache__", "*.pyc", "*~")
 
 
 class ContextError(Exception):
-    """A source cannot be used; the message names it."""
+    """Reports that a source cannot be used; the message names the source."""
 
 
 @dataclass(frozen=True, order=True)
 class Entry:
-    """One file of the context.
+    """Describes one file of the context.
 
     Attributes:
-        path: Where it goes, with forward slashes.
-        source: Where it comes from.
-        executable: Whether its owner may run it. The rest of its mode is the controller's umask, not content.
+        path: Path in the context, with forward slashes.
+        source: File on the controller.
+        executable: Whether the owner may run the file. The rest of the mode comes from the controller's umask.
     """
 
     path: str
@@ -106,11 +106,13 @@ class Entry:
 
     @classmethod
     def of(cls, path: str, source: Path) -> Entry:
+        """Describe an existing file."""
         if not source.is_file():
             raise ContextError(f"{source}: not a file; correct the catalogue of images or restore it")
         return cls(path, source, bool(source.stat().st_mode & stat.S_IXUSR))
 
     def digest(self) -> str:
+        """Return the SHA-256 of the content, in hexadecimal."""
         return hashlib.sha256(self.source.read_bytes()).hexdigest()
 
 
@@ -128,9 +130,9 @@ def collect(root: Path, dockerfile: str, sources: list[str], exclude: list[str])
             continue
         for folder, folders, names in os.walk(root / source, onerror=_stop, followlinks=True):
             here = Path(folder).relative_to(root)
-            folders[:] = [name for name in folders if not _stays_out(here / name, exclude)]
-            kept = [here / name for name in names if not _stays_out(here / name, exclude)]
-            entries += [Entry.of(path.as_posix(), root / path) for path in kept]
+            folders[:] = [name for name in folders if not _is_excluded(here / name, exclude)]
+            included = [here / name for name in names if not _is_excluded(here / name, exclude)]
+            entries += [Entry.of(path.as_posix(), root / path) for path in included]
     return sorted(entries)
 
 
@@ -138,13 +140,13 @@ def _stop(error: OSError) -> None:
     raise error
 
 
-def _stays_out(path: Path, exclude: list[str]) -> bool:
-    patterns = (*ALWAYS_OUT, *exclude)
+def _is_excluded(path: Path, exclude: list[str]) -> bool:
+    patterns = (*ALWAYS_EXCLUDED, *exclude)
     return any(fnmatch.fnmatch(path.name, each) or fnmatch.fnmatch(path.as_posix(), each) for each in patterns)
 
 
 def content_hash(entries: list[Entry], identity: dict[str, object]) -> str:
-    """Name a context by what it contains: 12 hex digits."""
+    """Return the first 12 hex digits of the hash of a context."""
     total = hashlib.sha256()
     for entry in entries:
         total.update(f"{entry.path}\0{entry.executable:d}\0{entry.digest()}\n".encode())
@@ -168,9 +170,10 @@ def pack(entries: list[Entry], extra_ca: Path | None, destination: Path) -> None
 
 
 def _add(tar: tarfile.TarFile, path: str, content: bytes, mode: int) -> None:
-    # A bare TarInfo belongs to root and has no time: the owner and time of the checkout must not leak.
+    # A new TarInfo has owner root and no time, so the tar does not contain owner and time of the checkout.
     member = tarfile.TarInfo(path)
-    member.size, member.mode = len(content), mode
+    member.size = len(content)
+    member.mode = mode
     tar.addfile(member, io.BytesIO(content))
 
 
@@ -195,7 +198,7 @@ def main() -> None:
             pack(entries, Path(given["extra_ca"]) if given["extra_ca"] else None, Path(given["destination"]))
     except (ContextError, OSError) as error:
         module.fail_json(msg=str(error))
-    # The tar is a cache on the controller: it is not part of the target, so it is no change.
+    # The tar is a cache on the controller, so writing it changes nothing on the target.
     module.exit_json(changed=False, hash=name, files=[entry.path for entry in entries])
 
 

@@ -24,7 +24,7 @@ EXAMPLES = r"""
 RETURN = r"""
 containers:
   description:
-    - Of each its C(name), C(image), the C(previous) image, and C(since) when it runs.
+    - For each container C(name), C(image), the C(previous) image, and C(since), the time of the start.
     - C(live), C(ready), C(reason), C(capabilities) and C(facts), as C(face-app health --json) prints them.
   type: list
   returned: always
@@ -32,7 +32,7 @@ containers:
 
 
 def main():
-    """Run the module."""
+    """List the containers and their health."""
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     if not module.get_bin_path("docker"):
         module.fail_json(msg="has no Docker: nothing was deployed here")
@@ -46,6 +46,7 @@ def main():
 
 
 def _status(engine, name):
+    """Return image, previous image, start time and health of a container."""
     container = engine.inspect(name)
     state = container["State"]
     status = {

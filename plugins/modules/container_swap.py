@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Replace a container by its successor, and roll back where the successor is less healthy."""
+"""Replace a container by its successor, and roll back if the successor is less healthy."""
 
 # Runs on the host, whose Python may be 3.6.
 import shutil
@@ -12,17 +12,17 @@ from ansible.module_utils.container_engine import PREVIOUS_LABEL, Engine, Engine
 
 DOCUMENTATION = r"""
 module: container_swap
-short_description: Replace a container by its successor, and roll back where the successor is less healthy
+short_description: Replace a container by its successor, and roll back if the successor is less healthy
 description:
   - The successor is a container I(name).next that was created and never started. The running container is stopped and
-    renamed to I(name).previous, and the successor is started as I(name). Once the successor is healthy, the container
-    before is removed. Otherwise the successor is removed, the container before is started again, and the module fails
-    with one line.
-  - The successor must be at least as healthy as the container before was - ready if that was ready, else live if that
-    was live. It must have each of I(capabilities) that the container before had. A first container must be ready.
-  - The image of the container before stays; the image before that is removed. So is the image of a failed successor.
+    renamed to I(name).previous, and the successor is started as I(name). Once the successor is healthy, the old
+    container is removed. Otherwise the successor is removed, the old container is started again, and the module fails
+    with the reason.
+  - The successor must be at least as healthy as the old container was - ready if that was ready, else live if that was
+    live. It must have each of I(capabilities) that the old container had. A first container must be ready.
+  - The image of the old container stays; the image before that is removed. So is the image of a failed successor.
   - After a power cut the engine starts the version that was healthy. A successor on trial has the restart policy C(no),
-    and the stopped container before has C(always).
+    and the stopped old container has C(always).
   - The next run completes an interrupted run. A container I(name) with the policy C(no) beside an I(name).previous is a
     successor that was never healthy.
 options:
@@ -31,7 +31,7 @@ options:
     type: str
     required: true
   successor:
-    description: Whether there is a successor. Without one, the module waits until I(name) is live.
+    description: Whether there is a successor. If there is none, the module waits until I(name) is live.
     type: bool
     default: false
   health:
@@ -75,36 +75,36 @@ image:
   type: str
   returned: after a swap
 previous:
-  description: Image of the container before.
+  description: Image of the old container.
   type: str
   returned: after a swap that replaced a container
 required:
-  description: What the successor had to be and have, such as C([ready, frames, uplink]).
+  description: Level and capabilities that the successor needed, such as C([ready, frames, uplink]).
   type: list
   returned: after a swap
 gap:
-  description: Seconds from the end of the container before until the successor was healthy.
+  description: Seconds from the end of the old container until the successor was healthy.
   type: float
   returned: after a swap
 """
 
 STABLE_SECONDS = 3
-"""It must still be healthy so long after it was healthy first."""
+"""Seconds after which a healthy successor must still be healthy."""
 ROLLBACK_SECONDS = 60
-"""The container before has at least so long to be healthy again."""
+"""Minimum seconds that the old container has to be healthy again."""
 MAX_FAILURES = 3
-"""So often a container may end with an error before it is rejected."""
+"""A container that ends with an error this many times is rejected."""
 
 Requirement = namedtuple("Requirement", ["level", "capabilities"])
 """The level is `ready` or `live`."""
 
 
 class UnhealthyError(Exception):
-    """A container is not healthy; the message says why."""
+    """Reports that a container is not healthy; the message gives the reason."""
 
 
 class Swap:
-    """Manages a container, its successor, and the container before."""
+    """Manages a container, its successor, and the old container."""
 
     def __init__(self, engine, parameters):
         self._engine = engine
@@ -117,7 +117,7 @@ class Swap:
         self._versions = parameters["versions"]
 
     def wait_until_live(self):
-        """Wait until the container is live; return whether an interrupted run had left containers to remove."""
+        """Wait until the container is live; return whether an interrupted run left containers, which are removed."""
         left = [name for name in (self._previous, self._next) if self._engine.inspect(name)]
         for name in left:
             self._engine.remove(name)
@@ -139,7 +139,7 @@ class Swap:
         stopped_at = time.monotonic()
         engine.run("rename", self._next, self._name)
         if not old:
-            # There is no other container that the engine could start after a power cut.
+            # After a power cut the engine has no other container to start.
             engine.run("update", "--restart=unless-stopped", self._name)
         try:
             gap = round(self._try(required) - stopped_at, 1)
@@ -154,7 +154,7 @@ class Swap:
         }
         if not old:
             return result
-        # From here on the engine starts the new container, and no longer the one before.
+        # From here on, the engine starts the new container, and no longer the old one.
         engine.run("update", "--restart=unless-stopped", self._name, self._previous)
         engine.run("rm", self._previous)
         self._remove_versions()
@@ -162,11 +162,12 @@ class Swap:
         return dict(result, previous=old["Config"]["Image"])
 
     def _set_aside(self):
-        """Stop and rename the container; return it, with what its successor must be and have."""
+        """Stop and rename the container; return it, with the requirement for its successor."""
         engine = self._engine
-        current, before = engine.inspect(self._name), engine.inspect(self._previous)
+        current = engine.inspect(self._name)
+        before = engine.inspect(self._previous)
         if current and before:
-            # A run was interrupted, after or before its successor was healthy.
+            # A run was interrupted. With a restart policy, its successor was healthy; without, it was not.
             if _restarts(current):
                 engine.remove(self._previous)
                 before = None
@@ -185,11 +186,11 @@ class Swap:
         return old, Requirement(level, capabilities)
 
     def _try(self, required):
-        """Start the successor and check that it becomes and stays healthy; return when it became so.
+        """Start the successor and check that it becomes and stays healthy; return the time at which it became healthy.
 
         Raises:
-            UnhealthyError: It does not.
-            EngineError: It cannot be started.
+            UnhealthyError: The successor is not healthy.
+            EngineError: The successor cannot be started.
         """
         self._engine.run("start", self._name)
         self._wait_for(required)
@@ -204,22 +205,26 @@ class Swap:
         return healthy_at
 
     def _wait_for(self, required, wait=0):
-        """Wait until the container meets the requirement; start it again where it ended, as the engine would.
+        """Wait until the container meets the requirement; start it again if it ended, as the engine would.
 
         Raises:
-            UnhealthyError: It takes too long, or the container ends too often.
+            UnhealthyError: The wait is too long, or the container ends too often.
         """
         wait = max(wait, self._wait)
-        deadline, failures, missing = time.monotonic() + wait, 0, set(required.capabilities)
+        deadline = time.monotonic() + wait
+        failures = 0
+        missing = set(required.capabilities)
         while True:
             health = self._health(self._name)
             missing -= health.capabilities
             if getattr(health, required.level) and not missing:
                 return
-            container, late = self._engine.inspect(self._name), time.monotonic() > deadline
+            container = self._engine.inspect(self._name)
             state = container["State"]
+            late = time.monotonic() > deadline
             if not (state["Running"] or _restarts(container)):
-                failures += state["ExitCode"] != 0
+                if state["ExitCode"] != 0:
+                    failures += 1
                 if failures >= MAX_FAILURES or (failures and late):
                     raise UnhealthyError(f"it ended by itself, with code {state['ExitCode']}")
                 self._engine.run("start", self._name)
@@ -233,7 +238,8 @@ class Swap:
     def _roll_back(self, old, new, level, problem):
         """Start the old container again and check that it reaches this level; return the error to raise."""
         engine = self._engine
-        image, previous = new["Config"]["Image"], old["Config"]["Image"]
+        image = new["Config"]["Image"]
+        previous = old["Config"]["Image"]
         version = image if image != previous else f"{image} with its new settings"
         message = self._describe(f"does not work as {version}", problem)
         try:
@@ -254,6 +260,7 @@ class Swap:
         return UnhealthyError(f"{message}. {previous} with its own settings runs again, and works.")
 
     def _describe(self, event, problem):
+        """Return a message with the end of the container's log."""
         lines = self._engine.last_log_lines(self._name)
         return f"Container {self._name} {event}: {problem}. Its last log lines: {lines}"
 
@@ -267,7 +274,7 @@ class Swap:
                 shutil.rmtree(str(version))
 
     def _remove_image(self, image):
-        """Remove an image that no container runs or names as the one before."""
+        """Remove an image unless a container runs it, or names it as its previous image."""
         used = self._engine.run("ps", "--all", '--format={{.Image}} {{.Label "' + PREVIOUS_LABEL + '"}}').split()
         if image and image not in used:
             self._engine.attempt("image", "rm", image)
@@ -278,7 +285,7 @@ def _restarts(container):
 
 
 def _shortfall(health, level, missing):
-    """Say what a container lacks, and why."""
+    """Describe the level and the capabilities that a container lacks, with the reason."""
     parts = [] if getattr(health, level) else [f"it is not {level}"]
     if missing:
         parts.append(f"it lacks {', '.join(sorted(missing))}, which the version before had")
@@ -287,7 +294,7 @@ def _shortfall(health, level, missing):
 
 
 def main():
-    """Run the module."""
+    """Swap the container, or wait until it is live."""
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
