@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 name: mosquitto_password
 short_description: Hash a password for a Mosquitto password file
 description:
-  - PBKDF2 with HMAC-SHA512, the scheme that Mosquitto writes as C($7$). The salt is not random: it is
+  - PBKDF2 with HMAC-SHA512, the scheme that Mosquitto writes as C($7$). The salt is not random, but
     derived from I(salt).
 options:
   _input:

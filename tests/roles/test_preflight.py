@@ -73,4 +73,6 @@ def test_accepts_role_variables_in_place_of_a_shared_value(tmp_path):
 
 def test_refuses_a_secret_of_the_example(tmp_path):
     values = dict.fromkeys(REQUIRED["face-server"], "given") | {"face_app_s3_secret_key": "change-me"}
-    assert "face-server still has change-me in face_app_s3_secret_key. Set" in errors(tmp_path, "face-server", values)[0]
+    assert (
+        "face-server still has change-me in face_app_s3_secret_key. Set" in errors(tmp_path, "face-server", values)[0]
+    )
