@@ -276,7 +276,7 @@ def test_socket_activation(host):
 def test_another_port(host):
     played = host.play(port=2222)
     assert played.error == ""
-    assert "Set ansible_port to it" in played.output
+    assert "Set ansible_port to 2222" in played.output
     assert not host.gets_in("root")
     assert host.gets_in("root", "-p", "2222")
 
