@@ -86,8 +86,10 @@ def test_grabs_but_never_converts_skipped_frames(stop):
         camera.interval = 0.3
         with camera:
             frames = []
-            while not frames or frames[-1].index <= 20:
-                frames.append(next(iter(camera)))
+            for frame in camera:
+                frames.append(frame)
+                if frame.index > 20:
+                    break
     assert len(frames) < frames[-1].index, "none was skipped"
     assert len(converted) <= len(frames) + 1
 
