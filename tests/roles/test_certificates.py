@@ -351,7 +351,7 @@ def test_replaces_a_key_that_was_made_on_the_controller(states):
 def test_a_host_that_requests_another_name_gets_no_certificate(states):
     before, state = states["authority and address"], states["impostor"]
     assert state.step.errors
-    assert "Find out who runs that host" in state.step.messages
+    assert "Check whether another person controls that host" in state.step.messages
     assert "new-edge.crt" not in {path.name for path in state.files.rglob("*")}
     issued = [sorted(path.parts[-2:] for path in each.files.rglob("issued/*/*.crt")) for each in (before, state)]
     assert issued[0] == issued[1]
