@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from face_app.cloud.bucket import bucket
+from face_app.cloud.bucket import operations
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.common.metadata import read_image
 from face_app.common.settings import Store
@@ -85,7 +85,7 @@ class Chain:
 
     def keys(self) -> set[str]:
         """All objects in the bucket."""
-        return set(bucket.keys(self.store, ""))
+        return set(operations.keys(self.store, ""))
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def chain(home: Path, server: SeaweedFS, bucket_name: str) -> Iterator[Chain]:
     store = Store(kind="s3", bucket=bucket_name, endpoint=server.endpoint, credentials_file=server.credentials)
     mounted = store.model_copy(update={"kind": "mount", "path": home / "mount"})
     write_settings(home, brokers, mounted)
-    bucket.ensure(store, check=False)
+    operations.ensure(store, check=False)
     (home / "mount").mkdir()
     with ExitStack() as stack:
         mount = stack.enter_context(s3fs_mount(server, bucket_name, home / "mount", log=home / "s3fs.log"))
