@@ -23,7 +23,7 @@ from subprocess import Popen
 from bench import face_app_chain, raw_chain, raw_store
 from bench.distance import distant
 from bench.payloads import payload
-from face_app.cloud.bucket import bucket
+from face_app.cloud.bucket import operations
 from face_app.common.settings import Store
 from support.chain import EDGE, Broker, make_brokers, write_settings
 from support.ports import free_port
@@ -85,12 +85,12 @@ class Place:
         return raw_store.puts_per_second(self.store, payloads, f"raw-{secrets.token_hex(4)}")
 
     def face_app(self, faces: int) -> tuple[float, dict[str, float]]:
-        before = sum(1 for _ in bucket.keys(self.store, f"{EDGE}/"))
+        before = sum(1 for _ in operations.keys(self.store, f"{EDGE}/"))
         with self._fresh_brokers() as brokers:
             measured = face_app_chain.faces_per_second(
                 self._home, self._brokers["edge"].port, self._metrics, faces, brokers | self._stores
             )
-        stored = sum(1 for _ in bucket.keys(self.store, f"{EDGE}/")) - before
+        stored = sum(1 for _ in operations.keys(self.store, f"{EDGE}/")) - before
         assert stored == faces, f"{stored} objects of {faces} faces"
         return measured
 
@@ -166,7 +166,7 @@ def main() -> None:
     )
     with seaweedfs() as server:
         settings = Store(kind="s3", bucket=BUCKET, endpoint=server.endpoint, credentials_file=server.credentials)
-        bucket.ensure(settings, check=False)
+        operations.ensure(settings, check=False)
         for case in cases:
             measured = measure(case, rounds, server, chain_faces=CHAIN_FACES // part)
             megabytes = statistics.median(measured.face_app) * size / 1e6

@@ -1,3 +1,3 @@
-"""A camera on an edge box sees a face; that face becomes one object in a bucket, once."""
+"""Turn each face that a camera on an edge box sees into one object in a bucket, exactly once."""
 
 __version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""Run `face-app`, also as `python -m face_app`."""
+"""Run the command line: the entry point of `face-app` and of `python -m face_app`."""
 
 import signal
 import sys
@@ -6,9 +6,9 @@ from types import FrameType
 
 
 def main() -> None:
-    """Handle SIGTERM, then import the rest.
+    """Handle SIGTERM, then import and run the command line.
 
-    The import takes a second, and process 1 of a container ignores SIGTERM without a handler.
+    The import takes a second. Without a handler, process 1 of a container ignores SIGTERM.
     """
     signal.signal(signal.SIGTERM, _end)
     from face_app.cli.app import main as run  # noqa: PLC0415

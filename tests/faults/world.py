@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from face_app.cloud.bucket import bucket
+from face_app.cloud.bucket import operations
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.common.settings import Store
 from faults.program import Program
@@ -156,7 +156,7 @@ class World:
             return key, hashlib.sha256(reader.get(key) or b"").hexdigest()
 
         with ThreadPoolExecutor(READERS) as readers:
-            return dict(readers.map(digest, bucket.keys(self.store, "")))
+            return dict(readers.map(digest, operations.keys(self.store, "")))
 
 
 @contextmanager
@@ -193,7 +193,7 @@ def world(
         proxy_port = free_port()
         proxy = stack.enter_context(store_proxy(server.endpoint, proxy_port, seed))
         store = Store(kind="s3", bucket=BUCKET, endpoint=server.endpoint, credentials_file=server.credentials)
-        bucket.ensure(store, check=False)
+        operations.ensure(store, check=False)
         names = [f"subscriber-{number}" for number in range(1, subscribers + 1)]
         brokers = make_brokers(home, names)
         (home / "password").write_text(PASSWORD)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from face_app.cloud.bucket import bucket
+from face_app.cloud.bucket import operations
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.common.metadata import read_image
 from face_app.common.settings import Store
@@ -54,7 +54,7 @@ class Chain:
     @contextmanager
     def capturing(self, source: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run `face-app capture` beside the test."""
-        command = [sys.executable, "-m", "face_app", "capture", "--config", self.home / "edge.toml"]
+        command: list[str | Path] = [sys.executable, "-m", "face_app", "capture", "--config", self.home / "edge.toml"]
         command += ["--source", source, "--pace", "fast", *arguments]
         with process(command, self.home / "capture.log", env=dict(os.environ)) as running:
             yield running
@@ -85,7 +85,7 @@ class Chain:
 
     def keys(self) -> set[str]:
         """All objects in the bucket."""
-        return set(bucket.keys(self.store, ""))
+        return set(operations.keys(self.store, ""))
 
 
 @contextmanager
@@ -101,14 +101,14 @@ def chain(home: Path, server: SeaweedFS, bucket_name: str) -> Iterator[Chain]:
     store = Store(kind="s3", bucket=bucket_name, endpoint=server.endpoint, credentials_file=server.credentials)
     mounted = store.model_copy(update={"kind": "mount", "path": home / "mount"})
     write_settings(home, brokers, mounted)
-    bucket.ensure(store, check=False)
+    operations.ensure(store, check=False)
     (home / "mount").mkdir()
     with ExitStack() as stack:
         mount = stack.enter_context(s3fs_mount(server, bucket_name, home / "mount", log=home / "s3fs.log"))
         for broker in brokers.values():
             stack.callback(broker.stop)
             broker.start()
-        subscribe = [sys.executable, "-m", "face_app", "subscribe", "--config", home / "cloud.toml"]
+        subscribe: list[str | Path] = [sys.executable, "-m", "face_app", "subscribe", "--config", home / "cloud.toml"]
         stack.enter_context(process(subscribe, home / "subscribe.log", env=dict(os.environ)))
         yield Chain(brokers, store, mount, home)
 

@@ -1,1 +1,1 @@
-"""The command line, one file a command group."""
+"""Implement the command line: one module per command group."""

@@ -1,4 +1,4 @@
-"""Assemble the command line, and end each run with an exit code that names the cause."""
+"""Assemble the command line, and end each run with an exit code that identifies the cause."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="A camera sees a face; the face becomes one object in a bucket, once.",
+    help="A camera sees a face; that face becomes one object in a bucket, exactly once.",
     epilog="Exit codes: 0 done, 2 wrong setting or usage, 3 source or detector, 4 outbox, 5 broker refuses, "
     "6 store, 7 faces still wait, 8 not verified, 9 the audit found a fault, 1 anything else.",
 )
@@ -41,7 +41,7 @@ def version(*, version: Annotated[bool, typer.Option("--version", help="Print th
 
 
 def main() -> None:
-    """Run a command; a `FaceAppError` becomes one line and its exit code."""
+    """Run a command; print the message of a `FaceAppError`, and exit with its code."""
     try:
         app()
     except FaceAppError as error:
@@ -52,9 +52,9 @@ def main() -> None:
 
 
 def _end(code: str | int | None) -> None:
-    """End the process, even with a blocked thread.
+    """End the process, even if another thread is blocked.
 
-    The read of a camera or of a dead mount can block a thread in C++ for ever. A normal interpreter shutdown would
+    A read from a camera or from a dead mount can block a thread in C++ for ever. A normal interpreter shutdown would
     end in SIGABRT as soon as that thread returns.
     """
     other_threads = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]

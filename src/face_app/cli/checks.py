@@ -16,7 +16,7 @@ from face_app.common.settings import CloudSettings, EdgeSettings, HealthSettings
 
 
 class Program(str, Enum):
-    """Programs with settings."""
+    """Names the programs that have settings."""
 
     EDGE = "edge"
     CLOUD = "cloud"
@@ -26,16 +26,18 @@ def verify(  # noqa: PLR0913
     *,
     config: Config = None,
     store_config: Annotated[
-        Path | None, typer.Option(help="TOML file of the subscriber: fetch the object too.")
+        Path | None, typer.Option(help="TOML file of the subscriber; the object is then fetched too.")
     ] = None,
-    key: Annotated[str | None, typer.Option("--object", metavar="KEY", help="Only fetch and compare this.")] = None,
+    key: Annotated[
+        str | None, typer.Option("--object", metavar="KEY", help="Only fetch and compare this object.")
+    ] = None,
     sha256: Annotated[str | None, typer.Option(metavar="HEX", help="Expected SHA-256 of the object.")] = None,
-    wait: Annotated[float, typer.Option(help="Seconds until the face must be stored.")] = 60,
+    wait: Annotated[float, typer.Option(help="Maximum seconds until the face is stored.")] = 60,
     as_json: AsJson = False,
 ) -> None:
     """Send a test card from the edge and verify that it is stored.
 
-    At the edge: waits for the receipt. With --store-config, or in the cloud with --object and --sha256:
+    At the edge the command waits for the receipt. With --store-config, or in the cloud with --object and --sha256, it
     fetches the object, compares its SHA-256 and prints its URL.
     """
     if bool(key) != bool(sha256):
@@ -49,7 +51,7 @@ def verify(  # noqa: PLR0913
 
         settings = load(EdgeSettings, config, {})
         log_to_stderr(settings.log)
-        if store_config:  # validated first: a wrong setting must not leave a card in the outbox
+        if store_config:  # before the card is sent: a wrong setting must not leave it in the outbox
             store = load(CloudSettings, store_config, {}).store
         report = asdict(edge.run(settings, wait=wait))
     if store:
@@ -67,7 +69,7 @@ def health(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check the health of the running program; exit 1 with the reason unless it is ready."""
+    """Check the health of the running program; if it is not ready, exit 1 and print the reason."""
     state = fetch_health(load(HealthSettings, config, {}).metrics)
     if as_json:
         typer.echo(json.dumps(state.document()))
@@ -76,7 +78,7 @@ def health(
 
 
 def check(*, program: Annotated[Program, typer.Argument()], config: Config = None) -> None:
-    """Validate the settings of a program; exit 2 names the wrong one."""
+    """Validate the settings of a program; if one is wrong, exit 2 and name it."""
     load(EdgeSettings if program is Program.EDGE else CloudSettings, config, {})
 
 

@@ -12,7 +12,7 @@ from face_app.common.ledger_file import open_ledgers
 from face_app.common.log import log_to_stderr
 from face_app.common.settings import CloudSettings, load
 
-# Commands import their programs when they run: the image of the edge has no boto3.
+# Each command imports its program when it runs, because the image of the edge has no boto3.
 
 bucket = typer.Typer(no_args_is_help=True, help="Create and inspect the bucket.")
 
@@ -30,7 +30,7 @@ def subscribe(
     settings = load(CloudSettings, config, {**folder, **broker_overrides(broker)})
     log_to_stderr(settings.log)
     if store:
-        from face_app.cloud.bucket.bucket import ensure  # noqa: PLC0415
+        from face_app.cloud.bucket.operations import ensure  # noqa: PLC0415
 
         ensure(settings.store, check=False)
     program.run(settings)
@@ -43,21 +43,26 @@ def audit(  # noqa: PLR0913
         list[str] | None, typer.Option(metavar="FILE", help="Output of `face-app ledger` at an edge; -: stdin.")
     ] = None,
     edge: Annotated[str | None, typer.Option(help="Only faces of this edge.")] = None,
-    since: Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only faces captured since.")] = None,
-    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only faces captured before.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Only faces captured at this time or later.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Only faces captured before this time.")
+    ] = None,
     content: Annotated[bool, typer.Option("--content/--no-content", help="Read and compare every object.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Prove that no face was lost: captured = stored + waiting + refused + expired + erased, face by face.
 
-    Without a ledger the audit checks the bucket alone: gaps in the numbers, duplicates, changed bytes. Times are
+    If no ledger is given, the audit checks the bucket alone: gaps in the numbers, duplicates, changed bytes. Times are
     ISO 8601, such as 2026-11-22 or 2026-11-22T18:30:00+01:00; the default zone is UTC. The audit changes nothing.
     """
     from face_app.cloud.audit import audit as program  # noqa: PLC0415
     from face_app.cloud.audit.scope import scope_between  # noqa: PLC0415
     from face_app.cloud.audit.table import table  # noqa: PLC0415
 
-    settings, scope = load(CloudSettings, config, {}), scope_between(edge, since, until)
+    settings = load(CloudSettings, config, {})
+    scope = scope_between(edge, since, until)
     log_to_stderr(settings.log)
     with open_ledgers(ledger or []) as ledgers:
         report = program.run(settings.store, ledgers, scope, content=content)
@@ -74,7 +79,7 @@ def bucket_ensure(
 
     Prints each change on a line, then `changed` or `ok`.
     """
-    from face_app.cloud.bucket.bucket import ensure  # noqa: PLC0415
+    from face_app.cloud.bucket.operations import ensure  # noqa: PLC0415
 
     settings = load(CloudSettings, config, {})
     log_to_stderr(settings.log)
@@ -88,7 +93,7 @@ def bucket_list(
     prefix: Annotated[str, typer.Argument(help="Only keys with this prefix.")] = "", *, config: Config = None
 ) -> None:
     """Print the keys in the bucket, one per line."""
-    from face_app.cloud.bucket.bucket import keys as list_keys  # noqa: PLC0415
+    from face_app.cloud.bucket.operations import keys as list_keys  # noqa: PLC0415
 
     store = load(CloudSettings, config, {}).store
     for key in list_keys(store, prefix):
@@ -102,8 +107,8 @@ def bucket_url(
     config: Config = None,
     minutes: Annotated[int, typer.Option(min=1, max=60, help="Minutes until the links expire.")] = 60,
 ) -> None:
-    """Print a presigned link for each object; anyone with the link can open it."""
-    from face_app.cloud.bucket.bucket import urls  # noqa: PLC0415
+    """Print a presigned link for each object; a link needs no credentials."""
+    from face_app.cloud.bucket.operations import urls  # noqa: PLC0415
 
     store = load(CloudSettings, config, {}).store
     for url in urls(store, keys, seconds=minutes * 60):

@@ -26,7 +26,7 @@ from face_app.common.settings import EdgeSettings, load
 if TYPE_CHECKING:
     from face_app.edge.commands.summary import CaptureSummary
 
-# Commands import their programs when they run: the image of the cloud has no OpenCV.
+# Each command imports its program when it runs, because the image of the cloud has no OpenCV.
 
 
 def capture(  # noqa: PLR0913
@@ -42,7 +42,7 @@ def capture(  # noqa: PLR0913
     loop: Annotated[bool | None, typer.Option("--loop", help="Restart a file or folder at its end.")] = None,
     pace: Annotated[str | None, typer.Option(help="source: at its own rate; fast: at full speed.")] = None,
     stop_after: Annotated[int | None, typer.Option(help="Stop after N captured faces.")] = None,
-    wait: Annotated[float, typer.Option(help="Seconds to wait at the end for receipts.")] = 30,
+    wait: Annotated[float, typer.Option(help="Maximum seconds to wait for receipts at the end.")] = 30,
     metrics_port: Annotated[int | None, typer.Option(help="Serve /metrics, /live and /ready; 0: off.")] = None,
     dry_run: Annotated[
         Path | None, typer.Option(metavar="DIR", help="No broker: write the chosen shots to DIR, with the reasons.")
@@ -71,7 +71,7 @@ def capture(  # noqa: PLR0913
         settings = settings.model_copy(update={"metrics": settings.metrics.model_copy(update={"port": None})})
     log_to_stderr(settings.log)
     if dry_run:
-        _capture_dry(settings, dry_run, as_json=as_json)
+        _run_dry(settings, dry_run, as_json=as_json)
         return
     from face_app.edge.commands import capture as program  # noqa: PLC0415
 
@@ -94,7 +94,7 @@ def _print_summary(summary: "CaptureSummary", *, as_json: bool) -> None:
     typer.echo(line)
 
 
-def _capture_dry(settings: EdgeSettings, folder: Path, *, as_json: bool) -> None:
+def _run_dry(settings: EdgeSettings, folder: Path, *, as_json: bool) -> None:
     from face_app.edge.commands import dry_run as program  # noqa: PLC0415
 
     result = program.run(settings, folder)
@@ -117,14 +117,14 @@ def detect(  # noqa: PLR0913
     config: Config = None,
     detector: DetectorName = None,
     model: DetectorModel = None,
-    score: Annotated[float | None, typer.Option(help="Least confidence of a face, 0 to 1.")] = None,
+    score: Annotated[float | None, typer.Option(help="Minimum confidence of a face, 0 to 1.")] = None,
     width: Annotated[int | None, typer.Option(help="Scale photos to this width first.")] = None,
     draw: Annotated[Path | None, typer.Option(metavar="DIR", help="Write copies with the faces drawn to DIR.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per photo.")] = False,
 ) -> None:
     """Detect faces in photos. Nothing is sent or stored.
 
-    In the copies of --draw a green face would begin a visit, a red one only continue one.
+    In the copies of --draw, a green face can start a visit; a red face can only continue a visit.
     """
     from face_app.edge.commands import detect as program  # noqa: PLC0415
 
@@ -162,7 +162,7 @@ def ledger(
     edge: EdgeName = None,
     visits: Annotated[bool, typer.Option("--visits", help="Print the visits instead, one JSON object each.")] = False,
 ) -> None:
-    """Print the ledger of an outbox: every face without pixels, for `face-app audit`."""
+    """Print the ledger of an outbox, for `face-app audit`: every face, without its pixels."""
     from face_app.edge.outbox.export import export_ledger, export_visits  # noqa: PLC0415
     from face_app.edge.outbox.outbox import Outbox  # noqa: PLC0415
 

@@ -15,9 +15,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as t
 
 
 def broker_overrides(address: str | None) -> dict[str, Any]:
-    """Return the settings that ``--broker`` overrides."""
+    """Return the settings that ``--broker`` overrides, by dotted name."""
     name, _, port = (address or "").rpartition(":")
-    # An IPv6 address contains colons, so its port needs brackets around the address.
+    # An IPv6 address contains colons itself, so a port can follow it only after brackets.
     if port.isdigit() and name and (":" not in name or name.endswith("]")):
         return {"broker.host": name.strip("[]"), "broker.port": port}
     return {"broker.host": address.strip("[]") if address else None}

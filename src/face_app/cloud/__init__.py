@@ -1,1 +1,1 @@
-"""The cloud: from the broker to the bucket, and the receipt back."""
+"""Move faces from the broker to the bucket, and publish receipts."""

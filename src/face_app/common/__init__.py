@@ -1,1 +1,1 @@
-"""Both ends: contracts, metadata, MQTT, settings, errors."""
+"""Provide the modules that edge and cloud share: contracts, metadata, MQTT, settings, errors."""

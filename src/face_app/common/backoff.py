@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 
-def pauses(most: float) -> Iterator[float]:
-    """Yield pauses in seconds without end: 1, 2, 4, ... `most`."""
+def pauses(maximum: float) -> Iterator[float]:
+    """Yield pauses in seconds: 1, 2, 4, ... up to `maximum`, which is then repeated without end."""
     pause = 1.0
     while True:
-        yield min(pause, most)
-        pause = min(pause * 2, most)
+        yield min(pause, maximum)
+        pause = min(pause * 2, maximum)

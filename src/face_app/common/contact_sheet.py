@@ -1,5 +1,6 @@
 """Draw many faces on one picture, each with time, camera, visit and quality from its metadata."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,17 +9,22 @@ from PIL import Image, ImageDraw, ImageOps
 from face_app.common.errors import FaceAppError, MessageError
 from face_app.common.metadata import read_image
 
-_TILE, _CAPTION, _GAP = 160, 30, 8
-_PAPER, _INK = (24, 26, 30), (200, 204, 210)
+_TILE = 160  # pixels, as the next two
+_CAPTION = 30
+_GAP = 8
+_PAPER = (24, 26, 30)  # red, green, blue
+_INK = (200, 204, 210)
+_MAX_NAME = 24  # characters of a caption
+_MAX_PIXELS = 50_000_000  # of one face image
 
 
 def draw(faces: Sequence[Path], sheet: Path, *, columns: int = 8) -> None:
     """Draw a contact sheet.
 
     Args:
-        faces: JPEG or PNG files; the caption of a bare image is its file name.
+        faces: JPEG or PNG files; the caption of an image without metadata is its file name.
         sheet: The PNG to write.
-        columns: Most tiles in a row.
+        columns: Maximum number of tiles in a row.
 
     Raises:
         FaceAppError: The list is empty, or a file is not an image, not readable or not writable.
@@ -26,7 +32,7 @@ def draw(faces: Sequence[Path], sheet: Path, *, columns: int = 8) -> None:
     if not faces:
         raise FaceAppError("no faces to draw: name at least one file")
     columns = min(columns, len(faces))
-    rows = -(-len(faces) // columns)
+    rows = math.ceil(len(faces) / columns)
     paper = Image.new("RGB", (columns * (_TILE + _GAP) + _GAP, rows * (_TILE + _CAPTION + _GAP) + _GAP), _PAPER)
     pen = ImageDraw.Draw(paper)
     for number, file in enumerate(faces):
@@ -47,9 +53,9 @@ def draw(faces: Sequence[Path], sheet: Path, *, columns: int = 8) -> None:
 
 
 def _caption(file: Path) -> str:
-    metadata = read_image(file.read_bytes(), max_pixels=50_000_000).metadata
+    metadata = read_image(file.read_bytes(), max_pixels=_MAX_PIXELS).metadata
     if metadata is None:
-        return file.name[:24]
+        return file.name[:_MAX_NAME]
     return (
         f"{metadata.captured_at:%H:%M:%S}.{metadata.captured_at.microsecond // 100_000}  {metadata.camera[:12]}\n"
         + (f"{metadata.track} {metadata.why}  {metadata.shot_score:.2f}")

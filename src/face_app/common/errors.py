@@ -4,93 +4,93 @@ from typing import Any
 
 
 class FaceAppError(Exception):
-    """Base of all errors that one line explains to the operator."""
+    """Is the base of all errors whose message alone explains the cause to the operator."""
 
     exit_code = 1
 
 
 class SettingsError(FaceAppError):
-    """A setting is missing, unknown or out of range."""
+    """Reports that a setting is missing, unknown or out of range."""
 
     exit_code = 2
 
 
 class SourceError(FaceAppError):
-    """A source cannot be opened, or none of its frames can be decoded."""
+    """Reports that a source cannot be opened, or that none of its frames can be decoded."""
 
     exit_code = 3
 
 
 class DetectorError(FaceAppError):
-    """A detector or its model cannot be loaded."""
+    """Reports that a detector or its model cannot be loaded."""
 
     exit_code = 3
 
 
 class OutboxError(FaceAppError):
-    """The outbox cannot be opened or written."""
+    """Reports that the outbox cannot be opened or written."""
 
     exit_code = 4
 
 
 class OutboxUnavailableError(OutboxError):
-    """The outbox cannot be written now. A retry, or free disk space, helps."""
+    """Reports that the outbox cannot be written now. A later retry, or free disk space, may help."""
 
 
 class OutboxFullError(OutboxUnavailableError):
-    """The waiting faces use all of ``outbox.max_bytes``."""
+    """Reports that the waiting faces use all of ``outbox.max_bytes``."""
 
 
 class OutboxDamagedError(OutboxError):
-    """The outbox file is damaged. The next start sets it aside and recovers readable faces."""
+    """Reports that the outbox file is damaged. The next start sets it aside and recovers the readable faces."""
 
 
 class BrokerError(FaceAppError):
-    """A broker refuses the connection, for a reason that a retry does not cure."""
+    """Reports that a broker refuses the connection permanently: a retry would be refused too."""
 
     exit_code = 5
 
 
 class StoreError(FaceAppError):
-    """A store did not accept an object. A later retry may help."""
+    """Reports that a store did not accept an object. A later retry may help."""
 
     exit_code = 6
 
 
 class StillWaitingError(FaceAppError):
-    """The program ends while faces wait in the outbox. No face is lost.
+    """Reports that the program ends while faces wait in the outbox. No face is lost.
 
     Attributes:
-        summary: Result of the run, if the program has one.
+        summary: Result of the run; None if the program returns no result.
     """
 
     exit_code = 7
 
-    def __init__(self, line: str, summary: Any = None) -> None:
-        super().__init__(line)
+    def __init__(self, message: str, summary: Any = None) -> None:
+        super().__init__(message)
         self.summary = summary
 
 
 class NotVerifiedError(FaceAppError):
-    """A known face did not arrive, or arrived with other bytes."""
+    """Reports that a known face did not arrive, or arrived with other bytes."""
 
     exit_code = 8
 
 
 class AuditError(FaceAppError):
-    """The audit does not balance: a face is missing, changed or duplicated."""
+    """Reports that the audit does not balance: a face is missing, changed or duplicated."""
 
     exit_code = 9
 
 
 class LedgerError(FaceAppError):
-    """A ledger file cannot be read."""
+    """Reports that a ledger file cannot be read."""
 
     exit_code = 2
 
 
 class MessageError(FaceAppError):
-    """A message is invalid. It is refused, and its reason is counted.
+    """Reports that a message is invalid. The message is refused, and its reason is counted.
 
     Attributes:
         reason: One word for metrics and quarantine prefixes, such as ``not-an-image``.

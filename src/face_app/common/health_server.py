@@ -18,7 +18,7 @@ Facts: TypeAlias = Mapping[str, float | int | str | bool | None]
 
 
 class Capability(str, Enum):
-    """Work that a program was observed to do."""
+    """Names work that a program was observed to do."""
 
     FRAMES = "frames"
     UPLINK = "uplink"
@@ -28,14 +28,15 @@ class Capability(str, Enum):
 
 @dataclass(frozen=True)
 class Health:
-    """The health of a running program.
+    """Describes the health of a running program.
 
     Attributes:
-        live: Nothing on this machine prevents the work. A camera that is off, or a cloud that is down, does not count.
-        ready: The work gets done.
-        reason: Why the program is not live, or else not ready, in one line; empty when ready.
-        capabilities: The work that was observed lately.
-        facts: The measurements behind it: ages in seconds, link states, counts.
+        live: True if nothing on this machine prevents the work. A camera that is off, or a cloud that is down, does not
+            count.
+        ready: True if the program does its work.
+        reason: Reason why the program is not live or not ready; empty if it is ready.
+        capabilities: Work that was observed recently.
+        facts: Measurements that led to this result: ages in seconds, states of connections, counts.
     """
 
     live: bool
@@ -51,11 +52,11 @@ class Health:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "Health":
-        """Read what `document` wrote.
+        """Parse the JSON values that `document` returns.
 
         Raises:
             KeyError: A field is missing.
-            TypeError: It is no mapping.
+            TypeError: `document` is not a mapping.
             ValueError: A capability is unknown.
         """
         return cls(
@@ -78,13 +79,13 @@ class Health:
 
 
 def serve(settings: Metrics, health: Callable[[], Health]) -> ThreadingHTTPServer | None:
-    """Serve /metrics, /live and /ready in a thread of its own.
+    """Serve /metrics, /live and /ready in a new thread.
 
     Returns:
-        The server, or None where no port is set.
+        The server; None if no port is set.
 
     Raises:
-        SettingsError: The port is taken.
+        SettingsError: The port is in use.
     """
     if settings.port is None:
         return None
@@ -100,9 +101,9 @@ def serve(settings: Metrics, health: Callable[[], Health]) -> ThreadingHTTPServe
             else:
                 self._answer(404, "text/plain", b"/metrics, /live or /ready\n")
 
-        def _answer(self, status: int, kind: str, body: bytes) -> None:
+        def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", kind)
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -119,11 +120,11 @@ def serve(settings: Metrics, health: Callable[[], Health]) -> ThreadingHTTPServe
 
 
 def fetch_health(settings: Metrics, *, timeout: float = 5) -> Health:
-    """Fetch the health of the program that runs with these settings.
+    """Fetch the health of the program that runs with these settings; a program that does not answer is not live.
 
     Args:
         settings: The address that the program listens on.
-        timeout: Seconds to wait for its answer.
+        timeout: Maximum seconds to wait for the answer.
 
     Raises:
         SettingsError: No port is set, so there is no address.

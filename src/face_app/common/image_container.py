@@ -1,7 +1,7 @@
 """Split JPEG and PNG files into pixels and EXIF, without decoding.
 
-Profiles, thumbnails, texts and animations in a file reach decoder code that an attacker can target. So the decoder
-receives the pixels only. The store receives the original bytes.
+Metadata and animations exercise decoder code that attackers target, so the decoder receives only the pixels. The store
+receives the original bytes.
 """
 
 import re
@@ -17,12 +17,14 @@ PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
 EXIF = b"Exif\x00\x00"
 
-MOST_PARTS = 10_000
-"""Most segments or chunks. OpenCV writes a PNG chunk per 8 kB, so the largest message has 2,500."""
-MOST_SCANS = 64
-"""Most scans of a JPEG. A progressive one has 10. Each costs a pass over all pixels, for a hundred bytes."""
-MOST_EXIF = 65_535
-"""Most bytes of EXIF: the size limit of a JPEG segment, applied to PNG too."""
+MAX_SEGMENTS = 10_000
+"""Maximum number of JPEG segments or PNG chunks. OpenCV writes one PNG chunk per 8 kB, so the largest allowed message
+(20 MB) has 2,500 chunks."""
+MAX_SCANS = 64
+"""Maximum number of scans of a JPEG; a progressive one has 10. A scan of a hundred bytes costs the decoder a pass over
+all pixels."""
+MAX_EXIF_BYTES = 65_535
+"""Maximum bytes of EXIF: the size limit of a JPEG segment, applied to PNG too."""
 
 _FILL = re.compile(rb"\xff+")
 _START_OF_SCAN = 0xDA
@@ -35,12 +37,12 @@ _PNG_PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 
 @dataclass(frozen=True)
 class ImageParts:
-    """Parts of an image file.
+    """Holds the parts of an image file.
 
     Attributes:
         suffix: ``jpg`` or ``png``.
         pixels: The file reduced to the parts that a decoder needs.
-        exif: TIFF structure of its first EXIF block; empty without one, or over the size limit.
+        exif: TIFF structure of the first EXIF block; empty if there is none, or if it exceeds `MAX_EXIF_BYTES`.
     """
 
     suffix: str
@@ -55,66 +57,76 @@ def split_image(payload: bytes) -> ImageParts:
         MessageError: ``not-an-image``, or ``too-many-scans``.
     """
     if payload.startswith(PNG):
-        return _png(payload)
+        return _split_png(payload)
     if payload.startswith(JPEG):
-        return _jpeg(payload)
+        return _split_jpeg(payload)
     raise MessageError("not-an-image", "neither JPEG nor PNG")
 
 
-def _jpeg(payload: bytes) -> ImageParts:
-    parts, exif, frames, at = [JPEG], b"", 0, len(JPEG)
-    for _ in range(MOST_PARTS):
-        fill = _FILL.match(payload, at)
+def _split_jpeg(payload: bytes) -> ImageParts:
+    parts = [JPEG]
+    exif = b""
+    frames = 0
+    offset = len(JPEG)
+    for _ in range(MAX_SEGMENTS):
+        fill = _FILL.match(payload, offset)
         if not fill or fill.end() + 3 > len(payload):
-            raise MessageError("not-an-image", f"no JPEG segment at byte {at}")
-        marker, start = payload[fill.end()], fill.end() + 1
+            raise MessageError("not-an-image", f"no JPEG segment at byte {offset}")
+        marker = payload[fill.end()]
         if marker == _START_OF_SCAN:
             break
+        start = fill.end() + 1
         end = start + int.from_bytes(payload[start : start + 2], "big")
         if end > len(payload) or end < start + 2:
-            raise MessageError("not-an-image", f"the JPEG segment at byte {at} has no end")
+            raise MessageError("not-an-image", f"the JPEG segment at byte {offset} is truncated")
         content = payload[start + 2 : end]
         if marker == _APP1 and not exif and content.startswith(EXIF):
             exif = content[len(EXIF) :]
         if marker not in _METADATA:
             parts.append(payload[fill.end() - 1 : end])
-        frames += marker in _START_OF_FRAME
-        at = end
-    else:
-        raise MessageError("not-an-image", f"more than {MOST_PARTS} JPEG segments")
+        if marker in _START_OF_FRAME:
+            frames += 1
+        offset = end
+    else:  # the loop ended without `break`: no scan was found
+        raise MessageError("not-an-image", f"more than {MAX_SEGMENTS} JPEG segments")
     if frames != 1:
-        raise MessageError("not-an-image", f"{frames} JPEG frames")
-    scans = payload.count(b"\xff\xda", at)
-    if scans > MOST_SCANS:
-        raise MessageError("too-many-scans", f"{scans} JPEG scans > {MOST_SCANS}")
-    return ImageParts("jpg", b"".join((*parts, payload[at:])), exif)
+        raise MessageError("not-an-image", f"expected one JPEG frame, found {frames}")
+    scans = payload.count(b"\xff\xda", offset)  # byte stuffing keeps FF DA out of entropy data
+    if scans > MAX_SCANS:
+        raise MessageError("too-many-scans", f"{scans} JPEG scans > {MAX_SCANS}")
+    return ImageParts("jpg", b"".join((*parts, payload[offset:])), exif)
 
 
-def _png(payload: bytes) -> ImageParts:
-    parts, exif, at, name = [PNG], b"", len(PNG), b""
-    for number in range(MOST_PARTS):
-        name, start = payload[at + 4 : at + 8], at + 8
-        end = start + int.from_bytes(payload[at : at + 4], "big")
+def _split_png(payload: bytes) -> ImageParts:
+    parts = [PNG]
+    exif = b""
+    offset = len(PNG)
+    for number in range(MAX_SEGMENTS):
+        name = payload[offset + 4 : offset + 8]
+        start = offset + 8
+        end = start + int.from_bytes(payload[offset : offset + 4], "big")  # a checksum of 4 bytes follows
         if end + 4 > len(payload):
-            raise MessageError("not-an-image", f"the PNG chunk at byte {at} has no end")
+            raise MessageError("not-an-image", f"the PNG chunk at byte {offset} is truncated")
+        # IHDR must be first, and only first.
         if (name == b"IHDR") != (number == 0):
-            raise MessageError("not-an-image", f"the PNG chunk at byte {at} is out of place")
+            raise MessageError("not-an-image", f"the PNG chunk at byte {offset} is out of place")
         if name in _PNG_PIXELS:
-            parts.append(payload[at : end + 4])
-        elif name == b"eXIf" and not exif and end - start <= MOST_EXIF:
+            parts.append(payload[offset : end + 4])
+        elif name == b"eXIf" and not exif and end - start <= MAX_EXIF_BYTES:
             exif = payload[start:end]
-            if zlib.crc32(payload[at + 4 : end]) != int.from_bytes(payload[end : end + 4], "big"):
-                raise MessageError("not-an-image", f"the PNG chunk at byte {at} is damaged")
-        at = end + 4
+            if zlib.crc32(payload[offset + 4 : end]) != int.from_bytes(payload[end : end + 4], "big"):
+                raise MessageError("not-an-image", f"the PNG chunk at byte {offset} is damaged")
+        offset = end + 4
         if name == b"IEND":
             return ImageParts("png", b"".join(parts), exif)
-    raise MessageError("not-an-image", f"more than {MOST_PARTS} PNG chunks")
+    raise MessageError("not-an-image", f"more than {MAX_SEGMENTS} PNG chunks")
 
 
-_ORDERS = {b"II*\x00": "<", b"MM\x00*": ">"}
+_BYTE_ORDERS = {b"II*\x00": "<", b"MM\x00*": ">"}
 _EXIF_DIRECTORY = 0x8769  # tag in the first directory: offset of the EXIF directory
-_POINTERS = {4, 13}  # LONG, IFD
-_BYTES = {1, 2, 7}  # BYTE, ASCII, UNDEFINED
+_ENTRY_BYTES = 12  # tag, type, count, value or offset
+_OFFSET_TYPES = {4, 13}  # LONG, IFD
+_BYTE_TYPES = {1, 2, 7}  # BYTE, ASCII, UNDEFINED
 
 
 def read_exif(block: bytes, tags: Collection[int]) -> dict[int, bytes]:
@@ -122,30 +134,34 @@ def read_exif(block: bytes, tags: Collection[int]) -> dict[int, bytes]:
 
     Args:
         block: TIFF structure.
-        tags: Tag numbers. Absent tags, and values that are not bytes, are omitted.
+        tags: Numbers of the tags to read.
+
+    Returns:
+        Value of each tag. Absent tags, and values that are not bytes, are omitted.
     """
     found: dict[int, bytes] = {}
-    order = _ORDERS.get(block[:4])
+    order = _BYTE_ORDERS.get(block[:4])
     if order:
-        # A truncated block ends the parser; tags found before are returned.
+        # A truncated block ends the parser; the tags found before are returned.
         with suppress(struct.error):
             (first,) = struct.unpack_from(f"{order}I", block, 4)
-            exif_at = _read_directory(block, order, first, tags, found)
-            if exif_at:
-                _read_directory(block, order, exif_at, tags, found)
+            exif_offset = _read_directory(block, order, first, tags, found)
+            if exif_offset:
+                _read_directory(block, order, exif_offset, tags, found)
     return found
 
 
-def _read_directory(block: bytes, order: str, at: int, tags: Collection[int], found: dict[int, bytes]) -> int:
+def _read_directory(block: bytes, order: str, offset: int, tags: Collection[int], found: dict[int, bytes]) -> int:
     """Add the tags of one directory to `found`; return the offset of the EXIF directory, or 0."""
-    exif_at = 0
-    (entries,) = struct.unpack_from(f"{order}H", block, at)
-    for entry in range(at + 2, at + 2 + 12 * entries, 12):
-        tag, kind, count, offset = struct.unpack_from(f"{order}HHII", block, entry)
-        if tag == _EXIF_DIRECTORY and kind in _POINTERS:
-            exif_at = offset
-        elif tag in tags and tag not in found and kind in _BYTES:
-            start = entry + 8 if count <= 4 else offset
+    exif_offset = 0
+    (entries,) = struct.unpack_from(f"{order}H", block, offset)
+    for entry in range(offset + 2, offset + 2 + _ENTRY_BYTES * entries, _ENTRY_BYTES):
+        tag, kind, count, value = struct.unpack_from(f"{order}HHII", block, entry)
+        if tag == _EXIF_DIRECTORY and kind in _OFFSET_TYPES:
+            exif_offset = value
+        elif tag in tags and tag not in found and kind in _BYTE_TYPES:
+            # A value of up to four bytes is in the entry itself; for a longer value the entry contains its offset.
+            start = entry + 8 if count <= 4 else value
             if start + count <= len(block):
                 found[tag] = block[start : start + count]
-    return exif_at
+    return exif_offset

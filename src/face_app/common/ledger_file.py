@@ -1,6 +1,6 @@
 """Read and write the ledger file: the faces of an edge without pixels, as JSON lines, for the audit.
 
-The first line describes the edge, each further line one face. Reader and writer stream: memory contains one line.
+The first line describes the edge, each further line one face. Reader and writer handle one line at a time.
 """
 
 import json
@@ -17,9 +17,10 @@ from face_app.common.errors import LedgerError, MessageError
 from face_app.common.wire import NAME, FaceId
 
 FORMAT = 1
+"""Format of the file. A program reads no other format."""
 State = Literal["waiting", "stored", "refused", "expired", "erased"]
 
-_BAD = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, MessageError)
+_INVALID = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, MessageError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,13 @@ class LedgerEntry:
     """Describes one face as the edge recorded it.
 
     Attributes:
-        id: Which face.
+        id: Id of the face.
         key: Key of its object, stored or not.
         sha256: Hex digest of its file.
-        state: ``waiting`` for a receipt; ``stored`` or ``refused`` by one; ``expired`` when a limit of the edge
-            deleted its pixels before a receipt; ``erased`` on request.
-        reason: Reason of ``refused``, ``expired`` or ``erased``; empty otherwise.
-        captured_at: Time of its frame (aware).
+        state: ``waiting``: no receipt came yet; ``stored`` or ``refused``: as its receipt says; ``expired``: evicted by
+            the quota, or damaged; ``erased``: erased on request.
+        reason: Reason of ``refused``, ``expired`` or ``erased``; empty in the other states.
+        captured_at: Capture time of its frame (aware).
     """
 
     id: FaceId
@@ -50,9 +51,9 @@ class EdgeLedger:
 
     Attributes:
         edge: Name of the edge.
-        outboxes: Last allocated sequence of each of its outboxes, by outbox id.
+        outboxes: Last allocated sequence number of each of its outboxes, by outbox id.
         complete_since: Every face captured since then has an entry (aware). Earlier stored faces may have none.
-            None: nothing was pruned.
+            None: no entry was pruned.
         entries: The faces in any order, including those recovered from an older outbox. May be an iterator,
             which can be read once.
     """
@@ -64,12 +65,12 @@ class EdgeLedger:
 
 
 def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
-    """Write a ledger line by line."""
+    """Write a ledger, one line at a time."""
     since = ledger.complete_since
     header = {
         "edge": ledger.edge,
         "outboxes": ledger.outboxes,
-        "complete_since": _text(since) if since else None,
+        "complete_since": _format_time(since) if since else None,
         "format": FORMAT,
     }
     file.write(_line(header))
@@ -80,21 +81,21 @@ def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
             "sha256": entry.sha256,
             "state": entry.state,
             "reason": entry.reason,
-            "captured_at": _text(entry.captured_at),
+            "captured_at": _format_time(entry.captured_at),
         }
         file.write(_line(document))
 
 
 def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
-    """Read the first line now, and each face while `EdgeLedger.entries` is iterated.
+    """Read the first line now, and the faces lazily: each when `EdgeLedger.entries` is iterated.
 
     Args:
         file: Must stay open until the entries are read.
-        name: Name of the file in errors.
+        name: Name of the file in error messages.
 
     Raises:
-        LedgerError: The first line is invalid or of a later format. The iterator raises it for an invalid line.
-            It names file and line.
+        LedgerError: The first line is invalid, or has another format. The iterator raises it for an invalid line. The
+            message names file and line.
     """
     try:
         document = json.loads(file.readline())
@@ -102,12 +103,15 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
             raise LedgerError(f"{name}, line 1: format {document['format']!r}, this program reads {FORMAT}")
         since = document["complete_since"]
         header = EdgeLedger(
-            _matched(NAME, document["edge"]),
-            {_matched("[0-9a-f]{8}", outbox): _sequence(last) for outbox, last in document["outboxes"].items()},
-            None if since is None else _time(since),
+            _check_pattern(NAME, document["edge"]),
+            {
+                _check_pattern("[0-9a-f]{8}", outbox): _check_sequence(last)
+                for outbox, last in document["outboxes"].items()
+            },
+            None if since is None else _parse_time(since),
             _entries(file, name),
         )
-    except _BAD as error:
+    except _INVALID as error:
         raise LedgerError(f"{name}, line 1: not the first line of a ledger: {error!r}"[:300]) from error
     return header
 
@@ -136,7 +140,7 @@ def _entries(file: BinaryIO, name: str) -> Iterator[LedgerEntry]:
     for number, line in enumerate(file, 2):
         try:
             entry = _entry(json.loads(line))
-        except _BAD as error:
+        except _INVALID as error:
             raise LedgerError(f"{name}, line {number}: not a face: {error!r}"[:300]) from error
         yield entry
 
@@ -147,34 +151,34 @@ def _entry(document: dict[str, Any]) -> LedgerEntry:
         raise ValueError(f"state {state!r}")
     return LedgerEntry(
         FaceId.parse(document["id"]),
-        _matched("[^\n]+", document["key"]),
-        _matched("[0-9a-f]{64}", document["sha256"]),
+        _check_pattern("[^\n]+", document["key"]),
+        _check_pattern("[0-9a-f]{64}", document["sha256"]),
         sys.intern(state),  # type: ignore[arg-type]
         sys.intern(str(document["reason"])),
-        _time(document["captured_at"]),
+        _parse_time(document["captured_at"]),
     )
 
 
-def _matched(pattern: str, text: str) -> str:
+def _check_pattern(pattern: str, text: str) -> str:
     if not re.fullmatch(pattern, text):
         raise ValueError(f"{text!r} does not match {pattern}")
     return text
 
 
-def _sequence(last: Any) -> int:
+def _check_sequence(last: Any) -> int:
     if type(last) is not int or last < 0:
         raise ValueError(f"last sequence {last!r}")
     return last
 
 
-def _time(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
     return at.astimezone(timezone.utc)  # raises for the first and last hours of the calendar
 
 
-def _text(at: datetime) -> str:
+def _format_time(at: datetime) -> str:
     return at.astimezone(timezone.utc).isoformat()
 
 

@@ -5,7 +5,7 @@ import sys
 
 
 def log_to_stderr(level: str) -> None:
-    """Log lines of at least this severity to standard error; standard output is for results."""
+    """Write log messages of at least this severity to standard error; standard output is for results."""
     logging.basicConfig(
         level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s", force=True
     )

@@ -1,7 +1,7 @@
 """Write and read the metadata of a face: EXIF inside its image file.
 
-Standard tags are used where one exists (CIPA DC-008, Exif 2.32). The rest is one JSON document in UserComment.
-The EXIF block is inserted into the encoded file, so pixels are never encoded twice.
+A value with a standard tag (CIPA DC-008, Exif 2.32) is in that tag. The other values are one JSON document in
+UserComment. The EXIF block is inserted into the encoded file, so pixels are never encoded twice.
 """
 
 import io
@@ -26,7 +26,7 @@ Why = Literal["first", "again", "better", "final", "verify"]
 Image.MAX_IMAGE_PIXELS = None
 
 LARGE = 4_000_000
-"""Pixels. Larger images are decoded one at a time, to bound the memory of all workers."""
+"""Number of pixels. Larger images are decoded one at a time, to limit the memory of all workers together."""
 _one_large = threading.Lock()
 
 _COMMENT = b"ASCII\x00\x00\x00"
@@ -43,13 +43,13 @@ _PNG_HEADER = 33  # signature, then the IHDR chunk of fixed size
 
 @dataclass(frozen=True)
 class FaceMetadata:
-    """Metadata of one face.
+    """Describes one face.
 
     Attributes:
         edge: Name of the edge.
         camera: Name of the camera.
-        captured_at: Time of its frame (aware).
-        track: Number of its visit, per camera and run.
+        captured_at: Capture time of its frame (aware).
+        track: Number of its visit; each run of a camera counts from 1.
         frame_size: Width and height of the whole frame, pixels.
         box: x1, y1, x2, y2 of the face in the frame, pixels.
         landmarks: Right eye, left eye, nose, right and left mouth corner as x, y in the frame, or empty.
@@ -58,8 +58,8 @@ class FaceMetadata:
         shot_score: Quality of the picture, 0 to 1.
         shot_terms: Terms of `shot_score` by name, 0 to 1 each.
         why: Reason for this shot.
-        chosen_from: Detections that this shot is the best of; 1 in files of early versions.
-        clock_synchronised: True when a time server had set the clock; None when unknown.
+        chosen_from: Number of detections of which this shot is the best; 1 in files of early versions.
+        clock_synchronised: True if a time server had set the clock; None if unknown.
         version: Version of the program that captured the face; empty in files of versions before 0.2.
     """
 
@@ -80,7 +80,7 @@ class FaceMetadata:
     version: str = ""
 
     def document(self, face_id: FaceId) -> dict[str, Any]:
-        """Return the part without standard tags, as plain JSON values."""
+        """Return the values that have no standard tag, as plain JSON values."""
         rest = asdict(self)
         for tagged in ("edge", "camera", "captured_at"):
             del rest[tagged]
@@ -126,8 +126,8 @@ class FaceImage:
     Attributes:
         suffix: ``jpg`` or ``png``.
         size: Width and height, pixels.
-        face_id: Id of the face, or None for a bare image.
-        metadata: Its metadata, or None for a bare image.
+        face_id: Id of the face; None if the image has no metadata.
+        metadata: Metadata of the face; None if the image has none.
     """
 
     suffix: str
@@ -141,7 +141,7 @@ def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
 
     Args:
         payload: Received bytes.
-        max_pixels: Limit of width x height, checked before decoding.
+        max_pixels: Maximum of width x height, checked before decoding.
 
     Raises:
         MessageError: With the reason ``empty``, ``not-an-image``, ``too-many-pixels``, ``too-many-scans``,
@@ -152,15 +152,16 @@ def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
     if not payload:
         raise MessageError("empty", "the message has no payload")
     parts = split_image(payload)
-    return FaceImage(parts.suffix, _decoded_size(parts.pixels, max_pixels), *_metadata(parts.exif))
+    return FaceImage(parts.suffix, _decoded_size(parts.pixels, max_pixels), *_parse_metadata(parts.exif))
 
 
-def _decoded_size(pixels: bytes, most: int) -> tuple[int, int]:
+def _decoded_size(pixels: bytes, max_pixels: int) -> tuple[int, int]:
+    """Decode an image completely; return its width and height."""
     try:
         with Image.open(io.BytesIO(pixels), formats=("JPEG", "PNG")) as image:
             count = image.width * image.height
-            if count > most:
-                raise MessageError("too-many-pixels", f"{image.width}x{image.height} > {most}")
+            if count > max_pixels:
+                raise MessageError("too-many-pixels", f"{image.width}x{image.height} > {max_pixels}")
             with _one_large if count > LARGE else nullcontext():
                 image.load()
             return int(image.width), int(image.height)
@@ -170,13 +171,13 @@ def _decoded_size(pixels: bytes, most: int) -> tuple[int, int]:
         # Its message contains a memory address, which would differ for each copy of the message.
         raise MessageError("not-an-image", "a file that Pillow cannot identify") from error
     except Exception as error:
-        # OSErrors of Pillow have no errno. One with an errno is a failure of this machine.
+        # An OSError of Pillow has no errno. An OSError with an errno is a failure of this machine.
         if isinstance(error, OSError) and error.errno:
             raise
         raise MessageError("not-an-image", f"{type(error).__name__}: {str(error)!r:.150}") from error
 
 
-def _metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:
+def _parse_metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:
     base = ExifTags.Base
     tags = read_exif(exif, _TAGS)
     if base.ImageUniqueID not in tags or base.UserComment not in tags:
@@ -184,8 +185,8 @@ def _metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:
     try:
         document = json.loads(tags[base.UserComment].removeprefix(_COMMENT))
         if document["schema"] != SCHEMA:
-            cure = "upgrade the cloud, then `face-app retry` at the edge sends it again"
-            raise MessageError("unknown-schema", f"{document['schema']!r:.20}, this program reads {SCHEMA}; {cure}")
+            advice = "upgrade the cloud, then `face-app retry` at the edge sends it again"
+            raise MessageError("unknown-schema", f"{document['schema']!r:.20}, this program reads {SCHEMA}; {advice}")
         when = f"{_text(tags[base.DateTimeOriginal])}.{_text(tags[base.SubsecTimeOriginal])}"
         face_id = FaceId.parse(_text(tags[base.ImageUniqueID]))
         metadata = FaceMetadata(
@@ -193,8 +194,8 @@ def _metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:
             camera=_text(tags[base.Model]),
             captured_at=datetime.strptime(when, "%Y:%m:%d %H:%M:%S.%f").replace(tzinfo=timezone.utc),
             track=int(document["track"]),
-            frame_size=_whole(document["frame_size"], 2),
-            box=_whole(document["box"], 4),
+            frame_size=_integers(document["frame_size"], 2),
+            box=_integers(document["box"], 4),
             landmarks=tuple((float(x), float(y)) for x, y in document["landmarks"]),
             detector=str(document["detector"]),
             score=float(document["score"]),
@@ -218,7 +219,7 @@ def _text(tag: bytes) -> str:
     return tag.removesuffix(b"\x00").decode("ascii")
 
 
-def _whole(values: list[int], count: int) -> Any:
+def _integers(values: list[int], count: int) -> Any:
     numbers = tuple(int(value) for value in values)
     if len(numbers) != count:
         raise ValueError(f"{values} has not {count} numbers")

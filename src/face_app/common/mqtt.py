@@ -1,10 +1,10 @@
-"""MQTT connections: the only module that configures paho.
+"""Connect to an MQTT broker. No other module configures paho.
 
-Measured with paho-mqtt 2.2:
+Reasons for the configuration, measured with paho-mqtt 2.2:
 
-* The default first connection discards the session. So `clean_start` is False, and the session has an expiry.
-* Without ReceiveMaximum the broker stops at 20 unacknowledged messages.
-* An acknowledgement is valid in one connection only. So each connection has an epoch.
+* By default the first connection discards the session. So `clean_start` is False, and the session has an expiry.
+* Without ReceiveMaximum the broker delivers no more than 20 unacknowledged messages.
+* An acknowledgement is valid only in the connection of its message. So each connection has an epoch.
 * A broker can refuse or ignore a subscription on a live connection. So `Subscription` waits for the answer.
 """
 
@@ -27,21 +27,22 @@ from face_app.common.settings import Broker
 log = logging.getLogger(__name__)
 
 SESSION_SECONDS = 86400
-PACKET_BYTES = 16
-"""Most bytes of a PUBLISH besides topic and payload: header, lengths, packet id, no properties."""
-# MQTT 5 CONNACK reasons that a retry does not cure: bad client id, user or password, not authorised, banned.
+"""Seconds for which the broker retains the session of a lost connection."""
+OVERHEAD_BYTES = 16
+"""Maximum bytes of a PUBLISH besides topic and payload: header, lengths and packet id. It has no properties."""
+# MQTT 5 CONNACK reasons that a retry would get again: bad client id, user or password, not authorised, banned.
 _FINAL = {0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C}
 
 Message = paho.MQTTMessage
 
 
 class Connection:
-    """Maintains one session with one broker: reconnects, and subscribes again after each connect.
+    """Maintains one session with one broker: reconnects after a loss, and subscribes after each connect.
 
     Attributes:
         epoch: Number of the current connection. A message is acknowledged only in the epoch it arrived in.
-        refusal: Reason of a permanent refusal by the broker, else None.
-        largest: Bytes of the largest packet that the broker accepts; None without a limit.
+        refusal: Reason of a permanent refusal by the broker; None if there is none.
+        max_packet_bytes: Maximum size of a packet that the broker accepts; None if there is no limit.
     """
 
     def __init__(  # noqa: PLR0913
@@ -56,17 +57,17 @@ class Connection:
         receive_maximum: int = 200,
         will: tuple[str, bytes] | None = None,
     ) -> None:
-        """Prepare a connection; `start` opens it.
+        """Prepare the connection; `start` opens it.
 
         Args:
             broker: Address and identity.
             client_id: Stable name of the session.
             subscriptions: Topic filters, all at QoS 1.
-            on_message: Called in the network thread with the message and its epoch. Must not block for long.
-            on_sent: Called with message id and reason when the broker has answered a publish. It runs under a
-                lock of paho and must not wait for a thread that publishes.
+            on_message: Called in the network thread with the message and its epoch. It must not block for long.
+            on_sent: Called with message id and reason code after the broker has answered a publish. It runs under a
+                lock of paho, so it must not wait for a thread that publishes.
             on_state: Called with True after a connect, with False after a loss or a permanent refusal.
-            receive_maximum: Most unacknowledged messages that the broker delivers.
+            receive_maximum: Maximum number of unacknowledged messages that the broker delivers.
             will: Topic and state that the broker publishes (retained) when the connection breaks.
 
         Raises:
@@ -74,7 +75,7 @@ class Connection:
         """
         self.epoch = 0
         self.refusal: str | None = None
-        self.largest: int | None = None
+        self.max_packet_bytes: int | None = None
         self._broker = broker
         self._on_message = on_message
         self._on_sent = on_sent
@@ -119,23 +120,23 @@ class Connection:
 
     @property
     def connected(self) -> bool:
-        """True while the broker accepts this client and the link is up."""
+        """Return True while the connection is open and the broker has accepted this client."""
         return self._connected.is_set()
 
     @property
     def subscribed(self) -> bool:
-        """True while the broker has granted every subscription on the current link."""
+        """Return True while the broker has granted every subscription on the current connection."""
         return self.connected and self._subscription.granted
 
     @property
     def problem(self) -> str:
-        """Reason why no message can arrive; empty when connected and subscribed."""
+        """Return the reason why no message can arrive; empty while connected and subscribed."""
         if self.refusal:
             return f"the broker refuses the connection: {self.refusal}"
         return self._subscription.problem if self.connected else "the broker is not connected"
 
     def start(self) -> None:
-        """Connect in the background; reconnect after each loss."""
+        """Connect in a network thread; it reconnects after each loss."""
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_SECONDS
         properties.ReceiveMaximum = self._receive_maximum
@@ -152,7 +153,7 @@ class Connection:
         """Wait until the first connection attempt succeeds or is refused.
 
         Returns:
-            False when `timeout` seconds passed without one.
+            True if connected; False if `timeout` seconds passed before, or the connection is lost again.
 
         Raises:
             BrokerError: The broker refuses the connection permanently.
@@ -166,32 +167,35 @@ class Connection:
         """Publish one message at QoS 1.
 
         Returns:
-            The message id that `on_sent` receives, or None when not accepted (no link, queue full).
+            The message id that `on_sent` receives; None if the message is not accepted: no connection, or a full queue.
         """
         if not self.connected:
             return None
         info = self._client.publish(topic, payload, qos=1)
-        # Without a link paho queues the message and sends it after the next connect.
+        # If the connection is lost meanwhile, paho queues the message and sends it after the next connect.
         return info.mid if info.rc in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN} else None
 
     def publish_retained(self, topic: str, state: bytes) -> bool:
         """Publish a retained state, which replaces the last one on its topic.
 
-        QoS 0: neither paho nor a broker queues outdated states. The caller publishes again on the next
-        connection (see `epoch`).
+        QoS 0 is used, so that neither paho nor a broker queues outdated states. The caller publishes again on the
+        next connection (see `epoch`).
 
         Returns:
-            False without a link.
+            False if there is no connection.
         """
         return self.connected and self._client.publish(topic, state, qos=0, retain=True).rc == paho.MQTT_ERR_SUCCESS
 
     def accepts(self, topic: str, payload: bytes) -> bool:
-        """Return False for a message over the broker's size limit, which would close the connection."""
-        return self.largest is None or len(topic.encode()) + len(payload) + PACKET_BYTES <= self.largest
+        """Return False if a message exceeds the broker's size limit: the broker would close the connection."""
+        return (
+            self.max_packet_bytes is None
+            or len(topic.encode()) + len(payload) + OVERHEAD_BYTES <= self.max_packet_bytes
+        )
 
     def acknowledge(self, message: Message, epoch: int) -> None:
-        """Acknowledge a message; one of an older connection is redelivered instead."""
-        # paho would queue it for the next connection, where its id belongs to another message.
+        """Acknowledge a message of the current connection; the broker redelivers those of older connections."""
+        # paho would queue the acknowledgement for the next connection, where its id belongs to another message.
         with self._epoch_lock:
             if epoch == self.epoch and self.connected:
                 self._client.ack(message.mid, message.qos)
@@ -215,7 +219,7 @@ class Connection:
             return
         with self._epoch_lock:
             self.refusal = None
-            self.largest = getattr(properties, "MaximumPacketSize", None)
+            self.max_packet_bytes = getattr(properties, "MaximumPacketSize", None)
             self.epoch += 1
             self._connected.set()
         self._subscription.request()
@@ -228,7 +232,7 @@ class Connection:
         self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
         if self._connected.is_set():
-            level = logging.WARNING if reason.is_failure else logging.DEBUG  # not a failure: stop() was called
+            level = logging.WARNING if reason.is_failure else logging.DEBUG  # no failure: `stop` was called
             log.log(level, "lost broker %s:%d: %s", self._broker.host, self._broker.port, reason)
             with self._epoch_lock:
                 self._connected.clear()
@@ -262,18 +266,19 @@ RETRY_SECONDS = 10.0
 class Subscription:
     """Requests the topic filters of one connection until the broker grants them. Thread-safe.
 
-    A broker can refuse or ignore a SUBSCRIBE on a live connection. No message arrives then, without another sign.
+    A broker can refuse or ignore a SUBSCRIBE on a live connection. Then no message
+    arrives, and nothing else shows the fault.
 
     Attributes:
         granted: True while the broker has granted all filters on the current connection.
     """
 
     def __init__(self, topics: list[str], where: str, subscribe: Callable[[list[str]], None]) -> None:
-        """Prepare; `request` sends the first SUBSCRIBE.
+        """Prepare the subscription; `request` sends the first SUBSCRIBE.
 
         Args:
             topics: Topic filters.
-            where: Host and port of the broker, for messages.
+            where: Host and port of the broker, for the log.
             subscribe: Sends one SUBSCRIBE for these topics; must not wait for the answer.
         """
         self.granted = False
@@ -287,7 +292,7 @@ class Subscription:
 
     @property
     def problem(self) -> str:
-        """Reason why no message arrives on a live connection; empty when granted."""
+        """Return the reason why no message arrives on a live connection; empty while granted."""
         if self.granted:
             return ""
         return self._refused or f"broker {self._where} has not answered the subscription to {', '.join(self._topics)}"

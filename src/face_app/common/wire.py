@@ -12,7 +12,7 @@ from face_app.common.errors import MessageError
 FACES = "face_app/#"
 SEED_TOPIC = "face_app/test"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
-"""Name of an edge, camera or subscriber: one topic level, one path segment, one certificate CN."""
+"""Pattern of the name of an edge, camera or subscriber: valid as topic level, path segment and certificate CN."""
 
 _REASON = r"[a-z0-9-]{0,63}"
 _KEY = re.compile(
@@ -23,11 +23,11 @@ _KEY = re.compile(
 
 @dataclass(frozen=True, order=True)
 class FaceId:
-    """Identify a face: the outbox that committed it, and its sequence number there.
+    """Identifies a face by the outbox that committed it, and by its sequence number there.
 
     Attributes:
-        outbox: 8 hex digits, random per outbox file.
-        sequence: Counts from 1 without gaps.
+        outbox: Id of the outbox: 8 hex digits, random for each file.
+        sequence: Sequence number, counted from 1 without gaps.
     """
 
     outbox: str
@@ -50,7 +50,7 @@ class FaceId:
 
 @dataclass(frozen=True)
 class FaceTopic:
-    """Topic of a face: ``face_app/<edge>/<camera>``."""
+    """Holds the topic of a face: ``face_app/<edge>/<camera>``."""
 
     edge: str
     camera: str
@@ -91,7 +91,7 @@ def object_key(topic: FaceTopic, face: FaceId, captured_at: datetime, sha256: st
 
     Args:
         topic: Edge and camera.
-        face: The id that stands inside the file.
+        face: Id of the face, as in the file's metadata.
         captured_at: Time of capture (aware); the key contains it in UTC.
         sha256: Hex digest of the whole file.
         suffix: ``jpg`` or ``png``.
@@ -102,17 +102,17 @@ def object_key(topic: FaceTopic, face: FaceId, captured_at: datetime, sha256: st
 
 
 def face_of_key(key: str) -> FaceId | None:
-    """Parse the face id in an object key; None for any other key."""
+    """Parse the face id in an object key; return None for any other key."""
     match = _KEY.fullmatch(key)
     return FaceId(match["outbox"], int(match["sequence"])) if match else None
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """Answer of the cloud to one message.
+    """Holds the answer of the cloud to one message.
 
     Attributes:
-        id: The face, or None for a message without a readable id.
+        id: Id of the face; None if the message has no readable id.
         sha256: Hex digest of the payload as it arrived.
         key: Key of the object, or of the copy in quarantine.
         at: Time when the store confirmed the bytes (aware).
@@ -140,7 +140,7 @@ class Receipt:
 
 
 def dump_receipts(receipts: Iterable[Receipt]) -> bytes:
-    """Serialize receipts as one message: an object for one, a list for more."""
+    """Serialize receipts as one message: one receipt as an object, several as a list."""
     documents = [receipt.document() for receipt in receipts]
     return json.dumps(documents[0] if len(documents) == 1 else documents, separators=(",", ":")).encode()
 
@@ -149,7 +149,7 @@ def load_receipts(payload: bytes) -> list[Receipt]:
     """Parse one message of receipts.
 
     Raises:
-        MessageError: A part of the payload is not a receipt; none of it is valid.
+        MessageError: A part of the payload is not a receipt; then no receipt of the message is used.
     """
     try:
         documents = json.loads(payload)
@@ -160,12 +160,13 @@ def load_receipts(payload: bytes) -> list[Receipt]:
 
 def _receipt(document: dict[str, Any]) -> Receipt:
     at = datetime.fromisoformat(document["at"])
-    at.astimezone(timezone.utc)  # raises for the first and last hours of the calendar
-    result, sha256 = document["result"], document["sha256"]
+    at.astimezone(timezone.utc)  # raises OverflowError in the first and last hours of the calendar
+    result = document["result"]
+    sha256 = document["sha256"]
     if result not in {"stored", "refused"} or not re.fullmatch(r"[0-9a-f]{64}", sha256) or at.tzinfo is None:
         raise ValueError(f"result {result!r}, sha256 {sha256!r}, at {at}")
     reason = document.get("reason", "")
-    # It becomes a metric label and a value in the outbox; neither accepts every JSON string.
+    # The reason becomes a metric label and a value in the outbox; neither accepts every JSON string.
     if not re.fullmatch(_REASON, reason):
         raise ValueError(f"reason {reason[:80]!r}")
     face = None if document["id"] is None else FaceId.parse(document["id"])

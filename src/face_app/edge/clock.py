@@ -1,4 +1,4 @@
-"""Asks the kernel whether the system clock is synchronised."""
+"""Ask the kernel whether the system clock is synchronised."""
 
 import ctypes
 

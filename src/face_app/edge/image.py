@@ -1,4 +1,4 @@
-"""Defines images and boxes, as all stages of the edge use them, and sets OpenCV up."""
+"""Define images and boxes, as all stages of the edge use them, and sets OpenCV up."""
 
 import os
 from typing import TypeAlias

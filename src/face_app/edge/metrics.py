@@ -1,4 +1,4 @@
-"""Defines the Prometheus metrics of the edge."""
+"""Define the Prometheus metrics of the edge."""
 
 from prometheus_client import Counter, Gauge
 
@@ -27,4 +27,4 @@ FRAME_AGE = Gauge("face_app_capture_frame_age_seconds", "Seconds since the last 
 ELECTED = Gauge("face_app_sender_elected", "1 if this process sends for its outbox.")
 HOP = Gauge("face_app_sender_hop", "1 while a hop of the uplink is up.", ["hop"])
 QUIET = Gauge("face_app_sender_quiet_seconds", "Seconds of faces in flight over an open uplink without a receipt.")
-WINDOW = Gauge("face_app_sender_window", "Most faces that may be in flight now.")
+WINDOW = Gauge("face_app_sender_window", "Maximum number of faces that may be in flight now.")

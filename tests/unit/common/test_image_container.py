@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from face_app.common.errors import MessageError
-from face_app.common.image_container import MOST_EXIF, MOST_PARTS, MOST_SCANS, split_image
+from face_app.common.image_container import MAX_EXIF_BYTES, MAX_SCANS, MAX_SEGMENTS, split_image
 from support.faces import drawn_face, picture
 
 JPEG, PNG = picture(), picture("PNG")
@@ -51,7 +51,7 @@ def test_the_rest_is_left_out_and_the_pixels_are_the_same(payload):
 def test_the_first_exif_block_counts():
     blocks = [segment(0xE1, content) for content in (b"http://xmp", b"Exif\x00\x00first", b"Exif\x00\x00second")]
     assert split_image(JPEG[:2] + b"".join(blocks) + JPEG[2:]).exif == b"first"
-    chunks = chunk(b"eXIf", b"x" * (MOST_EXIF + 1)) + chunk(b"eXIf", b"first") + chunk(b"eXIf", b"second")
+    chunks = chunk(b"eXIf", b"x" * (MAX_EXIF_BYTES + 1)) + chunk(b"eXIf", b"first") + chunk(b"eXIf", b"second")
     assert split_image(PNG[:33] + chunks + PNG[33:]).exif == b"first"
 
 
@@ -61,7 +61,7 @@ def test_a_scan_bomb_is_refused_before_anything_is_decoded():
     last = image.rfind(b"\xff\xda")
     assert split_image(image)
     with pytest.raises(MessageError, match="too-many-scans"):
-        split_image(image[:-2] + image[last:-2] * MOST_SCANS + image[-2:])
+        split_image(image[:-2] + image[last:-2] * MAX_SCANS + image[-2:])
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_a_scan_bomb_is_refused_before_anything_is_decoded():
         JPEG[:300],
         JPEG[:2] + b"\x00" + JPEG[2:],
         JPEG[:2] + b"\xff\xe1\x00\x01" + JPEG[2:],
-        JPEG[:2] + segment(0xFE, b"") * (MOST_PARTS + 1) + JPEG[2:],
+        JPEG[:2] + segment(0xFE, b"") * (MAX_SEGMENTS + 1) + JPEG[2:],
         JPEG.replace(b"\xff\xc0", b"\xff\xfe"),
         JPEG[:2] + segment(0xC0, b"\x08\x00\x08\x00\x08\x01\x01\x11\x00") + JPEG[2:],
         PNG[:8],
         PNG[:-12],
         PNG[:33] + PNG[8:],
         PNG[:8] + PNG[33:],
-        PNG[:33] + chunk(b"tEXt", b"") * (MOST_PARTS + 1) + PNG[33:],
+        PNG[:33] + chunk(b"tEXt", b"") * (MAX_SEGMENTS + 1) + PNG[33:],
         PNG[:33] + chunk(b"eXIf", b"Exif")[:-1] + b"\x00" + PNG[33:],
         b"GIF89a",
     ],

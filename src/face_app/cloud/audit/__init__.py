@@ -1,1 +1,1 @@
-"""`face-app audit`: compare ledgers with the bucket, face by face."""
+"""Implement `face-app audit`: compare ledgers with the bucket, face by face."""

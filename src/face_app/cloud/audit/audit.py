@@ -11,13 +11,14 @@ from face_app.cloud.audit.listing import BucketIndex, Listing, sort_keys
 from face_app.cloud.audit.outbox import OutboxAudit
 from face_app.cloud.audit.report import AuditReport, EdgeReport, OutboxReport
 from face_app.cloud.audit.scope import Scope
-from face_app.cloud.bucket import bucket
+from face_app.cloud.bucket import operations
 from face_app.common import settings
 from face_app.common.ledger_file import EdgeLedger
 
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 5.0
+"""Seconds between two log lines about the progress."""
 
 Item = TypeVar("Item")
 
@@ -25,12 +26,12 @@ Item = TypeVar("Item")
 def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, content: bool) -> AuditReport:
     """Audit a bucket without changing it.
 
-    The ledgers are read completely before the bucket is listed. So every face that a ledger calls stored must be
-    in the list, and objects stored later are recognised as newer.
+    The ledgers are read completely before the bucket is listed. So the list must contain every face that a ledger
+    calls stored, and objects that are stored later are recognised as newer.
 
     Args:
         store: Store settings.
-        ledgers: Ledgers of none, some or all edges. Without a ledger the bucket alone is checked.
+        ledgers: Ledgers of some or all edges. If there is none, the bucket alone is checked.
         scope: Faces to audit.
         content: Read every object and compare its SHA-256.
 
@@ -40,16 +41,17 @@ def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, c
         SettingsError: The credentials file cannot be read.
     """
     index = open_ledger_index(ledgers, scope)
-    keys = (key for prefix in scope.prefixes for key in bucket.keys(store, prefix))
+    keys = (key for prefix in scope.prefixes for key in operations.keys(store, prefix))
     listing = sort_keys(_with_progress(keys, "keys listed"))
     outboxes = {
         outbox: OutboxAudit(outbox, listing.outboxes.get(outbox) or BucketIndex(), index.outboxes.get(outbox), scope)
         for outbox in sorted(listing.outboxes.keys() | index.outboxes.keys())
     }
-    wrong, read = {}, 0
+    wrong: dict[str, str] = {}
+    read = 0
     if content:
         claims = (claim for outbox in outboxes.values() for claim in outbox.claims())
-        get = bucket.reader(store, connections=THREADS)
+        get = operations.reader(store, connections=THREADS)
         for key, why in _with_progress(wrong_contents(get, claims), "objects read"):
             read += 1
             if why:
@@ -63,7 +65,7 @@ def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, c
         quarantine=listing.quarantine,
         bare_images=listing.bare_images,
         foreign=listing.foreign,
-        not_judged=tuple(_unknowns(reports, index, listing, scope, content=content)),
+        not_judged=tuple(_limits(reports, index, listing, scope, content=content)),
     )
 
 
@@ -82,9 +84,10 @@ def _by_edge(reports: list[OutboxReport]) -> Iterator[EdgeReport]:
         yield EdgeReport(edge, tuple(report for report in reports if report.edge == edge))
 
 
-def _unknowns(
+def _limits(
     reports: list[OutboxReport], index: LedgerIndex, listing: Listing, scope: Scope, *, content: bool
 ) -> Iterator[str]:
+    """Yield each limit of this audit as a sentence."""
     if not reports:
         yield "any face: none exists; check bucket, edge and times"
     alone = [report.outbox for report in reports if not report.ledger]

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 THREADS = 16
+"""Number of parallel fetches."""
 _BATCH = 1024
-"""Objects requested at a time: enough to keep the threads busy, with bounded memory."""
+"""Number of objects requested at a time: enough work for all threads, with bounded memory."""
 
 
 def wrong_contents(
@@ -16,11 +17,11 @@ def wrong_contents(
     """Read and compare every object.
 
     Args:
-        read: Fetches an object, or None if it does not exist; thread-safe.
+        read: Returns the content of an object, or None if the object does not exist; thread-safe.
         claims: Keys of faces, each with its expected SHA-256 or None.
 
     Yields:
-        Each key with the reason why it is wrong; empty if it is right.
+        Each key with the reason why its object is wrong; the reason is empty for a correct object.
 
     Raises:
         StoreError: An object cannot be read.
@@ -40,7 +41,8 @@ def _why_wrong(data: bytes | None, key: str, sha256: str | None) -> str:
     if data is None:
         return "deleted since it was listed"
     found = hashlib.sha256(data).hexdigest()
-    if found[:12] != key.rpartition("-")[2].partition(".")[0]:
+    hash_in_name = key.rpartition("-")[2].partition(".")[0]
+    if found[:12] != hash_in_name:
         return f"its SHA-256 begins with {found[:12]}, its name has another"
     if sha256 not in {None, found}:
         return f"its SHA-256 is {found}, the ledger has {sha256}"

@@ -8,18 +8,18 @@ from face_app.cloud.audit.scope import Scope, hour_of
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry
 
 _RANK = ("waiting", "refused", "expired", "stored", "erased")
-"""States from early to late: of two ledger entries for a face the later state counts."""
+"""States in their order: of two ledger entries for one face, the later state counts."""
 
 
 @dataclass
 class OutboxLedger:
-    """Ledger entries of one outbox.
+    """Holds the ledger entries of one outbox.
 
     Attributes:
         edge: Name of the edge.
-        last: Highest allocated sequence.
-        promises: Per ledger: last sequence, and the time since which it is complete.
-        entries: Entries by sequence.
+        last: Highest allocated sequence number.
+        promises: For each ledger, its last sequence number, and the time since which it is complete (None: always).
+        entries: Entries by sequence number.
         contradicted: Keys of faces that two ledgers list under one id.
     """
 
@@ -40,13 +40,13 @@ class OutboxLedger:
         self.last = max(self.last, sequence)
 
     def must_contain(self, sequence: int, key: str) -> bool:
-        """Return True if a ledger must contain an object, by its sequence and the hour in its key."""
+        """Return True if a ledger must contain an object, by its sequence number and the hour in its key."""
         return any(sequence <= last and (since is None or hour_of(key) >= since) for last, since in self.promises)
 
 
 @dataclass(frozen=True)
 class LedgerIndex:
-    """All ledgers.
+    """Holds all ledgers in scope.
 
     Attributes:
         outboxes: Ledgers by outbox id.
@@ -64,7 +64,7 @@ def open_ledger_index(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerInde
         LedgerError: A line is invalid.
     """
     outboxes: dict[str, OutboxLedger] = {}
-    left_out = []
+    left_out: list[str] = []
     for ledger in ledgers:
         if scope.edge not in {None, ledger.edge}:
             left_out.append(ledger.edge)
@@ -74,6 +74,8 @@ def open_ledger_index(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerInde
             known.last = max(known.last, last)
             known.promises.append((last, ledger.complete_since))
         for entry in ledger.entries:
-            known = outboxes.get(entry.id.outbox) or outboxes.setdefault(entry.id.outbox, OutboxLedger(ledger.edge))
-            known.add(entry)
+            outbox = entry.id.outbox
+            if outbox not in outboxes:  # the header of the ledger may not list it
+                outboxes[outbox] = OutboxLedger(ledger.edge)
+            outboxes[outbox].add(entry)
     return LedgerIndex(outboxes, tuple(left_out))

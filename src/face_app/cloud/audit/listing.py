@@ -10,16 +10,18 @@ from face_app.common.wire import FaceId, face_of_key
 ERASED = "erased/"
 """Prefix of tombstones: an empty object under it, named by the key of a face, marks the face as erased."""
 QUARANTINE = "quarantine/"
+"""Prefix of refused messages; the next level of the key is the reason."""
 BARE_IMAGES = "test/seed/"
+"""Prefix of images from the original homework's topic."""
 
 
 @dataclass(frozen=True)
 class BucketIndex:
-    """Objects of one outbox, by sequence.
+    """Holds the objects of one outbox, by sequence number.
 
     Attributes:
         objects: First key of each face.
-        copies: All keys of each face with several.
+        copies: All keys of each face that has more than one.
         erased: Key of each erased face.
     """
 
@@ -40,7 +42,7 @@ class BucketIndex:
 
 @dataclass(frozen=True)
 class Listing:
-    """Keys of the bucket by kind.
+    """Holds the keys of the bucket by kind.
 
     Attributes:
         outboxes: Faces by outbox id.
@@ -59,7 +61,8 @@ def sort_keys(keys: Iterable[str]) -> Listing:
     """Sort the keys of a bucket by kind."""
     outboxes: dict[str, BucketIndex] = {}
     quarantine: Counter[str] = Counter()
-    bare_images, foreign = 0, []
+    foreign: list[str] = []
+    bare_images = 0
     for key in keys:
         if face := _face(key):
             outboxes.setdefault(face.outbox, BucketIndex()).add(face.sequence, key)
@@ -75,6 +78,7 @@ def sort_keys(keys: Iterable[str]) -> Listing:
 
 
 def _face(key: str) -> FaceId | None:
+    """Parse the face id in a key; None if the key is not that of a face, or its hour is invalid."""
     face = face_of_key(key)
     if face:
         try:

@@ -19,7 +19,7 @@ class OutboxAudit:
         Args:
             outbox: Id of the outbox.
             objects: Its objects in the bucket.
-            ledger: Its ledger entries; None without a ledger.
+            ledger: Its ledger entries; None if no ledger was given.
             scope: Faces to audit.
         """
         self._outbox = outbox
@@ -46,9 +46,10 @@ class OutboxAudit:
         counts: Counter[str] = Counter()
         reasons: dict[str, Counter[str]] = {"refused": Counter(), "expired": Counter()}
         faults: dict[str, list[str]] = {"unknown": [], "reappeared_after_erasure": []}
-        missing = []
+        missing: list[Span] = []
         for number in self._faces:
-            entry, keys = self._entries.get(number), self._objects.keys(number)
+            entry = self._entries.get(number)
+            keys = self._objects.keys(number)
             if number in self._objects.erased or (entry and entry.state == "erased"):
                 counts["erased"] += 1
                 faults["reappeared_after_erasure"] += keys
@@ -56,7 +57,8 @@ class OutboxAudit:
                 counts["newer"] += 1
             elif keys:
                 counts["stored"] += 1
-                counts["under_way"] += entry is not None and entry.state != "stored"
+                if entry and entry.state != "stored":
+                    counts["under_way"] += 1
                 if entry is None and self._ledger and self._ledger.must_contain(number, keys[0]):
                     faults["unknown"] += keys
             elif entry and entry.state == "stored":
@@ -107,7 +109,7 @@ class OutboxAudit:
         return self._key(self._faces[-1]).split("/")[0]
 
     def _not_in_ledger(self) -> list[Span]:
-        """Return allocated numbers without entry and object: a ledger prunes only stored faces."""
+        """Return the allocated numbers that have neither entry nor object: a ledger prunes only stored faces."""
         if self._ledger is None:
             return []
         known = self._entries.keys() | self._objects.objects.keys() | self._objects.erased.keys()
@@ -116,6 +118,7 @@ class OutboxAudit:
         return gaps_between(known, self._faces[0], min(self._faces[-1], self._ledger.last)) if self._faces else []
 
     def _gaps(self) -> list[Span]:
+        """Return the numbers that the bucket lists neither as an object nor as erased."""
         listed = self._objects.objects.keys() | self._objects.erased.keys()
         if not self._scope.ranged:
             return gaps_between(listed, 1, max(listed, default=0))
@@ -123,13 +126,16 @@ class OutboxAudit:
         return gaps_between(listed, seen[0], seen[-1]) if seen else []
 
     def _wrong(self, wrong: Mapping[str, str]) -> Iterator[Wrong]:
+        """Yield the objects with wrong content, and those whose key differs from the ledger."""
         for number in self._faces:
-            entry, keys = self._entries.get(number), self._objects.keys(number)
+            entry = self._entries.get(number)
+            keys = self._objects.keys(number)
             yield from (Wrong(key, wrong[key]) for key in keys if key in wrong)
             if entry and keys and entry.key not in keys and keys[0] not in wrong:
                 yield Wrong(keys[0], f"its key in the ledger is {entry.key}")
 
     def _duplicates(self) -> Iterator[tuple[str, ...]]:
+        """Yield the keys of each face that has more than one, in the bucket or in the ledgers."""
         contradicted = self._ledger.contradicted if self._ledger else {}
         for number in self._faces:
             keys = {*self._objects.copies.get(number, ()), *contradicted.get(number, ())}

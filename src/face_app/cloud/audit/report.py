@@ -11,7 +11,7 @@ from face_app.cloud.audit.spans import Span
 
 @dataclass(frozen=True)
 class Wrong:
-    """An object that differs from its key or its ledger entry.
+    """Describes an object that differs from its key or its ledger entry.
 
     Attributes:
         key: Key of the object.
@@ -24,26 +24,26 @@ class Wrong:
 
 @dataclass(frozen=True)
 class OutboxReport:
-    """Faces of one outbox; each counts once.
+    """Counts the faces of one outbox, each once, and lists the faults.
 
     Attributes:
         edge: Name of the edge.
         outbox: Id of the outbox.
-        ledger: True with a ledger; without one only the counts of the bucket are known.
-        captured: Allocated numbers; without a ledger a lower bound.
-        stored: Faces with an object.
-        under_way: Stored faces that the edge still lists as waiting, refused or expired.
-        waiting: Faces that wait at the edge.
-        refused: Refused faces by reason.
-        expired: Faces whose pixels a limit of the edge deleted, by reason.
-        erased: Faces erased on request.
-        newer: Objects numbered after the ledger was written. They are in no other count.
-        gaps: Numbers without an object, by the list of the bucket. A fault only without a ledger that explains them.
+        ledger: True if a ledger was given; otherwise only the counts of the bucket are known.
+        captured: Number of allocated sequence numbers; a lower bound if no ledger was given.
+        stored: Number of faces with an object.
+        under_way: Number of stored faces that the edge still lists as waiting, refused or expired.
+        waiting: Number of faces that wait at the edge.
+        refused: Number of refused faces by reason.
+        expired: Number of waiting faces given up, by reason: evicted by the quota, or damaged.
+        erased: Number of faces erased on request.
+        newer: Number of objects numbered after the ledger was written. They are in no other count.
+        gaps: Numbers without an object in the bucket. They are a fault only if no ledger explains them.
         missing: Stored faces without an object, and numbers that the ledger does not contain.
         wrong: Objects with a wrong key or wrong bytes.
-        duplicates: Keys of each face with several.
-        unknown: Objects that the ledger must contain and does not.
-        reappeared_after_erasure: Objects of erased faces.
+        duplicates: Keys of each face that has more than one.
+        unknown: Keys of objects that the ledger must contain, but does not.
+        reappeared_after_erasure: Keys of objects of erased faces.
     """
 
     edge: str
@@ -66,7 +66,7 @@ class OutboxReport:
 
     @property
     def faults(self) -> dict[str, int]:
-        """Number of faults by kind."""
+        """Return the number of faults by kind."""
         return {
             "missing": sum(span.count for span in self.missing),
             "unexplained": 0 if self.ledger else sum(span.count for span in self.gaps),
@@ -110,7 +110,7 @@ class OutboxReport:
 
 @dataclass(frozen=True)
 class EdgeReport:
-    """All outboxes of one edge."""
+    """Holds the reports of all outboxes of one edge."""
 
     edge: str
     outboxes: tuple[OutboxReport, ...]
@@ -122,11 +122,11 @@ class EdgeReport:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """Result of one audit.
+    """Holds the result of one audit.
 
     Attributes:
-        since: Only faces captured then or later; None: no limit.
-        until: Only faces captured before; None: no limit.
+        since: Time from which faces are in scope; None: no limit.
+        until: Time before which faces are in scope; None: no limit.
         read: Number of objects read and compared; None: not requested.
         edges: Reports by edge name.
         quarantine: Number of refused messages by reason.
@@ -146,7 +146,7 @@ class AuditReport:
 
     @property
     def outboxes(self) -> Iterator[OutboxReport]:
-        """All outboxes of all edges."""
+        """Return the reports of all outboxes of all edges."""
         return (outbox for edge in self.edges for outbox in edge.outboxes)
 
     def counts(self) -> dict[str, int]:
@@ -155,23 +155,23 @@ class AuditReport:
 
     @property
     def faults(self) -> dict[str, int]:
-        """Number of faults by kind, without kinds that have none."""
+        """Return the number of faults by kind; a kind without a fault is omitted."""
         summed = _summed(outbox.faults for outbox in self.outboxes)
         return {kind: count for kind, count in summed.items() if count}
 
     @property
     def balanced(self) -> bool:
-        """True when every known face is accounted for and every object is correct."""
+        """Return True if every known face is accounted for and every object is correct."""
         return not self.faults
 
     @property
     def proven(self) -> bool:
-        """True when balanced with a ledger of each outbox: the bucket alone cannot show a lost newest face."""
+        """Return True if balanced with a ledger of each outbox: the bucket alone cannot show a lost newest face."""
         return self.balanced and all(outbox.ledger for outbox in self.outboxes)
 
     @property
     def verdict(self) -> str:
-        """The result in one line."""
+        """Return the result as one sentence."""
         captured = self.counts().get("captured", 0)
         if self.balanced and not self.proven:
             return f"no fault: {captured} captured or more; without a ledger of each outbox the equation is not proven"

@@ -13,12 +13,12 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Scope:
-    """Part of the bucket.
+    """Selects the faces to audit.
 
     Attributes:
-        edge: Only this edge; None: all. A renamed edge has two names.
-        since: Only faces captured then or later (aware); None: no limit.
-        until: Only faces captured before (aware); None: no limit.
+        edge: Name of the only edge in scope; None: all edges. A renamed edge has two names.
+        since: Time from which faces are in scope (aware); None: no limit.
+        until: Time before which faces are in scope (aware); None: no limit.
     """
 
     edge: str | None = None
@@ -27,20 +27,20 @@ class Scope:
 
     @property
     def ranged(self) -> bool:
-        """True with a time limit."""
+        """Return True if there is a time limit."""
         return self.since is not None or self.until is not None
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """Prefixes to list."""
+        """Return the key prefixes to list."""
         return (f"{self.edge}/", f"erased/{self.edge}/") if self.edge else ("",)
 
     def contains_entry(self, entry: LedgerEntry) -> bool:
-        """Return True if an entry is in scope; its time is exact."""
+        """Return True if a ledger entry is in scope; its time is exact."""
         return self._contains_edge(entry.key) and self._overlaps(entry.captured_at, entry.captured_at)
 
     def contains_key(self, key: str) -> bool:
-        """Return True if a face may be in scope by its key, which contains the hour."""
+        """Return True if a face may be in scope by its key, which contains only the hour."""
         return self._contains_edge(key) and (not self.ranged or self._contains_hour(hour_of(key)))
 
     def _contains_edge(self, key: str) -> bool:

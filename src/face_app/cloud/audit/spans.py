@@ -1,4 +1,4 @@
-"""Find runs of missing sequence numbers."""
+"""Find the sequence numbers that are missing, as spans."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """Sequences from first to last, inclusive."""
+    """Holds a range of sequence numbers, both ends included."""
 
     first: int
     last: int
 
     @property
     def count(self) -> int:
-        """Number of sequences."""
+        """Return how many numbers the span holds."""
         return self.last - self.first + 1
 
     def __str__(self) -> str:
@@ -21,8 +21,9 @@ class Span:
 
 
 def gaps_between(seen: Iterable[int], first: int, last: int) -> list[Span]:
-    """Return the runs between `first` and `last` without a number in `seen`."""
-    spans, expected = [], first
+    """Return the spans of numbers from `first` to `last`, both included, that `seen` lacks."""
+    spans: list[Span] = []
+    expected = first
     for number in sorted(seen):
         if number > last:
             break
@@ -35,11 +36,11 @@ def gaps_between(seen: Iterable[int], first: int, last: int) -> list[Span]:
 
 
 def merge(spans: Iterable[Span]) -> list[Span]:
-    """Sort spans without overlap and merge adjacent ones."""
-    runs: list[Span] = []
+    """Sort spans and join adjacent ones. The spans must not overlap."""
+    merged: list[Span] = []
     for span in sorted(spans):
-        if runs and runs[-1].last == span.first - 1:
-            runs[-1] = Span(runs[-1].first, span.last)
+        if merged and merged[-1].last == span.first - 1:
+            merged[-1] = Span(merged[-1].first, span.last)
         else:
-            runs.append(span)
-    return runs
+            merged.append(span)
+    return merged

@@ -7,6 +7,7 @@ from itertools import islice
 from face_app.cloud.audit.report import AuditReport, OutboxReport
 
 EXAMPLES = 20
+"""Maximum number of examples of one fault."""
 
 
 def table(report: AuditReport) -> str:
@@ -26,7 +27,7 @@ def _rows(report: AuditReport) -> Iterator[list[str]]:
 
 
 def _known(outbox: OutboxReport) -> Iterator[str]:
-    """Yield the numbers of a row; a question mark for numbers that need a ledger."""
+    """Yield the numbers of a row; a question mark for each number that needs a ledger."""
     for name, count in outbox.counts().items():
         if outbox.ledger or name in {"stored", "erased"}:
             yield str(count)
@@ -37,10 +38,10 @@ def _known(outbox: OutboxReport) -> Iterator[str]:
 def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        cells = [
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[:2] = [
+            cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)
+        ]  # edge and outbox are text
         yield "  ".join(cells).rstrip()
 
 

@@ -1,1 +1,1 @@
-"""The bucket: creation, access, expiry, listing."""
+"""Create the bucket, set its access and expiry, list and verify its objects."""

@@ -28,13 +28,13 @@ class Expiry:
 
         Args:
             days: Days until the store deletes an object; 0: remove the rule.
-            check: Change nothing; return the changes that would be made.
+            check: Change nothing; return the pending changes.
 
         Returns:
-            Each change in words.
+            One sentence per change, made or (with `check`) pending.
 
         Raises:
-            StoreError: No answer, a refusal, or no lifecycle rules while `days` is set.
+            StoreError: No answer, a refusal, or a store without lifecycle rules although `days` is not 0.
         """
         bucket = self._bucket
         with bucket.translate_errors():
@@ -60,7 +60,7 @@ class Expiry:
         return [f"objects {_describe(days)} (before: {_describe(before)})"]
 
     def _read(self) -> tuple[list[_Rule], dict[str, Any]]:
-        """Return the rules, and the options to send back with them."""
+        """Return all lifecycle rules, and the options that a write must repeat."""
         try:
             answer = self._bucket.client.get_bucket_lifecycle_configuration(Bucket=self._bucket.name)
         except ClientError as error:
@@ -103,13 +103,13 @@ def _rule(days: int, *, versions: bool) -> _Rule:
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
     }
     if versions:
-        # In a versioned bucket expiry only adds a delete marker.
+        # In a versioned bucket, expiry only hides an object behind a delete marker; delete the hidden version too.
         rule["NoncurrentVersionExpiration"] = {"NoncurrentDays": 1}
     return rule
 
 
 def _normalised(rule: _Rule) -> tuple[object, ...]:
-    """Return the effective parts of a rule: stores return it in different forms."""
+    """Return the parts of a rule that matter, in one form: stores return equal rules in different forms."""
     return (
         rule["Status"],
         rule.get("Filter", {}).get("Prefix") or rule.get("Prefix") or "",

@@ -1,4 +1,4 @@
-"""Manage anonymous access: denied by default, reading faces only by setting."""
+"""Manage anonymous access: deny it by default, and allow reads of faces only if the settings do."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ SID = "FaceAppPublicFaces"
 """Id of the managed policy statement; other statements are not changed."""
 
 _PROPAGATION_SECONDS = 10.0
-"""Most seconds until a removed policy has no effect."""
+"""Maximum seconds until the removal of a policy takes effect."""
 
 
 class PublicRead:
@@ -33,13 +33,13 @@ class PublicRead:
 
         Args:
             public: Allow reads.
-            check: Change nothing; return the changes that would be made.
+            check: Change nothing; return the pending changes.
 
         Returns:
-            Each change in words.
+            One sentence per change, made or (with `check`) pending.
 
         Raises:
-            StoreError: No answer, a refusal, or a store that cannot allow it.
+            StoreError: No answer, a refusal, or a store that cannot allow anonymous reads.
         """
         steps = (self._lock.ensure, self._grant) if public else (self._grant, self._lock.ensure)
         with self._bucket.translate_errors():
@@ -55,9 +55,8 @@ class PublicRead:
             policy = self._policy()
             statements = policy["Statement"]
             wanted = [_statement(bucket.name)] if public else []
-            if [_normalised(each) for each in statements if each.get("Sid") == SID] == [
-                _normalised(each) for each in wanted
-            ]:
+            managed = [each for each in statements if each.get("Sid") == SID]
+            if [_normalised(each) for each in managed] == [_normalised(each) for each in wanted]:
                 return []
             if not check:
                 others = [each for each in statements if each.get("Sid") != SID]
@@ -74,7 +73,7 @@ class PublicRead:
         return ["anonymous clients may read faces" if public else "anonymous read of faces is revoked"]
 
     def _require_other_grant(self, why: str, error: Exception) -> None:
-        """Continue only if faces are already public by the store's own means."""
+        """Raise an error unless anonymous clients can read faces already, by other means of the store."""
         how = (
             "on IBM Cloud give the access group Public Access the role ObjectReader (never ContentReader, which lists) "
             "on this bucket in IAM; elsewhere give the key's account the right to bucket policies"
@@ -121,7 +120,7 @@ class PublicRead:
 
 
 def _statement(bucket: str) -> dict[str, Any]:
-    """Return the statement: read faces, not quarantine; no listing."""
+    """Return the statement that allows reads of faces, but not of quarantine, and no listing."""
     return {
         "Sid": SID,
         "Effect": "Allow",
@@ -132,12 +131,12 @@ def _statement(bucket: str) -> dict[str, Any]:
 
 
 def _normalised(statement: dict[str, Any]) -> dict[str, Any]:
-    """Return a statement in one form: stores return a list for one value, and AWS: * for *."""
+    """Return a statement in one form: stores return ``[value]`` for ``value``, and ``{"AWS": "*"}`` for ``*``."""
     plain = {name: _as_list(value) for name, value in statement.items()}
     (principal,) = plain.get("Principal") or [None]
-    return plain | {
-        "Principal": _as_list(principal["AWS"]) if isinstance(principal, dict) and "AWS" in principal else [principal]
-    }
+    if isinstance(principal, dict) and "AWS" in principal:
+        return plain | {"Principal": _as_list(principal["AWS"])}
+    return plain | {"Principal": [principal]}
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -159,10 +158,10 @@ class PublicLock:
 
         Args:
             public: Allow a policy to make the bucket public.
-            check: Change nothing; return the changes that would be made.
+            check: Change nothing; return the pending changes.
 
         Returns:
-            Each change in words.
+            One sentence per change, made or (with `check`) pending.
 
         Raises:
             ClientError: The store answered with an error.
@@ -174,21 +173,20 @@ class PublicLock:
             "BlockPublicPolicy": not public,
             "RestrictPublicBuckets": not public,
         }
-        present = self._present()
+        present = self._read()
         if present is None:
             return []
-        # Nothing to lift without a block.
         if public and not present:
-            return []
-        # A store that omits a lock does not support it.
+            return []  # no block to lift
+        # A store that omits a lock does not support it, so that lock counts as equal.
         if present and all(present.get(lock, on) == on for lock, on in wanted.items()):
             return []
-        if not check and not self._set(wanted, public=public):
+        if not check and not self._write(wanted, public=public):
             return []
         return ["the public access block is lifted" if public else "public access is blocked"]
 
-    def _present(self) -> "Locks | None":
-        """Return the current locks, empty if never set; None: the store does not support them."""
+    def _read(self) -> "Locks | None":
+        """Return the current locks: empty if never set, None if the store does not support them."""
         bucket = self._bucket
         try:
             return bucket.client.get_public_access_block(Bucket=bucket.name)["PublicAccessBlockConfiguration"]
@@ -200,7 +198,8 @@ class PublicLock:
                 return None
             raise
 
-    def _set(self, wanted: "Locks", *, public: bool) -> bool:
+    def _write(self, wanted: "Locks", *, public: bool) -> bool:
+        """Write the locks; return False if the store does not accept them."""
         bucket = self._bucket
         try:
             bucket.client.put_public_access_block(Bucket=bucket.name, PublicAccessBlockConfiguration=wanted)

@@ -3,12 +3,14 @@
 import hashlib
 import time
 
-from face_app.cloud.bucket.bucket import reader, urls
+from face_app.cloud.bucket.operations import reader, urls
 from face_app.common import settings
 from face_app.common.errors import NotVerifiedError, StoreError
 
 LINK_SECONDS = 3600
+"""Seconds until the link expires."""
 POLL_SECONDS = 0.2
+"""Seconds between two attempts to fetch the object."""
 
 
 def run(store: settings.Store, key: str, sha256: str, *, wait: float) -> str:
@@ -18,19 +20,20 @@ def run(store: settings.Store, key: str, sha256: str, *, wait: float) -> str:
         store: Store settings.
         key: Key of the object.
         sha256: Expected hash, hex digits.
-        wait: Most seconds to wait.
+        wait: Maximum seconds to wait for the object.
 
     Returns:
         A link for a browser, valid for an hour; ``file:`` for a plain folder.
 
     Raises:
-        NotVerifiedError: The object is missing after `wait`, or has other bytes.
+        NotVerifiedError: The object is missing after `wait` seconds, or has other bytes.
         SettingsError: The credentials file cannot be read.
     """
     get = reader(store)
     deadline = time.monotonic() + wait
     while True:
-        data, reason = None, "it does not exist"
+        data = None
+        reason = "it does not exist"
         try:
             data = get(key)
         except StoreError as error:

@@ -1,4 +1,4 @@
-"""Stores for faces, one file per kind of store."""
+"""Open the store that the settings name; one module per kind of store."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ def open_store(store: settings.Store, *, connections: int = 16) -> Store:
 
     Args:
         store: Store settings.
-        connections: Most parallel puts.
+        connections: Maximum number of parallel puts.
 
     Raises:
         SettingsError: The path is not set, or the credentials file cannot be read.
     """
-    # A plain folder works without boto3.
+    # Import boto3 only for S3 stores, so that a folder store works where it is not installed.
     if store.kind == "directory":
         from face_app.cloud.stores.directory import DirectoryStore  # noqa: PLC0415
 

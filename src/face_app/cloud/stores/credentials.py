@@ -8,7 +8,7 @@ from face_app.common.errors import SettingsError
 
 @dataclass(frozen=True)
 class Credentials:
-    """Key pair for the store."""
+    """Holds the key pair for the store."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -25,6 +25,7 @@ def read_credentials(file: Path, bucket: str) -> Credentials:
     except (OSError, ValueError) as error:
         raise SettingsError(f"store.credentials_file {file} cannot be read: {error}") from error
     entries = [line.split(":") for line in lines if line and not line.startswith("#")]
+    # A line for this bucket has priority over a line for all buckets.
     for entry in entries:
         if len(entry) == 3 and entry[0] == bucket and all(entry):
             return Credentials(entry[1], entry[2])

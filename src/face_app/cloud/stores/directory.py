@@ -12,13 +12,13 @@ from face_app.cloud.stores.store import Outcome, Stored, safe_parts
 from face_app.common.errors import StoreError
 
 INCOMING = ".incoming"
-"""Folder of incomplete files. A kill can leave some behind; `check` deletes them after an hour."""
-
+"""Folder of incomplete uploads. A killed process leaves some there; `check` deletes them after an hour."""
 ABANDONED_AFTER = 3600.0
+"""Seconds after its last write until an incomplete upload counts as abandoned."""
 
 
 class DirectoryStore:
-    """Stores objects as files; a file gets its name when it is completely on disk."""
+    """Stores objects as files; a file gets its name only after all its bytes are on disk."""
 
     def __init__(self, path: Path) -> None:
         """Use an existing folder. Creating it could hide a missing mount."""
@@ -66,6 +66,7 @@ class DirectoryStore:
 
 
 def _place(name: str, data: bytes, folder: int, incoming: int) -> Outcome:
+    """Write a temporary file, then link it under its name; replace a file that has other bytes."""
     temporary = f"{name}.{secrets.token_hex(8)}"
     try:
         write_file(temporary, data, os.O_CREAT | os.O_EXCL, folder=incoming)
@@ -87,6 +88,6 @@ def _place(name: str, data: bytes, folder: int, incoming: int) -> Outcome:
 
 def _delete_abandoned(incoming: int) -> None:
     for name in os.listdir(incoming):
-        with suppress(FileNotFoundError):  # its writer may have finished
+        with suppress(FileNotFoundError):  # its writer has finished meanwhile
             if os.stat(name, dir_fd=incoming).st_mtime < time.time() - ABANDONED_AFTER:
                 os.unlink(name, dir_fd=incoming)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FALLBACK_SECONDS = 30.0
-"""Seconds of boto3 only after a failure, so that a failing store does not get every request twice."""
+BOTO3_ONLY_SECONDS = 30.0
+"""Seconds after a failure in which only boto3 is used, so that a failing store does not get each request twice."""
 
 
 def fast_client(store: Store, *, connections: int) -> "FastClient | None":
@@ -34,7 +34,7 @@ def fast_client(store: Store, *, connections: int) -> "FastClient | None":
 
     Args:
         store: Bucket, endpoint and credentials file.
-        connections: Most idle connections.
+        connections: Maximum number of idle connections.
 
     Raises:
         SettingsError: The credentials file cannot be read.
@@ -70,7 +70,7 @@ class FastClient:
         """Upload an object; see `S3Bucket.put`. Its signature covers the body, as Content-MD5 would.
 
         Returns:
-            ETag without quotes; None when boto3 must repeat the request and report the cause.
+            ETag without quotes; None if boto3 must repeat the request and report the cause.
         """
         if time.monotonic() < self._not_before:
             return None
@@ -94,7 +94,7 @@ class FastClient:
         """Return size in bytes and ETag without quotes of an object.
 
         Returns:
-            None when boto3 must repeat the request.
+            None if boto3 must repeat the request.
         """
         if time.monotonic() < self._not_before:
             return None
@@ -108,5 +108,5 @@ class FastClient:
         return answer["size"], (answer["e_tag"] or "").strip('"')
 
     def _failed(self, error: Exception) -> None:
-        log.debug("obstore failed, boto3 replaces it for %.0f s: %s", FALLBACK_SECONDS, error)
-        self._not_before = time.monotonic() + FALLBACK_SECONDS
+        log.debug("obstore failed, boto3 replaces it for %.0f s: %s", BOTO3_ONLY_SECONDS, error)
+        self._not_before = time.monotonic() + BOTO3_ONLY_SECONDS

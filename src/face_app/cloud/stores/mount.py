@@ -14,6 +14,7 @@ from face_app.cloud.stores.store import Stored, safe_parts
 from face_app.common.errors import StoreError
 
 KIND = "fuse.s3fs"
+"""File system type of a mount of s3fs in ``/proc/self/mountinfo``."""
 
 
 class MountStore:
@@ -28,7 +29,7 @@ class MountStore:
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
         """Store bytes under a key; see `Store.put`.
 
-        After an error of s3fs the object may exist or not. So the next attempt asks the bucket if the key is taken.
+        After an error of s3fs the object may or may not exist. So the next attempt asks the bucket if the key is taken.
         """
         *folders, name = safe_parts(key)
         with self._translate_errors(), self._mount() as root, subfolder(root, folders, durable=False) as folder:
@@ -44,7 +45,7 @@ class MountStore:
         return Stored("created")
 
     def check(self) -> None:
-        """Check that the mount exists and answers, and that the bucket does."""
+        """Check that the mount and the bucket exist and answer."""
         with self._translate_errors(), self._mount():
             self._bucket.check()
 
@@ -57,9 +58,12 @@ class MountStore:
 
     @contextmanager
     def _mount(self) -> Iterator[int]:
-        """Open the root of the mount, or raise.
+        """Open the root of the mount while the context lasts.
 
-        Writes below this descriptor reach s3fs, even when the mount is removed meanwhile.
+        Writes below this descriptor reach s3fs, even if the mount is removed meanwhile.
+
+        Raises:
+            StoreError: No bucket is mounted at the path, the mount is read-only, or it does not answer.
         """
         with open_path(self._path, os.O_PATH | os.O_DIRECTORY) as root:
             entry = mount_of(root)
@@ -81,12 +85,12 @@ class MountStore:
             ) from error
 
 
-_OCTAL = re.compile(r"\\([0-7]{3})")
+_OCTAL = re.compile(r"\\([0-7]{3})")  # mountinfo writes a space as \040
 
 
 @dataclass(frozen=True)
 class MountEntry:
-    """One line of ``/proc/self/mountinfo``, see proc_pid_mountinfo(5).
+    """Holds one line of ``/proc/self/mountinfo``, see proc_pid_mountinfo(5).
 
     Attributes:
         id: Number of the mount, as in ``/proc/self/fdinfo``.

@@ -10,10 +10,10 @@ from pathlib import Path
 from face_app.common.errors import StoreError
 
 TIMEOUT_SECONDS = 5.0
-"""Most seconds for an answer. statvfs needs no S3 request, so a working s3fs answers within milliseconds."""
+"""Maximum seconds for an answer. statvfs needs no S3 request, so a working s3fs answers within milliseconds."""
 
 FRESH_SECONDS = 3.0
-"""Seconds that an answer is valid."""
+"""Seconds for which an answer stays valid."""
 
 OK = "ok"
 
@@ -35,8 +35,9 @@ for line in sys.stdin:
 class Probe:
     """Probes a mount in a child process that can be abandoned.
 
-    A thread in a hung file system cannot be cancelled and blocks the exit. One child serves the whole run: a child
-    forked while a worker has a file open would close its copy of it, and so upload a partial face or hang too.
+    A thread in a hung file system cannot be cancelled and blocks the exit. One child serves the whole run. A child
+    that is forked while a worker writes a file would inherit that file, and close it: s3fs would then upload a partial
+    face, or hang the child too.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,10 +59,10 @@ class Probe:
         )
 
     def check(self) -> None:
-        """Return if the mount answers, or answered recently.
+        """Check that the mount answers, or answered less than `FRESH_SECONDS` ago.
 
         Raises:
-            StoreError: It answers with an error, or not within `TIMEOUT_SECONDS`.
+            StoreError: The mount answers with an error, or not within `TIMEOUT_SECONDS`.
         """
         with self._lock:
             if time.monotonic() - self._answered_at >= FRESH_SECONDS:
@@ -71,8 +72,10 @@ class Probe:
                 raise StoreError(f"mount {self._path}: {self._answer}; mount it again")
 
     def _ask(self) -> str:
+        """Return `OK`, or the reason why the mount does not work."""
         if self._child.poll() is not None:
-            self._child, self._pending = self._start(), False
+            self._child = self._start()
+            self._pending = False
         requests, answers = self._child.stdin, self._child.stdout
         if requests is None or answers is None:
             return "its probe has no pipes"

@@ -12,7 +12,7 @@ from face_app.common.errors import StoreError
 log = logging.getLogger(__name__)
 
 _TYPES = {"jpg": "image/jpeg", "png": "image/png"}
-_TAKEN = {409, 412}
+_TAKEN = {409, 412}  # HTTP status of a conditional PUT whose key exists
 
 
 class S3Store:
@@ -42,6 +42,7 @@ class S3Store:
         self._bucket.check()
 
     def _put_new(self, key: str, data: bytes, sha256: str, content_type: str) -> bool:
+        """Upload an object; return False if its key is taken. Without conditional PUTs, replace it and return True."""
         conditional = self._conditional
         try:
             self._bucket.put(key, data, sha256, content_type, only_new=conditional)
@@ -57,6 +58,6 @@ class S3Store:
 
 
 def _lacks_conditions(error: ClientError) -> bool:
-    """Return True if the condition was refused; any other 400, such as a truncated body, has another cause."""
+    """Return True if the store refused the condition; any other 400, such as a truncated body, has another cause."""
     status = error_status(error)
     return status == 501 or (status == 400 and error_code(error) in {"NotImplemented", "InvalidArgument"})

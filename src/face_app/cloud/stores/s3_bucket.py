@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ObjectSummary:
-    """Result of a HEAD.
+    """Describes an object, as a HEAD request reports it.
 
     Attributes:
         size: Bytes.
-        etag: Without quotes: the MD5 of a plain upload; another value after multipart or with KMS; may be empty.
+        etag: ETag without quotes: the MD5 after a plain upload; another value after multipart or with KMS; may be
+            empty.
     """
 
     size: int
@@ -45,7 +46,7 @@ class S3Bucket:
 
         Args:
             store: Bucket, endpoint and credentials file.
-            connections: Most parallel requests.
+            connections: Maximum number of parallel requests.
 
         Raises:
             SettingsError: The credentials file cannot be read.
@@ -77,7 +78,7 @@ class S3Bucket:
         Raises:
             ClientError: The store answered with an error; 412 for a taken key.
             BotoCoreError: The store did not answer.
-            StoreError: The store accepted the object and has other bytes.
+            StoreError: The store accepted the object, but has other bytes.
         """
         md5 = hashlib.md5(data, usedforsecurity=False)
         etag = self._fast.put(key, data, sha256, content_type, only_new=only_new) if self._fast else None
@@ -102,7 +103,8 @@ class S3Bucket:
         Raises:
             StoreError: No answer, or a refusal.
         """
-        if self._fast and (known := self._fast.head(key)):
+        known = self._fast.head(key) if self._fast else None
+        if known:
             return ObjectSummary(*known)
         with self.translate_errors():
             try:
@@ -128,10 +130,12 @@ class S3Bucket:
                 raise
 
     def matches(self, key: str, data: bytes, sha256: str) -> bool | None:
-        """Compare an object with `data`: equal: True; different: False; missing: None.
+        """Compare an object with `data` by size and MD5, as a HEAD reports them.
 
-        Size and MD5 of a HEAD decide. An ETag other than the MD5 is possible for equal bytes; then the object is
-        fetched and compared by SHA-256.
+        Equal bytes may have an ETag other than their MD5. Then the object is fetched and compared by SHA-256.
+
+        Returns:
+            True if equal, False if different, None if the object is missing.
 
         Raises:
             StoreError: No answer, or a refusal.
@@ -146,7 +150,9 @@ class S3Bucket:
         return hashlib.sha256(self.get(key) or b"").hexdigest() == sha256
 
     def check(self) -> None:
-        """Check that the bucket exists and the key pair has access. The error of a listing names the cause.
+        """Check that the bucket exists and the key pair has access.
+
+        A listing is used, because its error names the cause.
 
         Raises:
             StoreError: The bucket is missing, or access is refused.
@@ -168,17 +174,18 @@ class S3Bucket:
         return True
 
     def create(self) -> None:
-        """Create the bucket, unless this account has it.
+        """Create the bucket, unless this account owns it already.
 
         Raises:
-            StoreError: No answer, a refusal, or another account has the name.
+            StoreError: No answer, a refusal, or another account owns the name.
         """
-        # Only AWS needs its region here; IBM reads this field as a storage class.
-        region, endpoint = self._settings.region, self._settings.endpoint
-        location: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        location: dict[str, Any] = {}
+        # Only AWS needs the region here, except its default region; IBM reads this field as a storage class.
+        if not self._settings.endpoint and self._settings.region != "us-east-1":
+            location["CreateBucketConfiguration"] = {"LocationConstraint": self._settings.region}
         with self.translate_errors():
             try:
-                self.client.create_bucket(Bucket=self.name, **({} if endpoint or region == "us-east-1" else location))
+                self.client.create_bucket(Bucket=self.name, **location)
             except self.client.exceptions.BucketAlreadyOwnedByYou:
                 return
 
@@ -193,7 +200,7 @@ class S3Bucket:
                 yield from (each["Key"] for each in page.get("Contents", []) if not each["Key"].endswith("/"))
 
     def links(self, keys: Iterable[str], *, seconds: int) -> list[str]:
-        """Make presigned links through the public endpoint."""
+        """Return presigned links through the public endpoint."""
         endpoint = self._settings.public_endpoint or self._settings.endpoint
         client = connect(self._settings, endpoint, connections=1)
         return [

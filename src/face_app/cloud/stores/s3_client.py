@@ -1,7 +1,7 @@
-"""Configure boto3 and translate its errors for the operator.
+"""Configure boto3, and translate its errors for the operator.
 
-Checksums only when required: many stores refuse the CRC32 that boto3 adds since 1.36. No `Expect: 100-continue`:
-measured, it costs each small object a round trip.
+Requests carry checksums only if required, because many stores refuse the CRC32 that boto3 adds since 1.36. They carry
+no `Expect: 100-continue`, because it costs each small object a round trip (measured).
 """
 
 import logging
@@ -37,7 +37,7 @@ def connect(store: Store, endpoint: str | None, *, connections: int, signed: boo
     Args:
         store: Region and credentials file.
         endpoint: S3 address; None: AWS.
-        connections: Most parallel requests.
+        connections: Maximum number of parallel requests.
         signed: False: send anonymous requests.
 
     Raises:
@@ -77,7 +77,7 @@ def _add_md5(params: dict[str, Any], **_: object) -> None:
 
 @contextmanager
 def translate_errors(where: str, store: Store) -> Iterator[None]:
-    """Translate errors of boto3 into a `StoreError` of one line that names the cause.
+    """Translate errors of boto3 into a `StoreError` whose message names the cause.
 
     Args:
         where: Bucket and endpoint, for the message.
@@ -86,7 +86,8 @@ def translate_errors(where: str, store: Store) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code, status = error_code(error), error_status(error)
+        code = error_code(error)
+        status = error_status(error)
         if code == "NoSuchBucket":
             problem = "does not exist; `face-app bucket ensure` creates it, or change store.bucket"
         elif code == "BucketAlreadyExists":

@@ -13,11 +13,11 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class Stored:
-    """Confirmation of a store, read back from it.
+    """Confirms that a store holds the bytes, as read back.
 
     Attributes:
-        outcome: ``created``; ``already``: existed with the same bytes; ``repaired``: other bytes, such as a partial
-            upload, were replaced.
+        outcome: ``created``: new; ``already``: existed with the same bytes; ``repaired``: had other bytes, such as a
+            partial upload, which were replaced.
     """
 
     outcome: Outcome
@@ -27,31 +27,33 @@ class Store(Protocol):
     """Stores bytes under a key. Thread-safe."""
 
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
-        """Store bytes and confirm them. Idempotent.
+        """Store bytes and read back a confirmation. A repetition with the same arguments changes nothing.
 
         Args:
-            key: Relative path, from `wire.object_key` or `validate`.
+            key: Relative path from `wire.object_key` or `subscriber/validate.py`; `safe_parts` checks it.
             data: Whole object.
             sha256: Hex digest of `data`.
 
         Raises:
-            StoreError: Not confirmed; the object may exist or not. Retry with the same key.
-            MessageError: The key is not a relative path of plain names.
+            StoreError: The store did not confirm; the object may or may not exist. Retry with the same key.
+            MessageError: The key is not a relative path of plain names (`safe_parts`).
         """
 
     def check(self) -> None:
         """Check that a put can succeed now.
 
         Raises:
-            StoreError: It cannot; one line names what to change.
+            StoreError: A put would fail; the message names what to change.
         """
 
 
 def safe_parts(key: str) -> list[str]:
-    """Split a key into plain names: no ``..``, no hidden names, no absolute path.
+    """Split a key into plain names: letters, digits, ``_``, ``-`` and ``.``, with no ``.`` at the beginning.
+
+    So a key cannot contain ``..``, a hidden name or an absolute path.
 
     Raises:
-        MessageError: With the reason ``bad-key``.
+        MessageError: With the reason ``bad-key``, because keys derive from messages.
     """
     parts = key.split("/")
     if not all(_SEGMENT.fullmatch(part) for part in parts):

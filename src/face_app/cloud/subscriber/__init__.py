@@ -1,1 +1,1 @@
-"""`face-app subscribe`: messages in, objects and receipts out."""
+"""Implement `face-app subscribe`: turn messages into objects and receipts."""

@@ -25,17 +25,17 @@ from face_app.common.wire import FACES, Receipt
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
-"""Seconds that a stop waits for puts in progress; Docker kills after ten."""
+"""Maximum seconds that a stop waits for puts in progress; Docker kills the program after ten."""
 RECEIPT_SECONDS = 1.0
-"""Seconds that a stop then waits for receipts."""
+"""Maximum seconds that a stop then waits for receipts."""
 
 
 class Consumer:
     """Stores the messages of one connection with a pool of workers.
 
-    A message is acknowledged after the store has confirmed its bytes and the broker has its receipt. So the broker
-    redelivers it, whatever ends this program before. While the store is down the workers wait. The broker then stops
-    at `receive_maximum` messages; the others wait at the broker and in the outboxes.
+    A message is acknowledged after the store has confirmed its bytes and the broker has its receipt. If the program
+    ends earlier, the broker redelivers the message. While the store is down, the workers wait. The broker then delivers
+    no more than `receive_maximum` messages; the others wait at the broker and in the outboxes.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Consumer:
         *,
         on_link: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare; `start` begins.
+        """Create the workers and the connection; `start` starts them.
 
         Args:
             settings: Settings of the subscriber.
@@ -91,7 +91,7 @@ class Consumer:
         self.connection.start()
 
     def stop(self) -> None:
-        """Stop within a few seconds; the broker redelivers what is not acknowledged by then."""
+        """Stop within a few seconds; the broker redelivers each message that is not acknowledged by then."""
         self._stopping.set()
         self._store.stop()
         for _ in self._workers:
@@ -106,7 +106,7 @@ class Consumer:
         self.connection.stop()
 
     def health(self) -> Health:
-        """Determine whether faces get from the broker into the store."""
+        """Determine whether faces move from the broker into the store."""
         reason = self.connection.problem or self._store.problem or self._receipts.problem
         age = self._metrics.last_stored_age
         facts: Facts = {
@@ -122,7 +122,7 @@ class Consumer:
         return Health(not reason, not reason, reason, self._capabilities(), facts)
 
     def _capabilities(self) -> frozenset[Capability]:
-        """List the work that was observed; before the first face arrives there is nothing to observe."""
+        """Return the work that was observed; before the first message it counts as observed."""
         metrics = self._metrics
         done = sum(total(counter) for counter in (metrics.stored, metrics.copies, metrics.repaired, metrics.refused))
         return frozenset({Capability.OBJECTS}) if done or not self._received else frozenset()
@@ -162,8 +162,8 @@ class Consumer:
         except StoreError:
             self._deliveries.put(delivery)
         except Exception:
-            # Without an acknowledgement a message that always fails would block its place until the next connection.
-            # Its edge gets no receipt, so it retains the face and sends it again.
+            # Acknowledge it: otherwise a message that always fails would use up one place of `receive_maximum` until
+            # the next connection. Its edge gets no receipt, so the edge retains the face and sends it again.
             log.exception("message on %s failed unexpectedly", delivery.message.topic)
             self._metrics.unexpected.inc()
             self._finish(None, delivery)
@@ -219,5 +219,6 @@ class Consumer:
             log.warning("refused a message on %r: %s; its copy: %s", topic, decision.detail, decision.key)
             return
         self._metrics.face_confirmed()
-        (self._metrics.copies if stored.outcome == "already" else self._metrics.stored).inc()
+        counter = self._metrics.copies if stored.outcome == "already" else self._metrics.stored
+        counter.inc()
         log.debug("%s %s", stored.outcome, decision.key)

@@ -9,14 +9,14 @@ from typing import Generic, TypeVar
 from face_app.common.wire import Receipt
 
 CAPACITY = 10_000
-"""Results in memory, about 1 kB each: more than the send windows of all edges."""
+"""Maximum number of results in memory, about 1 kB each: more than the send windows of all edges."""
 
 Waiter = TypeVar("Waiter")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Identify a message; copies of it compare equal.
+    """Identifies a message; copies of the message compare equal.
 
     Attributes:
         topic: Topic of the message.
@@ -29,10 +29,10 @@ class Identity:
 
 @dataclass(frozen=True)
 class Processed:
-    """Result of a message whose bytes the store has confirmed, as a face or in quarantine.
+    """Holds the result of a message whose bytes the store has confirmed, as a face or in quarantine.
 
     Attributes:
-        edge: Recipient of the receipt; None when the topic names no edge.
+        edge: Recipient of the receipt; None if the topic names no edge.
         receipt: Receipt for the message and for each later copy.
     """
 
@@ -41,7 +41,7 @@ class Processed:
 
 
 class Claim(Enum):
-    """Answer to a claim on a message without a result."""
+    """Answers a claim on a message that has no result yet."""
 
     GRANTED = "the caller stores it"
     JOINED = "another caller stores its copy"
@@ -58,7 +58,12 @@ class Deduplicator(Generic[Waiter]):
         self._in_progress: dict[Identity, list[Waiter]] = {}
 
     def claim(self, identity: Identity, waiter: Waiter) -> Processed | Claim:
-        """Claim a message. A copy of a message in progress joins it."""
+        """Claim a message.
+
+        Returns:
+            The result if the message is already processed. Otherwise `GRANTED`: the caller must store the message, then
+            call `complete` or `abandon`; or `JOINED`: a copy is in progress, and its result answers this message too.
+        """
         with self._lock:
             if result := self._results.get(identity):
                 self._results.move_to_end(identity)

@@ -8,14 +8,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from face_app.common.mqtt import Connection
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_BUCKET_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class SubscriberMetrics:
-    """Metrics of the subscriber, in the caller's registry."""
+    """Holds the metrics of the subscriber, in the caller's registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Create the metrics; a registry accepts them once."""
+        """Create the metrics; a registry accepts each name only once."""
         self._last_stored: float | None = None
 
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -30,7 +30,7 @@ class SubscriberMetrics:
         self.store_seconds = Histogram(
             "face_app_subscriber_store_seconds",
             "Seconds until the store confirmed an object.",
-            buckets=_SECONDS,
+            buckets=_BUCKET_SECONDS,
             registry=registry,
         )
 
@@ -56,7 +56,7 @@ class SubscriberMetrics:
 
     @property
     def last_stored_age(self) -> float | None:
-        """Seconds since the store last confirmed a face; None before the first."""
+        """Return the seconds since the store last confirmed a face; None before the first."""
         return None if self._last_stored is None else time.monotonic() - self._last_stored
 
 

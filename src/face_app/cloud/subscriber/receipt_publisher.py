@@ -19,20 +19,20 @@ from face_app.common.wire import Receipt, dump_receipts, receipts_topic
 log = logging.getLogger(__name__)
 
 BATCH_SECONDS = 0.02
-"""Least seconds between two batches. The first batch after an idle time is sent at once."""
+"""Minimum seconds between two batches. The first batch after an idle time is sent at once."""
 BATCH_SIZE = 100
-"""Most receipts in one message, about 300 bytes each."""
+"""Maximum number of receipts in one message, about 300 bytes each."""
 RETRY_SECONDS = 1.0
-"""Seconds until a receipt that the connection did not accept is retried; a link change retries at once."""
+"""Seconds until a receipt that the connection did not accept is retried; a new connection retries at once."""
 SILENT_SECONDS = 30.0
-"""Seconds without an answer to a receipt until that is a problem; keepalive detects a dead link earlier."""
+"""Seconds without an answer to a receipt until that is a problem; keepalive detects a lost connection earlier."""
 
 Event: TypeAlias = Callable[[], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
-    """A message as the broker delivered it.
+    """Holds a message as the broker delivered it.
 
     Attributes:
         message: Topic, payload, and the data of an acknowledgement.
@@ -47,10 +47,10 @@ class Delivery:
 
 @dataclass(frozen=True, eq=False)
 class PendingReceipt:
-    """A receipt, and the message to acknowledge once the broker has the receipt.
+    """Pairs a receipt with the message to acknowledge once the broker has the receipt.
 
     Attributes:
-        edge: Recipient.
+        edge: Name of the edge that receives the receipt.
         receipt: Receipt of the message.
         delivery: The message.
     """
@@ -69,12 +69,12 @@ class _Batch:
 class ReceiptPublisher:
     """Publishes the receipts of all workers in one thread; every input is an event in its queue.
 
-    So no worker waits for the broker. An answer that arrives before `publish` returns waits in the queue until the
-    message id is known.
+    So no worker waits for the broker. The broker's answer may arrive before `publish` has returned the message id. It
+    then waits in the queue.
     """
 
     def __init__(self, subscriber: str, connection: Connection, metrics: SubscriberMetrics) -> None:
-        """Prepare; `start` begins.
+        """Prepare the thread; `start` starts it.
 
         Args:
             subscriber: Name of this subscriber, the last level of the topic.
@@ -95,11 +95,11 @@ class ReceiptPublisher:
 
     @property
     def problem(self) -> str:
-        """Reason why receipts are not published; empty while they are."""
+        """Return the reason why receipts are not published; empty while they are."""
+        if self._refused:
+            return self._refused
         silent = 0.0 if self._oldest is None else time.monotonic() - self._oldest
-        return self._refused or (
-            f"the broker has not answered a receipt for {silent:.0f} s" if silent > SILENT_SECONDS else ""
-        )
+        return f"the broker has not answered a receipt for {silent:.0f} s" if silent > SILENT_SECONDS else ""
 
     def start(self) -> None:
         """Start the thread."""
@@ -112,7 +112,7 @@ class ReceiptPublisher:
             self._thread.join(seconds)
 
     def enqueue(self, pending: PendingReceipt) -> None:
-        """Publish a receipt, then acknowledge its message. Returns at once; the store has confirmed the object."""
+        """Queue a receipt of a confirmed object; its message is acknowledged after the publication."""
         self._events.put(lambda: self._ready.setdefault(pending.edge, []).append(pending))
 
     def acknowledge(self, delivery: Delivery) -> None:
@@ -128,7 +128,7 @@ class ReceiptPublisher:
         self._events.put(self._link_changed)
 
     def _run(self) -> None:
-        while not (self._stopping and (not self._connection.connected or not (self._ready or self._sent))):
+        while not self._may_end():
             try:
                 self._run_events()
                 self._publish()
@@ -136,6 +136,11 @@ class ReceiptPublisher:
                 log.exception("publishing receipts failed unexpectedly; retrying in %.0f s", RETRY_SECONDS)
                 self._next_batch_at = time.monotonic() + RETRY_SECONDS
             self._update_metrics()
+
+    def _may_end(self) -> bool:
+        """Return True during a stop, once all receipts are answered or none can be."""
+        finished = not self._ready and not self._sent
+        return self._stopping and (finished or not self._connection.connected)
 
     def _run_events(self) -> None:
         """Run queued events; wait for the first, or for the next batch when receipts are ready."""

@@ -12,20 +12,25 @@ from face_app.common.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-CHECK_EVERY = 30.0
+MIN_PAUSE = 1.0
+"""Seconds after the first failed attempt; each further failure doubles them."""
+MAX_PAUSE = 30.0
+"""Maximum seconds between two attempts."""
+CHECK_SECONDS = 30.0
+"""Seconds between two checks of a healthy store."""
 ATTEMPTS = 4
-"""Attempts before a put yields its worker to other faces, if the store itself is healthy: the key may be the cause."""
+"""Number of attempts after which a put yields its worker to other faces, if the store passes its checks: the object may
+be the cause."""
 HANGS_AFTER = 60.0
 """Seconds until an attempt counts as hung. Every store times out earlier, unless its mount hangs."""
 REPEAT_SECONDS = 300.0
-"""Seconds between log lines about a lasting problem, so that the end of the log contains it."""
+"""Seconds between log lines about a lasting problem, so that the latest lines of the log contain it."""
 
 Source = Literal["put", "check"]
 
 
 class StoppedError(Exception):
-    """The program stops before the store accepted the object; the broker redelivers the message."""
+    """Signals that the program stops before the store has accepted an object; the broker redelivers the message."""
 
 
 class RetryingStore:
@@ -53,22 +58,23 @@ class RetryingStore:
 
     @property
     def problem(self) -> str:
-        """Reason why the store does not work; empty while it does."""
-        begun = min(self._attempts.copy().values(), default=time.monotonic())
-        hangs_for = time.monotonic() - begun
-        return self._state.problem or (
-            f"the store has not answered for {hangs_for:.0f} s" if hangs_for > HANGS_AFTER else ""
-        )
+        """Return the reason why the store does not work; empty while it works."""
+        if self._state.problem:
+            return self._state.problem
+        oldest = min(self._attempts.copy().values(), default=time.monotonic())
+        seconds = time.monotonic() - oldest
+        return f"the store has not answered for {seconds:.0f} s" if seconds > HANGS_AFTER else ""
 
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
         """Store bytes under a key; wait through an outage of any length.
 
         Raises:
-            StoppedError: `stop` was called before the store accepted them.
+            StoppedError: `stop` was called before the store accepted the bytes.
             StoreError: The store is healthy and rejects this object; a later retry may help.
             MessageError: The key is invalid.
         """
-        attempt, pause = 0, FIRST_PAUSE
+        attempt = 0
+        pause = MIN_PAUSE
         while True:
             attempt += 1
             try:
@@ -82,22 +88,23 @@ class RetryingStore:
                 return stored
             if not self._state.pause(pause):
                 raise StoppedError
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, MAX_PAUSE)
 
     def _attempt(self, key: str, data: bytes, sha256: str) -> Stored:
-        me, begun = threading.get_ident(), time.monotonic()
-        self._attempts[me] = begun
+        thread = threading.get_ident()
+        started = time.monotonic()
+        self._attempts[thread] = started
         try:
             stored = self._store.put(key, data, sha256)
         finally:
-            del self._attempts[me]
-        self._seconds.observe(time.monotonic() - begun)
+            del self._attempts[thread]
+        self._seconds.observe(time.monotonic() - started)
         return stored
 
     def _check_periodically(self) -> None:
-        pause = FIRST_PAUSE
-        while self._state.pause(CHECK_EVERY if self._check() else pause):
-            pause = min(2 * pause, LONGEST_PAUSE) if self.problem else FIRST_PAUSE
+        pause = MIN_PAUSE
+        while self._state.pause(CHECK_SECONDS if self._check() else pause):
+            pause = min(2 * pause, MAX_PAUSE) if self.problem else MIN_PAUSE
 
     def _check(self) -> bool:
         try:
@@ -106,7 +113,7 @@ class RetryingStore:
             self._state.failed("check", str(error))
             return False
         except Exception as error:
-            # Without this the thread would end, and the last known state would stay for ever.
+            # An uncaught error would end the thread, and the last known state would stay for ever.
             log.exception("the check of the store failed unexpectedly")
             self._state.failed("check", f"the check of the store failed: {error!r}")
             return False
@@ -127,13 +134,13 @@ class StoreState:
 
     @property
     def problem(self) -> str:
-        """Reason why the store does not work; empty while it does."""
+        """Return the reason why the store does not work; empty while it works."""
         with self._changed:
             return self._problems.get("put") or self._problems.get("check") or ""
 
     @property
     def checked(self) -> bool:
-        """True after a successful check."""
+        """Return True if the latest check succeeded, or a put after it."""
         with self._changed:
             return "check" not in self._problems
 

@@ -18,17 +18,17 @@ from face_app.common.settings import Broker, CloudSettings
 log = logging.getLogger(__name__)
 
 CONNECT_WARNING_SECONDS = 5.0
-"""Seconds without a connection until a warning."""
+"""Seconds after the start without an answer of the broker until a warning is logged."""
 
 
 class Event(Enum):
-    """Event of the main loop."""
+    """Names an event of the main loop."""
 
     STOP = "a signal arrived"
-    LINK = "the link to the broker changed"
+    LINK = "the connection to the broker opened or closed"
 
 
-# A signal handler may call its `put`; no lock of `threading` allows that.
+# A signal handler may call `SimpleQueue.put`. It must not use a lock of `threading`, which could deadlock.
 Events = queue.SimpleQueue[Event]
 
 
@@ -68,10 +68,10 @@ def _wait(consumer: Consumer, broker: Broker, events: Events) -> None:
             timeout = None
             continue
         if event is Event.STOP:
-            log.info("stopping; the broker redelivers what is not stored")
+            log.info("stopping; the broker redelivers the messages that are not stored")
             return
         timeout = None
-        consumer.connection.wait_for_outcome(0)
+        consumer.connection.wait_for_outcome(0)  # raises the error of a permanent refusal
 
 
 @contextmanager

@@ -13,11 +13,11 @@ _EDGE = re.compile(rf"face_app/({NAME})/.+")
 
 @dataclass(frozen=True)
 class Limits:
-    """Size limits of a message.
+    """Holds the size limits of a message.
 
     Attributes:
-        bytes: Largest payload.
-        pixels: Largest image, width x height.
+        bytes: Maximum size of the payload.
+        pixels: Maximum size of the image, width x height.
     """
 
     bytes: int
@@ -26,14 +26,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Decision:
-    """Decision about one message. The bytes are stored in either case.
+    """Describes the decision about one message. Its bytes are stored in either case.
 
     Attributes:
         key: Key of the object, or of the copy in quarantine.
-        edge: Recipient of the receipt; None when the topic names no edge.
+        edge: Recipient of the receipt; None if the topic names no edge.
         face: Id of the face, if readable.
-        refused: Reason in one word; empty for a valid message.
-        detail: One line for the log; empty for a valid message.
+        refused: Reason of the refusal in one word; empty for a valid message.
+        detail: Reason with its details, for the log; empty for a valid message.
     """
 
     key: str
@@ -44,7 +44,7 @@ class Decision:
 
 
 def validate(topic: str, payload: bytes, sha256: str, at: datetime, limits: Limits) -> Decision:
-    """Validate a message by itself: equal messages of one hour get equal decisions.
+    """Validate a message without any state: equal messages of one hour get equal decisions.
 
     Args:
         topic: Topic of the message.

@@ -1,7 +1,7 @@
 """Define every setting of both programs: type, default and range.
 
-Sources by priority: command line, environment (``FACE_APP_BROKER__HOST``), the TOML file that ``--config`` or
-``FACE_APP_CONFIG`` names, default.
+A setting comes from the first source that sets it: command line, environment (``FACE_APP_BROKER__HOST``), the TOML file
+that ``--config`` or ``FACE_APP_CONFIG`` names, default.
 """
 
 from face_app.common.settings.cloud import Bucket, CloudSettings, HealthSettings, Store

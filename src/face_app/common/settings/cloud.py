@@ -11,10 +11,11 @@ from face_app.common.settings.section import Broker, Metrics, Name, Section
 
 
 class Store(Section):
-    """Store for faces."""
+    """Configures the store for faces."""
 
     kind: Literal["mount", "s3", "directory"] = Field(
-        "directory", description="mount: s3fs, confirmed through the S3 API; s3: S3 API; directory: a plain folder."
+        "directory",
+        description="mount: s3fs, confirmed through the S3 API; s3: S3 API; directory: a plain folder.",
     )
     path: Path | None = Field(None, description="Folder of the mount, or plain folder.")
     bucket: str = Field("face-app", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="Bucket name.")
@@ -26,7 +27,7 @@ class Store(Section):
     credentials_file: Path | None = Field(None, description="File with ACCESS_KEY:SECRET_KEY, as s3fs reads it.")
 
     @model_validator(mode="after")
-    def _whole_store(self) -> "Store":
+    def _check_kind(self) -> "Store":
         if self.kind != "s3" and not self.path:
             raise ValueError(f"path is missing: store kind {self.kind!r} needs a folder to write to")
         if self.kind != "directory" and not self.credentials_file:
@@ -35,7 +36,7 @@ class Store(Section):
 
 
 class Bucket(Section):
-    """Access and expiry of the bucket, applied by ``face-app bucket ensure``."""
+    """Configures access and expiry of the bucket; ``face-app bucket ensure`` applies them."""
 
     public: bool = Field(False, description="Let anonymous clients read a face by its address; listing stays denied.")
     expire_days: int | None = Field(
@@ -44,12 +45,12 @@ class Bucket(Section):
 
 
 class CloudSettings(Program):
-    """Settings of ``face-app subscribe`` and ``face-app bucket``."""
+    """Holds the settings of ``face-app subscribe``, ``audit`` and ``bucket``."""
 
     subscriber: Name = Field("subscriber-1", description="Name of this subscriber; the CN of its certificate.")
     group: Name = Field("face-app", description="Subscribers of one group share the messages.")
-    workers: int = Field(32, ge=1, le=64, description="Faces stored in parallel.")
-    receive_maximum: int = Field(200, ge=1, le=65535, description="Most unacknowledged messages.")
+    workers: int = Field(32, ge=1, le=64, description="Number of faces stored in parallel.")
+    receive_maximum: int = Field(200, ge=1, le=65535, description="Maximum number of unacknowledged messages.")
     max_bytes: int = Field(20_000_000, ge=1, description="Refuse larger messages.")
     max_pixels: int = Field(50_000_000, ge=1, description="Refuse larger images before they are decoded.")
     store: Store
@@ -59,7 +60,7 @@ class CloudSettings(Program):
 
 
 class HealthSettings(Program):
-    """Settings that ``face-app health`` needs, of either program."""
+    """Holds the settings of either program that ``face-app health`` needs."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True)
 

@@ -13,16 +13,17 @@ from face_app.common.settings.vision import Camera, Crop, Detector, Gate, Shot, 
 
 
 def _this_host() -> str:
+    """Return the host name of this machine as a valid edge name."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname().split(".")[0]).strip("-_")[:63] or "edge"
 
 
 class OutboxFile(Section):
-    """Storage for faces that wait for a receipt."""
+    """Configures the storage for faces that wait for a receipt."""
 
     path: Path = Field(Path("~/.local/state/face-app/outbox.db"), description="SQLite file on a local disk.")
-    max_bytes: int = Field(10_000_000_000, ge=1_000_000, description="Most bytes of waiting faces.")
+    max_bytes: int = Field(10_000_000_000, ge=1_000_000, description="Maximum bytes of waiting faces.")
     when_full: Literal["stop", "drop-oldest", "drop-lowest-score"] = Field(
-        "stop", description="stop: read no frame until there is room; drop-…: evict faces, each counted as expired."
+        "stop", description="stop: read no frame until there is room; drop-…: evict faces; each counts as expired."
     )
     late_after: Seconds = Field(
         300, description="Seconds until a waiting face makes the program not ready, unless another was stored since."
@@ -31,21 +32,21 @@ class OutboxFile(Section):
 
 
 class Sender(Section):
-    """Uplink of waiting faces."""
+    """Configures how waiting faces are sent."""
 
     link: Literal["direct", "bridged"] = Field(
         "direct", description="bridged: a forwarder publishes the uplink state; direct: no forwarder."
     )
-    window: int = Field(500, ge=2, le=10000, description="Most messages in flight without a receipt.")
+    window: int = Field(500, ge=2, le=10000, description="Maximum number of messages in flight without a receipt.")
     live_share: float = Field(
         0.5, gt=0, lt=1, description="Share of the window for the newest faces while a backlog drains."
     )
-    resend_after: Seconds = Field(5, description="Least seconds without a receipt until a face is resent.")
-    resend_cap: Seconds = Field(300, description="Most seconds between two attempts for one face.")
+    resend_after: Seconds = Field(5, description="Minimum seconds without a receipt until a face is resent.")
+    resend_cap: Seconds = Field(300, description="Maximum seconds between two attempts for one face.")
 
 
 class Status(Section):
-    """Published state of a camera."""
+    """Configures the published state of a camera."""
 
     publish: bool = Field(True, description="Publish the camera's state, retained, on status/<edge>/<camera>.")
     home_assistant: bool = Field(False, description="Announce the camera to Home Assistant, by MQTT discovery.")
@@ -63,7 +64,7 @@ class Status(Section):
 
 
 class EdgeSettings(Program):
-    """Settings of ``face-app capture`` and ``face-app send``."""
+    """Holds the settings of ``face-app capture``, ``send`` and the other commands of the edge."""
 
     edge: Name = Field(default_factory=_this_host, description="Name of this box; the CN of its certificate.")
     camera: Camera = Camera()

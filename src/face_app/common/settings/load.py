@@ -22,11 +22,12 @@ def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) 
 
     Args:
         model: Settings model of the program.
-        config: TOML file; None: the file that ``FACE_APP_CONFIG`` names, if any.
+        config: TOML file; None: the file that ``FACE_APP_CONFIG`` names, if it is set.
         overrides: Settings by dotted name, such as ``broker.host``; None values are ignored.
 
     Raises:
-        SettingsError: One line with the setting, its value and the allowed values.
+        SettingsError: A setting is unknown, missing or out of range. The message names the setting, its value and the
+            allowed values.
     """
     file = config or os.environ.get(CONFIG_VARIABLE)
     if file and not Path(file).is_file():
@@ -46,7 +47,7 @@ def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) 
 def _refuse_unknown_variables() -> None:
     """Refuse unknown names in the environment; pydantic refuses them only in a file.
 
-    One environment may serve both programs, so names of either are accepted.
+    Both programs may run in one environment, so the names of either are accepted.
     """
     known = {name for model in (EdgeSettings, CloudSettings) for name in model.model_fields}
     for variable in sorted(os.environ.keys() - OTHER_VARIABLES):
@@ -57,19 +58,21 @@ def _refuse_unknown_variables() -> None:
 
 
 def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert dotted names to nested dictionaries, and omit None values."""
     tree: dict[str, Any] = {}
     for dotted, value in overrides.items():
         if value is None:
             continue
         *sections, leaf = dotted.split(".")
-        place = tree
+        branch = tree
         for section in sections:
-            place = place.setdefault(section, {})
-        place[leaf] = value
+            branch = branch.setdefault(section, {})
+        branch[leaf] = value
     return tree
 
 
 def _describe(error: Any) -> str:
+    """Describe an error of pydantic on one line."""
     name = ".".join(str(part) for part in error["loc"]) or "settings"
     name = name if name.isprintable() else repr(name)  # a quoted name in TOML may contain a line break
     if error["type"] == "extra_forbidden":

@@ -12,17 +12,17 @@ from face_app.common.settings.section import LogLevel
 PREFIX = "FACE_APP_"
 CONFIG_VARIABLE = "FACE_APP_CONFIG"
 CONFIG_FILE: ContextVar[Path | None] = ContextVar("config_file", default=None)
-"""File that `load` reads, before the one that the environment names."""
+"""File that `load` reads; it has priority over the file that the environment names."""
 OTHER_VARIABLES = {CONFIG_VARIABLE, "FACE_APP_EXTRA_CA"}
-"""Environment names that are not settings; the playbooks use the second one."""
+"""Environment variables that are not settings; the playbooks use the second one."""
 
 
 class Program(BaseSettings):
-    """Base of the settings of a program."""
+    """Is the base of the settings of a program."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
-    log: LogLevel = Field("info", description="Least severity that is logged.")
+    log: LogLevel = Field("info", description="Minimum severity that is logged.")
 
     @classmethod
     def settings_customise_sources(
@@ -36,4 +36,4 @@ class Program(BaseSettings):
         """Return the sources by priority: command line, environment, TOML file."""
         file = CONFIG_FILE.get() or os.environ.get(CONFIG_VARIABLE)
         toml = TomlConfigSettingsSource(settings_cls, Path(file)) if file else None
-        return (init_settings, env_settings) + ((toml,) if toml else ())
+        return (init_settings, env_settings, toml) if toml else (init_settings, env_settings)

@@ -15,18 +15,18 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Section(BaseModel):
-    """Base of a section: immutable, refuses unknown names."""
+    """Is the base of a section: immutable, without unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Broker(Section):
-    """Address and identity for the broker. Passwords are read from a file."""
+    """Configures address and identity for the broker. The password is read from a file."""
 
     host: str = Field("localhost", min_length=1, description="Name or address of the broker.")
     port: Port = Field(1883, description="1883 in clear text, 8883 with TLS.")
     keepalive: int = Field(
-        15, ge=5, le=3600, description="Seconds between pings; limits the time until a dead link is detected."
+        15, ge=5, le=3600, description="Seconds between pings; limits the time until a lost connection is detected."
     )
     username: str | None = Field(None, description="User name, if the broker requires one.")
     password_file: Path | None = Field(None, description="File with the password in its first line.")
@@ -46,7 +46,7 @@ class Broker(Section):
 
 
 class Metrics(Section):
-    """HTTP endpoint: /metrics for Prometheus, /live and /ready for health checks."""
+    """Configures the HTTP endpoint: /metrics for Prometheus, /live and /ready for health checks."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Port | None = Field(None, description="Port to listen on; unset: no listener.")

@@ -1,4 +1,4 @@
-"""Defines the settings of `face-app capture`'s vision: source, detector, zones, gate, shots, crops."""
+"""Define the settings of `face-app capture`'s vision: source, detector, zones, gate, shots, crops."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -39,7 +39,7 @@ class Camera(Section):
     )
     stop_after: int | None = Field(None, ge=1, description="Stop after this many captured faces.")
     read_timeout: Seconds = Field(10, description="Seconds without a frame until a live source is reopened.")
-    reopen_max: Seconds = Field(30, description="Longest pause, seconds, between attempts to reopen a source.")
+    reopen_max: Seconds = Field(30, description="Maximum seconds between two attempts to reopen a source.")
 
     @model_validator(mode="after")
     def _require_both_sides(self) -> "Camera":
@@ -59,18 +59,21 @@ class Detector(Section):
     )
     model: Path | None = Field(None, description="YuNet ONNX file of a known SHA-256; unset: the pinned file.")
     score: float = Field(
-        0.8, ge=0, le=1, description="Least confidence that starts a visit; lower finds more, also false ones (yunet)."
+        0.8,
+        ge=0,
+        le=1,
+        description="Minimum confidence that starts a visit; lower finds more, also false ones (yunet).",
     )
     keep: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Least confidence that continues a visit, if below score; lower splits fewer visits (yunet).",
+        description="Minimum confidence that continues a visit, if below score; lower splits fewer visits (yunet).",
     )
     width: int = Field(
         640, ge=64, le=4096, description="Length to which a frame's longer side is scaled, pixels (yunet)."
     )
-    min_face: int = Field(16, ge=8, description="Least width of a face, pixels of the frame.")
+    min_face: int = Field(16, ge=8, description="Minimum width of a face, pixels of the frame.")
 
 
 Polygon = Annotated[list[tuple[Share, Share]], Field(min_length=3)]
@@ -84,17 +87,17 @@ class Zones(Section):
 
 
 class Gate(Section):
-    """Configures which frames the detector gets."""
+    """Configures on which frames the detector runs."""
 
     motion: bool = Field(True, description="Run the detector only during motion, and every recheck seconds.")
     area: float = Field(0.002, gt=0, lt=1, description="Share of the frame that must change to count as motion.")
     recheck: Seconds = Field(5, description="Seconds without motion until the detector runs anyway.")
-    rate: float = Field(8, ge=1, le=60, description="Most detections per second; halved while no face needs a shot.")
+    rate: float = Field(8, ge=1, le=60, description="Maximum detections per second; halved while no face needs a shot.")
     cpu: float = Field(
         0.5,
         gt=0,
         le=1,
-        description="Most of one core for detections; above it, they run less often, at least once a second.",
+        description="Maximum share of one core for detections; above it, they run less often, at least once a second.",
     )
 
 
@@ -106,11 +109,11 @@ class Shot(Section):
     )
     acceptable: Share = Field(
         0.15,
-        description="Least quality of a shot that is selected that soon; a worse one waits up to 3 s for a better.",
+        description="Minimum quality of a shot within first_within; a worse one waits up to 3 s for a better one.",
     )
-    least: Share = Field(0.03, description="Least quality of any shot; 0 accepts the backs of heads.")
-    better_by: Share = Field(0.1, description="Margin in quality by which a later shot must be better.")
-    most: int = Field(3, ge=1, le=100, description="Most shots of one visit.")
+    least: Share = Field(0.03, description="Minimum quality of any shot; 0 accepts the backs of heads.")
+    better_by: Share = Field(0.1, description="Minimum improvement in quality of a later shot.")
+    most: int = Field(3, ge=1, le=100, description="Maximum number of shots of one visit.")
 
 
 class Crop(Section):

@@ -1,4 +1,4 @@
-"""Runs `face-app capture`: source, vision pipeline and outbox in the main thread, the sender in another one."""
+"""Run `face-app capture`: source, vision pipeline and outbox in the main thread, the sender in another one."""
 
 import logging
 import threading
@@ -25,7 +25,7 @@ from face_app.edge.vision.pipeline import PipelineResult, VisionPipeline, run_pi
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
-"""Most seconds for the last receipts after a signal; Docker kills after ten."""
+"""Maximum seconds for the last receipts after a signal; Docker kills after ten."""
 POLL_SECONDS = 0.1
 """Seconds between two polls for the last receipts; another process may be the sender."""
 
@@ -35,7 +35,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
 
     Args:
         settings: Of the edge.
-        wait: Most seconds to wait for the receipts of this run's faces after the source has ended.
+        wait: Maximum seconds to wait for the receipts of this run's faces after the source has ended.
 
     Raises:
         SourceError: The source cannot be opened or decoded.

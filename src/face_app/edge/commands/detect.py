@@ -1,4 +1,4 @@
-"""Runs `face-app detect`: detects faces in photos, to tune the detector's settings."""
+"""Run `face-app detect`: detects faces in photos, to tune the detector's settings."""
 
 import logging
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Runs `face-app capture --dry-run`: the vision pipeline without outbox and broker; shots go into a folder."""
+"""Run `face-app capture --dry-run`: the vision pipeline without outbox and broker; shots go into a folder."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Logs the progress of a run at a fixed interval."""
+"""Log the progress of a run at a fixed interval."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Runs `face-app send`: sends the waiting faces of an outbox, without a camera."""
+"""Run `face-app send`: sends the waiting faces of an outbox, without a camera."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Sets an event when SIGTERM or SIGINT asks a program to stop."""
+"""Set an event when SIGTERM or SIGINT asks a program to stop."""
 
 import os
 import signal

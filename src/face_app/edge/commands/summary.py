@@ -1,4 +1,4 @@
-"""Summarises a run of `face-app capture`."""
+"""Summarise a run of `face-app capture`."""
 
 import math
 from dataclasses import dataclass

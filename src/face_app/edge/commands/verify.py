@@ -1,4 +1,4 @@
-"""Runs `face-app verify` at the edge: sends a test card as a face and waits for its receipt."""
+"""Run `face-app verify` at the edge: sends a test card as a face and waits for its receipt."""
 
 import io
 import time
@@ -47,7 +47,7 @@ def run(settings: EdgeSettings, *, wait: float) -> StoredCard:
 
     Args:
         settings: Of the edge.
-        wait: Most seconds to wait for the receipt.
+        wait: Maximum seconds to wait for the receipt.
 
     Raises:
         OutboxError: The outbox cannot be opened or written.

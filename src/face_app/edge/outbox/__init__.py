@@ -1,1 +1,1 @@
-"""Stores faces on disk until a receipt allows their pixels to be deleted."""
+"""Store faces on disk until a receipt allows their pixels to be deleted."""

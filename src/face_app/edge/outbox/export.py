@@ -1,4 +1,4 @@
-"""Exports the ledger and the visits of an outbox, for the audit."""
+"""Export the ledger and the visits of an outbox, for the audit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Stores faces in one SQLite file until the cloud confirms them.
+"""Store faces in one SQLite file until the cloud confirms them.
 
 A face is committed when `Outbox.append` returns: its number, its complete image and its hash are on disk. Only a
 receipt, or the rule `outbox.when_full`, changes it afterwards. Several threads and processes can use one file.

@@ -1,4 +1,4 @@
-"""Elects one process per outbox for one task, by a lock on the file `<outbox>.<name>`.
+"""Elect one process per outbox for one task, by a lock on the file `<outbox>.<name>`.
 
 The kernel releases the lock when the process ends, however it ends.
 """

@@ -1,4 +1,4 @@
-"""Limits the size of an outbox, evicts faces when it is full, and reserves disk space for receipts.
+"""Limit the size of an outbox, evicts faces when it is full, and reserves disk space for receipts.
 
 Two reserves make a full disk recover by itself. `RESERVE` is free space that new faces do not use. The ballast is a
 file that another program cannot use up: its release lets SQLite write the log that applies receipts.
@@ -23,7 +23,7 @@ BALLAST = 4 * 1024 * 1024
 RESERVE = 2 * BALLAST
 """Bytes of free disk that new faces leave, so that receipts can still be applied."""
 PAGES_PER_FACE = 6
-"""Most pages of a face besides its image: partly filled pages, its row, its index entries."""
+"""Maximum number of pages of a face besides its image: partly filled pages, its row, its index entries."""
 WARNING_LEVELS = (0.7, 0.9)
 """Fractions of the quota; crossing one upwards logs a warning."""
 _EVICTION_ORDER = {"drop-oldest": "row", "drop-lowest-score": "score, row"}

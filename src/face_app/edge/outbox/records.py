@@ -1,4 +1,4 @@
-"""Defines the records of the outbox: faces before and after their commit, and visits."""
+"""Define the records of the outbox: faces before and after their commit, and visits."""
 
 from dataclasses import dataclass
 from datetime import datetime

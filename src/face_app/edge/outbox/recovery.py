@@ -1,4 +1,4 @@
-"""Recovers a damaged outbox: moves it aside, never deletes it, and copies every readable face into a new one.
+"""Recover a damaged outbox: moves it aside, never deletes it, and copies every readable face into a new one.
 
 Recovery can stop after any step. The new file is complete before the first old file is renamed; while it exists, the
 next start continues with the renames. The disk needs room for both files.

@@ -1,4 +1,4 @@
-"""Defines the SQLite file of an outbox: its format, migrations, locks, and the translation of its errors."""
+"""Define the SQLite file of an outbox: its format, migrations, locks, and the translation of its errors."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Reads single files: a video, or a picture as a clip of one frame."""
+"""Read single files: a video, or a picture as a clip of one frame."""
 
 import math
 from pathlib import Path

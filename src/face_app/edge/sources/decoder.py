@@ -1,4 +1,4 @@
-"""Defines captures, which read frame by frame, and wraps OpenCV's: FFmpeg for files and streams, V4L2 for devices."""
+"""Define captures, which read frame by frame, and wraps OpenCV's: FFmpeg for files and streams, V4L2 for devices."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Reads cameras of this machine through V4L2: /dev/videoN, or a name under /dev/v4l/by-id."""
+"""Read cameras of this machine through V4L2: /dev/videoN, or a name under /dev/v4l/by-id."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Plays files: one video, one picture, or a folder of both in the order of their names."""
+"""Play files: one video, one picture, or a folder of both in the order of their names."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Defines a frame, the protocol of every source, and the schedule by which sources skip frames."""
+"""Define a frame, the protocol of every source, and the schedule by which sources skip frames."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Source(Protocol):
     Attributes:
         live: Whether it is a camera, which never ends by itself and drops the frames that come too fast.
         length: Frames in its files, as the files report it; None if it has no end.
-        interval: Least seconds on the source's clock between two frames; 0 yields all. It may change at any time.
+        interval: Minimum seconds on the source's clock between two frames; 0 yields all. It may change at any time.
             Frames in between are counted and never converted.
     """
 

@@ -1,4 +1,4 @@
-"""Converts decoded pictures to 8-bit BGR, and discards broken ones."""
+"""Convert decoded pictures to 8-bit BGR, and discards broken ones."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Reads GStreamer pipelines, for sources that OpenCV's wheel cannot read: CSI cameras, a Jetson's decoders, others."""
+"""Read GStreamer pipelines, for sources that OpenCV's wheel cannot read: CSI cameras, a Jetson's decoders, others."""
 
 import re
 import threading
@@ -15,7 +15,7 @@ from face_app.edge.sources.decoder import Decoded
 SINK = "videoconvert ! video/x-raw,format=BGRx ! appsink name=frames drop=true max-buffers=1 sync=false"
 """Ends every pipeline. BGRx is the output of a Jetson's nvvidconv: there no frame is converted before it is needed."""
 POLL_SECONDS = 0.25
-"""Most seconds until a stop or an error is noticed while no frame comes."""
+"""Maximum seconds until a stop or an error is noticed while no frame comes."""
 MAX_AGE = 2.0
 """Seconds. A timestamp that is older, or in the future, is not from the pipeline's clock."""
 
@@ -61,7 +61,7 @@ class GStreamerCapture:
             gst: The module Gst.
             name: Name of the source in the log.
             pipeline: A Gst.Pipeline with a sink named ``frames``.
-            timeout: Most seconds of a read.
+            timeout: Maximum seconds of a read.
             stop: Ends a read.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Uses the hardware of an NVIDIA Jetson: CSI cameras behind the Argus daemon, decoders for RTSP and Motion JPEG."""
+"""Use the hardware of an NVIDIA Jetson: CSI cameras behind the Argus daemon, decoders for RTSP and Motion JPEG."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ RTSP_PIPELINE = (
 STABLE_SECONDS = 60.0
 """Seconds of frames after which a loss counts as a new failure, not as a repetition of the last one."""
 MIN_REQUEST_INTERVAL = 60.0
-"""Least seconds between two restart requests: the daemon and its camera need time to come back."""
+"""Minimum seconds between two restart requests: the daemon and its camera need time to come back."""
 
 
 def open_csi(address: str, camera: settings.Camera, stop: threading.Event) -> LiveSource:

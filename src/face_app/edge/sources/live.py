@@ -1,4 +1,4 @@
-"""Reads a source without an end, a camera or a stream, and reopens it whenever it is lost."""
+"""Read a source without an end, a camera or a stream, and reopens it whenever it is lost."""
 
 import logging
 import threading
@@ -17,11 +17,11 @@ from face_app.edge.sources.reader import FrameReader, LatestFrame
 log = logging.getLogger(__name__)
 
 STOP_POLL_SECONDS = 0.25
-"""Most seconds until a stop is noticed while no frame comes; a frame wakes the program at once."""
+"""Maximum seconds until a stop is noticed while no frame comes; a frame wakes the program at once."""
 TIMEOUT_GRACE = 1.0
 """Seconds after the timeout in which a capture may still report the reason by itself. Some never do."""
 CLOSE_TIMEOUT = 2.0
-"""Most seconds to wait for the last read. A read that takes longer is abandoned."""
+"""Maximum seconds to wait for the last read. A read that takes longer is abandoned."""
 
 
 class LiveSource:

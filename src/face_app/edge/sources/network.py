@@ -1,4 +1,4 @@
-"""Reads network cameras: RTSP or HTTP, decoded by FFmpeg or by a Jetson."""
+"""Read network cameras: RTSP or HTTP, decoded by FFmpeg or by a Jetson."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Opens the source that the settings name."""
+"""Open the source that the settings name."""
 
 import threading
 from pathlib import Path

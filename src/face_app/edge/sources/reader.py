@@ -1,4 +1,4 @@
-"""Opens and reads a live capture in its own thread, and stores only the latest frame."""
+"""Open and reads a live capture in its own thread, and stores only the latest frame."""
 
 import logging
 import threading
@@ -109,7 +109,7 @@ class FrameReader(threading.Thread):
         """Return the latest frame once; wait for it if there is none.
 
         Args:
-            timeout: Most seconds to wait; None is returned afterwards.
+            timeout: Maximum seconds to wait; None is returned afterwards.
 
         Raises:
             SourceError: No further frame comes.

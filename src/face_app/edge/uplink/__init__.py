@@ -1,1 +1,1 @@
-"""Sends pending faces and applies their receipts."""
+"""Send pending faces and applies their receipts."""

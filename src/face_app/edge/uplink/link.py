@@ -1,4 +1,4 @@
-"""Tracks the state of the uplink: the connection to the broker and the hops of the forwarder."""
+"""Track the state of the uplink: the connection to the broker and the hops of the forwarder."""
 
 from face_app.common.wire import link_topics
 

@@ -1,4 +1,4 @@
-"""Limits the faces in flight, and decides when to send a face again.
+"""Limit the faces in flight, and decides when to send a face again.
 
 A fixed time-out fails when the cloud is slow: 32 stores a second, 150 faces a second and a time-out of 3 s led to
 13,957 resends in 100 s. So `SendWindow` derives the time-out from measured round trips (RFC 6298).

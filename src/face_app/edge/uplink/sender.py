@@ -1,4 +1,4 @@
-"""Sends the pending faces of an outbox and applies receipts.
+"""Send the pending faces of an outbox and applies receipts.
 
 One thread does both. Callbacks of the MQTT client only put events into a queue, which that thread runs.
 """
@@ -35,7 +35,7 @@ RETRY_SECONDS = 0.5
 RECOVER_SECONDS = 5.0
 """Seconds to wait after an unexpected error."""
 BATCH = 50
-"""Most faces that are sent before the next receipts are applied."""
+"""Maximum number of faces that are sent before the next receipts are applied."""
 UNREACHED_SECONDS = 3.0
 """Seconds without a broker before a warning."""
 WARN_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""Describes the state of the sender for health, logs and error messages."""
+"""Describe the state of the sender for health, logs and error messages."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Selects the shots of each visit: one soon, so that no visit is missed, and a later one only if clearly better."""
+"""Select the shots of each visit: one soon, so that no visit is missed, and a later one only if clearly better."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Cuts faces out of frames."""
+"""Cut faces out of frames."""
 
 import cv2
 

@@ -1,4 +1,4 @@
-"""Encodes shots as image files with their metadata, ready for the outbox."""
+"""Encode shots as image files with their metadata, ready for the outbox."""
 
 import cv2
 

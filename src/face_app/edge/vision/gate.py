@@ -1,4 +1,4 @@
-"""Decides which frames the detector gets, and how many frames a second are worth converting at all."""
+"""Decide which frames the detector gets, and how many frames a second are worth converting at all."""
 
 from face_app.common import settings
 from face_app.edge.image import Image

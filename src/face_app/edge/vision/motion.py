@@ -1,4 +1,4 @@
-"""Detects motion: compares each frame, at a width of 160 pixels, with a running mean of the frames before it."""
+"""Detect motion: compares each frame, at a width of 160 pixels, with a running mean of the frames before it."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ COMPARE_WIDTH = 160
 BACKGROUND_SECONDS = 2.0
 """Time constant of the background: a chair that was moved is soon part of the room."""
 MIN_CHANGE = 8.0
-"""Least change of a pixel, in grey levels of 255. After the blur, a camera's noise in a dim room is 2 to 3."""
+"""Minimum change of a pixel, in grey levels of 255. After the blur, a camera's noise in a dim room is 2 to 3."""
 NOISE_FACTOR = 5.0
 """Multiple of its own mean change that a pixel must exceed: leaves and screens move all day. The mean absolute
 deviation of a Gaussian is 0.8 sigma, so this is 4 sigma."""

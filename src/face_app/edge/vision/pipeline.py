@@ -1,4 +1,4 @@
-"""Turns frames into shots and visits. Every stage takes and returns plain values.
+"""Turn frames into shots and visits. Every stage takes and returns plain values.
 
 =====================  ================================================
 zones                  blacken private areas, select where faces count

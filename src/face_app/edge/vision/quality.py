@@ -1,4 +1,4 @@
-"""Scores the picture of a face: the product of six terms, each from 0 to 1.
+"""Score the picture of a face: the product of six terms, each from 0 to 1.
 
 Five terms come from ISO/IEC 29794-5 (quality of face images), as far as they need no further network: distance of the
 eyes, pose, completeness of the head, sharpness, exposure. The sixth is the detector's confidence.
@@ -29,7 +29,7 @@ MID_BRIGHTNESS, BRIGHTNESS_TOLERANCE = 0.5, 0.3
 BLACK, WHITE = 8, 247
 """Grey levels beyond which a pixel carries no detail."""
 MIN_TERM = 0.3
-"""Least value of the sharpness and size terms: a small distant face may be the only picture of a visit."""
+"""Minimum value of the sharpness and size terms: a small distant face may be the only picture of a visit."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Joins the detections of one camera into tracks: one track is one face over time.
+"""Join the detections of one camera into tracks: one track is one face over time.
 
 Two score thresholds, after ByteTrack (Zhang et al., 2022): a confident detection may start a track, a less confident
 one can only continue one. So a face that turns away does not lose its track, and a pattern on a poster never gets one.
@@ -14,12 +14,12 @@ from face_app.edge.image import Box
 from face_app.edge.vision.detectors.detection import Detection
 
 MIN_SIMILARITY = 0.25
-"""Least similarity of a detection and a track. Higher splits fast faces into more tracks, lower joins neighbours."""
+"""Minimum similarity of a detection and a track. Higher splits fast faces into more tracks, lower joins neighbours."""
 MAX_LOST_SECONDS = 1.5
 """Seconds without a match after which a track ends. Longer bridges longer occlusions, but also joins two people who
 pass the same spot."""
 MAX_LOST_STEPS = 2.5
-"""Least such time as a multiple of the step between two updates: some cameras give one frame in two seconds."""
+"""Minimum such time as a multiple of the step between two updates: some cameras give one frame in two seconds."""
 MIN_HITS = 3
 """Detections that confirm a track. A face with two detections counts only if both were in successive updates."""
 SEARCH_RADIUS = 1.5
@@ -30,7 +30,7 @@ two of eight detections a second, and 2.2 between two of four."""
 MAX_PREDICTION_SECONDS = 1.0
 """Seconds for which a lost face is assumed to keep moving: it may also have stopped behind a pillar."""
 MIN_STEP_SECONDS = 0.05
-"""Least step for a velocity: one pixel of jitter in a millisecond is no speed."""
+"""Minimum step for a velocity: one pixel of jitter in a millisecond is no speed."""
 VELOCITY_WEIGHT = 0.5
 """Weight of the latest step in the mean velocity. Higher follows turns, lower ignores the detector's jitter."""
 
@@ -109,7 +109,7 @@ class Tracker:
         """Start without tracks.
 
         Args:
-            score: Least confidence that starts a track, 0 to 1.
+            score: Minimum confidence that starts a track, 0 to 1.
         """
         self._score = score
         self._tracks: list[_Track] = []

@@ -1,4 +1,4 @@
-"""Blackens privacy zones, and tests whether a face lies in a detection zone."""
+"""Blacken privacy zones, and tests whether a face lies in a detection zone."""
 
 from collections.abc import Sequence
 

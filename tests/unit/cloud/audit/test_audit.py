@@ -20,7 +20,7 @@ from face_app.cloud.audit.report import Wrong
 from face_app.cloud.audit.scope import Scope, scope_between
 from face_app.cloud.audit.spans import Span
 from face_app.cloud.audit.table import table
-from face_app.cloud.bucket import bucket
+from face_app.cloud.bucket import operations
 from face_app.cloud.stores import open_store
 from face_app.common.errors import SettingsError, StoreError
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry, write_ledger
@@ -267,7 +267,7 @@ def test_an_object_that_goes_between_the_list_and_the_reading(correct):
     place, faces, _ = correct
     place.remove(faces[0].key)
     claims = [(face.key, face.sha256) for face in faces[:2]]
-    read = wrong_contents(bucket.reader(place.settings), claims)
+    read = wrong_contents(operations.reader(place.settings), claims)
     assert list(read) == [(faces[0].key, "deleted since it was listed"), (faces[1].key, "")]
 
 
@@ -522,7 +522,7 @@ def command(tmp_path, prestarted):
 def test_the_command(command, tmp_path):
     assert command().returncode == 6
     faces, place = [Face(1), Face(2)], Folder(tmp_path / "faces")
-    bucket.ensure(place.settings, check=False)
+    operations.ensure(place.settings, check=False)
     store = open_store(place.settings)
     for face in faces:
         store.put(face.key, face.data, face.sha256)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from face_app.cloud.bucket.bucket import ensure
 from face_app.cloud.bucket.lifecycle import RULE
+from face_app.cloud.bucket.operations import ensure
 from face_app.common.errors import StoreError
 from face_app.common.settings import Bucket
 from faults.store_proxy import store_proxy

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from face_app.cloud.bucket.bucket import ensure
+from face_app.cloud.bucket.operations import ensure
 from face_app.cloud.bucket.public_access import SID
 from face_app.common.errors import StoreError
 from face_app.common.settings import Bucket

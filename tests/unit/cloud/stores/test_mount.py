@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from face_app.cloud.bucket.bucket import ensure
+from face_app.cloud.bucket.operations import ensure
 from face_app.cloud.stores import open_store, probe
 from face_app.cloud.stores.mount import mount_of
 from face_app.common.errors import StoreError

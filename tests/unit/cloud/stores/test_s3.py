@@ -123,7 +123,7 @@ def awkward(request, tmp_path):
 
 
 def test_without_conditions_and_md5_the_bytes_themselves_are_compared(awkward, monkeypatch):
-    monkeypatch.setattr(fast_client, "FALLBACK_SECONDS", 0)
+    monkeypatch.setattr(fast_client, "BOTO3_ONLY_SECONDS", 0)
     settings, handler = awkward
     store, data = open_store(settings), b"face"
     for _ in range(2):

@@ -56,7 +56,7 @@ def test_a_plain_folder_needs_no_boto3(tmp_path):
     program = (
         "import sys; sys.modules['boto3'] = sys.modules['botocore'] = None\n"
         "import face_app.cloud.subscriber.subscribe, face_app.cloud.bucket.verify\n"
-        "from face_app.cloud.bucket.bucket import ensure\n"
+        "from face_app.cloud.bucket.operations import ensure\n"
         "from face_app.cloud.stores import open_store\n"
         "from face_app.common.settings import Store\n"
         f"store = Store(kind='directory', path={str(tmp_path)!r})\n"

@@ -1,4 +1,4 @@
-"""Defines a detected face, and the protocol of every detector."""
+"""Define a detected face, and the protocol of every detector."""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias

@@ -1,4 +1,4 @@
-"""Runs the Haar cascade of the original homework, for comparison."""
+"""Run the Haar cascade of the original homework, for comparison."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Loads the detector that the settings name."""
+"""Load the detector that the settings name."""
 
 import importlib.util
 import logging

@@ -1,4 +1,4 @@
-"""Reads the weights of YuNet, from a file of the operator or from the package that carries the official file."""
+"""Read the weights of YuNet, from a file of the operator or from the package that carries the official file."""
 
 import hashlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""Runs YuNet (Wu, Peng and Yu, 2023; 54.6 k parameters) on the CPU.
+"""Run YuNet (Wu, Peng and Yu, 2023; 54.6 k parameters) on the CPU.
 
 Two engines return the same boxes; ONNX Runtime needs less than half the CPU of OpenCV. On small boards the CPU is also
 faster than the GPU (OpenCV Zoo's benchmark: Jetson Nano 5.6 ms against 11.0 ms at 160 x 120).
@@ -48,7 +48,7 @@ class YuNet:
         Args:
             engine: Runs the network.
             width: Pixels that the longer side of a frame is scaled to.
-            min_face: Least width of a face, pixels of the frame.
+            min_face: Minimum width of a face, pixels of the frame.
         """
         self._engine = engine
         self._width = width

@@ -1,4 +1,4 @@
-"""Runs YuNet with ONNX Runtime. Decoding and non-maximum suppression follow OpenCV's ``FaceDetectorYN``."""
+"""Run YuNet with ONNX Runtime. Decoding and non-maximum suppression follow OpenCV's ``FaceDetectorYN``."""
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ class OnnxEngine:
 
         Args:
             model: The ONNX file.
-            score: Least confidence of a row.
+            score: Minimum confidence of a row.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

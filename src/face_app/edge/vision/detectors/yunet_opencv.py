@@ -1,4 +1,4 @@
-"""Runs YuNet with OpenCV's own engine: no further package, but more than twice the CPU."""
+"""Run YuNet with OpenCV's own engine: no further package, but more than twice the CPU."""
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ class OpenCVEngine:
 
         Args:
             model: The ONNX file.
-            score: Least confidence of a row.
+            score: Minimum confidence of a row.
 
         Raises:
             DetectorError: This OpenCV cannot run the network.

@@ -9,7 +9,7 @@ from face_app.common.errors import StoreError
 
 _DEFAULT = settings.Bucket()
 
-# Stores that need boto3 import it: a plain folder works without.
+# Import boto3 only for S3 stores, so that a folder store works where it is not installed.
 
 
 def ensure(store: settings.Store, wanted: settings.Bucket = _DEFAULT, *, check: bool) -> list[str]:
@@ -17,15 +17,16 @@ def ensure(store: settings.Store, wanted: settings.Bucket = _DEFAULT, *, check: 
 
     Args:
         store: Store settings.
-        wanted: Access and expiry of the bucket; ignored for a folder.
-        check: Change nothing; return the changes that would be made.
+        wanted: Access and expiry of the bucket; ignored for a folder. `expire_days`: 0 removes the rule; None leaves
+            it unchanged.
+        check: Change nothing; return the pending changes. For a missing bucket that is its creation alone.
 
     Returns:
-        Each change in words.
+        One sentence per change, made or (with `check`) pending.
 
     Raises:
-        StoreError: No answer, refused credentials, a taken name, or an unsupported feature. Its line names endpoint,
-            bucket and credentials file.
+        StoreError: No answer, refused credentials, a taken name, or an unsupported feature. The message names
+            endpoint, bucket and credentials file.
         SettingsError: The credentials file cannot be read.
     """
     if store.kind == "directory":
@@ -36,10 +37,11 @@ def ensure(store: settings.Store, wanted: settings.Bucket = _DEFAULT, *, check: 
     from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
 
     bucket = S3Bucket(store)
-    changes = [] if bucket.exists() else [f"{bucket.where} is created"]
-    if changes and check:
-        return changes
-    if changes:
+    changes = []
+    if not bucket.exists():
+        changes.append(f"{bucket.where} is created")
+        if check:
+            return changes
         bucket.create()
     changes += PublicRead(bucket).ensure(public=wanted.public, check=check)
     if wanted.expire_days is not None:
@@ -71,29 +73,29 @@ def keys(store: settings.Store, prefix: str) -> Iterator[str]:
         SettingsError: The credentials file cannot be read.
     """
     if store.kind == "directory":
-        return _files(folder(store), prefix)
+        return _list_files(folder(store), prefix)
 
     from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
 
     return S3Bucket(store).keys(prefix)
 
 
-def _files(path: Path, prefix: str) -> Iterator[str]:
+def _list_files(path: Path, prefix: str) -> Iterator[str]:
     if not path.is_dir():
         raise StoreError(f"store.path {path} is not a folder; `face-app bucket ensure` creates it")
     names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-    # Names with a leading dot are incomplete files without a key.
+    # Relative paths with a leading dot are incomplete uploads in `.incoming/`; they have no key.
     return (name for name in names if name.startswith(prefix) and not name.startswith("."))
 
 
 def reader(store: settings.Store, *, connections: int = 1) -> Callable[[str], bytes | None]:
-    """Return a function that fetches an object by key, or None if it does not exist.
+    """Return a function that fetches an object by its key; it returns None for a missing object.
 
-    The function is thread-safe. It raises `StoreError` when the store does not answer or refuses.
+    The function is thread-safe. It raises `StoreError` if the store does not answer or refuses access.
 
     Args:
-        store: Store settings; a mount is read through the S3 API.
-        connections: Most parallel fetches.
+        store: Store settings; a mount (s3fs) is read through the S3 API.
+        connections: Maximum number of parallel fetches.
 
     Raises:
         SettingsError: The credentials file cannot be read.
@@ -117,7 +119,7 @@ def reader(store: settings.Store, *, connections: int = 1) -> Callable[[str], by
 
 
 def urls(store: settings.Store, keys: Iterable[str], *, seconds: int) -> list[str]:
-    """Make a temporary link for each object; anyone with the link can open it.
+    """Return a temporary link for each object; a link needs no credentials.
 
     Args:
         store: Store settings; links use its `public_endpoint`.

@@ -8,7 +8,7 @@ from urllib.request import urlopen
 import pytest
 from moto import mock_aws
 
-from face_app.cloud.bucket.bucket import ensure, keys, urls
+from face_app.cloud.bucket.operations import ensure, keys, urls
 from face_app.cloud.stores import open_store
 from face_app.common.errors import StoreError
 from face_app.common.settings import Store
