@@ -105,6 +105,14 @@ def test_abandons_a_pipeline_that_hangs(stop, caplog):
 
 
 @needs_gstreamer
+def test_a_stop_ends_a_read_without_an_error(stop):
+    capture = prepare_pipeline("gst:valve", "videotestsrc is-live=true ! valve drop=true", settings.Camera(), stop)()
+    stop.set()
+    assert not capture.grab()
+    capture.release()
+
+
+@needs_gstreamer
 def test_accepts_frames_that_change_their_size(stop, caplog):
     caplog.set_level(logging.INFO)
     halves = [f"videotestsrc num-buffers=8 is-live=true ! video/x-raw,width={width},height=48" for width in (64, 128)]

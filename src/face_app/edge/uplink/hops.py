@@ -1,6 +1,6 @@
 """Track the state of the uplink: the connection to the broker and the hops of the forwarder."""
 
-from face_app.common.wire import link_topics
+from face_app.common.wire import hop_topics
 
 
 class Uplink:
@@ -16,7 +16,7 @@ class Uplink:
     """
 
     def __init__(self, edge: str, *, bridged: bool) -> None:
-        self.topics = link_topics(edge) if bridged else ()
+        self.topics = hop_topics(edge) if bridged else ()
         self.connected = False
         self.up_since: float | None = None
         self._hops = dict.fromkeys(self.topics, False)
