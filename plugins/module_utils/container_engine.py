@@ -1,7 +1,9 @@
 """Run Docker commands for the modules that manage containers. Runs on the host, whose Python may be 3.6."""
 
 import json
-from collections import namedtuple
+from typing import Any, Dict, FrozenSet, NamedTuple, Optional, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
 
 LABEL = "face-app.settings"
 """Marks the containers of face-app."""
@@ -14,8 +16,18 @@ STOP_SECONDS = 30
 FORMER_NAMES = {"way": "uplink"}
 """Capabilities whose name was another one in programs without a list of capabilities."""
 
-Health = namedtuple("Health", ["live", "ready", "reason", "capabilities", "facts"])
-"""The health of a container, with the fields that `face-app health --json` prints."""
+Container = Dict[str, Any]
+"""The description of a container, as `docker container inspect` prints it."""
+
+
+class Health(NamedTuple):
+    """The health of a container, with the fields that `face-app health --json` prints."""
+
+    live: bool
+    ready: bool
+    reason: str
+    capabilities: FrozenSet[str]
+    facts: Dict[str, Any]
 
 
 class EngineError(Exception):
@@ -25,42 +37,50 @@ class EngineError(Exception):
 class Engine:
     """Runs Docker through its command line."""
 
-    def __init__(self, module):
+    def __init__(self, module: AnsibleModule) -> None:
         self._module = module
 
-    def attempt(self, *arguments):
+    def attempt(self, *arguments: str) -> None:
         """Run a Docker command and ignore its result."""
         self._module.run_command(["docker", *arguments])
 
-    def run(self, *arguments):
+    def run(self, *arguments: str) -> str:
         """Run a Docker command that must succeed, and return its standard output."""
+        out: str
         code, out, err = self._module.run_command(["docker", *arguments])
         if code:
             raise EngineError(f"docker {arguments[0]}: {_one_line(err.strip() or out)}")
         return out
 
-    def inspect(self, name):
+    def inspect(self, name: str) -> Optional[Container]:
         """Return the description of a container, or None where there is none."""
         code, out, err = self._module.run_command(["docker", "container", "inspect", name])
         if code and "No such container" in err:
             return None
         if code:
             raise EngineError(f"docker inspect: {err.strip()}")
-        container = json.loads(out)[0]
+        container: Container = json.loads(out)[0]
         if LABEL not in (container["Config"]["Labels"] or {}):
             raise EngineError(f"container {name} is not one of face-app; remove or rename it (docker rename)")
         return container
 
-    def remove(self, name):
+    def require(self, name: str) -> Container:
+        """Return the description of a container that must exist."""
+        container = self.inspect(name)
+        if not container:
+            raise EngineError(f"there is no container {name}")
+        return container
+
+    def remove(self, name: str) -> None:
         """Stop a container and remove it."""
         self.stop(name)
         self.run("rm", name)
 
-    def stop(self, name):
+    def stop(self, name: str) -> None:
         """Stop a container; its program has time to end by itself."""
         self.run("stop", f"--time={STOP_SECONDS}", name)
 
-    def health(self, name, program, *, reports):
+    def health(self, name: str, program: Sequence[str], *, reports: bool) -> Health:
         """Run the health check of a container inside it.
 
         Args:
@@ -76,14 +96,14 @@ class Engine:
             reason = "" if code == 0 else _one_line(out + " " + err) or "it does not answer"
             return Health(live=code == 0, ready=code == 0, reason=reason, capabilities=frozenset(), facts={})
 
-    def last_log_lines(self, name):
+    def last_log_lines(self, name: str) -> str:
         """Return the end of a container's log in one line."""
         code, out, err = self._module.run_command(["docker", "logs", "--tail", "5", name])
         lines = [] if code else (out + err).strip().splitlines()
         return " / ".join(line.strip() for line in lines) or "none"
 
 
-def _read_health(document):
+def _read_health(document: Dict[str, Any]) -> Health:
     """Read what a program prints, also in the former format with `problem`, `fault` and `unproven`."""
     if "unproven" not in document:
         return Health(
@@ -106,5 +126,5 @@ def _read_health(document):
     )
 
 
-def _one_line(text):
+def _one_line(text: str) -> str:
     return " ".join(text.split())

@@ -2,6 +2,8 @@
 """List the containers of face-app on a host, with image and health."""
 
 # Runs on the host, whose Python may be 3.6.
+from typing import Any, Dict
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.container_engine import LABEL, PREVIOUS_LABEL, Engine, EngineError
 
@@ -31,7 +33,7 @@ containers:
 """
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     if not module.get_bin_path("docker"):
@@ -45,8 +47,8 @@ def main():
     module.exit_json(changed=False, containers=containers)
 
 
-def _status(engine, name):
-    container = engine.inspect(name)
+def _status(engine: Engine, name: str) -> Dict[str, Any]:
+    container = engine.require(name)
     state = container["State"]
     status = {
         "name": name,

@@ -4,11 +4,11 @@
 # Runs on the host, whose Python may be 3.6.
 import shutil
 import time
-from collections import namedtuple
 from pathlib import Path
+from typing import Any, Dict, FrozenSet, NamedTuple, Optional, Set, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.container_engine import PREVIOUS_LABEL, Engine, EngineError
+from ansible.module_utils.container_engine import PREVIOUS_LABEL, Container, Engine, EngineError, Health
 
 DOCUMENTATION = r"""
 module: container_swap
@@ -95,8 +95,12 @@ ROLLBACK_SECONDS = 60
 MAX_FAILURES = 3
 """So often a container may end with an error before it is rejected."""
 
-Requirement = namedtuple("Requirement", ["level", "capabilities"])
-"""The level is `ready` or `live`."""
+
+class Requirement(NamedTuple):
+    """The level is `ready` or `live`."""
+
+    level: str
+    capabilities: FrozenSet[str]
 
 
 class UnhealthyError(Exception):
@@ -106,7 +110,7 @@ class UnhealthyError(Exception):
 class Swap:
     """Manages a container, its successor, and the container before."""
 
-    def __init__(self, engine, parameters):
+    def __init__(self, engine: Engine, parameters: Dict[str, Any]) -> None:
         self._engine = engine
         self._name = parameters["name"]
         self._next = f"{self._name}.next"
@@ -116,7 +120,7 @@ class Swap:
         self._wait = parameters["wait"]
         self._versions = parameters["versions"]
 
-    def wait_until_live(self):
+    def wait_until_live(self) -> bool:
         """Wait until the container is live; return whether an interrupted run had left containers to remove."""
         left = [name for name in (self._previous, self._next) if self._engine.inspect(name)]
         for name in left:
@@ -129,12 +133,10 @@ class Swap:
             raise UnhealthyError(self._describe("does not work", error)) from error
         return bool(left)
 
-    def run(self):
+    def run(self) -> Dict[str, Any]:
         """Start the successor in place of the container, or roll back."""
         engine = self._engine
-        new = engine.inspect(self._next)
-        if not new:
-            raise EngineError(f"there is no container {self._next}")
+        new = engine.require(self._next)
         old, required = self._set_aside()
         stopped_at = time.monotonic()
         engine.run("rename", self._next, self._name)
@@ -161,7 +163,7 @@ class Swap:
         self._remove_image(old["Config"]["Labels"].get(PREVIOUS_LABEL))
         return dict(result, previous=old["Config"]["Image"])
 
-    def _set_aside(self):
+    def _set_aside(self) -> Tuple[Optional[Container], Requirement]:
         """Stop and rename the container; return it, with what its successor must be and have."""
         engine = self._engine
         current, before = engine.inspect(self._name), engine.inspect(self._previous)
@@ -184,7 +186,7 @@ class Swap:
             engine.run("rename", name, self._previous)
         return old, Requirement(level, capabilities)
 
-    def _try(self, required):
+    def _try(self, required: Requirement) -> float:
         """Start the successor and check that it becomes and stays healthy; return when it became so.
 
         Raises:
@@ -194,16 +196,16 @@ class Swap:
         self._engine.run("start", self._name)
         self._wait_for(required)
         healthy_at = time.monotonic()
-        started_at = self._engine.inspect(self._name)["State"]["StartedAt"]
+        started_at = self._engine.require(self._name)["State"]["StartedAt"]
         time.sleep(STABLE_SECONDS)
-        state = self._engine.inspect(self._name)["State"]
+        state = self._engine.require(self._name)["State"]
         health = self._health(self._name)
         if not getattr(health, required.level) or state["StartedAt"] != started_at:
             reason = health.reason or "it had ended and started again"
             raise UnhealthyError(f"it was {required.level}, and {STABLE_SECONDS} s later it was not: {reason}")
         return healthy_at
 
-    def _wait_for(self, required, wait=0):
+    def _wait_for(self, required: Requirement, wait: int = 0) -> None:
         """Wait until the container meets the requirement; start it again where it ended, as the engine would.
 
         Raises:
@@ -216,7 +218,7 @@ class Swap:
             missing -= health.capabilities
             if getattr(health, required.level) and not missing:
                 return
-            container, late = self._engine.inspect(self._name), time.monotonic() > deadline
+            container, late = self._engine.require(self._name), time.monotonic() > deadline
             state = container["State"]
             if not (state["Running"] or _restarts(container)):
                 failures += state["ExitCode"] != 0
@@ -227,10 +229,10 @@ class Swap:
                 raise UnhealthyError(f"after {wait} s {_shortfall(health, required.level, missing)}")
             time.sleep(1)
 
-    def _health(self, name):
+    def _health(self, name: str) -> Health:
         return self._engine.health(name, self._program, reports=bool(self._capabilities))
 
-    def _roll_back(self, old, new, level, problem):
+    def _roll_back(self, old: Container, new: Container, level: str, problem: Exception) -> UnhealthyError:
         """Start the old container again and check that it reaches this level; return the error to raise."""
         engine = self._engine
         image, previous = new["Config"]["Image"], old["Config"]["Image"]
@@ -253,31 +255,32 @@ class Swap:
             return UnhealthyError(f"{message}. {second}")
         return UnhealthyError(f"{message}. {previous} with its own settings runs again, and works.")
 
-    def _describe(self, event, problem):
+    def _describe(self, event: str, problem: Exception) -> str:
         lines = self._engine.last_log_lines(self._name)
         return f"Container {self._name} {event}: {problem}. Its last log lines: {lines}"
 
-    def _remove_versions(self):
+    def _remove_versions(self) -> None:
         """Remove the copies of settings that the container does not mount."""
         if not self._versions or not Path(self._versions).is_dir():
             return
-        mounted = [mount["Source"] for mount in self._engine.inspect(self._name)["Mounts"]]
+        mounted = [mount["Source"] for mount in self._engine.require(self._name)["Mounts"]]
         for version in Path(self._versions).iterdir():
             if str(version) not in mounted:
                 shutil.rmtree(str(version))
 
-    def _remove_image(self, image):
+    def _remove_image(self, image: Optional[str]) -> None:
         """Remove an image that no container runs or names as the one before."""
         used = self._engine.run("ps", "--all", '--format={{.Image}} {{.Label "' + PREVIOUS_LABEL + '"}}').split()
         if image and image not in used:
             self._engine.attempt("image", "rm", image)
 
 
-def _restarts(container):
-    return container["HostConfig"]["RestartPolicy"]["Name"] != "no"
+def _restarts(container: Container) -> bool:
+    policy: str = container["HostConfig"]["RestartPolicy"]["Name"]
+    return policy != "no"
 
 
-def _shortfall(health, level, missing):
+def _shortfall(health: Health, level: str, missing: Set[str]) -> str:
     """Say what a container lacks, and why."""
     parts = [] if getattr(health, level) else [f"it is not {level}"]
     if missing:
@@ -286,7 +289,7 @@ def _shortfall(health, level, missing):
     return f"{' and '.join(parts)}: {health.reason or facts or 'it gives no reason'}"
 
 
-def main():
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={

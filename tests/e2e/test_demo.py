@@ -28,12 +28,12 @@ EDGE, SUBSCRIBER, CLOUD_BROKER, MOUNT = "face_app", "subscriber", "cloud_mosquit
 
 pytestmark = [
     pytest.mark.docker,
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(os.geteuid() != 0, reason="deploys on this machine: run as root"),
 ]
 
 
-def run(*command: object, check: bool = True, seconds: float = 1500) -> str:
+def run(*command: object, check: bool = True, seconds: float = 3600) -> str:
     done = subprocess.run(
         [str(part) for part in command], cwd=ROOT, check=False, capture_output=True, text=True, timeout=seconds
     )

@@ -151,7 +151,7 @@ def test_finds_servers_in_every_format(tmp_path, text, servers):
 )
 def test_rolls_back_settings_that_the_engine_refuses(engine, programs, options, reason):
     error = replace(engine, programs=programs).refuse(docker_dns_options=options)
-    assert "is as it was" in error
+    assert "was rolled back to its earlier settings" in error
     assert reason in error.split("Its log ends with:")[1]
     assert engine.settings == EARLIER
 
@@ -174,11 +174,11 @@ def test_leaves_a_file_that_is_no_json_object(engine, content, reason):
 
 @pytest.mark.host
 def test_refuses_servers_that_answer_no_container(engine):
-    assert "no server answers them (192.0.2.1)" in engine.refuse(docker_dns_servers=["192.0.2.1"])
+    assert "no DNS server answers them (192.0.2.1)" in engine.refuse(docker_dns_servers=["192.0.2.1"])
     file = "/run/NetworkManager/no-stub-resolv.conf"
     engine.host.run("mv", file, "/root/no-stub")
     try:
-        assert "(the host has none but on its own loopback)" in engine.refuse()
+        assert "(the host has only servers on its loopback)" in engine.refuse()
     finally:
         engine.host.run("mv", "/root/no-stub", file)
 
@@ -187,7 +187,7 @@ def test_refuses_servers_that_answer_no_container(engine):
 def test_ignores_names_that_the_host_cannot_resolve(engine):
     changed, messages = engine.run_role(name="unknown.test")
     assert changed == 0
-    assert "left alone, for the host cannot either" in messages
+    assert "The host cannot either, so the engine stays unchanged" in messages
 
 
 @pytest.mark.host
@@ -256,4 +256,4 @@ def test_leaves_a_daemon_of_others_alone_without_systemd(bare_engine):
     assert changed == 0
     assert "neither systemd nor role docker_engine" in messages
     error = bare_engine.refuse(docker_dns_servers=[ADDRESS])
-    assert f'Put {{"dns": ["{ADDRESS}"]}} into {FILE}, restart it' in error
+    assert f'Put {{"dns": ["{ADDRESS}"]}} into {FILE}, restart Docker' in error

@@ -68,7 +68,7 @@ class Host:
     def play(self, *options: str, tasks_from: str = "main", **settings: object) -> Played:
         """Run the role, with further options of ansible-playbook and settings besides self.settings."""
         role = {"name": "s3fs_mount", "tasks_from": tasks_from}
-        variables = self.settings | {"__s3fs_mount_systemd": False} | settings
+        variables = self.settings | {"__s3fs_mount_uses_systemd": False} | settings
         task = {"ansible.builtin.include_role": role, "vars": variables}
         play = {"hosts": "box", "gather_facts": False, "become": False, "tasks": [task]}
         (self.home / "play.yml").write_text(yaml.safe_dump([play]))

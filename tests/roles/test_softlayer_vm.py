@@ -30,7 +30,7 @@ CORES = {"first-core": FIRST, "second-core": SECOND}
 
 
 # The first test of a core pays for its whole scenario.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(3600)
 
 NO_LIBRARY = "the package SoftLayer is not installed beside this ansible-core, or that core is not here"
 

@@ -54,7 +54,7 @@ class Chain:
     @contextmanager
     def capturing(self, source: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run `face-app capture` beside the test."""
-        command = [sys.executable, "-m", "face_app", "capture", "--config", self.home / "edge.toml"]
+        command: list[str | Path] = [sys.executable, "-m", "face_app", "capture", "--config", self.home / "edge.toml"]
         command += ["--source", source, "--pace", "fast", *arguments]
         with process(command, self.home / "capture.log", env=dict(os.environ)) as running:
             yield running
@@ -108,7 +108,7 @@ def chain(home: Path, server: SeaweedFS, bucket_name: str) -> Iterator[Chain]:
         for broker in brokers.values():
             stack.callback(broker.stop)
             broker.start()
-        subscribe = [sys.executable, "-m", "face_app", "subscribe", "--config", home / "cloud.toml"]
+        subscribe: list[str | Path] = [sys.executable, "-m", "face_app", "subscribe", "--config", home / "cloud.toml"]
         stack.enter_context(process(subscribe, home / "subscribe.log", env=dict(os.environ)))
         yield Chain(brokers, store, mount, home)
 

@@ -21,7 +21,9 @@ def empty_frame(size: tuple[int, int] = SIZE) -> Image:
 def draw_face(image: Image, x: int, y: int, half: int) -> None:
     """Draw a face that YuNet and Haar both take for one: centre and half its width, pixels."""
 
-    def ellipse(dx, dy, across, down, colour, *, start=0) -> None:
+    def ellipse(
+        dx: float, dy: float, across: float, down: float, colour: tuple[int, int, int], *, start: int = 0
+    ) -> None:
         centre = (x + round(dx * half), y + round(dy * half))
         axes = (round(across * half), round(down * half))
         cv2.ellipse(image, centre, axes, 0, start, 360, colour, -1, cv2.LINE_AA)

@@ -32,7 +32,7 @@ class Edge:
         self._client.on_message = self._received
 
     def connect(self, broker: Mosquitto) -> None:
-        session = Properties(PacketTypes.CONNECT)
+        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         session.SessionExpiryInterval = 600
         self._client.connect_async(broker.host, broker.port, keepalive=5, clean_start=False, properties=session)
         self._client.reconnect_delay_set(1, 1)

@@ -72,9 +72,10 @@ class Prestarted:
         """
         files = {name: self._folder / name for name in ("input", "output", "error")}
         files["input"].write_bytes(given)
+        command = [str(each) for each in arguments]
         request = {
             **{name: str(file) for name, file in files.items()},
-            "arguments": [str(each) for each in arguments],
+            "arguments": command,
             "environment": dict(environment),
             "folder": str(Path.cwd()),
         }
@@ -83,9 +84,7 @@ class Prestarted:
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
         code = int(self._server.stdout.readline())
-        return subprocess.CompletedProcess(
-            request["arguments"], code, files["output"].read_bytes(), files["error"].read_bytes()
-        )
+        return subprocess.CompletedProcess(command, code, files["output"].read_bytes(), files["error"].read_bytes())
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def run_steps(
     with NamedTemporaryFile("w", suffix=".yml") as playbook:
         yaml.safe_dump(plays, playbook)
         playbook.flush()
-        played = run_playbooks(program, inventory, [Path(playbook.name)], options, environment, timeout=1200)
+        played = run_playbooks(program, inventory, [Path(playbook.name)], options, environment, timeout=3600)
     assert played.rc == 0, played.output
     done: dict[str, Step] = {}
     for hosts in played.results:

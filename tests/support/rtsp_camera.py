@@ -44,7 +44,7 @@ class RtspCamera:
 def rtsp_camera(port: int) -> Iterator[RtspCamera]:
     """Run a camera with 25 frames a second, until the context ends."""
     with tempfile.TemporaryDirectory(prefix="rtsp-") as folder:
-        command = [DEBIAN_PYTHON, PROGRAM, PIPELINE, "--port", str(port)]
+        command: list[str | Path] = [DEBIAN_PYTHON, PROGRAM, PIPELINE, "--port", str(port)]
         with process(command, Path(folder) / "log") as running:
             camera = RtspCamera(f"rtsp://127.0.0.1:{port}/camera", running)
             try:

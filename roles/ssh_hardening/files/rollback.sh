@@ -1,9 +1,9 @@
 #!/bin/sh
-# Saves files beside itself, and puts them back. It needs no connection.
-#   rollback.sh save RELOAD PATH...   of a folder, owner and mode; RELOAD is the shell command that applies restored files
-#   rollback.sh wait SECONDS          restore then, from a process that survives the login but no reboot
-#   rollback.sh restore               put back what differs, reload, and remove all of this
-#   rollback.sh discard               remove all of this; fails where the files have been put back
+# Saves files in its own folder and restores them. It needs no connection.
+#   rollback.sh save RELOAD PATH...   save these files, and owner and mode of folders; RELOAD is the command that applies restored files
+#   rollback.sh wait SECONDS          restore after SECONDS, in a process that survives the login but no reboot
+#   rollback.sh restore               restore files that differ, reload, and remove this folder and the timer
+#   rollback.sh discard               remove this folder and the timer; fail if the files were already restored
 set -eu
 umask 077
 cd "$(dirname "$0")"
@@ -20,7 +20,7 @@ save() {
 }
 
 wait_and_restore() {
-    # Another run has another token.
+    # A later run removes this token with the folder, so this process then does nothing.
     token=$(mktemp token.XXXXXX)
     setsid sh -c 'sleep "$1"; [ ! -e "$2" ] || exec sh "$3" restore' - "$1" "$home/$token" "$home/rollback.sh" \
         </dev/null >/dev/null 2>&1 &
@@ -51,7 +51,7 @@ case $1 in
 save) shift && save "$@" ;;
 wait) wait_and_restore "$2" ;;
 restore | discard)
-    # One at a time: the timer and a run may want it at once.
+    # Serialize: the timer and a run may start at the same time.
     exec 9<. && flock 9
     if [ -e saved.tar ]; then
         [ "$1" = discard ] || restore
@@ -59,7 +59,7 @@ restore | discard)
     elif [ "$1" = discard ]; then
         exit 1
     elif [ -e rollback.sh ]; then
-        # The run broke off before it had saved anything.
+        # The run was interrupted before it saved anything.
         remove
     fi
     ;;
