@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from face_app.edge.image import Box, overlap
+from face_app.edge.image import Box, iou
 
 SAME = 0.3
 """Least intersection over union of one face; cascades draw larger and squarer boxes than people do."""
@@ -17,8 +17,8 @@ def match(found: Sequence[Box], labelled: Sequence[Box]) -> list[int | None]:
     free = set(range(len(labelled)))
     places: list[int | None] = []
     for box in found:
-        place = max(free, key=lambda each: overlap(box, labelled[each]), default=None)
-        if place is not None and overlap(box, labelled[place]) < SAME:
+        place = max(free, key=lambda each: iou(box, labelled[each]), default=None)
+        if place is not None and iou(box, labelled[place]) < SAME:
             place = None
         free.discard(place)  # type: ignore[arg-type]
         places.append(place)

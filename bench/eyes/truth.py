@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.eyes.match import SAME, least_side
-from face_app.edge.image import Box, overlap
+from face_app.edge.image import Box, iou
 
 LEAST_SIDE = 20
 """Pixels that a face must reach, in some frame, for its person to count; a smaller face identifies no one."""
@@ -45,8 +45,8 @@ class Clip:
         for distance in sorted(range(-SLACK, SLACK + 1), key=abs):
             for name, truth in self.boxes.get(frame + distance, {}).items():
                 nearest.setdefault(name, truth)
-        name = max(nearest, key=lambda each: overlap(box, nearest[each]), default=None)
-        return name if name is not None and overlap(box, nearest[name]) >= SAME else None
+        name = max(nearest, key=lambda each: iou(box, nearest[each]), default=None)
+        return name if name is not None and iou(box, nearest[name]) >= SAME else None
 
     def ignores(self, frame: int) -> bool:
         """Return whether faces of unlisted persons are expected in this frame."""

@@ -7,10 +7,10 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from face_app.common.wire import link_topics
+from face_app.common.wire import hop_topics
 from support.chain import EDGE, PASSWORD, make_brokers
 
-FORWARDER, CLOUD = link_topics(EDGE)
+FORWARDER, CLOUD = hop_topics(EDGE)
 OPEN = {FORWARDER: b"1", CLOUD: b"1"}
 
 

@@ -81,8 +81,8 @@ def status_topic(edge: str, camera: str) -> str:
     return f"status/{edge}/{camera}"
 
 
-def link_topics(edge: str) -> tuple[str, str]:
-    """Return the topics of the retained states (``1`` or ``0``) of both hops: broker - forwarder, forwarder - cloud."""
+def hop_topics(edge: str) -> tuple[str, str]:
+    """Return the topics of the retained states (``1`` or ``0``) of both hops: to the forwarder, and to the cloud."""
     return f"link/{edge}/forwarder", f"link/{edge}/cloud"
 
 

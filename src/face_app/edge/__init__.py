@@ -1,1 +1,1 @@
-"""Contains the edge: from a camera to the outbox, and from the outbox to the broker."""
+"""Move faces from a camera into the outbox, and from the outbox to the broker."""

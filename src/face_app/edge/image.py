@@ -1,4 +1,4 @@
-"""Define images and boxes, as all stages of the edge use them, and sets OpenCV up."""
+"""Define the image and box types that all stages share, and configure OpenCV."""
 
 import os
 from typing import TypeAlias
@@ -8,16 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 Image: TypeAlias = npt.NDArray[np.uint8]
-"""H x W x 3, BGR."""
+"""A picture: height x width x 3, blue, green, red."""
 
 Box: TypeAlias = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in pixels of the frame."""
+"""A rectangle: x1, y1, x2, y2 in pixels of the frame."""
 
 
 def clamp(box: Box, width: int, height: int) -> Box:
     """Clamp a box to its frame, because detectors return boxes that cross the border.
 
-    Floats are clamped before any cast: a negative float that is cast to an unsigned integer wraps round.
+    Clamp before casting, because a negative float wraps around as an unsigned integer.
 
     Args:
         box: x1, y1, x2, y2, pixels.
@@ -25,10 +25,15 @@ def clamp(box: Box, width: int, height: int) -> Box:
         height: Height of the frame, pixels.
     """
     x1, y1, x2, y2 = box
-    return min(max(x1, 0.0), width), min(max(y1, 0.0), height), min(max(x2, 0.0), width), min(max(y2, 0.0), height)
+    return (
+        min(max(x1, 0.0), width),
+        min(max(y1, 0.0), height),
+        min(max(x2, 0.0), width),
+        min(max(y2, 0.0), height),
+    )
 
 
-def overlap(one: Box, other: Box) -> float:
+def iou(one: Box, other: Box) -> float:
     """Return the intersection over union of two boxes, 0 to 1."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
@@ -46,9 +51,9 @@ def area(box: Box) -> float:
 def set_up_opencv() -> None:
     """Configure OpenCV. Call this before the first capture is opened.
 
-    It gets one thread, because two made each frame slower on two cores. Its log and FFmpeg's are silenced: they write
-    many lines about a broken file, and this program logs one.
+    OpenCV uses one thread: two were slower on a two-core box. The logs of OpenCV and FFmpeg are switched off: they
+    contain many messages about one undecodable file.
     """
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     cv2.setNumThreads(1)

@@ -3,28 +3,34 @@
 from prometheus_client import Counter, Gauge
 
 FRAMES = Counter("face_app_capture_frames", "Frames that the pipeline processed.")
-MISSED = Counter("face_app_capture_missed_frames", "Frames of a live source that arrived while the program was busy.")
+MISSED = Counter(
+    "face_app_capture_missed_frames",
+    "Frames of a live source that arrived while the program was busy, and were never read.",
+)
 SKIPPED = Counter("face_app_capture_skipped_frames", "Frames that were skipped to reduce the frame rate.")
-BAD = Counter("face_app_capture_bad_frames", "Frames that could not be decoded.", ["reason"])
-DETECTOR_RUNS = Counter("face_app_capture_looks", "Frames in which the detector ran; in the others nothing moved.")
+UNDECODABLE = Counter("face_app_capture_bad_frames", "Frames that could not be decoded.", ["reason"])
+DETECTOR_RUNS = Counter("face_app_capture_looks", "Frames on which the detector ran; in the others nothing moved.")
 VISITS = Counter("face_app_capture_visits", "Visits that have ended.")
 CAPTURED = Counter("face_app_capture_faces", "Faces committed to the outbox.")
 SENT = Counter("face_app_sender_sent", "Publishes of faces, repeated ones included.")
 RESENT = Counter("face_app_sender_resent", "Repeated publishes of faces, after a missing receipt.")
-STORED = Counter("face_app_sender_stored", "Faces with a stored receipt.")
-REFUSED = Counter("face_app_sender_refused", "Faces with a refused receipt.", ["reason"])
+STORED = Counter("face_app_sender_stored", "Faces with a receipt of result stored.")
+REFUSED = Counter("face_app_sender_refused", "Faces with a receipt of result refused.", ["reason"])
 REJECTED = Counter("face_app_sender_rejected", "Publishes that the broker answered with an error.", ["reason"])
-EXPIRED = Counter("face_app_outbox_expired", "Faces dropped because the outbox was full.", ["reason"])
-RESCUED = Counter("face_app_outbox_rescued", "Ledger rows recovered from a damaged outbox.", ["state"])
+EXPIRED = Counter("face_app_outbox_expired", "Waiting faces given up: evicted by the quota, or damaged.", ["reason"])
+RECOVERED = Counter("face_app_outbox_rescued", "Ledger rows recovered from a damaged outbox.", ["state"])
 WAITING = Gauge("face_app_outbox_waiting", "Faces that wait in the outbox.")
-OLDEST = Gauge("face_app_outbox_oldest_seconds", "Age of the oldest waiting face; 0 without one.")
+OLDEST = Gauge("face_app_outbox_oldest_seconds", "Age of the oldest waiting face; 0 if none wait.")
 LAST_STORED = Gauge(
-    "face_app_outbox_last_stored_age_seconds", "Seconds since the last stored receipt; NaN if there was none."
+    "face_app_outbox_last_stored_age_seconds", "Seconds since the last receipt of result stored; NaN if there was none."
 )
 FULLNESS = Gauge("face_app_outbox_fullness", "Used fraction of outbox.max_bytes.")
 REFUSED_PRESENT = Gauge("face_app_outbox_refused", "Refused faces whose pixels are in the outbox.")
 FRAME_AGE = Gauge("face_app_capture_frame_age_seconds", "Seconds since the last frame.")
-ELECTED = Gauge("face_app_sender_elected", "1 if this process sends for its outbox.")
+ELECTED = Gauge("face_app_sender_elected", "1 if this process holds the sender lock of its outbox.")
 HOP = Gauge("face_app_sender_hop", "1 while a hop of the uplink is up.", ["hop"])
-QUIET = Gauge("face_app_sender_quiet_seconds", "Seconds of faces in flight over an open uplink without a receipt.")
-WINDOW = Gauge("face_app_sender_window", "Maximum number of faces that may be in flight now.")
+QUIET = Gauge(
+    "face_app_sender_quiet_seconds",
+    "Seconds since the last receipt while faces are in flight and the uplink is up; 0 otherwise.",
+)
+WINDOW = Gauge("face_app_sender_window", "Maximum number of faces in flight now.")

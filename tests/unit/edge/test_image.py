@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from face_app.edge.image import clamp, overlap
+from face_app.edge.image import clamp, iou
 
 number = st.floats(-1e6, 1e6, width=32)
 
@@ -29,5 +29,5 @@ def test_a_clamped_box_is_inside_and_ordered(corners, width, height):
     ],
 )
 def test_overlap_is_the_intersection_over_union(other, value):
-    assert overlap((0, 0, 10, 10), other) == pytest.approx(value)
-    assert overlap(other, (0, 0, 10, 10)) == pytest.approx(value)
+    assert iou((0, 0, 10, 10), other) == pytest.approx(value)
+    assert iou(other, (0, 0, 10, 10)) == pytest.approx(value)

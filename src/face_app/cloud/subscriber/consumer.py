@@ -44,7 +44,7 @@ class Consumer:
         store: Store,
         metrics: SubscriberMetrics,
         *,
-        on_link: Callable[[], None] = lambda: None,
+        on_connection: Callable[[], None] = lambda: None,
     ) -> None:
         """Create the workers and the connection; `start` starts them.
 
@@ -52,7 +52,7 @@ class Consumer:
             settings: Settings of the subscriber.
             store: Store to write to.
             metrics: Counters to update.
-            on_link: Called in the network thread after a connect or a loss.
+            on_connection: Called in the network thread after a connect or a loss.
 
         Raises:
             SettingsError: A file of the broker identity cannot be read.
@@ -61,7 +61,7 @@ class Consumer:
         self._limits = Limits(settings.max_bytes, settings.max_pixels)
         self._store = RetryingStore(store, metrics.store_seconds)
         self._deduplicator: Deduplicator[Delivery] = Deduplicator()
-        self._on_link = on_link
+        self._on_connection = on_connection
         self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._received = False
@@ -76,7 +76,7 @@ class Consumer:
             subscriptions=[f"$share/{settings.group}/{FACES}"],
             on_message=self._receive,
             on_sent=self._answered,
-            on_state=self._link_changed,
+            on_state=self._connection_changed,
             receive_maximum=settings.receive_maximum,
         )
         self._receipts = ReceiptPublisher(settings.subscriber, self.connection, metrics)
@@ -127,11 +127,11 @@ class Consumer:
         done = sum(total(counter) for counter in (metrics.stored, metrics.copies, metrics.repaired, metrics.refused))
         return frozenset({Capability.OBJECTS}) if done or not self._received else frozenset()
 
-    def _link_changed(self, connected: bool) -> None:
+    def _connection_changed(self, connected: bool) -> None:
         if not connected:
             self._drop_queue()
-        self._receipts.link_changed()
-        self._on_link()
+        self._receipts.connection_changed()
+        self._on_connection()
 
     def _drop_queue(self) -> None:
         """Drop messages that no worker has started: the broker redelivers them on the next connection."""
@@ -203,7 +203,7 @@ class Consumer:
         return Processed(decision.edge, receipt)
 
     def _finish(self, result: Processed | None, *deliveries: Delivery) -> None:
-        """Answer messages: with a receipt and then an acknowledgement, or with an acknowledgement alone."""
+        """Acknowledge messages; publish the receipt of each first, if its edge is known."""
         for delivery in deliveries:
             if result and result.edge is not None:
                 self._receipts.enqueue(PendingReceipt(result.edge, result.receipt, delivery))

@@ -62,6 +62,8 @@ class PendingReceipt:
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
+    """Holds the receipts of one message, and the time of its publication."""
+
     receipts: list[PendingReceipt]
     sent_at: float
 
@@ -78,7 +80,7 @@ class ReceiptPublisher:
 
         Args:
             subscriber: Name of this subscriber, the last level of the topic.
-            connection: Connection to the broker; its callbacks must call `answered` and `link_changed`.
+            connection: Connection to the broker; its callbacks must call `answered` and `connection_changed`.
             metrics: Counters to update.
         """
         self._subscriber = subscriber
@@ -123,9 +125,9 @@ class ReceiptPublisher:
         """Handle the broker's answer to a publish; for `Connection.on_sent`."""
         self._events.put(partial(self._answered, mid, answer))
 
-    def link_changed(self) -> None:
+    def connection_changed(self) -> None:
         """Handle a connect or a loss; for `Connection.on_state`."""
-        self._events.put(self._link_changed)
+        self._events.put(self._connection_changed)
 
     def _run(self) -> None:
         while not self._may_end():
@@ -191,7 +193,7 @@ class ReceiptPublisher:
             log.error(problem)
         self._refused = problem
 
-    def _link_changed(self) -> None:
+    def _connection_changed(self) -> None:
         """Drop batches of older connections: the broker redelivers their messages."""
         self._next_batch_at = 0.0
         epoch = self._connection.epoch

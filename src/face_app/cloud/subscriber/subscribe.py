@@ -25,7 +25,7 @@ class Event(Enum):
     """Names an event of the main loop."""
 
     STOP = "a signal arrived"
-    LINK = "the connection to the broker opened or closed"
+    CONNECTION = "the connection to the broker opened or closed"
 
 
 # A signal handler may call `SimpleQueue.put`. It must not use a lock of `threading`, which could deadlock.
@@ -44,7 +44,9 @@ def run(settings: CloudSettings) -> None:
     events: Events = queue.SimpleQueue()
     with _signals(events):
         store = open_store(settings.store, connections=settings.workers + 1)
-        consumer = Consumer(settings, store, SubscriberMetrics(REGISTRY), on_link=lambda: events.put(Event.LINK))
+        consumer = Consumer(
+            settings, store, SubscriberMetrics(REGISTRY), on_connection=lambda: events.put(Event.CONNECTION)
+        )
         server = serve(settings.metrics, consumer.health)
         consumer.start()
         try:

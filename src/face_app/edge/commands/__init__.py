@@ -1,1 +1,1 @@
-"""The commands of the edge, one file a command."""
+"""Implement the commands of the edge: one module per command."""

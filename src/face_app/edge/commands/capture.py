@@ -1,4 +1,4 @@
-"""Run `face-app capture`: source, vision pipeline and outbox in the main thread, the sender in another one."""
+"""Run `face-app capture`: the main thread runs source, pipeline and outbox, a second thread runs the sender."""
 
 import logging
 import threading
@@ -25,7 +25,7 @@ from face_app.edge.vision.pipeline import PipelineResult, VisionPipeline, run_pi
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
-"""Maximum seconds for the last receipts after a signal; Docker kills after ten."""
+"""Maximum seconds to wait for the last receipts after a signal; Docker kills the program after ten."""
 POLL_SECONDS = 0.1
 """Seconds between two polls for the last receipts; another process may be the sender."""
 
@@ -34,14 +34,14 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
     """Detect and commit faces until the source ends, `camera.stop_after` is reached, or a signal arrives.
 
     Args:
-        settings: Of the edge.
+        settings: Settings of the edge.
         wait: Maximum seconds to wait for the receipts of this run's faces after the source has ended.
 
     Raises:
         SourceError: The source cannot be opened or decoded.
         DetectorError: The detector cannot be loaded.
         OutboxError: The outbox cannot be opened or written.
-        StillWaitingError: Faces of this run still wait; it contains the summary. Not raised after a signal.
+        StillWaitingError: Faces of this run still wait; the error contains the summary. Not raised after a signal.
     """
     started = time.monotonic()
     camera = settings.camera
@@ -49,7 +49,9 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
     watchdog = SourceWatchdog(camera.read_timeout + camera.reopen_max)
     with (
         stop_on_signals() as stop,
-        nullcontext(VisionPipeline(settings)) as pipeline,  # inside: loading the detector takes seconds
+        nullcontext(
+            VisionPipeline(settings)
+        ) as pipeline,  # after the signal handlers: loading the detector takes seconds
         open_source(camera, stop) as source,
         Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
@@ -101,11 +103,11 @@ class FaceCommitter:
         """Prepare for the first commit.
 
         Args:
-            settings: Of the edge.
+            settings: Settings of the edge.
             detector: Name of the detector.
             outbox: Receives the faces.
-            stop: Ends the wait for a full outbox.
-            watchdog: Is blocked while the outbox is full.
+            stop: Ends the wait for room in the outbox.
+            watchdog: Receives the reason while no face can be committed.
         """
         self.limit_reached = False
         self._settings = settings
@@ -116,7 +118,7 @@ class FaceCommitter:
         self._committed = 0
 
     def commit(self, result: PipelineResult) -> int:
-        """Commit a result. While the outbox cannot accept it, wait, and with it the source.
+        """Commit a result. While the outbox cannot accept it, wait; meanwhile the source waits too.
 
         Returns:
             Number of committed faces; shots beyond `camera.stop_after` are dropped.
@@ -124,8 +126,8 @@ class FaceCommitter:
         Raises:
             OutboxError: The outbox cannot accept the result at all, or the program stops before it can.
         """
-        most = self._settings.camera.stop_after
-        shots = result.shots[: most - self._committed] if most else result.shots
+        max_faces = self._settings.camera.stop_after
+        shots = result.shots[: max_faces - self._committed] if max_faces else result.shots
         if not shots and not result.visits:
             return 0
         faces = [encode_face(shot, self._settings, self._detector) for shot in shots]
@@ -146,7 +148,7 @@ class FaceCommitter:
         metrics.VISITS.inc(len(result.visits))
         self._watchdog.frame_received()  # ends the block
         self._committed += len(faces)
-        self.limit_reached = most is not None and self._committed >= most
+        self.limit_reached = max_faces is not None and self._committed >= max_faces
         return len(faces)
 
 
@@ -160,7 +162,7 @@ def _wait_for_receipts(
 ) -> None:
     """Wait until no face of this run waits.
 
-    After a signal the wait is at most `STOP_SECONDS`, and it ends at once if the broker is not reached.
+    After a signal the wait is at most `STOP_SECONDS`, and it ends at once if the sender is not connected.
     """
     stopped = stop.is_set()
     deadline = time.monotonic() + (min(seconds, STOP_SECONDS) if stopped else seconds)

@@ -1,4 +1,4 @@
-"""Run `face-app detect`: detects faces in photos, to tune the detector's settings."""
+"""Run `face-app detect`: detect faces in photos, to tune the settings of the detector."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -18,8 +18,10 @@ from face_app.edge.vision.detectors.load import load_detector
 
 log = logging.getLogger(__name__)
 
-GREEN, RED = (80, 220, 60), (60, 60, 230)
-"""Colours (BGR) of a face that can begin a visit, and of one that can only continue a visit."""
+GREEN = (80, 220, 60)
+"""Colour (BGR) of a face that can start a visit."""
+RED = (60, 60, 230)
+"""Colour (BGR) of a face that can only continue a visit."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,9 @@ class PhotoFaces:
 
     Attributes:
         file: Path as given by the caller.
-        width: Pixels.
-        height: Pixels.
-        faces: Faces that can begin a visit, highest score first.
+        width: Width of the photo, pixels.
+        height: Height of the photo, pixels.
+        faces: Faces that can start a visit, highest score first.
     """
 
     file: str
@@ -58,14 +60,14 @@ def run(settings: EdgeSettings, files: Sequence[Path], drawings: Path | None) ->
     """Detect faces in photos, one photo after the other.
 
     Args:
-        settings: Of the edge; only the detector's settings are used.
-        files: The photos. One that cannot be read is logged and skipped.
+        settings: Settings of the edge; only the detector's settings are used.
+        files: Photos. A photo that cannot be read is logged and skipped.
         drawings: Folder for copies with drawn boxes and landmarks; None: no copies.
 
     Raises:
         DetectorError: The detector cannot be loaded.
         SettingsError: A drawing cannot be written.
-        SourceError: Raised at the end if a photo could not be read.
+        SourceError: A photo could not be read; raised after the last photo.
     """
     set_up_opencv()
     detector = load_detector(settings.detector)
@@ -78,11 +80,11 @@ def run(settings: EdgeSettings, files: Sequence[Path], drawings: Path | None) ->
             unread += 1
             continue
         found = detector.detect(image)
-        sure = [_plain(each) for each in found if each.score >= settings.detector.score]
+        confident = [_plain(each) for each in found if each.score >= settings.detector.score]
         height, width = image.shape[:2]
         if drawings:
             _draw(image, found, settings.detector.score, drawings / f"{number:04d}-{file.stem}.jpg")
-        yield PhotoFaces(str(file), width, height, sure)
+        yield PhotoFaces(str(file), width, height, confident)
     if unread:
         raise SourceError(f"{unread} of {len(files)} files could not be read; the lines above say why")
 
@@ -106,10 +108,10 @@ def _plain(face: Detection) -> FoundFace:
     )
 
 
-def _draw(image: Image, faces: Sequence[Detection], sure: float, file: Path) -> None:
+def _draw(image: Image, faces: Sequence[Detection], min_score: float, file: Path) -> None:
     for face in faces:
-        colour = GREEN if face.score >= sure else RED
-        _frame(image, face.box, colour)
+        colour = GREEN if face.score >= min_score else RED
+        _draw_box(image, face.box, colour)
         for x, y in face.landmarks:
             cv2.circle(image, (round(x), round(y)), 2, colour, -1, cv2.LINE_AA)
         corner = (round(face.box[0]), max(10, round(face.box[1]) - 4))
@@ -121,6 +123,6 @@ def _draw(image: Image, faces: Sequence[Detection], sure: float, file: Path) -> 
         raise SettingsError(f"--draw {file.parent}: {error.strerror}; name a folder that can be written") from error
 
 
-def _frame(image: Image, box: Box, colour: tuple[int, int, int]) -> None:
+def _draw_box(image: Image, box: Box, colour: tuple[int, int, int]) -> None:
     x1, y1, x2, y2 = (round(edge) for edge in box)
     cv2.rectangle(image, (x1, y1), (x2, y2), colour, 2)

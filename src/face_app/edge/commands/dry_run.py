@@ -1,4 +1,4 @@
-"""Run `face-app capture --dry-run`: the vision pipeline without outbox and broker; shots go into a folder."""
+"""Run `face-app capture --dry-run`: run the vision pipeline, and write the shots into a folder."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from face_app.edge.vision.encode import encode_face
 from face_app.edge.vision.pipeline import PipelineResult, VisionPipeline, run_pipeline
 
 NO_OUTBOX = "00000000"
-"""Outbox id in the face ids of a dry run."""
+"""Outbox id in the face ids of a dry run, which has no outbox."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class DryRunSummary:
     """Summarises a dry run as plain JSON values.
 
     Attributes:
-        frames: Frames of the source.
-        detected: Frames in which the detector ran.
-        tracks: Visits.
+        frames: Number of frames of the source.
+        detected: Number of frames on which the detector ran.
+        tracks: Number of visits.
         shots: Shots that a capture would have committed.
-        cpu_seconds: CPU time of all threads, with the loading of the detector, without the start of Python.
-        seconds: Duration of the run.
+        cpu_seconds: CPU seconds of all threads, from the loading of the detector on.
+        seconds: Duration of the run, seconds.
     """
 
     frames: int
@@ -71,7 +71,7 @@ def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
     """Detect faces and write the selected shots into a folder until the source ends or a signal arrives.
 
     Args:
-        settings: Of the edge; outbox and broker are not used.
+        settings: Settings of the edge; outbox and broker are not used.
         folder: Created if it is missing. Files of an earlier run are overwritten.
 
     Raises:
@@ -79,7 +79,8 @@ def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
         SourceError: The source cannot be opened or decoded.
         DetectorError: The detector cannot be loaded.
     """
-    started, cpu_before = time.monotonic(), time.process_time()
+    started = time.monotonic()
+    cpu_before = time.process_time()
     set_up_opencv()
     shots: list[DryRunShot] = []
     try:
@@ -109,9 +110,12 @@ def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
 
 
 def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder: Path, count: int) -> list[DryRunShot]:
-    written = []
-    most = settings.camera.stop_after
-    for number, shot in enumerate(shots[: most - count] if most else shots, count + 1):
+    """Write shots as files; `count` shots are written already."""
+    written: list[DryRunShot] = []
+    max_shots = settings.camera.stop_after
+    if max_shots:
+        shots = shots[: max_shots - count]
+    for number, shot in enumerate(shots, count + 1):
         face = encode_face(shot, settings, detector)
         file = folder / f"{number:04d}-track-{shot.track:03d}-{shot.why}.{face.image.suffix}"
         file.write_bytes(write_metadata(face.image.data, FaceId(NO_OUTBOX, number), face.metadata))

@@ -8,10 +8,10 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Logs the number of frames, and the state of their faces.
+    """Logs the number of frames, and the state of their faces, at a fixed interval.
 
     Attributes:
-        frames: Frames so far.
+        frames: Number of frames so far.
     """
 
     def __init__(self, length: int | None, seconds: float, describe: Callable[[], str]) -> None:
@@ -19,7 +19,7 @@ class Progress:
 
         Args:
             length: Expected number of frames; None if unknown.
-            seconds: Interval between two lines.
+            seconds: Seconds between two log lines.
             describe: Returns the state of the faces as text.
         """
         self.frames = 0
@@ -34,7 +34,7 @@ class Progress:
         self.log_if_due()
 
     def log_if_due(self) -> None:
-        """Log a line if the interval is over."""
+        """Log the progress if the interval is over."""
         if time.monotonic() - self._logged_at >= self._seconds:
             self._logged_at = time.monotonic()
             share = f" ({min(100, 100 * self.frames // self._length)} %)" if self._length else ""

@@ -1,4 +1,4 @@
-"""Run `face-app send`: sends the waiting faces of an outbox, without a camera."""
+"""Run `face-app send`: send the waiting faces of an outbox, without a camera."""
 
 import logging
 import time
@@ -17,11 +17,11 @@ POLL_SECONDS = 0.5
 
 
 def run(settings: EdgeSettings, *, until_empty: bool) -> None:
-    """Send until SIGTERM or SIGINT.
+    """Send waiting faces until SIGTERM or SIGINT arrives.
 
     Args:
-        settings: Of the edge.
-        until_empty: Also stop when no face waits.
+        settings: Settings of the edge.
+        until_empty: Stop also when no face waits any longer.
 
     Raises:
         OutboxError: The outbox cannot be opened.

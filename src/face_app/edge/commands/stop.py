@@ -1,4 +1,4 @@
-"""Set an event when SIGTERM or SIGINT asks a program to stop."""
+"""Set an event when SIGTERM or SIGINT arrives."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
     os.set_blocking(writer, False)
 
     def watch() -> None:
-        if os.read(reader, 1):  # empty when the pipe is closed
+        if os.read(reader, 1):  # empty if the pipe was closed
             stop.set()
 
     def handle(_number: int, _frame: FrameType | None) -> None:

@@ -8,7 +8,7 @@ from face_app.edge.outbox.outbox import Outbox
 
 @dataclass(frozen=True)
 class Latency:
-    """Contains percentiles of the milliseconds from frame to receipt by the local clock; None without a stored face."""
+    """Holds percentiles of the milliseconds from frame to receipt by the local clock; None if no face is stored."""
 
     p50: float | None
     p99: float | None
@@ -29,14 +29,14 @@ class CaptureSummary:
     """Summarises one run as plain JSON values.
 
     Attributes:
-        frames: Processed frames.
-        captured: Committed faces: stored + waiting + refused + expired.
-        stored: Faces with a ``stored`` receipt.
-        waiting: Faces without a receipt.
-        refused: Faces that the cloud refused.
-        expired: Faces dropped because the outbox was full.
+        frames: Number of processed frames.
+        captured: Number of committed faces: stored + waiting + refused + expired.
+        stored: Number of faces with a receipt of result ``stored``.
+        waiting: Number of faces that wait for a receipt.
+        refused: Number of faces with a receipt of result ``refused``.
+        expired: Number of waiting faces given up: evicted by the quota, or damaged.
         latency_ms: Latency of the stored faces.
-        seconds: Duration of the run.
+        seconds: Duration of the run, seconds.
         faces: The stored faces, oldest first.
     """
 
@@ -52,7 +52,7 @@ class CaptureSummary:
 
 
 def summarise(outbox: Outbox, frames: int, seconds: float) -> CaptureSummary:
-    """Summarise the faces that this `Outbox` has appended."""
+    """Summarise the faces that this process has appended to the outbox."""
     faces = outbox.run_faces()
     states = [face.state for face in faces]
     stored = [StoredFace(str(face.id), face.key, face.sha256, face.score) for face in faces if face.state == "stored"]

@@ -1,4 +1,4 @@
-"""Run `face-app verify` at the edge: sends a test card as a face and waits for its receipt."""
+"""Run `face-app verify` at the edge: send a test card as a face, and wait for its receipt."""
 
 import io
 import time
@@ -20,7 +20,7 @@ from face_app.edge.uplink.sender import Sender
 CAMERA = "verify"
 """Camera name of test cards."""
 CARD_SIZE = (320, 200)
-"""Width and height, pixels."""
+"""Width and height of a card, pixels."""
 POLL_SECONDS = 0.05
 """Seconds between two polls of the card's state; another process may be the sender."""
 
@@ -46,12 +46,13 @@ def run(settings: EdgeSettings, *, wait: float) -> StoredCard:
     """Commit a test card and wait for its receipt.
 
     Args:
-        settings: Of the edge.
+        settings: Settings of the edge.
         wait: Maximum seconds to wait for the receipt.
 
     Raises:
         OutboxError: The outbox cannot be opened or written.
-        NotVerifiedError: No receipt arrived in time, or the card was refused. Without a receipt it stays waiting.
+        NotVerifiedError: No receipt arrived in time, or the card was refused. A card without a receipt stays in
+            the outbox.
     """
     now = datetime.now(timezone.utc)
     with (
@@ -59,7 +60,7 @@ def run(settings: EdgeSettings, *, wait: float) -> StoredCard:
         Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
     ):
-        outbox.append([_card(settings, now)])
+        outbox.append([_draw_card(settings, now)])
         sender.wake()
         deadline = time.monotonic() + wait
         while outbox.run_counts().waiting and time.monotonic() < deadline and not stop.wait(POLL_SECONDS):
@@ -69,12 +70,12 @@ def run(settings: EdgeSettings, *, wait: float) -> StoredCard:
     if face.state == "refused":
         raise NotVerifiedError(f"the cloud refused the test card {face.id}: {face.reason}")
     if face.state != "stored" or face.updated_at is None:
-        end = "had not arrived when a signal came" if stop.is_set() else f"did not arrive within {wait:.0f} s"
-        raise NotVerifiedError(f"the test card {face.id} {end}, and waits: {obstacle}")
+        outcome = "had not arrived when a signal came" if stop.is_set() else f"did not arrive within {wait:.0f} s"
+        raise NotVerifiedError(f"the test card {face.id} {outcome}, and waits: {obstacle}")
     return StoredCard(str(face.id), face.key, face.sha256, round((face.updated_at - face.captured_at) * 1000, 1))
 
 
-def _card(settings: EdgeSettings, now: datetime) -> NewFace:
+def _draw_card(settings: EdgeSettings, now: datetime) -> NewFace:
     """Draw a card whose text identifies it in the bucket."""
     picture = Image.new("RGB", CARD_SIZE, "white")
     draw = ImageDraw.Draw(picture)

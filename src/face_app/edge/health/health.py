@@ -1,4 +1,4 @@
-"""Determine the health of an edge program: frames arrive, and faces leave."""
+"""Determine the health of an edge program: whether frames arrive, and whether faces reach the cloud."""
 
 import math
 import time
@@ -14,20 +14,19 @@ from face_app.edge.uplink.sender import Sender
 from face_app.edge.uplink.sender_state import SenderState
 
 RECENT_SECONDS = 60.0
-"""How long a receipt shows that faces reach the cloud."""
+"""Seconds for which a receipt shows that faces reach the cloud."""
 LOCK_SECONDS = 1.0
-"""By then the sender has tried to lock the outbox at least once; it tries again every half second."""
+"""Seconds after which the sender has tried to lock the outbox at least once; it tries every half second."""
 
 
 class SourceWatchdog:
-    """Tracks the time since the last frame.
-
-    A source counts as alive for `limit` seconds after its last frame, and after the start.
+    """Tracks the time since the last frame, and whether the outbox blocks the source.
 
     Attributes:
-        blocked: Why no frame is read; empty while frames are read.
-        full: Whether the reason is an outbox that is full of waiting faces.
-        processed: The number of frames that were processed completely.
+        limit: Seconds without a frame after which the source is late; they count from the start too.
+        blocked: Reason why no frame is read; empty while frames are read.
+        full: True if the reason is that waiting faces fill the outbox.
+        processed: Number of frames that were processed completely.
     """
 
     def __init__(self, limit: float) -> None:
@@ -38,7 +37,7 @@ class SourceWatchdog:
         self._last = time.monotonic()
 
     def frame_received(self) -> None:
-        """Record a frame; the source is not blocked."""
+        """Record that a frame arrived; the source is no longer blocked."""
         self.blocked = ""
         self._last = time.monotonic()
 
@@ -48,16 +47,17 @@ class SourceWatchdog:
 
     def block(self, reason: str, *, full: bool = False) -> None:
         """Record that no frame is read because the outbox accepts no faces."""
-        self.blocked, self.full = reason, full
+        self.blocked = reason
+        self.full = full
 
     @property
     def age(self) -> float:
-        """Seconds since the last frame."""
+        """Return the seconds since the last frame."""
         return time.monotonic() - self._last
 
     @property
     def late(self) -> bool:
-        """Whether the last frame is too old."""
+        """Return True if the last frame is older than `limit`."""
         return self.age > self.limit
 
 
@@ -65,14 +65,14 @@ def edge_health(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None 
     """Determine the health of a running program.
 
     Args:
-        outbox: The outbox in which its faces wait.
-        sender: Its sender.
-        watchdog: The watchdog of its source; None for a program without one.
+        outbox: Outbox of the program.
+        sender: Sender of the program.
+        watchdog: Watchdog of the source; None for a program without a source.
     """
     state = sender.state
     waiting, oldest = outbox.backlog()
     stored_age = outbox.stored_age
-    # The time since the start limits it: a deployment during an outage must succeed.
+    # A program is not late before it has run for `outbox.late_after`: a deployment during an outage must succeed.
     late = min(oldest, math.inf if stored_age is None else stored_age, state.running) > outbox.late_after
     backlog = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}"
     blocked = watchdog.blocked if watchdog else ""
@@ -106,7 +106,7 @@ def edge_health(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None 
 def _capabilities(
     state: SenderState, watchdog: SourceWatchdog | None, waiting: int, stored_age: float | None
 ) -> frozenset[Capability]:
-    """List the work that was observed lately."""
+    """Return the work that was observed recently."""
     observed = set()
     if watchdog and watchdog.processed and not watchdog.late:
         observed.add(Capability.FRAMES)
@@ -124,12 +124,12 @@ def _capabilities(
 def serve_health_endpoint(
     listener: settings.Metrics, outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None = None
 ) -> Iterator[None]:
-    """Serve /metrics, /live and /ready inside the context.
+    """Serve /metrics, /live and /ready while the context lasts.
 
     Raises:
-        SettingsError: The port is taken.
+        SettingsError: The port is in use.
     """
-    _expose(outbox, sender, watchdog)
+    _connect_gauges(outbox, sender, watchdog)
     server = health_server.serve(listener, partial(edge_health, outbox, sender, watchdog))
     try:
         yield
@@ -139,7 +139,7 @@ def serve_health_endpoint(
             server.server_close()
 
 
-def _expose(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None) -> None:
+def _connect_gauges(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None) -> None:
     """Connect each gauge to the value that it reports when Prometheus reads it."""
     metrics.WAITING.set_function(lambda: outbox.backlog()[0])
     metrics.OLDEST.set_function(lambda: outbox.backlog()[1])
@@ -150,10 +150,10 @@ def _expose(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None) -> 
     metrics.QUIET.set_function(lambda: sender.state.quiet)
     metrics.WINDOW.set_function(lambda: sender.state.window)
     for hop in sender.state.hops:
-        metrics.HOP.labels(hop).set_function(partial(_hop, sender, hop))
+        metrics.HOP.labels(hop).set_function(partial(_hop_state, sender, hop))
     if watchdog:
         metrics.FRAME_AGE.set_function(lambda: watchdog.age)
 
 
-def _hop(sender: Sender, name: str) -> float:
+def _hop_state(sender: Sender, name: str) -> float:
     return float(sender.state.hops[name])

@@ -1,8 +1,8 @@
-"""Announce a camera to Home Assistant: one device that it discovers, with the last face as a picture.
+"""Announce a camera to Home Assistant as one device, with the last face as a picture.
 
 The format is that of MQTT device discovery, https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
 (Home Assistant 2024.12 or newer). All entities but the picture read the camera's retained state. The picture is the
-message of the face.
+image in the latest message with a face.
 """
 
 import json
@@ -14,18 +14,19 @@ from face_app.common.wire import FaceTopic, status_topic
 
 AVAILABLE = "{{ 'online' if value_json.state == 'online' else 'offline' }}"
 ALWAYS = "online"
+"""Template of an entity that is always available."""
 
 
 def birth_topic(status: Status) -> str:
-    """Return the topic on which Home Assistant publishes `online` after its start, when it knows no device."""
+    """Return the topic on which Home Assistant publishes `online` after its start, before it knows any device."""
     return f"{status.home_assistant_prefix}/status"
 
 
 def announcement(settings: EdgeSettings) -> tuple[str, bytes]:
-    """Write the discovery message of a camera.
+    """Return the discovery message of a camera.
 
     Returns:
-        Topic and document, to be retained. The edge is a topic level, so that an access list can separate edges.
+        Topic and JSON document, to publish as retained. The edge is a topic level, so that an ACL can separate edges.
     """
     edge, camera = settings.edge, settings.camera.name
     document = {
@@ -50,7 +51,7 @@ def announcement(settings: EdgeSettings) -> tuple[str, bytes]:
 
 
 def _entities(settings: EdgeSettings) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Name each entity, with its platform and its options; the state of a last will has no numbers."""
+    """Return platform and options of each entity by name. A last will has no numbers, so they default to none."""
     reason = {
         "json_attributes_topic": status_topic(settings.edge, settings.camera.name),
         "json_attributes_template": "{{ {'problem': value_json.problem} | tojson }}",

@@ -1,6 +1,6 @@
-"""Publish the status of a camera: a retained state at the broker, `offline` by last will when the program is gone.
+"""Publish the status of a camera as a retained state; a last will sets it to `offline` if the program dies.
 
-A last will belongs to a connection, so each capture process has a connection for it beside the sender's.
+A last will belongs to a connection, so each capture process has a second connection beside the sender's.
 """
 
 import json
@@ -27,26 +27,26 @@ from face_app.edge.outbox.process_lock import ProcessLock
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-"""Between two polls for changes; the shortest time between two published states."""
+"""Seconds between two polls for changes, and minimum seconds between two published states."""
 HEALTH_SECONDS = 5.0
-"""Between two health checks; each counts the waiting faces: 50 ms for the 600,000 faces of a week's outage."""
+"""Seconds between two health checks. Each counts the waiting faces: 50 ms for the 600,000 faces of a week's outage."""
 RENEW_SECONDS = 60.0
-"""Between two published states without a change; a reader treats a much older one as unknown."""
+"""Seconds between two published states without a change; a reader treats a much older state as unknown."""
 RETRY_SECONDS = 2.0
-"""Between two attempts to become the publisher of this camera."""
+"""Seconds between two attempts to become the publisher of this camera."""
 END_SECONDS = 2.0
-"""For the last state; a broker that does not answer must not delay the end of the program."""
+"""Maximum seconds to publish the last state: a broker that does not answer must not delay the end of the program."""
 
 LOST = "the program is gone without a word: it was killed, or its box is off or cut off"
 
 
 class Counts:
-    """Counts frames and faces since the program began. One thread counts, another one reads.
+    """Counts frames and faces since the program started. One thread counts, another thread reads.
 
     Attributes:
-        frames: Frames processed.
-        faces: Faces committed to the outbox.
-        last_face: When the last of them was captured (aware), or None.
+        frames: Number of processed frames.
+        faces: Number of faces committed to the outbox.
+        last_face: Capture time of the last committed face (aware); None if there is none.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Counts:
         self.last_face: datetime | None = None
 
     def frame(self, captured_at: datetime, *, faces: int) -> None:
-        """Count a frame and the faces of it that were committed."""
+        """Count a frame, and the faces that were committed from it."""
         self.frames += 1
         if faces:
             self.faces += faces
@@ -65,25 +65,25 @@ class Counts:
 def publish_status(
     settings: EdgeSettings, outbox: Outbox, health: Callable[[], Health]
 ) -> AbstractContextManager[Counts]:
-    """Publish the status of the camera inside the context, unless the settings disable it.
+    """Publish the status of the camera while the context lasts, unless the settings disable it.
 
     Args:
         settings: Settings of the edge.
-        outbox: The outbox in which its faces wait.
+        outbox: Outbox of the program.
         health: Determines the health of the program.
 
     Returns:
         A context with the counters that the status reports.
 
     Raises:
-        SettingsError: A file of the broker's identity cannot be read.
-        OutboxError: The lock file cannot be made.
+        SettingsError: A file of the broker identity cannot be read.
+        OutboxError: The lock file cannot be created.
     """
     return StatusPublisher(settings, outbox, health) if settings.status.publish else nullcontext(Counts())
 
 
 class StatusPublisher:
-    """Publishes the newest state of one camera in a thread of its own; nothing waits for it."""
+    """Publishes the newest state of one camera in its own thread, so that no other stage waits for the broker."""
 
     def __init__(self, settings: EdgeSettings, outbox: Outbox, health: Callable[[], Health]) -> None:
         """Prepare the connection; entering the context starts the thread."""
@@ -120,7 +120,7 @@ class StatusPublisher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Publish that the camera is offline, and why."""
+        """Publish that the camera is offline, with the reason."""
         if kind:
             self._end = str(error) if isinstance(error, FaceAppError) else kind.__name__
         self._stop.set()
@@ -137,28 +137,31 @@ class StatusPublisher:
             self._connection.publish_retained(self._topic, self._state("offline", self._end, {}))
             self._connection.stop()
         except OutboxError as error:
-            log.error("the status of the camera is not published: %s", error)  # noqa: TRY400 - one line is enough
+            log.error("the status of the camera is not published: %s", error)  # noqa: TRY400 - the message names the cause
         finally:
             self._election.release()
 
     def _poll(self) -> None:
-        """Publish what changed: the connection, the start of Home Assistant, or the state."""
+        """Publish the state, and the announcement to Home Assistant, if they changed or the reader may lack them."""
         connection = self._connection
         if not connection.connected:
             self._next_check = 0.0
             return
+        # The announcement is repeated on a new connection, and after each start of Home Assistant.
         audience = (connection.epoch, self._births)
         if self._announcement and audience != self._announced and connection.publish_retained(*self._announcement):
             self._announced = audience
         if time.monotonic() >= self._next_check:
-            self._health, self._next_check = self._determine_health(), time.monotonic() + HEALTH_SECONDS
+            self._health = self._determine_health()
+            self._next_check = time.monotonic() + HEALTH_SECONDS
         health = self._health
-        # The same reason with other numbers in it is no change.
+        # A reason that differs only in its numbers is no change.
         change = (connection.epoch, re.sub(r"[\d.]+", "", health.reason), self._counts.last_face)
         if change == self._published and time.monotonic() - self._published_at < RENEW_SECONDS:
             return
         if connection.publish_retained(self._topic, self._state("online", health.reason, health.facts)):
-            self._published, self._published_at = change, time.monotonic()
+            self._published = change
+            self._published_at = time.monotonic()
 
     def _determine_health(self) -> Health:
         try:
@@ -167,7 +170,8 @@ class StatusPublisher:
             return Health.failed(str(error) or type(error).__name__)
 
     def _state(self, state: Literal["online", "offline"], problem: str, facts: Mapping[str, Any]) -> bytes:
-        current, last_face = self._counts, self._counts.last_face
+        current = self._counts
+        last_face = current.last_face
         counts = {
             "at": _now(),
             "since": self._since,
@@ -184,7 +188,7 @@ class StatusPublisher:
 
 
 def _document(state: Literal["online", "offline"], problem: str, more: Mapping[str, Any]) -> bytes:
-    """Write a state as JSON; the facts have the names that `face-app health --json` prints."""
+    """Return a state as JSON; its facts have the names that `face-app health --json` prints."""
     document = {"state": state, "problem": problem, "version": __version__, **more}
     return json.dumps(document, separators=(",", ":")).encode()
 

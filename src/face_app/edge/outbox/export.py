@@ -18,7 +18,7 @@ def export_ledger(outbox: Outbox, edge: str) -> Iterator[EdgeLedger]:
 
     Args:
         outbox: An open outbox.
-        edge: Name of the edge that owns it.
+        edge: Name of the edge that owns the outbox.
 
     Raises:
         OutboxError: The outbox cannot be read.
@@ -47,5 +47,6 @@ def export_visits(outbox: Outbox) -> Iterator[Visit]:
     query = f"SELECT {VISIT_COLUMNS} FROM visits ORDER BY row"
     with outbox.read_snapshot() as snapshot:
         for camera, track, first_at, last_at, *rest in snapshot.execute(query):
-            first, last = datetime.fromtimestamp(first_at, timezone.utc), datetime.fromtimestamp(last_at, timezone.utc)
+            first = datetime.fromtimestamp(first_at, timezone.utc)
+            last = datetime.fromtimestamp(last_at, timezone.utc)
             yield Visit(camera, track, first, last, *rest)

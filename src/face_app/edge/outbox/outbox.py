@@ -22,14 +22,22 @@ from face_app.common.wire import FaceId, FaceTopic, Receipt, object_key
 from face_app.edge.outbox.quota import Quota, create_ballast, release_ballast
 from face_app.edge.outbox.records import Face, NewFace, Visit
 from face_app.edge.outbox.recovery import recover
-from face_app.edge.outbox.schema import VISIT_COLUMNS, OpenOutbox, open_outbox, transaction, translate_errors
+from face_app.edge.outbox.schema import (
+    VISIT_COLUMNS,
+    OpenOutbox,
+    open_outbox,
+    placeholders,
+    transaction,
+    translate_errors,
+)
 
 SPARE_PAGES = 2048
-"""Free pages that stay in the file for the next faces. More than these, and more than half the file, are released."""
+"""Number of free pages that stay in the file for the next faces. Pages are released to the disk if more than these, and
+more than half of the file, are free."""
 VACUUM_PAGES = 1000
-"""Pages released at a time; this delays a commit by some 50 ms."""
+"""Number of pages released at a time; this delays a commit by about 50 ms."""
 PRUNE_ROWS = 1000
-"""Ledger rows deleted at a time."""
+"""Maximum number of ledger rows deleted at a time."""
 DAY_SECONDS = 86400
 
 
@@ -72,7 +80,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._run = secrets.token_hex(4)
         self._appended = 0
-        ((self._before,),) = self._read("SELECT coalesce(max(row), 0) FROM faces")
+        ((self._last_row_before,),) = self._read("SELECT coalesce(max(row), 0) FROM faces")
 
     def _open(self) -> OpenOutbox:
         try:
@@ -131,7 +139,8 @@ class Outbox:
         return face
 
     def _insert_visits(self, visits: Iterable[Visit]) -> None:
-        query = f"INSERT INTO visits (run, {VISIT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        columns = f"run, {VISIT_COLUMNS}"
+        query = f"INSERT INTO visits ({columns}) VALUES ({placeholders(columns)})"
         for each in visits:
             times = each.first_at.timestamp(), each.last_at.timestamp()
             row = (self._run, each.camera, each.track, *times, each.looks, each.shots, each.best)
@@ -140,8 +149,8 @@ class Outbox:
     def apply_receipts(self, receipts: Iterable[Receipt]) -> list[tuple[int, Receipt]]:
         """Apply receipts in one transaction.
 
-        Only a ``stored`` receipt with the id and the hash of a face deletes its pixels. A ``refused`` receipt leaves
-        them, and may name the hash alone. A receipt that matches no face changes nothing.
+        Only a ``stored`` receipt with the id and the hash of a face deletes the pixels of the face. A ``refused``
+        receipt deletes no pixels, and may lack the id. A receipt that matches no face changes nothing.
 
         Returns:
             Row and receipt of each face that changed its state.
@@ -162,6 +171,7 @@ class Outbox:
             return [(row, receipt) for receipt in receipts for row in self._apply(receipt)]
 
     def _apply(self, receipt: Receipt) -> list[int]:
+        """Apply one receipt; return the rows of the faces that changed their state."""
         values = {"now": time.time(), "reason": receipt.reason, "sha256": receipt.sha256, "id": str(receipt.id)}
         if receipt.result == "refused":
             query = "UPDATE faces SET state = 'refused', reason = :reason, settled_at = :now WHERE state = 'waiting'"
@@ -182,10 +192,10 @@ class Outbox:
         """Set refused faces to ``waiting`` again, after the cause of the refusal was removed in the cloud.
 
         Args:
-            reason: Only faces refused for this reason; None: all refused faces.
+            reason: Reason of the faces to retry; None: all refused faces.
 
         Returns:
-            Number of these faces.
+            Number of changed faces.
 
         Raises:
             OutboxError: No face is changed.
@@ -198,7 +208,7 @@ class Outbox:
             ).rowcount
 
     def maintain(self) -> None:
-        """Delete old ledger rows, release free pages to the disk, and create the ballast. One call does a small part.
+        """Delete old ledger rows, release free pages to the disk, and create the ballast. One call does only a part.
 
         Raises:
             OutboxError: The file cannot be written.
@@ -246,7 +256,7 @@ class Outbox:
         return rows[0] if rows else None
 
     def backlog(self) -> tuple[int, float]:
-        """Return the number of waiting faces and the age of the oldest in seconds (0 without one)."""
+        """Return the number of waiting faces and the age of the oldest in seconds (0 if none wait)."""
         ((waiting,),) = self._read("SELECT count(*) FROM faces WHERE state = 'waiting'")
         oldest = self._read("SELECT captured_at FROM faces WHERE state = 'waiting' ORDER BY row LIMIT 1")
         return waiting, max(0.0, time.time() - oldest[0][0]) if oldest else 0.0
@@ -277,7 +287,7 @@ class Outbox:
         counts = dict(
             self._read(
                 "SELECT state, count(*) FROM faces WHERE state <> 'stored' AND row > :before AND run = :run GROUP BY 1",
-                {"before": self._before, "run": self._run},
+                {"before": self._last_row_before, "run": self._run},
             )
         )
         return RunCounts(
@@ -292,7 +302,7 @@ class Outbox:
         rows = self._read(
             "SELECT id, key, sha256, score, captured_at, state, reason, settled_at FROM faces"
             " WHERE row > :before AND run = :run ORDER BY row",
-            {"before": self._before, "run": self._run},
+            {"before": self._last_row_before, "run": self._run},
         )
         return [Face(FaceId.parse(face_id), *rest) for face_id, *rest in rows]
 

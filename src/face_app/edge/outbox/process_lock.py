@@ -11,14 +11,14 @@ from face_app.common.errors import OutboxError
 
 
 class ProcessLock:
-    """Represents one process that competes for the lock."""
+    """Lets one process compete for a lock."""
 
     def __init__(self, path: Path, name: str) -> None:
         """Open the lock file, and create it if it is missing.
 
         Args:
-            path: The outbox file that the processes share.
-            name: The task that only one of them may run.
+            path: Outbox file that the processes share.
+            name: Name of the task that only one of them may run.
 
         Raises:
             OutboxError: The lock file cannot be created.
@@ -27,13 +27,15 @@ class ProcessLock:
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise OutboxError(f"{self._path}: {error.strerror}; let the user {os.getuid()} write there") from error
+            raise OutboxError(
+                f"{self._path}: {error.strerror}; give uid {os.getuid()} write permission there"
+            ) from error
 
     def acquire(self) -> bool:
         """Try to acquire the lock without waiting.
 
         Returns:
-            True if this process owns the lock, also after an earlier call.
+            True if this process owns the lock, now or since an earlier call.
 
         Raises:
             OutboxError: The file system does not support locks.

@@ -1,7 +1,8 @@
-"""Limit the size of an outbox, evicts faces when it is full, and reserves disk space for receipts.
+"""Limit the size of an outbox, evict faces from a full outbox, and reserve disk space for receipts.
 
-Two reserves make a full disk recover by itself. `RESERVE` is free space that new faces do not use. The ballast is a
-file that another program cannot use up: its release lets SQLite write the log that applies receipts.
+Two reserves let a full disk recover without an operator. `RESERVE` is free space that new faces do not use. The ballast
+is a file whose space no other program can use. If the disk is full, the ballast is deleted: then SQLite can write the
+write-ahead log that applies receipts, and the receipts free more space.
 """
 
 import logging
@@ -19,18 +20,18 @@ log = logging.getLogger(__name__)
 PAGE = 4096
 """Bytes of a page; SQLite's default."""
 BALLAST = 4 * 1024 * 1024
-"""Bytes of the ballast file: the size of SQLite's log between two checkpoints (1,000 pages)."""
+"""Bytes of the ballast file: the size of SQLite's write-ahead log between two checkpoints (1,000 pages)."""
 RESERVE = 2 * BALLAST
-"""Bytes of free disk that new faces leave, so that receipts can still be applied."""
+"""Bytes of free disk space that new faces must not use, so that receipts can still be applied."""
 PAGES_PER_FACE = 6
-"""Maximum number of pages of a face besides its image: partly filled pages, its row, its index entries."""
+"""Maximum number of pages of a face besides its image: partly filled pages, the row, the index entries."""
 WARNING_LEVELS = (0.7, 0.9)
-"""Fractions of the quota; crossing one upwards logs a warning."""
+"""Fractions of the quota at which a warning is logged, once each time the outbox grows beyond one."""
 _EVICTION_ORDER = {"drop-oldest": "row", "drop-lowest-score": "score, row"}
 
 
 class Quota:
-    """Applies `outbox.max_bytes` and `outbox.when_full`. The caller owns the outbox's lock."""
+    """Applies `outbox.max_bytes` and `outbox.when_full`. The caller must own the lock of the outbox."""
 
     def __init__(self, settings: OutboxFile, path: Path) -> None:
         self._max_pages = settings.max_bytes // PAGE
@@ -46,7 +47,7 @@ class Quota:
         """Refuse new faces if the rule is ``stop`` and there is no room for them.
 
         Args:
-            connection: Of the outbox, outside a transaction.
+            connection: Connection of the outbox, outside a transaction.
             size: Bytes of all images together.
             faces: Number of new faces.
 
@@ -68,7 +69,7 @@ class Quota:
             )
 
     def evict(self, connection: sqlite3.Connection) -> None:
-        """Drop faces by the rule until the rest fits. Call it in the transaction that inserts new faces."""
+        """Evict faces by the rule until the others fit. Call this in the transaction that inserts new faces."""
         if self._rule != "stop":
             while self._exceeded(connection) and self._evict_one(connection):
                 pass
@@ -79,6 +80,7 @@ class Quota:
         return self._used_pages(connection) > self._max_pages or disk_is_full
 
     def _evict_one(self, connection: sqlite3.Connection) -> bool:
+        """Evict one face; return False if no face can be evicted."""
         # Refused faces go first: the cloud has a copy of them in quarantine.
         for state in ("refused", "waiting"):
             evicted = connection.execute(
@@ -93,7 +95,7 @@ class Quota:
         return False
 
     def _warn(self, fullness: float) -> None:
-        level = sum(fullness >= each for each in WARNING_LEVELS)
+        level = sum(fullness >= each for each in WARNING_LEVELS)  # number of levels that are reached
         if level > self._level:
             log.warning("outbox %s: %.0f %% of outbox.max_bytes is used", self._path, fullness * 100)
         self._level = level

@@ -10,11 +10,11 @@ from face_app.common.wire import FaceId
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """Contains one encoded image.
+    """Holds one encoded image.
 
     Attributes:
-        data: The whole file.
-        suffix: Its format.
+        data: Bytes of the whole file.
+        suffix: Format of the file.
     """
 
     data: bytes
@@ -26,8 +26,8 @@ class NewFace:
     """Describes a face that is not committed yet, so it has no id.
 
     Attributes:
-        image: The crop, without metadata.
-        metadata: Written into the image when the outbox assigns the id.
+        image: Crop of the face, without metadata.
+        metadata: Metadata that the outbox writes into the image together with the id.
     """
 
     image: EncodedImage
@@ -43,7 +43,7 @@ class Face:
         key: Key of its object in the bucket.
         sha256: Hex digest of the image file.
         score: Quality of the shot, 0 to 1.
-        captured_at: Time of its frame, seconds since 1970.
+        captured_at: Capture time of its frame, seconds since 1970.
         state: ``waiting``, ``stored``, ``refused``, ``expired`` or ``erased``.
         reason: Reason of a refusal or an expiry; empty in the other states.
         updated_at: Time of the last state change by the local clock, seconds since 1970; None before the first.
@@ -65,12 +65,12 @@ class Visit:
 
     Attributes:
         camera: Name of the camera.
-        track: Number of the visit, per camera and run.
+        track: Number of the visit; each run of a camera counts from 1.
         first_at: Time of the first frame (aware).
         last_at: Time of the last frame (aware).
-        looks: Detections of the face.
-        shots: Committed shots; 0 if none reached ``shot.least``.
-        best: Score of the best committed shot; without one, the best score of all candidates; 0 to 1.
+        looks: Number of frames in which the detector found the face.
+        shots: Number of committed shots; 0 if no candidate reached ``shot.least``.
+        best: Quality of the best committed shot; if there is none, of the best candidate; 0 to 1.
     """
 
     camera: str

@@ -1,7 +1,7 @@
-"""Recover a damaged outbox: moves it aside, never deletes it, and copies every readable face into a new one.
+"""Recover a damaged outbox: copy every readable face into a new file, then set the damaged file aside.
 
-Recovery can stop after any step. The new file is complete before the first old file is renamed; while it exists, the
-next start continues with the renames. The disk needs room for both files.
+Recovery may be interrupted after any step; the next start continues it. The new file is complete before the first
+damaged file is renamed. The damaged file is never deleted, so the disk needs room for both files.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ from face_app.edge.outbox.schema import (
     damage_mark,
     exclusive_access,
     open_outbox,
+    placeholders,
     transaction,
     translate_errors,
 )
@@ -35,16 +36,16 @@ from face_app.edge.outbox.schema import (
 log = logging.getLogger(__name__)
 
 BATCH = 100
-"""Faces per commit; a small batch keeps SQLite's log small."""
+"""Number of faces per commit; a small batch limits the size of SQLite's write-ahead log."""
 MAX_ROWS_PER_PAGE = 40
-"""Upper bound of the rows in a page of the ledger. It limits how far a damaged row number makes the scan run."""
+"""Maximum number of rows in a page of the ledger. It bounds the scan when a damaged row number is huge."""
 MAX_PIXELS = 200_000_000
-"""Limit for the decoder when an image has no ledger row; damaged bytes may claim any size."""
+"""Maximum size of an image that has no ledger row, width x height: damaged bytes may declare any size."""
 
 
 @dataclass(frozen=True)
 class _Row:
-    """Contains one row of the ledger, in the order of its columns."""
+    """Holds one row of the ledger, in the order of the columns."""
 
     id: str
     run: str
@@ -59,23 +60,24 @@ class _Row:
 
 
 def recover(path: Path) -> OpenOutbox:
-    """Replace the damaged outbox at `path` by a new one with its readable faces, and open that.
+    """Replace the damaged outbox at `path` by a new outbox with the readable faces, and open the new one.
 
     Raises:
         OutboxUnavailableError: Another process has the damaged outbox open, or the disk is full.
         OutboxError: The folder cannot be written.
     """
     with translate_errors(path), exclusive_access(path):
-        new = path.with_name(f"{path.name}.rescued")
-        if damage_mark(path).exists():
-            if not new.exists():
-                _copy_readable(path, new)
-            _swap(path, new)
+        created = path.with_name(f"{path.name}.rescued")
+        if damage_mark(path).exists():  # otherwise another process has recovered the outbox meanwhile
+            if not created.exists():
+                _copy_readable(path, created)
+            _swap(path, created)
     return open_outbox(path)
 
 
-def _copy_readable(damaged: Path, new: Path) -> None:
-    part = new.with_name(f"{new.name}.part")
+def _copy_readable(damaged: Path, created: Path) -> None:
+    """Copy every readable face and visit into a new file, which gets its name `created` when it is complete."""
+    part = created.with_name(f"{created.name}.part")
     for file in (part, *_sqlite_companions(part)):
         file.unlink(missing_ok=True)
     part.touch(mode=0o600)
@@ -83,28 +85,35 @@ def _copy_readable(damaged: Path, new: Path) -> None:
     copied = 0
     with closing(connect(part)[0]) as target:
         with transaction(target):
-            target.executemany("INSERT INTO former VALUES (?, ?)", _read_former(damaged))
-            query = f"INSERT OR IGNORE INTO visits (run, {VISIT_COLUMNS}) VALUES ({', '.join('?' * 8)})"
+            target.executemany("INSERT INTO former VALUES (?, ?)", _read_former_ids(damaged))
+            columns = f"run, {VISIT_COLUMNS}"
+            query = f"INSERT OR IGNORE INTO visits ({columns}) VALUES ({placeholders(columns)})"
             target.executemany(query, _read_visits(damaged))
         while batch := list(islice(faces, BATCH)):
             with transaction(target):
                 for row, pixels in batch:
                     _insert(target, row, pixels)
             copied += len(batch)
-    log.error("outbox %s is damaged: %d ledger rows recovered; `face-app audit` lists missing faces", damaged, copied)
-    part.rename(new)
+    log.error(
+        "outbox %s is damaged: %d ledger rows recovered; run `face-app audit` with this edge's ledger to list missing "
+        "faces",
+        *(damaged, copied),
+    )
+    part.rename(created)
 
 
 def _insert(target: sqlite3.Connection, row: _Row, pixels: bytes | None) -> None:
     values = asdict(row)
-    query = f"INSERT OR IGNORE INTO faces ({', '.join(values)}) VALUES ({', '.join('?' * len(values))}) RETURNING row"
+    columns = ", ".join(values)
+    query = f"INSERT OR IGNORE INTO faces ({columns}) VALUES ({placeholders(columns)}) RETURNING row"
     inserted = target.execute(query, list(values.values())).fetchall()
     if inserted and pixels is not None:
         target.execute("INSERT INTO pixels VALUES (?, ?)", (*inserted[0], pixels))
-    metrics.RESCUED.labels(row.state).inc(len(inserted))
+    metrics.RECOVERED.labels(row.state).inc(len(inserted))
 
 
-def _read_former(damaged: Path) -> list[tuple[Any, ...]]:
+def _read_former_ids(damaged: Path) -> list[tuple[Any, ...]]:
+    """Return the earlier ids of this outbox, and the id of the damaged file, each with its last sequence number."""
     with _open_read_only(damaged) as source:
         own = _query(source, "SELECT id, sequence FROM outbox")
         return own + _query(source, "SELECT id, sequence FROM former")
@@ -117,31 +126,33 @@ def _read_visits(damaged: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def _read_faces(damaged: Path) -> Iterator[tuple[_Row, bytes | None]]:
-    """Read row by row: one damaged page must not cost the rows behind it."""
+    """Yield each face that can be read, row by row: a damaged page must not hide the rows after it."""
     with _open_read_only(damaged) as source:
         # Format 1 had other column names.
         old = _query(source, "PRAGMA user_version") == [(1,)]
         name, settled_at = ("sequence", "stored_at") if old else ("row", "settled_at")
         columns = f"id, run, topic, key, sha256, state, reason, captured_at, {settled_at}, score"
-        # The first or last page of `faces` may be damaged, so `pixels` counts for the range too.
+        # The first or last page of `faces` may be damaged, so the range also considers `pixels`.
         for number in _row_numbers(source, damaged, name, ("faces", "pixels")):
             rows = _query(source, f"SELECT {columns} FROM faces WHERE {name} = ?", number)
             files = _query(source, f"SELECT file FROM pixels WHERE {name} = ?", number)
-            face = _check(_Row(*rows[0]) if rows else None, files[0][0] if files else None)
+            face = _salvage(_Row(*rows[0]) if rows else None, files[0][0] if files else None)
             if face:
                 yield face
 
 
 def _row_numbers(source: sqlite3.Connection, damaged: Path, name: str, tables: tuple[str, ...]) -> range:
     """Return the range of row numbers, no longer than the file can contain."""
-    ends = [_query(source, f"SELECT {end}({name}) FROM {table}") for table in tables for end in ("min", "max")]
-    known: list[int] = [rows[0][0] for rows in ends if rows and rows[0][0] is not None]
-    most = MAX_ROWS_PER_PAGE * (damaged.stat().st_size // PAGE + 1)
-    return range(min(known), max(known) + 1)[:most] if known else range(0)
+    bounds = [_query(source, f"SELECT {bound}({name}) FROM {table}") for table in tables for bound in ("min", "max")]
+    numbers: list[int] = [rows[0][0] for rows in bounds if rows and rows[0][0] is not None]
+    if not numbers:
+        return range(0)
+    max_rows = MAX_ROWS_PER_PAGE * (damaged.stat().st_size // PAGE + 1)
+    return range(min(numbers), max(numbers) + 1)[:max_rows]
 
 
-def _check(row: _Row | None, pixels: bytes | None) -> tuple[_Row, bytes | None] | None:
-    """Verify the pixels by their hash; a face that lost them expires with the reason ``damaged``."""
+def _salvage(row: _Row | None, pixels: bytes | None) -> tuple[_Row, bytes | None] | None:
+    """Return what can be recovered of a face; if its pixels are damaged, it expires with the reason ``damaged``."""
     if row is None:
         return _row_from_pixels(pixels) if pixels else None
     if row.state not in {"waiting", "refused"}:
@@ -168,7 +179,7 @@ def _row_from_pixels(pixels: bytes) -> tuple[_Row, bytes] | None:
 
 
 def _open_read_only(damaged: Path) -> AbstractContextManager[sqlite3.Connection]:
-    # With write access, closing the connection would merge SQLite's log into the damaged file.
+    # With write access, closing the connection would merge the write-ahead log into the damaged file.
     uri = f"{damaged.absolute().as_uri()}?mode=ro"
     return closing(sqlite3.connect(uri, uri=True, isolation_level=None))
 
@@ -181,14 +192,16 @@ def _query(source: sqlite3.Connection, query: str, *values: int) -> list[tuple[A
         return []
 
 
-def _swap(path: Path, new: Path) -> None:
+def _swap(path: Path, created: Path) -> None:
+    """Set the damaged file aside, and give its name to the new file."""
     # The name contains the time of the new file, so that a second attempt continues under the same name.
-    made = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(new.stat().st_mtime))
-    aside = path.with_name(f"{path.name}.damaged-{made}")
+    created_at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(created.stat().st_mtime))
+    aside = path.with_name(f"{path.name}.damaged-{created_at}")
+    # The companions go first: SQLite would apply a `-wal` file of the damaged outbox to the new one.
     for before, after in zip((*_sqlite_companions(path), path), (*_sqlite_companions(aside), aside), strict=True):
         if before.exists():
             before.rename(after)
-    new.rename(path)
+    created.rename(path)
     damage_mark(path).unlink()
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

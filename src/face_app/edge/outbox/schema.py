@@ -1,4 +1,4 @@
-"""Define the SQLite file of an outbox: its format, migrations, locks, and the translation of its errors."""
+"""Define the SQLite file of an outbox: format, migrations and locks. Translate the errors of SQLite."""
 
 import fcntl
 import os
@@ -74,7 +74,7 @@ DROP TABLE faces;
 ALTER TABLE faces_2 RENAME TO faces;
 """
 
-# A part of SQLite's message (Python has its error codes since 3.11 only), the advice, and the error to raise.
+# A part of SQLite's message, the advice, and the error to raise. Python 3.10 does not report SQLite's error codes.
 _DAMAGED = "it is damaged; the next start sets it aside and recovers the readable faces"
 _TRANSLATIONS: tuple[tuple[str, str, type[OutboxError]], ...] = (
     ("is full", "make room on its disk", OutboxUnavailableError),
@@ -88,10 +88,10 @@ _TRANSLATIONS: tuple[tuple[str, str, type[OutboxError]], ...] = (
 
 @dataclass(frozen=True)
 class OpenOutbox:
-    """Contains the handles of an open outbox file.
+    """Holds the handles of an open outbox file.
 
     Attributes:
-        connection: Usable from any thread.
+        connection: Connection that any thread can use.
         id: Id of the outbox, 8 hex digits.
         lock: Descriptor with a shared lock, which delays recovery while the file is open.
     """
@@ -108,7 +108,7 @@ class OpenOutbox:
 
 @contextmanager
 def translate_errors(path: Path) -> Iterator[None]:
-    """Translate errors of SQLite into one line that names what to change; mark damage for the next start.
+    """Translate errors of SQLite into an `OutboxError` that names what to change; mark damage for the next start.
 
     Raises:
         OutboxUnavailableError: A retry can succeed after a wait, or with more room on the disk.
@@ -118,16 +118,21 @@ def translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        _, advice, kind = next(each for each in _TRANSLATIONS if each[0] in str(error))
-        if kind is OutboxDamagedError:
+        _, advice, error_class = next(each for each in _TRANSLATIONS if each[0] in str(error))
+        if error_class is OutboxDamagedError:
             damage_mark(path).touch(mode=0o600)
-        raise kind(f"outbox {path}: {error}; {advice}") from error
+        raise error_class(f"outbox {path}: {error}; {advice}") from error
     except OSError as error:
         raise OutboxError(f"outbox {path}: {error.strerror}; set outbox.path to a file that can be written") from error
 
 
+def placeholders(columns: str) -> str:
+    """Return one SQL placeholder for each column of a comma-separated list."""
+    return ", ".join("?" for _ in columns.split(","))
+
+
 def damage_mark(path: Path) -> Path:
-    """Return the path of the file that marks an outbox as damaged: a start may not read the bad page itself."""
+    """Return the path of the file that marks an outbox as damaged: the next start may not read the damaged page."""
     return path.with_name(f"{path.name}.damaged")
 
 
@@ -149,7 +154,7 @@ def exclusive_access(path: Path) -> Iterator[None]:
     """Prevent every other process from opening the outbox.
 
     Raises:
-        OutboxUnavailableError: Another process has it open.
+        OutboxUnavailableError: Another process has the outbox open.
     """
     lock = _open_lock_file(path)
     try:
@@ -172,7 +177,7 @@ def open_outbox(path: Path) -> OpenOutbox:
 
     Raises:
         OutboxDamagedError: The file is damaged.
-        OutboxError: It cannot be opened or written, is no outbox, or has a later format.
+        OutboxError: The file cannot be opened or written, is no outbox, or has a later format.
     """
     with translate_errors(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -197,7 +202,7 @@ def connect(path: Path) -> tuple[sqlite3.Connection, str]:
 
     Raises:
         sqlite3.Error: SQLite cannot open or migrate the file.
-        OutboxError: It is no outbox, or has a later format.
+        OutboxError: The file is no outbox, or has a later format.
     """
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:

@@ -1,1 +1,1 @@
-"""Read frames: one file per kind of source."""
+"""Read frames: one module per kind of source."""

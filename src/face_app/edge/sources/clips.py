@@ -12,17 +12,17 @@ from face_app.edge.sources.decoder import Capture, Decoded, OpenCVCapture, open_
 DEFAULT_RATE = 25.0
 """Frames per second of a video that reports none, or an impossible one."""
 LOOPED_PICTURE_SECONDS = 2.0
-"""Seconds for which a picture is shown in a loop."""
+"""Seconds for which a looped picture is shown in each round."""
 
 
 class Clip(Capture, Protocol):
     """Reads one file.
 
     Attributes:
-        length: Frames, as the file reports it.
-        position: Seconds from the first frame to the one that was grabbed last.
+        length: Number of frames, as the file reports it.
+        position: Seconds from the first frame to the frame that was grabbed last.
         last_seconds: Seconds for which the last frame is shown.
-        independent: Whether its frames show other scenes than the frames before and after.
+        independent: True if each frame shows another scene than the frames before and after it.
     """
 
     length: int
@@ -42,11 +42,12 @@ class Picture:
         """Read the header of the file.
 
         Args:
-            path: The file.
-            loop: The picture is repeated. It is shown for a while then, or the loop would flood the edge with faces.
+            path: Picture file.
+            loop: True if the picture is repeated. Each round then shows it for `LOOPED_PICTURE_SECONDS`, because a loop
+                without a pause would flood the edge with faces.
 
         Raises:
-            SourceError: The file is no picture.
+            SourceError: The file is not a picture.
         """
         self._path = path
         self._grabbed = False
@@ -56,14 +57,15 @@ class Picture:
 
     def grab(self) -> bool:
         """Return True once."""
-        first, self._grabbed = not self._grabbed, True
+        first = not self._grabbed
+        self._grabbed = True
         return first
 
     def retrieve(self) -> Decoded:
         """Decode the picture in colour and upright: H x W x 3, BGR.
 
         Raises:
-            SourceError: The file is cut short, or the picture is too large.
+            SourceError: The file is truncated, or the picture is too large.
         """
         try:
             image = cv2.imread(str(self._path), cv2.IMREAD_COLOR)
@@ -74,11 +76,11 @@ class Picture:
         return image
 
     def release(self) -> None:
-        """Do nothing: the file is not open."""
+        """Do nothing, because the file is not open."""
 
 
 class Video:
-    """Reads a video file with FFmpeg as a `Clip`."""
+    """Reads a video file with FFmpeg, as a `Clip`."""
 
     independent = False
 
@@ -86,7 +88,7 @@ class Video:
         """Open the file.
 
         Raises:
-            SourceError: The file is no video.
+            SourceError: The file is not a video.
         """
         self._path = path
         capture = open_ffmpeg(str(path))
@@ -113,7 +115,7 @@ class Video:
         return grabbed
 
     def _update_position(self) -> None:
-        """Use the frame's time in the file; if it does not increase, add one frame at the file's rate."""
+        """Set the position to the frame's time in the file; if that does not increase, add the time of one frame."""
         media_time = self._capture.media_time
         if self._first_time is None:
             self._first_time = media_time
@@ -123,7 +125,7 @@ class Video:
             self.position += self.last_seconds
 
     def retrieve(self) -> Decoded | None:
-        """Convert the frame that was grabbed last; return None if it is broken."""
+        """Convert the frame that was grabbed last; return None if it is undecodable."""
         return self._capture.retrieve()
 
     def release(self) -> None:

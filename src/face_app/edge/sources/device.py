@@ -18,17 +18,17 @@ from face_app.edge.sources.live import LiveSource
 log = logging.getLogger(__name__)
 
 MAX_AGE = 2.0
-"""Seconds. A driver's timestamp that is older, or in the future, belongs to another clock, or the driver has computed a
-frame's end."""
+"""Maximum age of a driver's timestamp, seconds. An older timestamp, or one in the future, is ignored: it is from
+another clock, or is not the start of the frame."""
 RATE_TOLERANCE = 0.05
-"""Deviation from the requested rate, as a share of it, that is not reported."""
+"""Maximum deviation from the requested rate, as a share of that rate, that is not reported."""
 
 
 class DeviceCapture(OpenCVCapture):
-    """Reads a device. The driver's timestamps are used if they are plausible."""
+    """Reads a device. The timestamps of the driver are used if they are plausible."""
 
     def grab(self) -> bool:
-        """Advance to the next frame. V4L2 drivers use the monotonic clock for its timestamp."""
+        """Advance to the next frame. V4L2 drivers take its timestamp from the monotonic clock."""
         grabbed = super().grab()
         driver_time = self.media_time
         if 0 <= time.monotonic() - driver_time <= MAX_AGE:
@@ -37,15 +37,15 @@ class DeviceCapture(OpenCVCapture):
 
 
 def open_device(path: Path, camera: settings.Camera, stop: threading.Event) -> LiveSource:
-    """Prepare a camera of this machine as a source; it may be plugged in later.
+    """Return a source for a camera of this machine; the camera may be plugged in later.
 
     Args:
-        path: The device, or a link to it.
+        path: Device, or a link to the device.
         camera: Size, rate, format and decoder.
-        stop: Ends the run.
+        stop: Event that ends the run.
 
     Raises:
-        SourceError: A Jetson's decoder is set, and GStreamer cannot be used.
+        SourceError: The decoder of a Jetson is set, but GStreamer cannot be used.
     """
     if camera.decoder == "nvidia" and camera.pixel_format == "mjpg":
         open_pipeline = prepare_pipeline(str(path), mjpg_pipeline(camera), camera, stop, {"device": str(path)})
@@ -59,7 +59,7 @@ def open_device(path: Path, camera: settings.Camera, stop: threading.Event) -> L
             _check_access(path)
             capture = cv2.VideoCapture(str(path), cv2.CAP_V4L2)
             if not capture.isOpened():
-                # After a silence our own previous reader may still use it: OpenCV's read returns after 10 s.
+                # After a timeout, the previous reader may still use the camera: OpenCV's read returns only after 10 s.
                 raise SourceError(f"{path}: gives no video; is another program using it, or is it not a camera?")
             request_format(capture, camera)
             log_granted_format(str(path), capture, camera)
@@ -72,11 +72,11 @@ def _check_access(path: Path) -> None:
     if not path.exists():
         raise SourceError(f"{path}: no such camera; plug it in, pass it into the container, or set camera.source")
     if not os.access(path, os.R_OK | os.W_OK):
-        raise SourceError(f"{path}: not allowed to use this camera; let the user {os.getuid()} into its group")
+        raise SourceError(f"{path}: not allowed to use this camera; add uid {os.getuid()} to its group")
 
 
 def request_format(capture: cv2.VideoCapture, camera: settings.Camera) -> None:
-    """Request what is set; without a size, OpenCV has requested 640 x 480 already.
+    """Request the format that the settings name. If they name no size, OpenCV has requested 640 x 480.
 
     The pixel format comes first, because sizes and rates depend on it.
     """
@@ -90,8 +90,9 @@ def request_format(capture: cv2.VideoCapture, camera: settings.Camera) -> None:
 
 
 def log_granted_format(name: str, capture: cv2.VideoCapture, camera: settings.Camera) -> None:
-    """Log the format that the camera uses, and warn if it is not the requested one."""
-    width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    """Log the format that the camera uses; warn if it differs from the requested format."""
+    width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+    height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     fps = capture.get(cv2.CAP_PROP_FPS)
     fourcc = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("ascii", "replace")
     refused = []

@@ -21,22 +21,26 @@ log = logging.getLogger(__name__)
 PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 VIDEOS = {".avi", ".gif", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm"}
 GAP_SECONDS = 2.0
-"""Seconds of the source's clock between two files, or two rounds of one. A lost track lives less long, so that no visit
-spans two files."""
+"""Seconds on the source's clock between two files, or two plays of the same file in a loop. It exceeds the lifetime of
+a lost track, so no visit spans two files."""
 
 
 class FileSource:
-    """Plays a file, or all decodable files of a folder, once or in a loop."""
+    """Plays a file, or all decodable files of a folder, once or in a loop.
+
+    Attributes:
+        length: Number of frames in all files, as the files report it; None before the start, and in a loop.
+    """
 
     live = False
 
     def __init__(self, path: Path, camera: settings.Camera, stop: threading.Event) -> None:
-        """Prepare to play.
+        """Prepare to play; entering the context finds the files.
 
         Args:
-            path: An existing file or folder.
+            path: Existing file or folder.
             camera: Pace and loop.
-            stop: Ends the run between two frames.
+            stop: Event that ends the run between two frames.
         """
         self.length: int | None = None
         self._path = path
@@ -49,12 +53,12 @@ class FileSource:
 
     @property
     def count(self) -> int:
-        """Return the frames that were read so far."""
+        """Return the number of frames read so far."""
         return self._player.count
 
     @property
     def interval(self) -> float:
-        """Return the least seconds of the files' own clock between two frames."""
+        """Return the minimum seconds between two frames, on the clock of the files."""
         return self._schedule.interval
 
     @interval.setter
@@ -65,14 +69,14 @@ class FileSource:
         """Find the files that can be decoded.
 
         Raises:
-            SourceError: There is none.
+            SourceError: No file can be decoded.
         """
-        lengths = {}
+        lengths: dict[Path, int] = {}
         for file in self._candidates():
             try:
                 clip = _open_clip(file, loop=self._loop)
             except SourceError as error:
-                self._skip_file(file, error)
+                self._skip_or_raise(file, error)
                 continue
             clip.release()
             lengths[file] = clip.length
@@ -93,21 +97,23 @@ class FileSource:
         """Yield the frames of all files.
 
         Raises:
-            SourceError: A whole round had no intact frame.
+            SourceError: No frame of a whole round could be decoded.
         """
         while True:
-            intact = self._player.count - self._player.broken
+            decoded_before = self._player.decoded
             for file in self._files:
                 try:
                     self._clip = _open_clip(file, loop=self._loop)
                     yield from self._player.play(self._clip)
                     self._clip.release()
                 except SourceError as error:
-                    self._skip_file(file, error)
+                    self._skip_or_raise(file, error)
                 if self._stop.is_set():
                     return
-            if self._player.count - self._player.broken == intact:
-                raise SourceError(f"{self._path}: nothing in it can be decoded; set camera.source to another folder")
+            if self._player.decoded == decoded_before:
+                raise SourceError(
+                    f"{self._path}: no frame in it can be decoded; set camera.source to another file or folder"
+                )
             if not self._loop:
                 return
 
@@ -117,11 +123,11 @@ class FileSource:
         try:
             files = sorted(self._path.iterdir())
         except OSError as error:
-            raise SourceError(f"{self._path}: {error.strerror}; let the user {os.getuid()} read it") from error
+            raise SourceError(f"{self._path}: {error.strerror}; give uid {os.getuid()} read permission") from error
         return [file for file in files if file.suffix.lower() in PICTURES | VIDEOS]
 
-    def _skip_file(self, file: Path, error: SourceError) -> None:
-        """Log a bad file of a folder; raise its error if it is the only file."""
+    def _skip_or_raise(self, file: Path, error: SourceError) -> None:
+        """Log an undecodable file of a folder, and skip it; raise the error if it is the only file."""
         if file == self._path:
             raise error
         log.warning("skipped: %s", error)
@@ -130,18 +136,18 @@ class FileSource:
 class Player:
     """Plays clips one after another with one frame count, one clock and one pace.
 
-    No frame is missed: if the program is slower than the clip, playing takes longer.
+    Frames are never dropped for lack of time. If the program is slower than the clip, playing takes longer.
 
     Attributes:
-        count: Frames so far.
-        broken: Broken frames among them, which were not yielded.
+        count: Number of frames read so far.
+        undecodable: Number of undecodable frames among them; they were not yielded.
     """
 
     def __init__(
         self, stop: threading.Event, schedule: FrameSchedule, converter: FrameConverter, *, fast: bool
     ) -> None:
         self.count = 0
-        self.broken = 0
+        self.undecodable = 0
         self._stop = stop
         self._schedule = schedule
         self._converter = converter
@@ -149,18 +155,26 @@ class Player:
         self._elapsed = 0.0
         self._next_at = 0.0
 
+    @property
+    def decoded(self) -> int:
+        """Return the number of frames read so far that were not found undecodable."""
+        return self.count - self.undecodable
+
     def play(self, clip: Clip) -> Iterator[Frame]:
         """Yield the frames of one clip, at its own rate or as fast as they are read.
 
         Raises:
             SourceError: No frame can be decoded.
         """
-        started, before = self._elapsed, 0.0
+        started = self._elapsed
+        previous = 0.0
         while clip.grab():
-            self._wait(clip.position - before)
+            self._wait(clip.position - previous)
             if self._stop.is_set():
                 return
-            index, elapsed, before = self.count, started + clip.position, clip.position
+            previous = clip.position
+            index = self.count
+            elapsed = started + clip.position
             self.count += 1
             self._elapsed = elapsed + GAP_SECONDS
             if not self._schedule.is_due(elapsed):
@@ -168,14 +182,14 @@ class Player:
                 continue
             image = self._converter.convert(clip.retrieve())
             if image is None:
-                self.broken += 1
+                self.undecodable += 1
                 continue
             self._schedule.advance(elapsed)
             yield Frame(image, index, datetime.now(timezone.utc), elapsed, independent=clip.independent)
         self._wait(clip.last_seconds)
 
     def _wait(self, seconds: float) -> None:
-        """Wait until so long after the previous frame. After a delay the pace stays the same: no frames catch up."""
+        """Wait until `seconds` after the previous frame was due. After a delay, later frames are not sped up."""
         if not self._fast:
             self._next_at = max(self._next_at + seconds, time.monotonic())
             self._stop.wait(self._next_at - time.monotonic())

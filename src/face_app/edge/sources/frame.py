@@ -9,7 +9,7 @@ from typing import Protocol
 from face_app.edge.image import Image
 
 EPSILON = 1e-6
-"""Seconds by which a frame may be early: frame times are sums of floats."""
+"""Seconds by which a frame may be early, because frame times are sums of floats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,10 +18,10 @@ class Frame:
 
     Attributes:
         image: H x W x 3, BGR.
-        index: Counts from 0 over the whole run. A gap is a frame that was skipped or missed.
-        captured_at: Wall time of the capture if the source knows it, else of the read (aware).
-        elapsed: Seconds on the source's own clock. Stages that use it give the same result at any pace.
-        independent: The frames before and after it show other scenes, as the photos of a folder do.
+        index: Number of the frame, counted from 0 over the whole run. A gap means that frames were skipped or missed.
+        captured_at: Wall time of the capture if the source knows it, otherwise of the read (aware).
+        elapsed: Seconds on the source's own clock. Stages that use this clock give the same result at any pace.
+        independent: True if the frames before and after it show other scenes, as the photos of a folder do.
     """
 
     image: Image
@@ -32,13 +32,13 @@ class Frame:
 
 
 class Source(Protocol):
-    """Yields frames until it ends, or until shortly after the stop event that it was made with.
+    """Yields frames until it ends, or until shortly after its stop event is set.
 
     Attributes:
-        live: Whether it is a camera, which never ends by itself and drops the frames that come too fast.
-        length: Frames in its files, as the files report it; None if it has no end.
-        interval: Minimum seconds on the source's clock between two frames; 0 yields all. It may change at any time.
-            Frames in between are counted and never converted.
+        live: True for a camera or stream: it never ends by itself, and drops frames that come too fast.
+        length: Number of frames, as the files report it; None if the source has no end.
+        interval: Minimum seconds on the source's clock between two frames; 0 yields all frames. It may change at any
+            time. Frames in between are counted, but never converted.
     """
 
     live: bool
@@ -47,7 +47,7 @@ class Source(Protocol):
 
     @property
     def count(self) -> int:
-        """Return the frames so far, including those that were not yielded."""
+        """Return the number of frames so far, including those that were not yielded."""
 
     def __enter__(self) -> "Source":
         """Open the source. A live source opens later, and retries until its camera answers.
@@ -66,11 +66,11 @@ class Source(Protocol):
 class FrameSchedule:
     """Selects one frame per interval, and meets that rate on average.
 
-    A frame seldom arrives exactly when it is due. The slots stay fixed, so that a late frame does not delay all that
-    follow: of 25 frames a second, an interval of 0.1 s selects ten, not eight.
+    A frame seldom arrives exactly when it is due. The schedule has fixed slots, so that a late frame does not delay all
+    frames after it: of 25 frames a second, an interval of 0.1 s selects ten, not eight.
 
     Attributes:
-        interval: Seconds; 0 selects every frame. A new value applies from the next frame on.
+        interval: Seconds between two slots; 0 selects every frame. A new value applies from the next frame on.
     """
 
     def __init__(self) -> None:
@@ -78,10 +78,10 @@ class FrameSchedule:
         self._slot = float("-inf")
 
     def is_due(self, moment: float) -> bool:
-        """Return whether the frame of this moment, seconds of any clock, is selected."""
+        """Return whether to select the frame of this moment, seconds on any one clock."""
         return moment - self._slot >= self.interval - EPSILON
 
     def advance(self, moment: float) -> None:
-        """Move to the next slot. Call this only after an intact frame: after a broken one the next frame is due."""
+        """Move to the next slot. Call this only after a decoded frame, so that an undecodable frame is replaced."""
         behind = moment - self._slot >= 2 * self.interval
         self._slot = moment if behind else self._slot + self.interval

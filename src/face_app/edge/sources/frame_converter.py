@@ -1,4 +1,4 @@
-"""Convert decoded pictures to 8-bit BGR, and discards broken ones."""
+"""Convert decoded pictures to 8-bit BGR, and discard undecodable ones."""
 
 import logging
 
@@ -6,24 +6,30 @@ import cv2
 import numpy as np
 
 from face_app.edge.image import Image
-from face_app.edge.metrics import BAD
+from face_app.edge.metrics import UNDECODABLE
 from face_app.edge.sources.decoder import Decoded
 
 log = logging.getLogger(__name__)
 
 SAMPLE_STEP = 8
-"""Step in pixels, in x and y, of the sample that is checked for filler."""
+"""Step in x and y, pixels, of the sample that is checked for filler."""
 MAX_GREEN = 0.25
-"""Share of a picture that may be filler's green. If there is more, the rest of the picture is damaged too."""
+"""Maximum share of a picture that may have the green of filler. Above it, the rest of the picture is damaged too."""
 MAX_GREY = 0.95
-"""Share that may be filler's grey. A wall may have that grey by chance, so only a picture of nothing else is filler."""
+"""Maximum share of a picture that may have the grey of filler. A wall may have that grey by chance, so this is high."""
+
+MIN_GREEN_LEVEL = 70
+MAX_GREEN_LEVEL = 160
+"""Range of the green of filler; see `_is_filler`."""
+GREY_LEVELS = (128, 130)
+"""Levels of the grey of filler; see `_is_filler`."""
 
 
 class FrameConverter:
     """Converts the pictures of one source."""
 
     def __init__(self, name: str) -> None:
-        """Prepare.
+        """Prepare for the first picture.
 
         Args:
             name: Name of the source in the log.
@@ -32,13 +38,13 @@ class FrameConverter:
         self._size: tuple[int, ...] = ()
 
     def convert(self, decoded: Decoded | None) -> Image | None:
-        """Return a picture as H x W x 3, BGR, without a copy where it is so already.
+        """Return a picture as H x W x 3, BGR; without a copy if it has that format already.
 
         Args:
-            decoded: A decoder's output; None if it had none.
+            decoded: Output of a decoder; None if there was none.
 
         Returns:
-            None if the picture is broken; it is counted by its reason.
+            None if the picture is undecodable; the reason is counted.
         """
         image = None
         if decoded is None or not decoded.size:
@@ -50,7 +56,7 @@ class FrameConverter:
         else:
             self._log_size_change(image)
             return image
-        BAD.labels(reason).inc()
+        UNDECODABLE.labels(reason).inc()
         return None
 
     def _log_size_change(self, image: Image) -> None:
@@ -61,7 +67,7 @@ class FrameConverter:
 
 
 def _to_bgr(decoded: Decoded) -> Image | None:
-    """Return 8 bits and three channels; None for a format that no camera has."""
+    """Convert to 8 bits and three channels; return None for a format that no camera has."""
     if decoded.dtype == np.uint16:
         decoded = (decoded >> 8).astype(np.uint8)
     if decoded.dtype != np.uint8 or decoded.ndim not in (2, 3):
@@ -77,15 +83,15 @@ def _to_bgr(decoded: Decoded) -> Image | None:
 
 
 def _is_filler(image: Image) -> bool:
-    """Return whether the decoder filled a large part of the picture because the stream was broken.
+    """Return whether the decoder filled a large part of the picture because the stream was damaged.
 
-    Unwritten memory is Y = U = V = 0: one green without red and blue. FFmpeg shows it below the end of a cut JPEG, as
-    135 of 255; OpenCV converts it to 154, BT.709 to 77. A decoder that lacks a reference frame assumes Y = U = V = 128
-    for it: one grey, 130 or 128. A covered lens is black, so it is no filler.
+    Green filler: unwritten memory is Y = U = V = 0, a green without red and blue. FFmpeg shows it below the end of a
+    truncated JPEG, as 135 of 255; OpenCV converts it to 154, BT.709 to 77. Grey filler: a decoder that lacks a
+    reference frame assumes Y = U = V = 128, which is 130 or 128. A covered lens is black, so it is not filler.
     """
     sample = image[::SAMPLE_STEP, ::SAMPLE_STEP]
     blue, green, red = sample[..., 0], sample[..., 1], sample[..., 2]
-    unwritten = green[(blue == 0) & (red == 0) & (green >= 70) & (green <= 160)]
+    unwritten = green[(blue == 0) & (red == 0) & (green >= MIN_GREEN_LEVEL) & (green <= MAX_GREEN_LEVEL)]
     if unwritten.size > MAX_GREEN * green.size:
         return bool(np.bincount(unwritten).max() > MAX_GREEN * green.size)
-    return bool(np.isin(sample, (128, 130)).mean() > MAX_GREY)
+    return bool(np.isin(sample, GREY_LEVELS).mean() > MAX_GREY)

@@ -13,11 +13,11 @@ from face_app.common.errors import SourceError
 from face_app.edge.sources.decoder import Decoded
 
 SINK = "videoconvert ! video/x-raw,format=BGRx ! appsink name=frames drop=true max-buffers=1 sync=false"
-"""Ends every pipeline. BGRx is the output of a Jetson's nvvidconv: there no frame is converted before it is needed."""
+"""Tail appended to every pipeline. BGRx is what nvvidconv emits, so on a Jetson no frame is converted twice."""
 POLL_SECONDS = 0.25
-"""Maximum seconds until a stop or an error is noticed while no frame comes."""
+"""Maximum delay until a stop or an error is noticed while no frame comes, seconds."""
 MAX_AGE = 2.0
-"""Seconds. A timestamp that is older, or in the future, is not from the pipeline's clock."""
+"""Maximum age of a timestamp, seconds. An older timestamp, or one in the future, is not from the pipeline's clock."""
 
 
 def prepare_pipeline(
@@ -27,14 +27,14 @@ def prepare_pipeline(
     stop: threading.Event,
     properties: Mapping[str, object] | None = None,
 ) -> Callable[[], "GStreamerCapture"]:
-    """Return a function that opens a pipeline, after a check that it can be built.
+    """Check that the pipeline can be built; return a function that opens it.
 
     Args:
         name: Name of the source in the log.
-        description: In the language of gst-launch-1.0, without its sink.
+        description: Pipeline in the language of gst-launch-1.0, without a sink.
         camera: Timeout of a read.
-        stop: Ends a read.
-        properties: Set on the element named ``camera``: values that must not be in a description, such as a password.
+        stop: Event that ends a read.
+        properties: Properties of the element named ``camera`` that must not be in a description, such as a password.
 
     Raises:
         SourceError: GStreamer or an element is not installed, or the description is wrong.
@@ -47,7 +47,7 @@ def prepare_pipeline(
             pipeline.get_by_name("camera").set_property(key, value)
         return pipeline
 
-    build()
+    build()  # only a check
     return lambda: GStreamerCapture(gst, name, build(), camera.read_timeout, stop)
 
 
@@ -58,11 +58,11 @@ class GStreamerCapture:
         """Start the pipeline.
 
         Args:
-            gst: The module Gst.
+            gst: Module Gst.
             name: Name of the source in the log.
-            pipeline: A Gst.Pipeline with a sink named ``frames``.
+            pipeline: Gst.Pipeline with a sink named ``frames``.
             timeout: Maximum seconds of a read.
-            stop: Ends a read.
+            stop: Event that ends a read.
 
         Raises:
             SourceError: The pipeline does not start.
@@ -75,36 +75,40 @@ class GStreamerCapture:
         self._stop = stop
         self._sample: Any = None
         self._sink = pipeline.get_by_name("frames")
-        # Only a live pipeline has no frame before it plays, and only its timestamps are capture times.
+        # NO_PREROLL identifies a live pipeline; only its timestamps are capture times.
         self._live = pipeline.set_state(gst.State.PAUSED) == gst.StateChangeReturn.NO_PREROLL
         if pipeline.set_state(gst.State.PLAYING) == gst.StateChangeReturn.FAILURE:
             try:
-                self._raise_error()
+                self._raise_bus_error_if_any()
                 raise SourceError(f"{name}: does not start; is another program using the camera?")
             finally:
                 self.release()
 
     def grab(self) -> bool:
-        """Advance to the next frame; return False at the end.
+        """Advance to the next frame; return False at the end of the pipeline, or after a stop.
 
         Raises:
             SourceError: No frame came within the timeout, or the pipeline reports an error.
         """
         deadline = time.monotonic() + self._timeout
-        while time.monotonic() < deadline and not self._stop.is_set():
+        while time.monotonic() < deadline:
+            if self._stop.is_set():
+                return False
             self._sample = self._sink.try_pull_sample(round(POLL_SECONDS * self._gst.SECOND))
             if self._sample:
                 self.timestamp = time.monotonic() - self._age()
                 return True
-            self._raise_error()
+            self._raise_bus_error_if_any()
             if self._sink.get_property("eos"):
                 return False
         raise SourceError(f"{self._name} has given no frame for {self._timeout:.0f} s")
 
     def retrieve(self) -> Decoded | None:
         """Copy the pixels of the frame that was grabbed last: H x W x 4, BGRx; None if the buffer is too short."""
-        buffer, structure = self._sample.get_buffer(), self._sample.get_caps().get_structure(0)
-        width, height = structure.get_int("width").value, structure.get_int("height").value
+        buffer = self._sample.get_buffer()
+        structure = self._sample.get_caps().get_structure(0)
+        width = structure.get_int("width").value
+        height = structure.get_int("height").value
         data: bytes = buffer.extract_dup(0, buffer.get_size())
         if len(data) < width * height * 4:
             return None
@@ -117,28 +121,32 @@ class GStreamerCapture:
         self._pipeline.set_state(self._gst.State.NULL)
 
     def _age(self) -> float:
-        """Return the seconds since the frame was captured; 0 if its timestamp is missing or implausible."""
-        gst, clock, stamp = self._gst, self._pipeline.get_clock(), self._sample.get_buffer().pts
+        """Return the seconds since the frame was captured; 0 if the timestamp is missing or implausible."""
+        gst = self._gst
+        clock = self._pipeline.get_clock()
+        stamp = self._sample.get_buffer().pts
         if not self._live or not clock or stamp == gst.CLOCK_TIME_NONE:
             return 0.0
         running = self._sample.get_segment().to_running_time(gst.Format.TIME, stamp)
         age = (clock.get_time() - self._pipeline.get_base_time() - running) / gst.SECOND
         return age if 0 <= age <= MAX_AGE else 0.0
 
-    def _raise_error(self) -> None:
-        """Wait 10 ms for an error on the pipeline's bus, and raise it.
+    def _raise_bus_error_if_any(self) -> None:
+        """Wait up to 10 ms for an error on the pipeline's bus.
 
         Raises:
-            SourceError: There is one.
+            SourceError: The bus reports an error.
         """
         kind = self._gst.MessageType
         message = self._pipeline.get_bus().timed_pop_filtered(self._gst.SECOND // 100, kind.ERROR)
         if message:
-            raise SourceError(f"{self._name}: {_one_line(message.parse_error()[0])} ({message.src.get_name()})")
+            raise SourceError(
+                f"{self._name}: {_message_without_password(message.parse_error()[0])} ({message.src.get_name()})"
+            )
 
 
-def element_names(description: str) -> str:
-    """Name a pipeline by its elements alone, because their properties may contain a password."""
+def redact_pipeline(description: str) -> str:
+    """Return the names of a pipeline's elements, without properties: a property may contain a password."""
     return "gst:" + " ! ".join(re.split(r"[\s,]", part.strip())[0] for part in re.split(r"\s!\s", description))
 
 
@@ -148,11 +156,13 @@ def _parse(gst: Any, name: str, description: str) -> Any:
     try:
         return gst.parse_launch(f"{description} ! {SINK}")
     except GLib.Error as error:
-        raise SourceError(f"{name}: {_one_line(error)}; check camera.source and which plugins are installed") from error
+        raise SourceError(
+            f"{name}: {_message_without_password(error)}; check camera.source and which plugins are installed"
+        ) from error
 
 
-def _one_line(error: Any) -> str:
-    """Return a GStreamer message on one line and without a password."""
+def _message_without_password(error: Any) -> str:
+    """Return the message of a GStreamer error, on one line and without a password in a URL."""
     return re.sub(r"//\S*@", "//", " ".join(str(error.message).split()))
 
 
@@ -160,7 +170,7 @@ def _import_gst() -> Any:
     """Import and initialise the module Gst.
 
     Raises:
-        SourceError: It is not installed.
+        SourceError: GStreamer is not installed.
     """
     try:
         import gi  # noqa: PLC0415

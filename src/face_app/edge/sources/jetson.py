@@ -14,25 +14,25 @@ from face_app.edge.sources.live import LiveSource
 log = logging.getLogger(__name__)
 
 _TO_BGRX = "nvvidconv ! video/x-raw,format=BGRx"
-"""Copies frames out of the memory of the device."""
+"""Elements that copy frames from device memory into main memory."""
 RTSP_PIPELINE = (
     "rtspsrc name=camera protocols=tcp latency=200 ! application/x-rtp,media=video ! parsebin "
     f"! nvv4l2decoder enable-max-performance=1 ! {_TO_BGRX}"
 )
-"""Decodes H.264 or H.265 over TCP. Set `location` as a property of the element ``camera``."""
+"""Pipeline that decodes H.264 or H.265 over TCP. Set `location` as a property of the element ``camera``."""
 STABLE_SECONDS = 60.0
-"""Seconds of frames after which a loss counts as a new failure, not as a repetition of the last one."""
+"""Seconds of frames after which a loss counts as the first failure, not as one more in a row."""
 MIN_REQUEST_INTERVAL = 60.0
-"""Minimum seconds between two restart requests: the daemon and its camera need time to come back."""
+"""Minimum seconds between two restart requests: the daemon and its camera need time to restart."""
 
 
 def open_csi(address: str, camera: settings.Camera, stop: threading.Event) -> LiveSource:
-    """Prepare a CSI camera as a source.
+    """Return a source for a CSI camera.
 
     Args:
         address: ``csi://`` and the number of the sensor, as nvarguscamerasrc counts them.
         camera: Size and rate to request, and the file that requests a restart of a hanging daemon.
-        stop: Ends the run.
+        stop: Event that ends the run.
 
     Raises:
         SourceError: The number is missing, or GStreamer cannot be used.
@@ -45,19 +45,19 @@ def open_csi(address: str, camera: settings.Camera, stop: threading.Event) -> Li
 
 
 def csi_pipeline(sensor: int, camera: settings.Camera) -> str:
-    """Describe the pipeline of a CSI camera, by default 1280 x 720 at 30 frames per second."""
+    """Return the pipeline of a CSI camera, by default 1280 x 720 at 30 frames per second."""
     caps = _caps(camera.width or 1280, camera.height or 720, camera.fps or 30)
     return f"nvarguscamerasrc sensor-id={sensor} ! video/x-raw(memory:NVMM),format=NV12{caps} ! {_TO_BGRX}"
 
 
 def mjpg_pipeline(camera: settings.Camera) -> str:
-    """Describe the pipeline of a Motion JPEG camera. Set `device` as a property of the element ``camera``."""
+    """Return the pipeline of a Motion JPEG camera. Set `device` as a property of the element ``camera``."""
     caps = _caps(camera.width, camera.height, camera.fps)
     return f"v4l2src name=camera ! image/jpeg{caps} ! nvv4l2decoder mjpeg=1 ! {_TO_BGRX}"
 
 
 def _caps(width: int | None, height: int | None, fps: float | None) -> str:
-    """Format the values that are set as GStreamer caps."""
+    """Format the given values as GStreamer caps; omit those that are None."""
     rate = Fraction(fps).limit_denominator(1001) if fps else None
     values = {"width": width, "height": height, "framerate": rate and f"{rate.numerator}/{rate.denominator}"}
     return "".join(f",{name}={value}" for name, value in values.items() if value)
@@ -73,17 +73,17 @@ class ArgusMonitor:
         """Start without failures.
 
         Args:
-            request: File that the host watches; None: the remedy is only logged.
+            request: File that the host watches; None: the advice is only logged.
         """
         self._request = request
         self._failures = 0
         self._requested_at = float("-inf")
 
     def record_loss(self, seconds: float) -> None:
-        """Count a loss of the camera, and request a restart if it is due.
+        """Count a loss of the camera, and request a restart after the second in a row.
 
         Args:
-            seconds: Seconds for which frames had come; 0 if there was none.
+            seconds: Seconds for which frames had come; 0 if no frame came.
         """
         self._failures = 1 if seconds >= STABLE_SECONDS else self._failures + 1
         if self._failures < 2 or time.monotonic() - self._requested_at < MIN_REQUEST_INTERVAL:

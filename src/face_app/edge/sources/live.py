@@ -1,4 +1,4 @@
-"""Read a source without an end, a camera or a stream, and reopens it whenever it is lost."""
+"""Read a camera or a stream, and reopen it after each loss."""
 
 import logging
 import threading
@@ -17,15 +17,15 @@ from face_app.edge.sources.reader import FrameReader, LatestFrame
 log = logging.getLogger(__name__)
 
 STOP_POLL_SECONDS = 0.25
-"""Maximum seconds until a stop is noticed while no frame comes; a frame wakes the program at once."""
+"""Maximum delay until a stop is noticed while no frame comes, seconds; a frame wakes the program at once."""
 TIMEOUT_GRACE = 1.0
-"""Seconds after the timeout in which a capture may still report the reason by itself. Some never do."""
+"""Seconds after the timeout in which a capture may still report the reason. Some captures never do."""
 CLOSE_TIMEOUT = 2.0
 """Maximum seconds to wait for the last read. A read that takes longer is abandoned."""
 
 
 class LiveSource:
-    """Yields the latest frame, and counts those that came while the program was busy."""
+    """Yields the latest frame, and counts the frames that came while the program was busy."""
 
     live = True
     length: int | None = None
@@ -38,13 +38,13 @@ class LiveSource:
         connect: Callable[[], LiveCapture],
         on_loss: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """Prepare; nothing is opened yet.
+        """Prepare the source; iteration opens it.
 
         Args:
             name: Name of the source in the log.
-            camera: Timeout of a read, longest pause between two attempts to open.
-            stop: Ends the run.
-            connect: Opens the capture once, or raises a SourceError that says what to check.
+            camera: Timeout of a read, and maximum pause between two attempts to open.
+            stop: Event that ends the run.
+            connect: Opens the capture once, or raises a `SourceError` that names what to check.
             on_loss: Called after each loss with the seconds for which frames had come.
         """
         self._name = name
@@ -59,12 +59,12 @@ class LiveSource:
 
     @property
     def count(self) -> int:
-        """Return the frames so far, including those that were skipped or missed."""
+        """Return the number of frames so far, including those that were skipped or missed."""
         return self._count_before + (self._reader.count if self._reader else 0)
 
     @property
     def interval(self) -> float:
-        """Return the least seconds between two frames."""
+        """Return the minimum seconds between two frames."""
         return self._schedule.interval
 
     @interval.setter
@@ -72,13 +72,13 @@ class LiveSource:
         self._schedule.interval = seconds
 
     def __enter__(self) -> "LiveSource":
-        """Do nothing: iteration opens the camera, and waits for one that does not answer."""
+        """Do nothing: iteration opens the camera, and retries while it does not answer."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the camera, and wait a moment for the current read to end."""
+        """Close the camera, and wait up to `CLOSE_TIMEOUT` for the current read to end."""
         if self._reader:
             self._reader.close()
             self._reader.join(CLOSE_TIMEOUT)
@@ -89,16 +89,19 @@ class LiveSource:
         elapsed = 0.0
         waits = pauses(self._camera.reopen_max)
         while not self._stop.is_set():
-            self._count_before, self._reader = self.count, None
-            first = last = 0.0
+            self._count_before = self.count
+            self._reader = None
+            first = last = 0.0  # timestamps of the first and the latest frame of this capture
             try:
                 for latest in self._read_capture():
-                    # A camera's own timestamps may stop or resume; this clock never goes back.
+                    # The timestamps of a camera may jump back; this clock never does.
                     elapsed = max(elapsed, latest.timestamp - started)
                     yield Frame(latest.image, self._count_before + latest.number, latest.captured_at, elapsed)
                     first, last = first or latest.timestamp, latest.timestamp
                     waits = pauses(self._camera.reopen_max)
             except SourceError as error:
+                if self._stop.is_set():
+                    return  # the stop ended the capture
                 self._on_loss(last - first)
                 pause = next(waits)
                 log.warning("%s; trying again in %.0f s", error, pause)
@@ -108,7 +111,7 @@ class LiveSource:
         """Open the capture once, and yield its frames.
 
         Raises:
-            SourceError: The capture cannot be opened, has ended, or gave no intact frame within the timeout.
+            SourceError: The capture cannot be opened, has ended, or gave no decodable frame within the timeout.
         """
         self._reader = reader = FrameReader(self._name, self._connect, self._schedule, self._converter)
         reader.start()
@@ -122,7 +125,7 @@ class LiveSource:
                     logged = True
                     yield latest
                 elif time.monotonic() - reader.last_frame_at > self._camera.read_timeout + TIMEOUT_GRACE:
-                    received = "only broken frames" if reader.broken else "no frame"
+                    received = "only undecodable frames" if reader.undecodable else "no frame"
                     raise SourceError(f"{self._name} has given {received} for {self._camera.read_timeout:.0f} s")
         finally:
             reader.close()

@@ -15,39 +15,39 @@ from face_app.edge.sources.live import LiveSource
 SCHEMES = {"http", "https", "rtsp", "rtsps"}
 
 
-def mask_credentials(address: str) -> str:
-    """Remove user, password and query from an address, so that it can be logged.
+def strip_credentials(address: str) -> str:
+    """Remove user, password and query from an address, so that the address can be logged.
 
-    A password may contain unescaped separators, so everything before the last @ is removed first.
+    A password may contain an unescaped ``/`` or ``?``, so everything before the last ``@`` is removed first.
     """
     scheme, _, rest = address.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
-def open_stream(address: str, camera: settings.Camera, stop: threading.Event) -> LiveSource:
-    """Prepare a stream as a source; its server may start later.
+def stream_source(address: str, camera: settings.Camera, stop: threading.Event) -> LiveSource:
+    """Return a source for a stream; its server need not run yet.
 
     Args:
         address: URL, with user and password if needed.
         camera: Decoder, and timeout of a read.
-        stop: Ends the run.
+        stop: Event that ends the run.
 
     Raises:
-        SourceError: A Jetson's decoder is set, and GStreamer cannot be used.
+        SourceError: The decoder of a Jetson is set, but GStreamer cannot be used.
     """
-    name = mask_credentials(address)
-    timeout = round(camera.read_timeout * 1000)
+    name = strip_credentials(address)
+    timeout_ms = round(camera.read_timeout * 1000)
     if camera.decoder == "nvidia" and address.lower().startswith("rtsp"):
-        properties = {"location": address, "tcp-timeout": timeout * 1000}
+        properties = {"location": address, "tcp-timeout": timeout_ms * 1000}  # microseconds
         return LiveSource(name, camera, stop, prepare_pipeline(name, RTSP_PIPELINE, camera, stop, properties))
-    # OpenCV's default falls back to UDP, where a lost packet breaks a picture.
+    # By default OpenCV may use UDP, where a lost packet makes a frame undecodable.
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
 
     def connect() -> OpenCVCapture:
-        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout]
+        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms]
         capture = open_ffmpeg(address, timeouts)
         if not capture.isOpened():
-            raise SourceError(f"{name}: does not answer with video; check address, password, network and camera")
+            raise SourceError(f"{name}: no video stream; check address, password, network and camera")
         return OpenCVCapture(capture)
 
     return LiveSource(name, camera, stop, connect)

@@ -8,21 +8,21 @@ from face_app.common.errors import SettingsError, SourceError
 from face_app.edge.sources.device import open_device
 from face_app.edge.sources.files import FileSource
 from face_app.edge.sources.frame import Source
-from face_app.edge.sources.gstreamer import element_names, prepare_pipeline
+from face_app.edge.sources.gstreamer import prepare_pipeline, redact_pipeline
 from face_app.edge.sources.jetson import open_csi
 from face_app.edge.sources.live import LiveSource
-from face_app.edge.sources.network import SCHEMES, mask_credentials, open_stream
+from face_app.edge.sources.network import SCHEMES, stream_source, strip_credentials
 
 GST = "gst:"
 KINDS = "a FILE, a DIR, /dev/videoN, rtsp://..., http://..., csi://N or gst:PIPELINE"
 
 
 def open_source(camera: settings.Camera, stop: threading.Event) -> Source:
-    """Make the source that ``camera.source`` names.
+    """Create the source that ``camera.source`` names.
 
     Args:
-        camera: Address, and how to open or play it.
-        stop: Ends the source soon after it is set.
+        camera: Address, and the settings to open or play it.
+        stop: Event that ends the run.
 
     Raises:
         SettingsError: No source is set.
@@ -32,15 +32,15 @@ def open_source(camera: settings.Camera, stop: threading.Event) -> Source:
         raise SettingsError(f"camera.source is not set; name {KINDS}")
     if camera.source.startswith(GST):
         description = camera.source.removeprefix(GST)
-        name = element_names(description)
+        name = redact_pipeline(description)
         return LiveSource(name, camera, stop, prepare_pipeline(name, description, camera, stop))
     scheme, separator, _ = camera.source.partition("://")
     if separator:
         if scheme.lower() == "csi":
             return open_csi(camera.source, camera, stop)
         if scheme.lower() in SCHEMES:
-            return open_stream(camera.source, camera, stop)
-        raise SourceError(f"camera.source = {mask_credentials(camera.source)!r}: {scheme} is not known; name {KINDS}")
+            return stream_source(camera.source, camera, stop)
+        raise SourceError(f"camera.source = {strip_credentials(camera.source)!r}: {scheme} is not known; name {KINDS}")
     try:
         path = Path(camera.source).expanduser()
         if path.is_relative_to("/dev"):

@@ -1,4 +1,4 @@
-"""Open and reads a live capture in its own thread, and stores only the latest frame."""
+"""Open and read a live capture in its own thread, and store only the latest frame."""
 
 import logging
 import threading
@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class LatestFrame:
-    """Describes one frame of a reader.
+    """Describes the latest frame of a reader.
 
     Attributes:
         image: H x W x 3, BGR.
-        number: Counts from 0 in one reader.
+        number: Number of the frame, counted from 0 in each reader.
         captured_at: Wall time of the capture (aware).
-        timestamp: The same time on the monotonic clock, seconds.
+        timestamp: Time of the capture on the monotonic clock, seconds.
     """
 
     image: Image
@@ -35,12 +35,12 @@ class LatestFrame:
 
 
 class FrameReader(threading.Thread):
-    """Reads one capture. An open or a read that never returns blocks this thread and nothing else.
+    """Reads one capture. An open or a read that never returns blocks only this thread.
 
     Attributes:
-        count: Frames so far, including broken and skipped ones.
-        broken: Whether the last frame that was converted is broken.
-        last_frame_at: Monotonic time of the start, or of the last frame that was not broken, seconds.
+        count: Number of frames so far, including undecodable and skipped frames.
+        undecodable: True if the last frame that was converted is undecodable.
+        last_frame_at: Monotonic time of the start, or of the last frame that was not undecodable, seconds.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class FrameReader(threading.Thread):
     ) -> None:
         super().__init__(name=f"reader of {name}", daemon=True)
         self.count = 0
-        self.broken = False
+        self.undecodable = False
         self.last_frame_at = time.monotonic()
         self._source = name
         self._connect = connect
@@ -75,7 +75,7 @@ class FrameReader(threading.Thread):
                 self._changed.notify()
 
     def _read(self, capture: LiveCapture) -> None:
-        """Read all frames, then release the capture: no other thread may do so while this one is inside a read."""
+        """Read all frames, then release the capture; no other thread may release it during a read."""
         try:
             while not self._closed and capture.grab() and not self._closed:
                 self._process(capture)
@@ -84,20 +84,20 @@ class FrameReader(threading.Thread):
             capture.release()
 
     def _process(self, capture: LiveCapture) -> None:
-        """Convert and store the frame that was grabbed, if it is due."""
+        """Convert and store the grabbed frame, if it is due."""
         if self._schedule.is_due(capture.timestamp):
             image = self._converter.convert(capture.retrieve())
-            self.broken = image is None
+            self.undecodable = image is None
             if image is not None:
                 self._schedule.advance(capture.timestamp)
                 self._store(image, capture.timestamp)
         else:
             SKIPPED.inc()
-        if not self.broken:
+        if not self.undecodable:
             self.last_frame_at = time.monotonic()
 
     def _store(self, image: Image, timestamp: float) -> None:
-        """Replace the latest frame; one that was not fetched is counted as missed."""
+        """Replace the latest frame; a frame that was not fetched counts as missed."""
         captured_at = datetime.now(timezone.utc) - timedelta(seconds=time.monotonic() - timestamp)
         with self._changed:
             if self._latest:
@@ -106,17 +106,21 @@ class FrameReader(threading.Thread):
             self._changed.notify()
 
     def fetch(self, timeout: float) -> LatestFrame | None:
-        """Return the latest frame once; wait for it if there is none.
+        """Return the latest frame, each frame only once; wait for the next frame if necessary.
 
         Args:
-            timeout: Maximum seconds to wait; None is returned afterwards.
+            timeout: Maximum seconds to wait.
+
+        Returns:
+            None if no frame came within the timeout.
 
         Raises:
             SourceError: No further frame comes.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._latest or self._end, timeout)
-            latest, self._latest = self._latest, None
+            latest = self._latest
+            self._latest = None
             if self._end and not latest:
                 raise self._end
             return latest

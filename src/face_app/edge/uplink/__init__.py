@@ -1,1 +1,1 @@
-"""Send pending faces and applies their receipts."""
+"""Send pending faces, and apply their receipts."""

@@ -1,4 +1,4 @@
-"""Limit the faces in flight, and decides when to send a face again.
+"""Limit the faces in flight, and decide when to send a face again.
 
 A fixed time-out fails when the cloud is slow: 32 stores a second, 150 faces a second and a time-out of 3 s led to
 13,957 resends in 100 s. So `SendWindow` derives the time-out from measured round trips (RFC 6298).
@@ -16,22 +16,22 @@ from face_app.common import settings
 ROUND_TRIP_GAIN = 1 / 8
 """Weight of a new measurement in the smoothed round trip; RFC 6298, section 2 (alpha)."""
 VARIATION_GAIN = 1 / 4
-"""Weight of a new measurement in its variation; RFC 6298, section 2 (beta)."""
+"""Weight of a new measurement in the variation of the round trip; RFC 6298, section 2 (beta)."""
 MAX_DOUBLINGS = 30
-"""Limit of the exponent; the time-out reaches every allowed `resend_cap` before."""
+"""Maximum exponent of the time-out; a smaller exponent already reaches every allowed `resend_cap`."""
 TARGET_SECONDS = 0.5
-"""Queueing delay that a backlog may cause; RFC 6817 allows 0.1 s, for voice packets."""
+"""Queueing delay that a backlog may cause, seconds; RFC 6817 allows 0.1 s, for voice packets."""
 MIN_IN_FLIGHT = 16
-"""Smallest limit: enough faces for all workers of a subscriber."""
+"""Minimum of the limit: enough faces to occupy the workers of a subscriber."""
 GROWTH = 16
 """Faces by which the limit grows per idle round trip; RFC 6817 uses one packet, for links with competing flows."""
 BASE_MINUTES = 60
-"""Minutes for which a shortest round trip is remembered. RFC 6817 uses 10 (BASE_HISTORY), but a backlog takes longer
-to drain, and then its own queue would count as distance."""
+"""Minutes for which the shortest round trip is remembered. RFC 6817 uses 10 (BASE_HISTORY). But a backlog takes longer
+to drain, and its own queueing delay would then count as the shortest round trip."""
 
 
 class Lane(Enum):
-    """Names the order in which a face was selected. Each lane has a share of the limit."""
+    """Names the order in which a face was selected to be sent. Each lane has a share of the limit."""
 
     LIVE = "newest first"
     BACKLOG = "oldest first"
@@ -42,9 +42,9 @@ class _Flight:
     """Tracks one face in flight.
 
     Attributes:
-        lane: Its lane.
+        lane: Lane of the first attempt.
         sent: Time of the latest attempt, seconds.
-        tries: Attempts.
+        tries: Number of attempts.
         acknowledged: True after the broker's PUBACK. Before it, the MQTT client itself resends after a reconnect.
     """
 
@@ -57,21 +57,22 @@ class _Flight:
 class InFlightLimit:
     """Adapts the number of faces that may be in flight. All times are seconds on one monotonic clock."""
 
-    def __init__(self, most: int) -> None:
-        """Start with the smallest limit.
+    def __init__(self, maximum: int) -> None:
+        """Start with the minimum limit.
 
         Args:
-            most: Upper bound of the limit (``sender.window``).
+            maximum: Upper bound of the limit (``sender.window``).
         """
-        self._most = most
-        self._limit = float(min(MIN_IN_FLIGHT, most))
+        self._maximum = maximum
+        self._minimum = min(MIN_IN_FLIGHT, maximum)
+        self._limit = float(self._minimum)
         self._starting = True
         self._shortest: deque[tuple[int, float]] = deque(maxlen=BASE_MINUTES)
         self._reduced_at = 0.0
 
     @property
     def limit(self) -> int:
-        """Return the number of faces that may be in flight."""
+        """Return the maximum number of faces in flight now."""
         return int(self._limit)
 
     def record_round_trip(self, round_trip: float, now: float, *, in_flight: int) -> None:
@@ -80,7 +81,7 @@ class InFlightLimit:
         Args:
             round_trip: Seconds from the publish to the receipt.
             now: Current time.
-            in_flight: Faces in flight when the receipt arrived, this one included.
+            in_flight: Number of faces in flight when the receipt arrived, this face included.
         """
         minute = int(now // 60)
         if self._shortest and self._shortest[-1][0] == minute:
@@ -92,8 +93,10 @@ class InFlightLimit:
         off_target = (TARGET_SECONDS - queueing_delay) / TARGET_SECONDS
         self._starting = self._starting and off_target > 0.5
         if off_target > 0 and in_flight < self._limit / 2:
-            return  # the limit did not restrict the rate, so the delay says nothing about a larger one (RFC 7661)
-        self._set(self._limit + (1.0 if self._starting else max(off_target, -1.0) * GROWTH / self._limit))
+            return  # the limit did not restrict the rate, so the delay does not justify a larger limit (RFC 7661)
+        # At the start each receipt adds one face, which doubles the limit per round trip (slow start).
+        growth = 1.0 if self._starting else max(off_target, -1.0) * GROWTH / self._limit
+        self._set(self._limit + growth)
 
     def record_loss(self, now: float, round_trip: float) -> None:
         """Halve the limit because a face is sent again, at most once per smoothed round trip."""
@@ -103,7 +106,7 @@ class InFlightLimit:
             self._set(self._limit / 2)
 
     def _set(self, limit: float) -> None:
-        self._limit = max(min(MIN_IN_FLIGHT, self._most), min(float(self._most), limit))
+        self._limit = float(max(self._minimum, min(self._maximum, limit)))
 
 
 class SendWindow:
@@ -130,11 +133,11 @@ class SendWindow:
 
     @property
     def limit(self) -> int:
-        """Return the number of faces that may be in flight."""
+        """Return the maximum number of faces in flight now."""
         return self._limit.limit
 
     def capacity(self, lane: Lane) -> int:
-        """Return the number of faces that this lane may send now."""
+        """Return the maximum number of faces that this lane may send now."""
         live = max(1, round(self.limit * self._settings.live_share))
         share = live if lane is Lane.LIVE else self.limit - live
         return max(0, share - self._in_lane[lane])
@@ -152,11 +155,13 @@ class SendWindow:
             self._flights[row] = _Flight(lane, now)
             self._in_lane[lane] += 1
         flight = self._flights[row]
-        flight.sent, flight.tries, flight.acknowledged = now, flight.tries + 1, False
+        flight.sent = now
+        flight.tries += 1
+        flight.acknowledged = False
         self._unacknowledged[message] = row
         if flight.tries > 1:
-            # New faces start with the doubled time-out too (RFC 6298, 5.5 to 5.7). Otherwise every face on a link
-            # slower than the time-out would be sent twice, and no round trip could ever be measured.
+            # New faces start with the doubled time-out too (RFC 6298, 5.5 to 5.7). Otherwise, on an uplink slower than
+            # the time-out, every face would be sent twice, and no round trip could ever be measured.
             self._doublings = max(self._doublings, flight.tries - 1)
             self._limit.record_loss(now, self._round_trip)
 
@@ -169,7 +174,7 @@ class SendWindow:
     def record_receipt(self, row: int, now: float, up_since: float | None) -> None:
         """Record a receipt, and measure the round trip.
 
-        A face measures it only if it was sent once (Karn's algorithm) and the uplink was up all the time.
+        The round trip is measured only if the face was sent once (Karn's algorithm) and the uplink was up all the time.
 
         Args:
             row: Row of the face.
@@ -191,11 +196,11 @@ class SendWindow:
         """Return the seconds without a receipt after which a face is sent again.
 
         Args:
-            tries: Attempts so far.
+            tries: Number of attempts so far.
         """
-        once = max(self._settings.resend_after, self._round_trip + 4 * self._variation)
+        first = max(self._settings.resend_after, self._round_trip + 4 * self._variation)
         doublings = min(max(tries - 1, self._doublings), MAX_DOUBLINGS)
-        return min(once * 2.0**doublings, self._settings.resend_cap)
+        return min(first * 2.0**doublings, self._settings.resend_cap)
 
     def overdue(self, now: float, up_since: float) -> list[int]:
         """Return the rows to send again, oldest first.
@@ -211,9 +216,9 @@ class SendWindow:
         )
 
     def probe(self, now: float) -> list[int]:
-        """Pick one probe face while the uplink is reported down.
+        """Return the oldest face to send again while the uplink is reported down, or no face.
 
-        The report may be outdated. There is at most one probe per `resend_cap`.
+        The report may be outdated, so one face is sent as a probe, at most one per `resend_cap`.
         """
         row, flight = min(self._flights.items(), key=lambda item: item[1].sent, default=(0, None))
         latest = max((flight.sent for flight in self._flights.values()), default=now)
@@ -227,7 +232,9 @@ class SendWindow:
 
     def _measure(self, seconds: float) -> None:
         if not self._measured:
-            self._measured, self._round_trip, self._variation = True, seconds, seconds / 2
+            self._measured = True
+            self._round_trip = seconds
+            self._variation = seconds / 2
             return
         self._variation += VARIATION_GAIN * (abs(self._round_trip - seconds) - self._variation)
         self._round_trip += ROUND_TRIP_GAIN * (seconds - self._round_trip)

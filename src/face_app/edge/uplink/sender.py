@@ -1,6 +1,6 @@
-"""Send the pending faces of an outbox and applies receipts.
+"""Send the pending faces of an outbox, and apply receipts.
 
-One thread does both. Callbacks of the MQTT client only put events into a queue, which that thread runs.
+One thread does both. Callbacks of the MQTT client only put events into a queue, and that thread runs the events.
 """
 
 import logging
@@ -22,7 +22,7 @@ from face_app.common.wire import Receipt, load_receipts, receipts_topic
 from face_app.edge import metrics
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.process_lock import ProcessLock
-from face_app.edge.uplink.link import Uplink
+from face_app.edge.uplink.hops import Uplink
 from face_app.edge.uplink.send_window import Lane, SendWindow
 from face_app.edge.uplink.sender_state import SenderState
 
@@ -35,9 +35,9 @@ RETRY_SECONDS = 0.5
 RECOVER_SECONDS = 5.0
 """Seconds to wait after an unexpected error."""
 BATCH = 50
-"""Maximum number of faces that are sent before the next receipts are applied."""
+"""Maximum number of faces sent before the next receipts are applied."""
 UNREACHED_SECONDS = 3.0
-"""Seconds without a broker before a warning."""
+"""Seconds without a connection to the broker before a warning."""
 WARN_SECONDS = 60.0
 """Seconds between two warnings with the same text."""
 NO_SUBSCRIBER = 0x10
@@ -47,7 +47,7 @@ QueuedEvent: TypeAlias = Callable[[], None]
 
 
 class Sender:
-    """Runs the sending thread. Of all processes with one outbox, only the elected one sends."""
+    """Runs the sending thread. Of all processes with one outbox, only the elected process sends."""
 
     def __init__(self, settings: EdgeSettings, outbox: Outbox) -> None:
         """Prepare the thread; the `with` block starts it.
@@ -95,7 +95,7 @@ class Sender:
         self._thread.join()
 
     def _edges(self, own: str) -> set[str]:
-        """Return the edge names whose receipts are needed: the current one, and earlier ones of waiting faces."""
+        """Return the edge names whose receipts are needed: the current name, and earlier names of waiting faces."""
         earlier = self._outbox.pending_edges() - {own}
         if earlier and self._uplink.topics:
             log.error(
@@ -121,7 +121,8 @@ class Sender:
     @property
     def state(self) -> SenderState:
         """Return the current state."""
-        connected, up_since = self._uplink.connected, self._uplink.up_since
+        connected = self._uplink.connected
+        up_since = self._uplink.up_since
         quiet = 0.0 if up_since is None else time.monotonic() - max(up_since, self._quiet_since)
         return SenderState(
             broker=self._broker,
@@ -236,12 +237,13 @@ class Sender:
             capacity = min(self._window.capacity(lane), BATCH)
             excluded = self._window.rows | self._too_large
             rows = [row for row in pending(len(excluded) + capacity) if row not in excluded] if capacity else []
-            # "Newest first" selects the faces. The selected ones are sent oldest first.
+            # "Newest first" applies to the selection. The selected faces are sent oldest first.
             for row in sorted(rows[:capacity]):
                 if not self._send(row, lane):
                     return
 
     def _send_overdue(self) -> None:
+        """Send faces again whose receipt is overdue; send one probe face while the uplink is reported down."""
         up_since = self._uplink.up_since
         if up_since is None:
             due = self._window.probe(time.monotonic()) if self._uplink.connected else []

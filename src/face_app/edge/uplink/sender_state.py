@@ -8,19 +8,19 @@ QUIET_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class SenderState:
-    """Contains one observation of the sender.
+    """Holds one observation of the sender.
 
     Attributes:
         broker: Host and port.
         running: Seconds since the sender was created.
         elected: True if this process sends for the outbox; otherwise another process does.
-        connected: True while the broker has accepted the connection.
-        hops: State of each hop of the uplink by name; empty without a forwarder.
+        connected: True while the connection to the broker is open.
+        hops: State of each hop of the uplink by name; empty if there is no forwarder.
         up: True while every hop to the cloud is up.
-        quiet: Seconds for which faces have been in flight over an open uplink without a receipt; 0 while it is down.
-        window: Number of faces that may be in flight.
-        refusal: Reason why the broker refuses the connection permanently, or None.
-        failure: Error that ended the sender, or empty.
+        quiet: Seconds since the last receipt while faces are in flight and the uplink is up; 0 while it is down.
+        window: Maximum number of faces in flight now.
+        refusal: Reason why the broker refuses the connection permanently; None if it does not.
+        failure: Error that ended the sender; empty if it runs.
     """
 
     broker: str

@@ -1,1 +1,1 @@
-"""The vision pipeline: frames in, shots and visits out."""
+"""Turn frames into shots and visits: the vision pipeline."""

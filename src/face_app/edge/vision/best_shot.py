@@ -1,4 +1,4 @@
-"""Select the shots of each visit: one soon, so that no visit is missed, and a later one only if clearly better."""
+"""Select the shots of each visit: one soon, so that no visit is missed, and later ones only if clearly better."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from face_app.edge.vision.tracker import EndedTrack, TrackedFace
 MAX_FIRST_SHOT_WAIT = 3.0
 """Seconds of a visit after which its first shot is sent even if it is not acceptable."""
 STABLE_SECONDS = 2.0
-"""Seconds for which a better picture must stay the best: those of a person who approaches improve at each step."""
+"""Seconds for which a better picture must stay the best: the pictures of an approaching person improve at each step."""
 
 Reason = Literal["first", "better", "final"]
 
@@ -34,7 +34,7 @@ class Candidate:
         frame: Index of its frame.
         frame_size: Width and height of the frame, pixels.
         captured_at: Capture time of the frame (aware).
-        elapsed: The same time on the source's clock, seconds.
+        elapsed: Capture time of the frame on the source's clock, seconds.
     """
 
     image: Image
@@ -54,7 +54,7 @@ class Shot:
         candidate: The picture.
         track: Number of the visit.
         why: ``first`` of its visit; ``better`` than the shot before by the margin; ``final``: the same, at the end.
-        chosen_from: Detections of this face so far.
+        chosen_from: Number of detections of this face so far.
         first_frame: Index of the frame in which the visit began.
         last_frame: Index of the frame with the latest detection.
     """
@@ -69,7 +69,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class _FrameTime:
-    """Identifies a frame: its index, wall time, and seconds on the source's clock."""
+    """Identifies a frame by index, wall time, and seconds on the source's clock."""
 
     frame: int
     at: datetime
@@ -82,9 +82,9 @@ class _OpenVisit:
 
     Attributes:
         pending: Best picture that is good enough for a shot and has not been selected yet.
-        confirmed: Whether the track is a real face.
-        detections: Detections so far.
-        shots: Shots so far.
+        confirmed: True if the track is a real face.
+        detections: Number of detections so far.
+        shots: Number of shots so far.
         best: Best quality so far.
         last_score: Quality of the latest shot.
     """
@@ -109,7 +109,7 @@ class BestShots:
         self._visits: dict[int, _OpenVisit] = {}
 
     def has_pending(self, elapsed: float) -> bool:
-        """Return whether a visit needs more frames: a new one without a shot, or one with a pending picture.
+        """Return whether a visit needs more frames: it is new and has no shot, or it has a pending picture.
 
         Args:
             elapsed: Seconds on the source's clock.
@@ -123,8 +123,8 @@ class BestShots:
         """Add the faces of one frame.
 
         Args:
-            frame: The frame; only crops of it are kept.
-            faces: Its faces, with their tracks.
+            frame: Whole frame; only copies of crops are retained.
+            faces: Faces of the frame, with their tracks.
 
         Returns:
             The shots that are due now.
@@ -132,25 +132,27 @@ class BestShots:
         now = _FrameTime(frame.index, frame.captured_at, frame.elapsed)
         for face in faces:
             visit = self._visits.setdefault(face.track, _OpenVisit(now, now))
-            visit.last, visit.detections = now, visit.detections + 1
-            visit.confirmed |= face.confirmed
+            visit.last = now
+            visit.detections += 1
+            visit.confirmed = visit.confirmed or face.confirmed
             self._assess(frame, face, visit)
         return [
             self._select(track, visit, visit.pending, "better" if visit.shots else "first")
             for track, visit in self._visits.items()
-            if visit.pending and visit.confirmed and self._due(visit, visit.pending, frame.elapsed)
+            if visit.pending and visit.confirmed and self._is_due(visit, visit.pending, frame.elapsed)
         ]
 
     def finish_visits(self, tracks: Iterable[EndedTrack]) -> tuple[list[Shot], list[Visit]]:
         """End the visits of tracks that have ended.
 
         Args:
-            tracks: Ended tracks. One that was never confirmed yields neither shot nor visit.
+            tracks: Ended tracks. A track that was never confirmed yields neither shot nor visit.
 
         Returns:
             Their pending pictures as shots, and the ended visits.
         """
-        shots, visits = [], []
+        shots: list[Shot] = []
+        visits: list[Visit] = []
         for ended in tracks:
             visit = self._visits.pop(ended.track)
             if not ended.confirmed:
@@ -162,7 +164,7 @@ class BestShots:
         return shots, visits
 
     def _assess(self, frame: Frame, face: TrackedFace, visit: _OpenVisit) -> None:
-        """Make the face the pending picture of its visit, if it is better than all before."""
+        """Make the face the pending picture of its visit, if it is better than all pictures before."""
         if visit.shots >= self._shot.most:
             return
         assessed = quality.assess(frame.image, face.detection, self._score_to_exceed(visit))
@@ -176,15 +178,17 @@ class BestShots:
         visit.pending = Candidate(crop, face.detection, assessed, frame.index, size, frame.captured_at, frame.elapsed)
 
     def _score_to_exceed(self, visit: _OpenVisit) -> float:
+        """Return the quality that the next candidate of a visit must exceed."""
         if visit.pending:
             return visit.pending.quality.score
         return visit.last_score + self._shot.better_by if visit.shots else visit.best
 
-    def _due(self, visit: _OpenVisit, pending: Candidate, elapsed: float) -> bool:
+    def _is_due(self, visit: _OpenVisit, pending: Candidate, elapsed: float) -> bool:
         if visit.shots:
             return elapsed - pending.elapsed >= STABLE_SECONDS
         acceptable = pending.quality.score >= self._shot.acceptable
-        return elapsed - visit.first.elapsed >= (self._shot.first_within if acceptable else MAX_FIRST_SHOT_WAIT)
+        wait = self._shot.first_within if acceptable else MAX_FIRST_SHOT_WAIT
+        return elapsed - visit.first.elapsed >= wait
 
     @staticmethod
     def _select(track: int, visit: _OpenVisit, pending: Candidate, why: Reason) -> Shot:

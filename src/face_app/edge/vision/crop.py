@@ -10,7 +10,7 @@ def cut(image: Image, box: Box, crop: settings.Crop) -> Image:
     """Cut a box with a margin out of a frame. The margin ends at the border of the frame.
 
     Args:
-        image: The whole frame, H x W x 3, BGR.
+        image: Whole frame, H x W x 3, BGR.
         box: x1, y1, x2, y2 of the face, pixels of the frame.
         crop: Margin, and length of the longest side.
 

@@ -12,10 +12,10 @@ from face_app.edge.vision.best_shot import Shot
 
 
 def encode_face(shot: Shot, settings: EdgeSettings, detector: str) -> NewFace:
-    """Encode a shot and describe it.
+    """Encode a shot, and add the metadata of its face.
 
     Args:
-        shot: The selected picture.
+        shot: Selected picture.
         settings: Settings of the edge: its name, its camera, the encoding.
         detector: Name of the detector that found the face.
     """

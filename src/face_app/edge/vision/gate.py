@@ -1,19 +1,19 @@
-"""Decide which frames the detector gets, and how many frames a second are worth converting at all."""
+"""Decide on which frames the detector runs, and how many frames a second the source converts."""
 
 from face_app.common import settings
 from face_app.edge.image import Image
 from face_app.edge.vision.motion import MotionDetector
 
 DETECT_AFTER_MOTION = 2.0
-"""Seconds for which the detector still runs after the last motion: a visitor may stop to ring the bell."""
+"""Seconds for which the detector still runs after the last motion: a visitor may stand still to ring the bell."""
 FULL_RATE_AFTER_EVENT = 3.0
 """Seconds of the full rate after motion has begun, or after a detection that left a shot pending."""
 QUIET_DIVISOR = 2.0
-"""Divides the rate while nothing is pending: every face has a good shot, or there is no face."""
+"""Divisor of the rate while nothing is pending: every face has a good shot, or there is no face."""
 IDLE_RATE = 5.0
 """Frames per second that are checked for motion while nothing moves."""
 MIN_RATE = 1.0
-"""Detections per second that run whatever they cost: a CPU limit must not blind the camera."""
+"""Minimum detections per second, at any CPU cost: a CPU limit must not blind the camera."""
 COST_WEIGHT = 0.1
 """Weight of the latest detection in the running mean of the CPU cost."""
 
@@ -22,11 +22,11 @@ class Gate:
     """Selects frames for the detector. All times are seconds on the source's clock."""
 
     def __init__(self, gate: settings.Gate, *, limit_cpu: bool = True) -> None:
-        """Start with motion assumed, so that the first frames are detected.
+        """Assume motion at the start, so that the detector runs on the first frames.
 
         Args:
             gate: Rates and thresholds.
-            limit_cpu: Lower the rate to stay within ``gate.cpu``. Without, a file gives the same result on any machine.
+            limit_cpu: True: lower the rate to stay within ``gate.cpu``. False: a file gives the same result everywhere.
         """
         self._settings = gate
         self._max_cpu = gate.cpu if limit_cpu else float("inf")
@@ -36,7 +36,7 @@ class Gate:
         self._mean_cost = 0.0
 
     def should_detect(self, image: Image, elapsed: float) -> bool:
-        """Return whether to run the detector: on motion, shortly after motion, and every ``gate.recheck`` seconds.
+        """Return whether to run the detector: during motion, shortly after it, and every ``gate.recheck`` seconds.
 
         Args:
             image: H x W x 3, BGR.
@@ -56,14 +56,16 @@ class Gate:
         """Adapt the rate to the outcome and the cost of a detection.
 
         Args:
-            pending: A face needs more frames: it has no shot yet, a better shot is not stable, or it is lost.
+            pending: True if a face needs more frames: it has no shot yet, its better shot is not stable, or it is lost.
             cpu: CPU seconds that the detection took.
             elapsed: Seconds on the source's clock.
         """
         self._mean_cost += (cpu - self._mean_cost) * (COST_WEIGHT if self._mean_cost else 1)
         if pending:
             self._last_event = elapsed
-            self._last_motion, self._idle = elapsed, False  # a new face that does not move is still present
+            # A new face that does not move is still present.
+            self._last_motion = elapsed
+            self._idle = False
 
     @property
     def interval(self) -> float:

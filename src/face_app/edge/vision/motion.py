@@ -1,4 +1,4 @@
-"""Detect motion: compares each frame, at a width of 160 pixels, with a running mean of the frames before it."""
+"""Detect motion: compare each frame, at a width of 160 pixels, with a running mean of the frames before it."""
 
 import cv2
 import numpy as np
@@ -7,22 +7,25 @@ import numpy.typing as npt
 from face_app.edge.image import Image
 
 COMPARE_WIDTH = 160
-"""Width in pixels. A head of 20 pixels in a frame of 1280 is 2.5 here, but heads come with shoulders."""
+"""Width to which frames are scaled, pixels. A head of 20 pixels in a frame of 1280 is 2.5 pixels wide here, but the
+shoulders below it are wider."""
 BACKGROUND_SECONDS = 2.0
-"""Time constant of the background: a chair that was moved is soon part of the room."""
+"""Time constant of the background, seconds: a chair that was moved is soon part of the room."""
 MIN_CHANGE = 8.0
 """Minimum change of a pixel, in grey levels of 255. After the blur, a camera's noise in a dim room is 2 to 3."""
 NOISE_FACTOR = 5.0
-"""Multiple of its own mean change that a pixel must exceed: leaves and screens move all day. The mean absolute
-deviation of a Gaussian is 0.8 sigma, so this is 4 sigma."""
+"""Multiple of a pixel's mean change that its change must exceed to count as motion: leaves and screens move all day.
+The mean absolute deviation of a Gaussian is 0.8 sigma, so this is 4 sigma."""
 NOISE_SECONDS = 60.0
-"""Time constant of a pixel's mean change. If it were short, a person who talks at a desk would become noise."""
+"""Time constant of a pixel's mean change, seconds. If it were short, a person at a desk would become noise."""
 MAX_THRESHOLD = 24.0
-"""Upper limit of the noise threshold, in grey levels: people who pass all day must not become noise."""
-STALE_SECONDS, STALE_STEPS = 1.5, 2.5
-"""Seconds, and multiples of the previous step, after which the background is discarded: the camera was away."""
+"""Maximum of the noise threshold, in grey levels: people who pass all day must not become noise."""
+STALE_SECONDS = 1.5
+"""Seconds without a frame after which the background is discarded, because the camera was away."""
+STALE_STEPS = 2.5
+"""The same limit as a multiple of the previous step between two frames; the larger limit applies."""
 SCENE_CHANGE = 0.5
-"""Changed share of the frame that means a new scene, such as a lamp or a turned camera. It resets the background."""
+"""Changed share of the frame that means a new scene, after a lamp or a turned camera. It resets the background."""
 
 
 class MotionDetector:
@@ -44,7 +47,7 @@ class MotionDetector:
     def update(self, image: Image, elapsed: float) -> bool:
         """Return whether a frame shows motion, then add it to the background.
 
-        A frame without a valid background counts as motion: the first one, one of another size, one after a gap.
+        A frame without a valid background counts as motion: the first frame, another size, a frame after a gap.
 
         Args:
             image: H x W x 3, BGR.
@@ -53,10 +56,12 @@ class MotionDetector:
         grey = self._scale_down(image)
         size = image.shape[1], image.shape[0]
         stale = max(STALE_SECONDS, STALE_STEPS * self._step)
-        since, self._updated = max(0.0, elapsed - self._updated), elapsed
+        since = max(0.0, elapsed - self._updated)
+        self._updated = elapsed
         self._step = since
         if size != self._size or since > stale:
-            self._size, self._background = size, grey
+            self._size = size
+            self._background = grey
             self._noise = np.full_like(grey, MIN_CHANGE / NOISE_FACTOR)
             return True
         change = cv2.absdiff(grey, self._background)

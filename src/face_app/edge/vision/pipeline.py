@@ -2,7 +2,7 @@
 
 =====================  ================================================
 zones                  blacken private areas, select where faces count
-gate                   decides which frames the detector gets
+gate                   decides on which frames the detector runs
 detector               finds faces in one frame
 tracker                joins the faces of successive frames into tracks
 quality, best shots    score each face, select the shots of a visit
@@ -27,10 +27,10 @@ from face_app.edge.vision.zones import Zones
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """Carries what one frame, or the end of the source, led to.
+    """Holds the shots and visits that one frame, or the end of the source, led to.
 
     Attributes:
-        shots: Pictures that were selected.
+        shots: Selected pictures.
         visits: Visits that have ended.
     """
 
@@ -43,8 +43,8 @@ class VisionPipeline:
 
     Attributes:
         detector: Name of the detector.
-        detector_runs: Frames in which the detector ran.
-        visits: Confirmed visits that have ended.
+        detector_runs: Number of frames on which the detector ran.
+        visits: Number of confirmed visits that have ended.
     """
 
     def __init__(self, settings: EdgeSettings) -> None:
@@ -69,7 +69,8 @@ class VisionPipeline:
 
     def process(self, frame: Frame) -> PipelineResult:
         """Process the next frame, and blacken the privacy zones in its image."""
-        image, elapsed = frame.image, frame.elapsed
+        image = frame.image
+        elapsed = frame.elapsed
         self._zones.blacken(image)
         if not frame.independent and not self._gate.should_detect(image, elapsed):
             self._tracker.skip(elapsed)
@@ -89,7 +90,7 @@ class VisionPipeline:
         return PipelineResult((*shots, *final_shots), tuple(visits))
 
     def finish(self) -> PipelineResult:
-        """End every visit: no frame follows."""
+        """End every visit, because no frame follows."""
         shots, visits = self._best_shots.finish_visits(self._tracker.finish())
         self.visits += len(visits)
         return PipelineResult(tuple(shots), tuple(visits))
@@ -101,17 +102,17 @@ def run_pipeline(
 ) -> Iterator[Iterator[tuple[Frame, PipelineResult]]]:
     """Process the frames of a source, at the rate that the pipeline needs.
 
-    Before a result is yielded, the source gets its next interval. The visits that are still open end with the `with`
-    block, and `finish` receives their shots. It does so whatever ends the block: the last frame, `break`, or an error
-    of the source, the pipeline or the caller. A plain generator could not deliver them after `break`. ::
+    Before a result is yielded, the source gets its next interval. At the end of the `with` block the open visits end,
+    and `finish` receives their shots. The block may end by the last frame, by `break`, or by an error of the source,
+    the pipeline or the caller. A plain generator could not deliver these shots after `break`. ::
 
         with run_pipeline(source, pipeline, commit) as results:
             for frame, result in results:
                 commit(result)
 
     Args:
-        source: An open source.
-        pipeline: Processes each frame.
+        source: Open source.
+        pipeline: Pipeline that processes each frame.
         finish: Receives the result of `VisionPipeline.finish`, exactly once.
 
     Yields:

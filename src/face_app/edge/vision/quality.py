@@ -13,7 +13,7 @@ from face_app.edge.image import Box, Image, area, clamp
 from face_app.edge.vision.detectors.detection import Detection
 
 FULL_EYE_DISTANCE = 60.0
-"""Pixels between the eyes from which size adds nothing: the least that ISO/IEC 19794-5 asks for."""
+"""Distance of the eyes, pixels, above which size adds nothing: the minimum that ISO/IEC 19794-5 requires."""
 EYE_DISTANCE_PER_WIDTH = 0.42
 """Distance of the eyes as a share of the box's width in a frontal face; for detectors without landmarks."""
 PATCH_SIZE = (64, 80)
@@ -24,12 +24,15 @@ FRONTAL_NOSE = 0.58
 """Position of a frontal nose between eyes (0) and mouth (1): the median of 37 people who look into the camera."""
 HEAD_MARGIN = 0.25
 """Margin around the box that belongs to a complete head, as a share of its sides."""
-MID_BRIGHTNESS, BRIGHTNESS_TOLERANCE = 0.5, 0.3
-"""Mean brightness of a well exposed face, 0 to 1, and the deviation from it that costs nothing."""
-BLACK, WHITE = 8, 247
-"""Grey levels beyond which a pixel carries no detail."""
+MID_BRIGHTNESS = 0.5
+"""Mean brightness of a well exposed face, 0 to 1."""
+BRIGHTNESS_TOLERANCE = 0.3
+"""Maximum deviation from `MID_BRIGHTNESS` that does not reduce the term."""
+BLACK = 8
+WHITE = 247
+"""Grey levels below and above which a pixel shows no detail."""
 MIN_TERM = 0.3
-"""Minimum value of the sharpness and size terms: a small distant face may be the only picture of a visit."""
+"""Minimum of the sharpness and size terms: a small distant face may be the only picture of a visit."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def assess(image: Image, detection: Detection, exceeds: float = -1.0) -> Quality
         exceeds: Score that the picture must exceed.
 
     Returns:
-        None if it does not. Pixels are only read where the cheap terms allow a better score.
+        None if the score does not exceed it. Pixels are read only if the cheap terms allow a better score.
     """
     terms = {
         "confidence": detection.score**2,  # nearly all scores of YuNet lie between 0.8 and 0.95
@@ -71,16 +74,17 @@ def assess(image: Image, detection: Detection, exceeds: float = -1.0) -> Quality
 
 
 def _eye_distance(detection: Detection) -> float:
-    """Return the distance of the eyes, pixels; from the width where the head is turned and the eyes seem closer."""
+    """Return the distance of the eyes, pixels. For a turned head, whose eyes seem closer, derive it from the width."""
     by_width = (detection.box[2] - detection.box[0]) * EYE_DISTANCE_PER_WIDTH
     return max(math.dist(*detection.landmarks[:2]), by_width) if detection.landmarks else by_width
 
 
 def _frontal(detection: Detection) -> float:
-    """Return how far the head faces the camera, 0 to 1, from five points (after Linzaer's Face-Track-Detect-Extract).
+    """Return how frontal the head is, 0 to 1, from five points (after Linzaer's Face-Track-Detect-Extract).
 
     Yaw: distance of the nose from the middle of the eyes, along their line; half the eyes' distance is a profile.
-    Pitch: position of the nose between eyes and mouth. Roll: angle between the line of the eyes and the horizon.
+    Pitch: position of the nose between eyes and mouth. Roll: angle between the line of the eyes and the horizon. Points
+    are complex numbers, so that a quotient rotates and scales one direction into another.
     """
     if not detection.landmarks:
         return 1.0

@@ -1,7 +1,8 @@
 """Join the detections of one camera into tracks: one track is one face over time.
 
 Two score thresholds, after ByteTrack (Zhang et al., 2022): a confident detection may start a track, a less confident
-one can only continue one. So a face that turns away does not lose its track, and a pattern on a poster never gets one.
+detection can only continue one. So a face that turns away does not lose its track, and a pattern on a poster never
+starts one.
 """
 
 from collections.abc import Sequence
@@ -19,14 +20,15 @@ MAX_LOST_SECONDS = 1.5
 """Seconds without a match after which a track ends. Longer bridges longer occlusions, but also joins two people who
 pass the same spot."""
 MAX_LOST_STEPS = 2.5
-"""Minimum such time as a multiple of the step between two updates: some cameras give one frame in two seconds."""
+"""The same limit as a multiple of the step between two updates: some cameras give one frame in two seconds. The larger
+limit applies."""
 MIN_HITS = 3
-"""Detections that confirm a track. A face with two detections counts only if both were in successive updates."""
+"""Minimum number of detections that confirm a track. Two suffice at its end, if they were in successive updates."""
 SEARCH_RADIUS = 1.5
 """Distance from the predicted position, in widths of the face, at which the similarity of landmarks is 0."""
 NEW_TRACK_SEARCH_RADIUS = 5.0
-"""The same for a track of one detection, whose velocity is not known. At 1.4 m/s a face moves 1.1 of its widths between
-two of eight detections a second, and 2.2 between two of four."""
+"""The same distance for a track of one detection, whose velocity is not known. At 1.4 m/s a face moves 1.1 of its
+widths between two of eight detections a second, and 2.2 between two of four."""
 MAX_PREDICTION_SECONDS = 1.0
 """Seconds for which a lost face is assumed to keep moving: it may also have stopped behind a pillar."""
 MIN_STEP_SECONDS = 0.05
@@ -42,7 +44,7 @@ class TrackedFace:
     Attributes:
         track: Number of the track, counted from 1.
         detection: The face in this frame.
-        confirmed: Whether the track has enough detections to be a real face.
+        confirmed: True if the track has enough detections to be a real face.
     """
 
     track: int
@@ -56,7 +58,7 @@ class EndedTrack:
 
     Attributes:
         track: Number of the track.
-        confirmed: Whether the track was a real face.
+        confirmed: True if the track was a real face.
     """
 
     track: int
@@ -68,9 +70,9 @@ class _Track:
     """Predicts and updates one track.
 
     Attributes:
-        hits: Detections of the track.
-        gaps: Updates before the last match in which the track had none.
-        lost: Updates since the last match.
+        hits: Number of detections.
+        gaps: Number of updates before the last match in which the track had no match.
+        lost: Number of updates since the last match, counting the current one.
         velocity: Pixels per second in x and y.
     """
 
@@ -97,9 +99,12 @@ class _Track:
         weight = 1 if self.hits == 1 else VELOCITY_WEIGHT
         steps = zip(_centre(self.detection.box), _centre(detection.box), self.velocity, strict=True)
         vx, vy = (mean + ((after - before) / seconds - mean) * weight for before, after, mean in steps)
-        self.velocity, self.detection, self.last_seen = (vx, vy), detection, elapsed
+        self.velocity = (vx, vy)
+        self.detection = detection
+        self.last_seen = elapsed
         self.hits += 1
-        self.gaps, self.lost = self.gaps + self.lost - 1, 0
+        self.gaps += self.lost - 1  # `lost` counts the current update, which has a match
+        self.lost = 0
 
 
 class Tracker:
@@ -119,7 +124,7 @@ class Tracker:
         self._step = 0.0
 
     def skip(self, elapsed: float) -> None:
-        """Pass over a frame without motion: its time does not count as lost, because every face is still there.
+        """Pass over a frame without motion. Its time does not count as lost, because every face is still present.
 
         Args:
             elapsed: Seconds on the source's clock.
@@ -132,17 +137,18 @@ class Tracker:
 
         Args:
             detections: All faces of the frame.
-            elapsed: Seconds on the source's clock; never less than in the call before.
+            elapsed: Seconds on the source's clock; they never decrease.
 
         Returns:
-            Each detection that has a track, and the tracks that have ended.
+            Each detection that has a track; and the tracks that have ended.
         """
         for track in self._tracks:
             track.last_seen += self._skipped
-        # The step before this one: after a long absence of the camera, the faces from before have gone.
+        # Use the previous step: after a long absence of the camera, the tracks from before it must end.
         max_lost = max(MAX_LOST_SECONDS, MAX_LOST_STEPS * self._step)
         self._step = elapsed - self._updated
-        self._updated, self._skipped = elapsed, 0.0
+        self._updated = elapsed
+        self._skipped = 0.0
         ended = self._remove([track for track in self._tracks if elapsed - track.last_seen > max_lost], min_hits=2)
         for track in self._tracks:
             track.lost += 1
@@ -161,11 +167,11 @@ class Tracker:
         return any(track.lost for track in self._tracks)
 
     def finish(self) -> list[EndedTrack]:
-        """End all tracks: no frame follows, so one detection may be all that a face could have."""
+        """End all tracks. No frame follows, so a single detection is enough to confirm a track."""
         return self._remove(list(self._tracks), min_hits=1)
 
     def _remove(self, ended: list[_Track], *, min_hits: int) -> list[EndedTrack]:
-        """Remove tracks. One without a gap counts as confirmed from `min_hits` on."""
+        """Remove tracks. A track without a gap counts as confirmed if it has `min_hits` detections."""
         self._tracks = [track for track in self._tracks if track not in ended]
         return [
             EndedTrack(track.number, track.confirmed or (track.hits >= min_hits and not track.gaps)) for track in ended
@@ -180,7 +186,7 @@ class Tracker:
     def _match(
         self, detections: list[Detection], tracks: list[_Track], elapsed: float
     ) -> list[tuple[Detection, _Track]]:
-        """Pair detections with tracks, and update the tracks."""
+        """Pair detections with tracks, the most similar pair first, and update the tracks."""
         if not detections or not tracks:
             return []
         shifts = np.array([each.predict(elapsed) for each in tracks])
@@ -190,8 +196,8 @@ class Tracker:
         pairs: dict[int, int] = {}
         matched: set[int] = set()
         rows, columns = np.nonzero(similarity >= MIN_SIMILARITY)
-        for place in np.argsort(-similarity[rows, columns], kind="stable"):
-            row, column = int(rows[place]), int(columns[place])
+        for index in np.argsort(-similarity[rows, columns], kind="stable"):
+            row, column = int(rows[index]), int(columns[index])
             if row not in pairs and column not in matched:
                 pairs[row] = column
                 matched.add(column)
@@ -214,8 +220,8 @@ def _similarity(
 ) -> npt.NDArray[np.float64]:
     """Return the similarity of N detections and M tracks: N x M, 0 to 1.
 
-    Half of it is the overlap of the boxes (intersection over union), half the nearness of the landmarks. Boxes alone do
-    not suffice: those of a person who walks need not overlap. A difference in size lowers both.
+    Half of it is the intersection over union of the boxes, half the nearness of the landmarks. Boxes alone do not
+    suffice: the boxes of a person who walks may not overlap. A difference in size lowers both halves.
 
     Args:
         detections: Points of the detections, N x 7 x 2.

@@ -1,4 +1,4 @@
-"""Blacken privacy zones, and tests whether a face lies in a detection zone."""
+"""Blacken privacy zones, and test whether a face lies in a detection zone."""
 
 from collections.abc import Sequence
 
@@ -23,17 +23,19 @@ class Zones:
         """Blacken the privacy zones in place, so that no later stage ever gets their pixels.
 
         Args:
-            image: H x W x 3, BGR; changed.
+            image: H x W x 3, BGR; it is changed.
         """
-        for polygon in self._privacy:  # one by one: OpenCV does not fill the overlap of two that are drawn together
+        for (
+            polygon
+        ) in self._privacy:  # one by one: OpenCV does not fill the intersection of polygons that are drawn together
             cv2.fillPoly(image, [np.rint(polygon * _last_pixel(image)).astype(np.int32)], (0, 0, 0))
 
     def contains(self, box: Box, image: Image) -> bool:
-        """Return whether the centre of a box lies in a detection zone; True where none is set.
+        """Return whether the centre of a box lies in a detection zone; True if the settings name none.
 
         Args:
             box: x1, y1, x2, y2 in pixels of the frame.
-            image: The frame, for its size.
+            image: Frame, for its size.
         """
         x, y = np.array([box[0] + box[2], box[1] + box[3]]) / 2 / _last_pixel(image)
         return not self._detect or any(
@@ -46,6 +48,6 @@ def _polygons(polygons: Sequence[Sequence[tuple[float, float]]]) -> list[Points]
 
 
 def _last_pixel(image: Image) -> npt.NDArray[np.int64]:
-    """Return x and y of the last pixel: a 1 in the settings means its centre."""
+    """Return x and y of the last pixel: a coordinate of 1 in the settings means the centre of this pixel."""
     height, width = image.shape[:2]
     return np.maximum([width - 1, height - 1], 1)

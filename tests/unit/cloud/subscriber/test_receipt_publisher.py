@@ -40,7 +40,7 @@ class Posting:
             subscriptions=["nothing"],
             on_message=lambda *_: None,
             on_sent=self.answered,
-            on_state=lambda _: self.publisher.link_changed(),
+            on_state=lambda _: self.publisher.connection_changed(),
         )
         self.publisher = ReceiptPublisher("s1", self.connection, self.metrics)
         self.connection._client.ack = lambda mid, _qos: self.acknowledged.append(mid)

@@ -193,5 +193,5 @@ def test_refuses_a_folder_without_playable_files(tmp_path, content):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
 def test_refuses_an_unreadable_folder(tmp_path):
     tmp_path.chmod(0o300)
-    with pytest.raises(SourceError, match="Permission denied; let the user"):
+    with pytest.raises(SourceError, match="Permission denied; give uid"):
         list(frames(tmp_path))

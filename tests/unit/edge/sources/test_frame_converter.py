@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from face_app.edge.image import set_up_opencv
-from face_app.edge.metrics import BAD
+from face_app.edge.metrics import UNDECODABLE
 from face_app.edge.sources.clips import Video
 from face_app.edge.sources.frame_converter import FrameConverter
 
@@ -29,7 +29,7 @@ def scene(shift=0):
 
 
 def bad(reason):
-    return BAD.labels(reason)._value.get()
+    return UNDECODABLE.labels(reason)._value.get()
 
 
 def convert(decoded):

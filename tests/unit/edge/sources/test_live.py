@@ -17,7 +17,7 @@ import pytest
 from face_app.common import settings
 from face_app.common.errors import SourceError
 from face_app.edge.image import set_up_opencv
-from face_app.edge.metrics import BAD, MISSED, SKIPPED
+from face_app.edge.metrics import MISSED, SKIPPED, UNDECODABLE
 from face_app.edge.sources.decoder import OpenCVCapture, open_ffmpeg
 from face_app.edge.sources.live import CLOSE_TIMEOUT, LiveSource
 from face_app.edge.sources.open_source import open_source
@@ -145,7 +145,7 @@ def test_waits_for_a_camera_that_starts_late(stop, caplog):
     watcher.start()
     time.sleep(1)
     assert not frames
-    assert "does not answer with video; check address" in caplog.text
+    assert "no video stream; check address" in caplog.text
     assert "secret" not in caplog.text
     with mjpeg_camera(port):
         watcher.join(10)
@@ -200,24 +200,24 @@ def test_reopens_a_camera_that_turned_green(stop, caplog):
         calls += index == 0
         return DETAILED if calls > 2 else DETAILED[: len(DETAILED) // 2] + b"\xff\xd9"
 
-    before = BAD.labels("filler")._value.get()
+    before = UNDECODABLE.labels("filler")._value.get()
     with mjpeg_camera(free_port(), picture=picture) as address, source(address, stop, read_timeout=1) as camera:
         frame = next(iter(camera))
     assert calls >= 3
     assert frame.index > 20
-    assert BAD.labels("filler")._value.get() - before > 20
-    assert "has given only broken frames for 1 s; trying again" in caplog.text
+    assert UNDECODABLE.labels("filler")._value.get() - before > 20
+    assert "has given only undecodable frames for 1 s; trying again" in caplog.text
 
 
 def test_skips_a_few_broken_frames(stop, caplog):
     def picture(index):
         return jpeg(index) if index % 10 != 5 else b"no picture"
 
-    before = BAD.labels("undecodable")._value.get()
+    before = UNDECODABLE.labels("undecodable")._value.get()
     with mjpeg_camera(free_port(), picture=picture) as address, source(address, stop, read_timeout=2) as camera:
         frames = list(islice(camera, 50))
     assert len(frames) == 50
-    assert BAD.labels("undecodable")._value.get() - before >= 3
+    assert UNDECODABLE.labels("undecodable")._value.get() - before >= 3
     assert "trying again" not in caplog.text
 
 

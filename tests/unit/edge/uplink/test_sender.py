@@ -12,7 +12,7 @@ import pytest
 
 from face_app.common.errors import OutboxDamagedError
 from face_app.common.settings import EdgeSettings, OutboxFile
-from face_app.common.wire import Receipt, dump_receipts, link_topics
+from face_app.common.wire import Receipt, dump_receipts, hop_topics
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.uplink.sender import Sender
 from support.cloud import cloud as connected_cloud
@@ -140,7 +140,7 @@ def test_a_refused_face_does_not_delay_the_others(path, broker, cloud, caplog):
 
 def test_a_bridged_sender_resends_only_while_the_uplink_is_up(path, broker, cloud):
     cloud.answer = lambda _: None
-    forwarder, far = link_topics("jetson")
+    forwarder, far = hop_topics("jetson")
     cloud.publish(forwarder, b"1", retain=True)
     cloud.publish(far, b"0", retain=True)
     with sending(path, broker.port, link="bridged") as (outbox, sender):

@@ -1,1 +1,1 @@
-"""Find faces in frames: one file per detector, behind one protocol."""
+"""Find faces in frames: one module per detector, all with one protocol."""

@@ -15,7 +15,7 @@ class Detection:
 
     Attributes:
         box: x1, y1, x2, y2, clamped to the frame, pixels.
-        landmarks: Five points, or none if the detector does not locate them.
+        landmarks: Five points; empty if the detector does not locate them.
         score: Confidence of the detector, 0 to 1; 1 if it reports none.
     """
 
@@ -25,10 +25,10 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Finds faces.
+    """Finds faces in a frame.
 
     Attributes:
-        name: Goes into the metadata of each face.
+        name: Name of the detector, for the metadata of each face.
     """
 
     name: str

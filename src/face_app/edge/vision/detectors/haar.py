@@ -9,6 +9,10 @@ from face_app.common.errors import DetectorError
 from face_app.edge.image import Image, clamp
 from face_app.edge.vision.detectors.detection import Detection
 
+SCALE_FACTOR = 1.3
+MIN_NEIGHBOURS = 5
+"""Parameters of the cascade, as in the original homework."""
+
 
 class Haar:
     """Finds frontal faces in the whole grey frame, with scale factor 1.3 and five neighbours."""
@@ -33,7 +37,7 @@ class Haar:
     def detect(self, image: Image) -> list[Detection]:
         """Return the faces of one frame. A cascade reports neither confidence nor landmarks."""
         height, width = image.shape[:2]
-        found = self._cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), 1.3, 5)
+        found = self._cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), SCALE_FACTOR, MIN_NEIGHBOURS)
         return [
             Detection(clamp((x, y, x + columns, y + rows), width, height), (), 1.0)
             for x, y, columns, rows in (map(float, row) for row in found)

@@ -17,7 +17,7 @@ def load_detector(detector: settings.Detector) -> Detector:
     """Load a detector.
 
     Args:
-        detector: Its name, engine, model and thresholds.
+        detector: Name, engine, model and thresholds.
 
     Raises:
         DetectorError: The detector, its engine or its model cannot be loaded.
@@ -28,8 +28,9 @@ def load_detector(detector: settings.Detector) -> Detector:
 
 
 def _engine(detector: settings.Detector) -> Engine:
-    """Load the engine of YuNet: the one that is set, else ONNX Runtime where it is installed, else OpenCV."""
-    model, score = read_model(detector.model), min_score(detector)
+    """Load the engine of YuNet that the settings name; ``auto`` means ONNX Runtime if installed, otherwise OpenCV."""
+    model = read_model(detector.model)
+    score = min_score(detector)
     installed = importlib.util.find_spec("onnxruntime") is not None
     if detector.engine == "onnxruntime" and not installed:
         raise DetectorError("detector.engine = 'onnxruntime' is not installed: install onnxruntime, or set auto")

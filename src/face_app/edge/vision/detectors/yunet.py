@@ -14,23 +14,24 @@ from face_app.common import settings
 from face_app.edge.image import Image, area, clamp
 from face_app.edge.vision.detectors.detection import Detection
 
-MAX_OVERLAP = 0.3
-"""Intersection over union above which two boxes are one face; the authors' value, and OpenCV's default."""
+MAX_IOU = 0.3
+"""Maximum intersection over union (IoU) of the boxes of two faces; above it, they are one face. The authors' value,
+and OpenCV's default."""
 INPUT_MULTIPLE = 32
-"""Pixels. Both sides of the input are multiples of the network's largest stride; 640 x 360 is squeezed by 2 %."""
+"""Divisor of both sides of the input, pixels: the largest stride of the network. 640 x 360 is squeezed by 2 %."""
 MAX_ENLARGEMENT = 2.0
-"""Largest factor by which a small frame is enlarged; more gains nothing. In street photos 400 pixels wide, 94 % of the
-faces of 20 pixels and more are found at 640, and 90 % at 400."""
+"""Maximum factor by which a small frame is enlarged; a larger factor finds no more faces. In street photos 400
+pixels wide, 94 % of the faces of 20 pixels and more are found at 640, and 90 % at 400."""
 
 Rows: TypeAlias = npt.NDArray[np.float32]
-"""N x 15: x, y, width, height, five points as x, y, score; in pixels of the scaled picture."""
+"""Faces as an N x 15 array: x, y, width, height, five points as x, y, score; in pixels of the scaled picture."""
 
 
 class Engine(Protocol):
     """Runs the network."""
 
     def run(self, image: Image) -> Rows:
-        """Return one row per face with at least the least score.
+        """Return one row per face that reaches the minimum score.
 
         Args:
             image: H x W x 3, BGR; both sides are multiples of `INPUT_MULTIPLE`.
@@ -46,8 +47,8 @@ class YuNet:
         """Use a loaded engine.
 
         Args:
-            engine: Runs the network.
-            width: Pixels that the longer side of a frame is scaled to.
+            engine: Engine that runs the network.
+            width: Length to which the longer side of a frame is scaled, pixels.
             min_face: Minimum width of a face, pixels of the frame.
         """
         self._engine = engine
@@ -75,13 +76,13 @@ def _detection(row: list[float], width: int, height: int) -> Detection:
 
 
 def _input_length(length: float) -> int:
-    """Return the nearest length that the network takes; padding to the next one would cost CPU.
+    """Return the nearest length that the network accepts; padding to the next larger length would cost CPU.
 
-    It is at least twice the multiple: with less, the engine of OpenCV 4.14 returns uninitialised memory.
+    It is at least twice `INPUT_MULTIPLE`: for a smaller input, the engine of OpenCV 4.14 returns uninitialised memory.
     """
     return max(2, round(length / INPUT_MULTIPLE)) * INPUT_MULTIPLE
 
 
 def min_score(detector: settings.Detector) -> float:
-    """Return the score below which a detection can neither start nor continue a track."""
+    """Return the minimum score of a detection that can start or continue a track."""
     return min(detector.keep, detector.score)

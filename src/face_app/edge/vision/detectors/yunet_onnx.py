@@ -6,29 +6,29 @@ import numpy.typing as npt
 import onnxruntime  # type: ignore[import-untyped]
 
 from face_app.edge.image import Image
-from face_app.edge.vision.detectors.yunet import MAX_OVERLAP, Rows
+from face_app.edge.vision.detectors.yunet import MAX_IOU, Rows
 
 STRIDES = (8, 16, 32)
 """Pixels between the anchors of each of the three scales (Wu, Peng and Yu, 2023)."""
 _FIXED_SIZE = b"\x0a\x03\x08\x80\x05" * 2
 _FREE_SIZE = b"\x0a\x03\x12\x01h\x0a\x03\x12\x01w"
-"""Bytes that declare the input size: 640 x 640, and a free one of the same length. With a free size ONNX Runtime takes
-any multiple of 32; the network itself has no fixed size."""
+"""Bytes in the model that declare the input size: 640 x 640, and a free size of the same length. With a free size ONNX
+Runtime accepts any multiple of 32; the network itself has no fixed size."""
 
 
 class OnnxEngine:
-    """Runs one session on one thread. Two threads took as long for twice the CPU, because they spin while they wait."""
+    """Runs the network on one thread. Two threads took as long and twice the CPU, because they spin while they wait."""
 
     def __init__(self, model: bytes, score: float) -> None:
         """Load the network.
 
         Args:
-            model: The ONNX file.
-            score: Minimum confidence of a row.
+            model: Bytes of the ONNX file.
+            score: Minimum confidence of a face.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # it warns of the declared output sizes, once per frame size
+        options.log_severity_level = 4  # only fatal errors: it would warn about the declared output sizes
         free = model.replace(_FIXED_SIZE, _FREE_SIZE, 1)
         self._session = onnxruntime.InferenceSession(free, options, providers=["CPUExecutionProvider"])
         self._outputs = [f"{part}_{stride}" for stride in STRIDES for part in ("cls", "obj", "bbox", "kps")]
@@ -45,8 +45,8 @@ class OnnxEngine:
         outputs = self._session.run(self._outputs, {"input": self._planes})
         columns = image.shape[1]
         scales = [
-            self._decode(stride, columns // stride, *outputs[4 * place : 4 * place + 4])
-            for place, stride in enumerate(STRIDES)
+            self._decode(stride, columns // stride, *outputs[4 * index : 4 * index + 4])  # the four parts of a scale
+            for index, stride in enumerate(STRIDES)
         ]
         return _suppress_overlaps(np.concatenate(scales))
 
@@ -59,13 +59,13 @@ class OnnxEngine:
         boxes: npt.NDArray[np.float32],
         points: npt.NDArray[np.float32],
     ) -> Rows:
-        """Return the rows of one scale whose score reaches the least one.
+        """Return the faces of one scale that reach the minimum score.
 
         Args:
             stride: Pixels between two anchors.
             columns: Anchors per line.
             classes: Class score of each of A anchors, 1 x A x 1.
-            objects: Objectness of each, 1 x A x 1.
+            objects: Objectness of each anchor, 1 x A x 1.
             boxes: Offset of the centre in strides and logarithm of the size in strides, 1 x A x 4.
             points: Offsets of the landmarks in strides, 1 x A x 10.
         """
@@ -79,6 +79,6 @@ class OnnxEngine:
 
 
 def _suppress_overlaps(rows: Rows) -> Rows:
-    """Return the most confident box of each face, ordered by confidence (non-maximum suppression)."""
-    selected = cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, 14].tolist(), 0.0, MAX_OVERLAP) if len(rows) else ()
+    """Return the most confident row of each face, ordered by confidence (non-maximum suppression)."""
+    selected = cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, 14].tolist(), 0.0, MAX_IOU) if len(rows) else ()
     return rows[np.array(selected, dtype=np.intp)]

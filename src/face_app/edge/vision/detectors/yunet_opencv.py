@@ -1,14 +1,14 @@
-"""Run YuNet with OpenCV's own engine: no further package, but more than twice the CPU."""
+"""Run YuNet with OpenCV's own engine: it needs no further package, but more than twice the CPU."""
 
 import cv2
 import numpy as np
 
 from face_app.common.errors import DetectorError
 from face_app.edge.image import Image
-from face_app.edge.vision.detectors.yunet import MAX_OVERLAP, Rows
+from face_app.edge.vision.detectors.yunet import MAX_IOU, Rows
 
 MAX_CANDIDATES = 5000
-"""Candidates that non-maximum suppression compares; OpenCV's default."""
+"""Maximum number of candidates that non-maximum suppression compares; OpenCV's default."""
 
 
 class OpenCVEngine:
@@ -18,15 +18,15 @@ class OpenCVEngine:
         """Load the network.
 
         Args:
-            model: The ONNX file.
-            score: Minimum confidence of a row.
+            model: Bytes of the ONNX file.
+            score: Minimum confidence of a face.
 
         Raises:
             DetectorError: This OpenCV cannot run the network.
         """
         weights, config = np.frombuffer(model, np.uint8), np.empty(0, np.uint8)
         try:
-            self._net = cv2.FaceDetectorYN.create("onnx", weights, config, (0, 0), score, MAX_OVERLAP, MAX_CANDIDATES)
+            self._net = cv2.FaceDetectorYN.create("onnx", weights, config, (0, 0), score, MAX_IOU, MAX_CANDIDATES)
         except (AttributeError, cv2.error) as error:
             raise DetectorError(
                 f"OpenCV {cv2.__version__} cannot run YuNet: install opencv-python-headless >= 4.8, < 5"

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from face_app.common import settings
-from face_app.edge.image import overlap
+from face_app.edge.image import iou
 from face_app.edge.vision.detectors.load import load_detector
 from support.clips import drawn, empty_frame
 
@@ -100,7 +100,7 @@ def test_both_engines_agree_on_any_small_frame(size, face, noise, seed):
             assert 0.3 <= each.score <= 1
             assert np.isfinite(each.landmarks).all()
             if each.score > 0.32:  # rounding may put others beyond a threshold
-                assert any(overlap(each.box, twin.box) > 0.9 or each.box == twin.box for twin in theirs)
+                assert any(iou(each.box, twin.box) > 0.9 or each.box == twin.box for twin in theirs)
 
 
 @pytest.mark.parametrize("size", [(8, 13), (16, 16), (20, 1000), (1500, 40)])

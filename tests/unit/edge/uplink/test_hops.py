@@ -1,9 +1,9 @@
 """Checks that the uplink is up only while every hop is."""
 
-from face_app.common.wire import link_topics
-from face_app.edge.uplink.link import Uplink
+from face_app.common.wire import hop_topics
+from face_app.edge.uplink.hops import Uplink
 
-FORWARDER, CLOUD = link_topics("jetson")
+FORWARDER, CLOUD = hop_topics("jetson")
 
 
 def test_a_direct_uplink_is_up_with_the_connection():

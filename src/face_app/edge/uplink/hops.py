@@ -1,21 +1,22 @@
 """Track the state of the uplink: the connection to the broker and the hops of the forwarder."""
 
-from face_app.common.wire import link_topics
+from face_app.common.wire import hop_topics
 
 
 class Uplink:
-    """Combines the states of all hops. A forwarder has two: from the edge's broker to it, and from it to the cloud.
+    """Combines the states of all hops. A forwarder has two: edge broker to forwarder, and forwarder to cloud.
 
-    Retained messages report the hops, again after each connect. A hop counts as down until its report arrives.
+    Retained messages report the state of each hop, and arrive again after each connect. A hop counts as down until its
+    report arrives.
 
     Attributes:
-        topics: Topics with the states of the hops; empty without a forwarder.
-        connected: True while the broker has accepted the connection.
-        up_since: Time since which every hop is up, by the caller's clock in seconds; None while one is down.
+        topics: Topics with the states of the hops; empty if there is no forwarder.
+        connected: True while the connection to the broker is open.
+        up_since: Time since which every hop is up, by the caller's clock in seconds; None while a hop is down.
     """
 
     def __init__(self, edge: str, *, bridged: bool) -> None:
-        self.topics = link_topics(edge) if bridged else ()
+        self.topics = hop_topics(edge) if bridged else ()
         self.connected = False
         self.up_since: float | None = None
         self._hops = dict.fromkeys(self.topics, False)
@@ -32,14 +33,14 @@ class Uplink:
         self._update(now)
 
     def receipt_arrived(self, now: float) -> None:
-        """Set every hop up: a receipt passed them, so a report that says otherwise is outdated."""
+        """Record that every hop is up: the receipt passed them, so a contrary report is outdated."""
         if self.connected:
             self._hops = dict.fromkeys(self.topics, True)
             self._update(now)
 
     @property
     def hops(self) -> dict[str, bool]:
-        """Return the state of each hop by its name; empty without a forwarder."""
+        """Return the state of each hop by name; empty if there is no forwarder."""
         return {topic.rpartition("/")[2]: up for topic, up in self._hops.copy().items()}
 
     def _update(self, now: float) -> None:
