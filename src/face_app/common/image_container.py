@@ -37,7 +37,7 @@ _PNG_PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 
 @dataclass(frozen=True)
 class ImageParts:
-    """Holds the parts of an image file.
+    """Contains the parts of an image file.
 
     Attributes:
         suffix: ``jpg`` or ``png``.

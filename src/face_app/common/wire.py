@@ -50,7 +50,7 @@ class FaceId:
 
 @dataclass(frozen=True)
 class FaceTopic:
-    """Holds the topic of a face: ``face_app/<edge>/<camera>``."""
+    """Contains the topic of a face: ``face_app/<edge>/<camera>``."""
 
     edge: str
     camera: str
@@ -109,7 +109,7 @@ def face_of_key(key: str) -> FaceId | None:
 
 @dataclass(frozen=True)
 class Receipt:
-    """Holds the answer of the cloud to one message.
+    """Contains the answer of the cloud to one message.
 
     Attributes:
         id: Id of the face; None if the message has no readable id.

@@ -13,7 +13,7 @@ _RANK = ("waiting", "refused", "expired", "stored", "erased")
 
 @dataclass
 class OutboxLedger:
-    """Holds the ledger entries of one outbox.
+    """Contains the ledger entries of one outbox.
 
     Attributes:
         edge: Name of the edge.
@@ -46,7 +46,7 @@ class OutboxLedger:
 
 @dataclass(frozen=True)
 class LedgerIndex:
-    """Holds all ledgers in scope.
+    """Contains all ledgers in scope.
 
     Attributes:
         outboxes: Ledgers by outbox id.

@@ -17,7 +17,7 @@ BARE_IMAGES = "test/seed/"
 
 @dataclass(frozen=True)
 class BucketIndex:
-    """Holds the objects of one outbox, by sequence number.
+    """Contains the objects of one outbox, by sequence number.
 
     Attributes:
         objects: First key of each face.
@@ -42,7 +42,7 @@ class BucketIndex:
 
 @dataclass(frozen=True)
 class Listing:
-    """Holds the keys of the bucket by kind.
+    """Contains the keys of the bucket by kind.
 
     Attributes:
         outboxes: Faces by outbox id.

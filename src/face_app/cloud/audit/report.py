@@ -110,7 +110,7 @@ class OutboxReport:
 
 @dataclass(frozen=True)
 class EdgeReport:
-    """Holds the reports of all outboxes of one edge."""
+    """Contains the reports of all outboxes of one edge."""
 
     edge: str
     outboxes: tuple[OutboxReport, ...]
@@ -122,7 +122,7 @@ class EdgeReport:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """Holds the result of one audit.
+    """Contains the result of one audit.
 
     Attributes:
         since: Time from which faces are in scope; None: no limit.

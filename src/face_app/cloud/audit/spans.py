@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """Holds a range of sequence numbers, both ends included."""
+    """Contains a range of sequence numbers, both ends included."""
 
     first: int
     last: int
 
     @property
     def count(self) -> int:
-        """Return how many numbers the span holds."""
+        """Return how many numbers the span contains."""
         return self.last - self.first + 1
 
     def __str__(self) -> str:

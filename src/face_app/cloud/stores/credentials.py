@@ -8,7 +8,7 @@ from face_app.common.errors import SettingsError
 
 @dataclass(frozen=True)
 class Credentials:
-    """Holds the key pair for the store."""
+    """Contains the key pair for the store."""
 
     access_key: str
     secret_key: str = field(repr=False)

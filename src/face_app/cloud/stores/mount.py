@@ -90,7 +90,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")  # mountinfo writes a space as \040
 
 @dataclass(frozen=True)
 class MountEntry:
-    """Holds one line of ``/proc/self/mountinfo``, see proc_pid_mountinfo(5).
+    """Contains one line of ``/proc/self/mountinfo``, see proc_pid_mountinfo(5).
 
     Attributes:
         id: Number of the mount, as in ``/proc/self/fdinfo``.

@@ -13,7 +13,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class Stored:
-    """Confirms that a store holds the bytes, as read back.
+    """Confirms that a store has the bytes, as read back.
 
     Attributes:
         outcome: ``created``: new; ``already``: existed with the same bytes; ``repaired``: had other bytes, such as a

@@ -29,7 +29,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Processed:
-    """Holds the result of a message whose bytes the store has confirmed, as a face or in quarantine.
+    """Contains the result of a message whose bytes the store has confirmed, as a face or in quarantine.
 
     Attributes:
         edge: Recipient of the receipt; None if the topic names no edge.

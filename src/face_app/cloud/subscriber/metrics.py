@@ -12,7 +12,7 @@ _BUCKET_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class SubscriberMetrics:
-    """Holds the metrics of the subscriber, in the caller's registry."""
+    """Contains the metrics of the subscriber, in the caller's registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Create the metrics; a registry accepts each name only once."""

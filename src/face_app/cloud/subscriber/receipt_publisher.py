@@ -32,7 +32,7 @@ Event: TypeAlias = Callable[[], None]
 
 @dataclass(frozen=True, eq=False)
 class Delivery:
-    """Holds a message as the broker delivered it.
+    """Contains a message as the broker delivered it.
 
     Attributes:
         message: Topic, payload, and the data of an acknowledgement.
@@ -62,7 +62,7 @@ class PendingReceipt:
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Holds the receipts of one message, and the time of its publication."""
+    """Contains the receipts of one message, and the time of its publication."""
 
     receipts: list[PendingReceipt]
     sent_at: float

@@ -13,7 +13,7 @@ _EDGE = re.compile(rf"face_app/({NAME})/.+")
 
 @dataclass(frozen=True)
 class Limits:
-    """Holds the size limits of a message.
+    """Contains the size limits of a message.
 
     Attributes:
         bytes: Maximum size of the payload.

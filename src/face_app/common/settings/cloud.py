@@ -45,7 +45,7 @@ class Bucket(Section):
 
 
 class CloudSettings(Program):
-    """Holds the settings of ``face-app subscribe``, ``audit`` and ``bucket``."""
+    """Contains the settings of ``face-app subscribe``, ``audit`` and ``bucket``."""
 
     subscriber: Name = Field("subscriber-1", description="Name of this subscriber; the CN of its certificate.")
     group: Name = Field("face-app", description="Subscribers of one group share the messages.")
@@ -60,7 +60,7 @@ class CloudSettings(Program):
 
 
 class HealthSettings(Program):
-    """Holds the settings of either program that ``face-app health`` needs."""
+    """Contains the settings of either program that ``face-app health`` needs."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True)
 

@@ -64,7 +64,7 @@ class Status(Section):
 
 
 class EdgeSettings(Program):
-    """Holds the settings of ``face-app capture``, ``send`` and the other commands of the edge."""
+    """Contains the settings of ``face-app capture``, ``send`` and the other commands of the edge."""
 
     edge: Name = Field(default_factory=_this_host, description="Name of this box; the CN of its certificate.")
     camera: Camera = Camera()

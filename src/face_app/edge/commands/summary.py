@@ -8,7 +8,7 @@ from face_app.edge.outbox.outbox import Outbox
 
 @dataclass(frozen=True)
 class Latency:
-    """Holds percentiles of the milliseconds from frame to receipt by the local clock; None if no face is stored."""
+    """Contains percentiles of the milliseconds from frame to receipt by the local clock; None if no face is stored."""
 
     p50: float | None
     p99: float | None

@@ -10,7 +10,7 @@ from face_app.common.wire import FaceId
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """Holds one encoded image.
+    """Contains one encoded image.
 
     Attributes:
         data: Bytes of the whole file.

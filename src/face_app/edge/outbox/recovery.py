@@ -45,7 +45,7 @@ MAX_PIXELS = 200_000_000
 
 @dataclass(frozen=True)
 class _Row:
-    """Holds one row of the ledger, in the order of the columns."""
+    """Contains one row of the ledger, in the order of the columns."""
 
     id: str
     run: str

@@ -88,7 +88,7 @@ _TRANSLATIONS: tuple[tuple[str, str, type[OutboxError]], ...] = (
 
 @dataclass(frozen=True)
 class OpenOutbox:
-    """Holds the handles of an open outbox file.
+    """Contains the handles of an open outbox file.
 
     Attributes:
         connection: Connection that any thread can use.

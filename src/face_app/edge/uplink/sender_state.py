@@ -8,7 +8,7 @@ QUIET_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class SenderState:
-    """Holds one observation of the sender.
+    """Contains one observation of the sender.
 
     Attributes:
         broker: Host and port.

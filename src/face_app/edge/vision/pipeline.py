@@ -27,7 +27,7 @@ from face_app.edge.vision.zones import Zones
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """Holds the shots and visits that one frame, or the end of the source, led to.
+    """Contains the shots and visits that one frame, or the end of the source, led to.
 
     Attributes:
         shots: Selected pictures.
