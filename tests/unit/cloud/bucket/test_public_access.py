@@ -1,8 +1,11 @@
 """Faces are private unless the operator makes them public; public means read-only."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 
 from face_app.cloud.bucket.operations import ensure
 from face_app.cloud.bucket.public_access import SID
@@ -16,6 +19,8 @@ FACE = "jetson/door/2026/01/02/03/face-0a1b2c3d-000000001-0123456789ab.jpg"
 REFUSED = "quarantine/not-an-image/00.bin"
 PUBLIC = Bucket(public=True)
 PRIVATE = Bucket()
+
+ROLE = Path(__file__).parents[4] / "roles/object_storage/vars/main.yml"
 
 on_weed = pytest.mark.parametrize("server", ["weed"], indirect=True)
 
@@ -42,6 +47,14 @@ def theirs(store, effect, action, suffix=""):
     return json.dumps({"Version": "2012-10-17", "Statement": statement})
 
 
+def exposures(caplog):
+    """Return what the role object_storage stops at, with its own pattern, in the log lines of the program."""
+    expression = yaml.safe_load(ROLE.read_text())["__object_storage_exposures"]
+    (pattern,) = re.findall(r"regex_findall\('(.+)'\)", expression)
+    lines = "\n".join(f"{record.levelname} {record.getMessage()}" for record in caplog.records)
+    return re.findall(pattern, lines)
+
+
 def statements(s3, store):
     return {each["Sid"] for each in json.loads(s3.get_bucket_policy(Bucket=store.bucket)["Policy"])["Statement"]}
 
@@ -57,6 +70,7 @@ def test_private_then_public_then_private_again(filled, caplog):
     assert ensure(filled, PUBLIC, check=False) == ["anonymous clients may read faces"]
     assert anonymous_statuses(filled) == (200, 403, 403, 403)
     assert "lets anonymous clients read a face by its address" in caplog.text
+    assert exposures(caplog) == []
     assert ensure(filled, PUBLIC, check=True) == ensure(filled, PUBLIC, check=False) == []
 
     assert ensure(filled, PRIVATE, check=True) == ["anonymous read of faces is revoked"]
@@ -94,6 +108,15 @@ def test_warns_about_faces_that_a_foreign_policy_makes_public(filled, s3, caplog
     s3.put_bucket_policy(Bucket=filled.bucket, Policy=theirs(filled, "Allow", "s3:GetObject", "/*"))
     assert ensure(filled, PRIVATE, check=False) == []
     assert "lets anonymous clients read faces, by a policy, ACL or access group of another owner" in caplog.text
+    assert len(exposures(caplog)) == 1
+
+
+@on_weed
+def test_the_role_stops_at_a_list_that_a_foreign_policy_makes_public(filled, s3, caplog):
+    s3.put_bucket_policy(Bucket=filled.bucket, Policy=theirs(filled, "Allow", "s3:ListBucket"))
+    assert ensure(filled, PRIVATE, check=False) == []
+    (exposure,) = exposures(caplog)
+    assert exposure.endswith("lets anonymous clients list faces")
 
 
 @pytest.mark.parametrize("server", ["moto"], indirect=True)
