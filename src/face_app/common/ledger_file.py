@@ -52,8 +52,8 @@ class EdgeLedger:
     Attributes:
         edge: Name of the edge.
         outboxes: Last allocated sequence number of each of its outboxes, by outbox id.
-        complete_since: Every face captured since then has an entry (aware). Earlier stored faces may have none.
-            None: no entry was pruned.
+        complete_since: Time zone-aware time since which every captured face has an entry. Earlier stored faces may have
+            been pruned. None: nothing was pruned.
         entries: The faces in any order, including those recovered from an older outbox. May be an iterator,
             which can be read once.
     """
@@ -94,8 +94,8 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
         name: Name of the file in error messages.
 
     Raises:
-        LedgerError: The first line is invalid, or has another format. The iterator raises it for an invalid line. The
-            message names file and line.
+        LedgerError: The first line is invalid, or has another format. Iterating the entries raises it too, for an
+            invalid line. The message names file and line.
     """
     try:
         document = json.loads(file.readline())
@@ -153,6 +153,7 @@ def _entry(document: dict[str, Any]) -> LedgerEntry:
         FaceId.parse(document["id"]),
         _check_pattern("[^\n]+", document["key"]),
         _check_pattern("[0-9a-f]{64}", document["sha256"]),
+        # few distinct values, up to millions of entries: saves memory
         sys.intern(state),  # type: ignore[arg-type]
         sys.intern(str(document["reason"])),
         _parse_time(document["captured_at"]),
@@ -175,7 +176,7 @@ def _parse_time(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
-    return at.astimezone(timezone.utc)  # raises for the first and last hours of the calendar
+    return at.astimezone(timezone.utc)  # OverflowError near the years 1 and 9999
 
 
 def _format_time(at: datetime) -> str:

@@ -114,7 +114,7 @@ class Receipt:
     Attributes:
         id: Id of the face; None if the message has no readable id.
         sha256: Hex digest of the payload as it arrived.
-        key: Key of the object, or of the copy in quarantine.
+        key: Key of the face, or of the refused message in quarantine.
         at: Time when the store confirmed the bytes (aware).
         result: ``stored`` or ``refused``.
         reason: Reason of a refusal; empty for ``stored``.
@@ -160,7 +160,7 @@ def load_receipts(payload: bytes) -> list[Receipt]:
 
 def _receipt(document: dict[str, Any]) -> Receipt:
     at = datetime.fromisoformat(document["at"])
-    at.astimezone(timezone.utc)  # raises OverflowError in the first and last hours of the calendar
+    at.astimezone(timezone.utc)  # OverflowError near the years 1 and 9999
     result = document["result"]
     sha256 = document["sha256"]
     if result not in {"stored", "refused"} or not re.fullmatch(r"[0-9a-f]{64}", sha256) or at.tzinfo is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from face_app.cloud.audit.content import THREADS, wrong_contents
-from face_app.cloud.audit.ledgers import LedgerIndex, open_ledger_index
+from face_app.cloud.audit.ledgers import LedgerIndex, index_ledgers
 from face_app.cloud.audit.listing import BucketIndex, Listing, sort_keys
 from face_app.cloud.audit.outbox import OutboxAudit
 from face_app.cloud.audit.report import AuditReport, EdgeReport, OutboxReport
@@ -40,23 +40,28 @@ def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, c
         StoreError: The bucket cannot be listed, or an object cannot be read.
         SettingsError: The credentials file cannot be read.
     """
-    index = open_ledger_index(ledgers, scope)
+    ledger_index = index_ledgers(ledgers, scope)
     keys = (key for prefix in scope.prefixes for key in operations.keys(store, prefix))
     listing = sort_keys(_with_progress(keys, "keys listed"))
     outboxes = {
-        outbox: OutboxAudit(outbox, listing.outboxes.get(outbox) or BucketIndex(), index.outboxes.get(outbox), scope)
-        for outbox in sorted(listing.outboxes.keys() | index.outboxes.keys())
+        outbox: OutboxAudit(
+            outbox,
+            index=listing.outboxes.get(outbox) or BucketIndex(),
+            ledger=ledger_index.outboxes.get(outbox),
+            scope=scope,
+        )
+        for outbox in sorted(listing.outboxes.keys() | ledger_index.outboxes.keys())
     }
-    wrong: dict[str, str] = {}
+    reasons_by_key: dict[str, str] = {}
     read = 0
     if content:
-        claims = (claim for outbox in outboxes.values() for claim in outbox.claims())
+        objects = (each for outbox in outboxes.values() for each in outbox.objects_to_read())
         get = operations.reader(store, connections=THREADS)
-        for key, why in _with_progress(wrong_contents(get, claims), "objects read"):
+        for key, why in _with_progress(wrong_contents(get, objects), "objects read"):
             read += 1
             if why:
-                wrong[key] = why
-    reports = [report for outbox in outboxes.values() if (report := outbox.report(wrong))]
+                reasons_by_key[key] = why
+    reports = [report for outbox in outboxes.values() if (report := outbox.report(reasons_by_key))]
     return AuditReport(
         since=scope.since,
         until=scope.until,
@@ -65,7 +70,7 @@ def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, c
         quarantine=listing.quarantine,
         bare_images=listing.bare_images,
         foreign=listing.foreign,
-        not_judged=tuple(_limits(reports, index, listing, scope, content=content)),
+        not_judged=tuple(_limits(reports, ledger_index, listing, scope, content=content)),
     )
 
 
@@ -85,7 +90,7 @@ def _by_edge(reports: list[OutboxReport]) -> Iterator[EdgeReport]:
 
 
 def _limits(
-    reports: list[OutboxReport], index: LedgerIndex, listing: Listing, scope: Scope, *, content: bool
+    reports: list[OutboxReport], ledger_index: LedgerIndex, listing: Listing, scope: Scope, *, content: bool
 ) -> Iterator[str]:
     """Yield each limit of this audit as a sentence."""
     if not reports:
@@ -100,8 +105,8 @@ def _limits(
         yield "faces without a ledger entry are dated by the hour in their key; a partial hour counts as a whole one"
     if scope.edge:
         yield f"quarantine and foreign objects outside {scope.edge}/: only without --edge"
-    if index.left_out:
-        yield f"the ledgers of {', '.join(index.left_out)}: --edge {scope.edge} was asked for"
+    if ledger_index.left_out:
+        yield f"the ledgers of {', '.join(ledger_index.left_out)}: --edge {scope.edge} was asked for"
     if not content:
         yield "the content of objects: --no-content was asked for"
     if any(report.newer for report in reports):

@@ -12,13 +12,13 @@ _BATCH = 1024
 
 
 def wrong_contents(
-    read: Callable[[str], bytes | None], claims: Iterable[tuple[str, str | None]]
+    read: Callable[[str], bytes | None], objects: Iterable[tuple[str, str | None]]
 ) -> Iterator[tuple[str, str]]:
     """Read and compare every object.
 
     Args:
         read: Returns the content of an object, or None if the object does not exist; thread-safe.
-        claims: Keys of faces, each with its expected SHA-256 or None.
+        objects: Keys of faces, each with the SHA-256 in its ledger or None.
 
     Yields:
         Each key with the reason why its object is wrong; the reason is empty for a correct object.
@@ -27,11 +27,11 @@ def wrong_contents(
         StoreError: An object cannot be read.
     """
 
-    def compare(claim: tuple[str, str | None]) -> tuple[str, str]:
-        key, sha256 = claim
+    def compare(expected: tuple[str, str | None]) -> tuple[str, str]:
+        key, sha256 = expected
         return key, _why_wrong(read(key), key, sha256)
 
-    rest = iter(claims)
+    rest = iter(objects)
     with ThreadPoolExecutor(THREADS) as pool:
         while batch := list(islice(rest, _BATCH)):
             yield from pool.map(compare, batch)
@@ -44,6 +44,6 @@ def _why_wrong(data: bytes | None, key: str, sha256: str | None) -> str:
     hash_in_name = key.rpartition("-")[2].partition(".")[0]
     if found[:12] != hash_in_name:
         return f"its SHA-256 begins with {found[:12]}, its name has another"
-    if sha256 not in {None, found}:
+    if sha256 not in {None, found}:  # None: no ledger lists this key
         return f"its SHA-256 is {found}, the ledger has {sha256}"
     return ""

@@ -7,8 +7,8 @@ from datetime import datetime
 from face_app.cloud.audit.scope import Scope, hour_of
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry
 
-_RANK = ("waiting", "refused", "expired", "stored", "erased")
-"""States in their order: of two ledger entries for one face, the later state counts."""
+_STATES_IN_ORDER = ("waiting", "refused", "expired", "stored", "erased")
+"""Of two ledger entries for one face, the one with the later state counts."""
 
 
 @dataclass
@@ -18,14 +18,15 @@ class OutboxLedger:
     Attributes:
         edge: Name of the edge.
         last: Highest allocated sequence number.
-        promises: For each ledger, its last sequence number, and the time since which it is complete (None: always).
+        coverage: One (last sequence number, complete since) per ledger. The ledger lists every face up to that number
+            that was captured since then; None: since ever.
         entries: Entries by sequence number.
-        contradicted: Keys of faces that two ledgers list under one id.
+        contradicted: By sequence number, the keys of entries that have the same id but different hashes.
     """
 
     edge: str
     last: int = 0
-    promises: list[tuple[int, datetime | None]] = field(default_factory=list)
+    coverage: list[tuple[int, datetime | None]] = field(default_factory=list)
     entries: dict[int, LedgerEntry] = field(default_factory=dict)
     contradicted: dict[int, set[str]] = field(default_factory=dict)
 
@@ -35,13 +36,16 @@ class OutboxLedger:
         known = self.entries.get(sequence)
         if known and known.sha256 != entry.sha256:
             self.contradicted.setdefault(sequence, {known.key}).add(entry.key)
-        if known is None or _RANK.index(entry.state) > _RANK.index(known.state):
+        if known is None or _STATES_IN_ORDER.index(entry.state) > _STATES_IN_ORDER.index(known.state):
             self.entries[sequence] = entry
         self.last = max(self.last, sequence)
 
     def must_contain(self, sequence: int, key: str) -> bool:
         """Return True if a ledger must contain an object, by its sequence number and the hour in its key."""
-        return any(sequence <= last and (since is None or hour_of(key) >= since) for last, since in self.promises)
+        return any(
+            sequence <= last and (complete_since is None or hour_of(key) >= complete_since)
+            for last, complete_since in self.coverage
+        )
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ class LedgerIndex:
     left_out: tuple[str, ...]
 
 
-def open_ledger_index(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerIndex:
-    """Read ledgers completely.
+def index_ledgers(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerIndex:
+    """Read ledgers to their end and index the entries of those in scope.
 
     Raises:
         LedgerError: A line is invalid.
@@ -72,7 +76,7 @@ def open_ledger_index(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerInde
         for outbox, last in ledger.outboxes.items():
             known = outboxes.setdefault(outbox, OutboxLedger(ledger.edge))
             known.last = max(known.last, last)
-            known.promises.append((last, ledger.complete_since))
+            known.coverage.append((last, ledger.complete_since))
         for entry in ledger.entries:
             outbox = entry.id.outbox
             if outbox not in outboxes:  # the header of the ledger may not list it

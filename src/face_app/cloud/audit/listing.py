@@ -21,23 +21,23 @@ class BucketIndex:
 
     Attributes:
         objects: First key of each face.
-        copies: All keys of each face that has more than one.
+        duplicates: All keys of each face that has more than one.
         erased: Key of each erased face.
     """
 
     objects: dict[int, str] = field(default_factory=dict)
-    copies: dict[int, list[str]] = field(default_factory=dict)
+    duplicates: dict[int, list[str]] = field(default_factory=dict)
     erased: dict[int, str] = field(default_factory=dict)
 
     def add(self, sequence: int, key: str) -> None:
         """Add an object."""
         first = self.objects.setdefault(sequence, key)
         if first != key:
-            self.copies.setdefault(sequence, [first]).append(key)
+            self.duplicates.setdefault(sequence, [first]).append(key)
 
-    def keys(self, sequence: int) -> list[str]:
+    def keys_of(self, sequence: int) -> list[str]:
         """Return all keys of one face."""
-        return self.copies.get(sequence) or ([self.objects[sequence]] if sequence in self.objects else [])
+        return self.duplicates.get(sequence) or ([self.objects[sequence]] if sequence in self.objects else [])
 
 
 @dataclass(frozen=True)

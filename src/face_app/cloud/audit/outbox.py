@@ -1,143 +1,175 @@
-"""Audit one outbox: captured = stored + waiting + refused + expired + erased."""
+"""Audit one outbox.
+
+It balances if captured = stored + waiting + refused + expired + erased; the difference is missing.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from face_app.cloud.audit.ledgers import OutboxLedger
 from face_app.cloud.audit.listing import BucketIndex
-from face_app.cloud.audit.report import OutboxReport, Wrong
+from face_app.cloud.audit.report import OutboxReport, WrongObject
 from face_app.cloud.audit.scope import Scope
 from face_app.cloud.audit.spans import Span, gaps_between, merge
+
+
+@dataclass
+class _Classified:
+    """Collects the classified faces of one outbox; see `OutboxReport`."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    expired: Counter[str] = field(default_factory=Counter)
+    missing: list[int] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    reappeared: list[str] = field(default_factory=list)
+
+    @property
+    def accounted(self) -> int:
+        """Return the number of faces whose whereabouts are known."""
+        found = self.counts["stored"] + self.counts["waiting"] + self.counts["erased"]
+        return found + self.refused.total() + self.expired.total()
 
 
 class OutboxAudit:
     """Compares the objects of one outbox with its ledger entries."""
 
-    def __init__(self, outbox: str, objects: BucketIndex, ledger: OutboxLedger | None, scope: Scope) -> None:
+    def __init__(self, outbox: str, *, index: BucketIndex, ledger: OutboxLedger | None, scope: Scope) -> None:
         """Prepare the comparison.
 
         Args:
             outbox: Id of the outbox.
-            objects: Its objects in the bucket.
-            ledger: Its ledger entries; None if no ledger was given.
+            index: Objects of the outbox in the bucket.
+            ledger: Ledger entries of the outbox; None if no ledger was given.
             scope: Faces to audit.
         """
         self._outbox = outbox
-        self._objects = objects
+        self._index = index
         self._ledger = ledger
         self._scope = scope
         self._entries = ledger.entries if ledger else {}
-        known = self._entries.keys() | objects.objects.keys() | objects.erased.keys()
-        self._faces = sorted(number for number in known if self._in_scope(number))
+        self._listed = index.objects.keys() | index.erased.keys()
+        self._known = self._entries.keys() | self._listed
+        self._sequences = sorted(sequence for sequence in self._known if self._in_scope(sequence))
 
-    def claims(self) -> Iterator[tuple[str, str | None]]:
+    def objects_to_read(self) -> Iterator[tuple[str, str | None]]:
         """Yield the key of each object to read, with its SHA-256 in the ledger or None."""
-        for number in self._faces:
-            entry = self._entries.get(number)
-            for key in self._objects.keys(number):
+        for sequence in self._sequences:
+            entry = self._entries.get(sequence)
+            for key in self._index.keys_of(sequence):
                 yield key, entry.sha256 if entry and entry.key == key else None
 
-    def report(self, wrong: Mapping[str, str]) -> OutboxReport | None:
+    def report(self, reasons_by_key: Mapping[str, str]) -> OutboxReport | None:
         """Classify each face; return None if no face is in scope.
 
         Args:
-            wrong: Reasons by key for objects with wrong content.
+            reasons_by_key: Why an object has wrong content, by its key.
         """
-        counts: Counter[str] = Counter()
-        reasons: dict[str, Counter[str]] = {"refused": Counter(), "expired": Counter()}
-        faults: dict[str, list[str]] = {"unknown": [], "reappeared_after_erasure": []}
-        missing: list[Span] = []
-        for number in self._faces:
-            entry = self._entries.get(number)
-            keys = self._objects.keys(number)
-            if number in self._objects.erased or (entry and entry.state == "erased"):
-                counts["erased"] += 1
-                faults["reappeared_after_erasure"] += keys
-            elif keys and entry is None and self._ledger and number > self._ledger.last:
-                counts["newer"] += 1
-            elif keys:
-                counts["stored"] += 1
-                if entry and entry.state != "stored":
-                    counts["under_way"] += 1
-                if entry is None and self._ledger and self._ledger.must_contain(number, keys[0]):
-                    faults["unknown"] += keys
-            elif entry and entry.state == "stored":
-                missing.append(Span(number, number))
-            elif entry and entry.state == "waiting":
-                counts["waiting"] += 1
-            elif entry:
-                reasons[entry.state][entry.reason] += 1
-        missing_spans = merge([*missing, *self._not_in_ledger()])
-        gaps = self._gaps()
-        if not (self._faces or missing_spans):
+        faces = _Classified()
+        for sequence in self._sequences:
+            self._classify(sequence, faces)
+        missing = merge([*(Span(sequence, sequence) for sequence in faces.missing), *self._not_in_ledger()])
+        if not (self._sequences or missing):
             return None
-        accounted = counts["stored"] + counts["waiting"] + counts["erased"]
-        accounted += sum(each.total() for each in reasons.values())
+        gaps = self._gaps()
+        # Without a ledger only holes in the bucket's numbers can show that a face existed.
+        lost = missing if self._ledger else gaps
         return OutboxReport(
             edge=self._edge(),
             outbox=self._outbox,
             ledger=self._ledger is not None,
-            captured=accounted + sum(span.count for span in (missing_spans if self._ledger else gaps)),
-            stored=counts["stored"],
-            under_way=counts["under_way"],
-            waiting=counts["waiting"],
-            refused=reasons["refused"],
-            expired=reasons["expired"],
-            erased=counts["erased"],
-            newer=counts["newer"],
+            captured=faces.accounted + sum(span.count for span in lost),
+            stored=faces.counts["stored"],
+            under_way=faces.counts["under_way"],
+            waiting=faces.counts["waiting"],
+            refused=faces.refused,
+            expired=faces.expired,
+            erased=faces.counts["erased"],
+            newer=faces.counts["newer"],
             gaps=tuple(gaps),
-            missing=tuple(missing_spans),
-            wrong=tuple(self._wrong(wrong)),
+            missing=tuple(missing),
+            wrong=tuple(self._wrong_objects(reasons_by_key)),
             duplicates=tuple(self._duplicates()),
-            unknown=tuple(faults["unknown"]),
-            reappeared_after_erasure=tuple(faults["reappeared_after_erasure"]),
+            unknown=tuple(faces.unknown),
+            reappeared_after_erasure=tuple(faces.reappeared),
         )
 
-    def _in_scope(self, number: int) -> bool:
-        if entry := self._entries.get(number):
-            return self._scope.contains_entry(entry)
-        return self._scope.contains_key(self._key(number))
+    def _classify(self, sequence: int, faces: _Classified) -> None:
+        """Add one face to its class."""
+        entry = self._entries.get(sequence)
+        keys = self._index.keys_of(sequence)
+        if sequence in self._index.erased or (entry and entry.state == "erased"):
+            faces.counts["erased"] += 1
+            faces.reappeared += keys
+        elif keys and entry is None and self._ledger and sequence > self._ledger.last:
+            # captured after the ledger was written
+            faces.counts["newer"] += 1
+        elif keys:
+            faces.counts["stored"] += 1
+            if entry and entry.state != "stored":
+                # the bucket has it; the ledger was written before the receipt came
+                faces.counts["under_way"] += 1
+            if entry is None and self._ledger and self._ledger.must_contain(sequence, keys[0]):
+                faces.unknown += keys
+        elif entry and entry.state == "stored":
+            faces.missing.append(sequence)
+        elif entry and entry.state == "waiting":
+            faces.counts["waiting"] += 1
+        elif entry and entry.state == "refused":
+            faces.refused[entry.reason] += 1
+        elif entry and entry.state == "expired":
+            faces.expired[entry.reason] += 1
 
-    def _key(self, number: int) -> str:
-        if entry := self._entries.get(number):
+    def _in_scope(self, sequence: int) -> bool:
+        if entry := self._entries.get(sequence):
+            return self._scope.contains_entry(entry)
+        return self._scope.contains_key(self._key(sequence))
+
+    def _key(self, sequence: int) -> str:
+        if entry := self._entries.get(sequence):
             return entry.key
-        return self._objects.objects.get(number) or self._objects.erased[number]
+        return self._index.objects.get(sequence) or self._index.erased[sequence]
 
     def _edge(self) -> str:
         if self._ledger:
             return self._ledger.edge
-        return self._key(self._faces[-1]).split("/")[0]
+        return self._key(self._sequences[-1]).split("/")[0]
 
     def _not_in_ledger(self) -> list[Span]:
-        """Return the allocated numbers that have neither entry nor object: a ledger prunes only stored faces."""
+        """Return the allocated numbers with neither entry nor object.
+
+        A ledger prunes only stored faces, so a pruned face must have an object.
+        """
         if self._ledger is None:
             return []
-        known = self._entries.keys() | self._objects.objects.keys() | self._objects.erased.keys()
         if not self._scope.ranged:
-            return gaps_between(known, 1, self._ledger.last)
-        return gaps_between(known, self._faces[0], min(self._faces[-1], self._ledger.last)) if self._faces else []
+            return gaps_between(self._known, 1, self._ledger.last)
+        if not self._sequences:
+            return []  # no face dates a number, so no number is known to be in the time range
+        return gaps_between(self._known, self._sequences[0], min(self._sequences[-1], self._ledger.last))
 
     def _gaps(self) -> list[Span]:
-        """Return the numbers that the bucket lists neither as an object nor as erased."""
-        listed = self._objects.objects.keys() | self._objects.erased.keys()
+        """Return the sequence numbers that the bucket lists neither as an object nor as erased."""
         if not self._scope.ranged:
-            return gaps_between(listed, 1, max(listed, default=0))
-        seen = [number for number in self._faces if number in listed]
-        return gaps_between(listed, seen[0], seen[-1]) if seen else []
+            return gaps_between(self._listed, 1, max(self._listed, default=0))
+        seen = [sequence for sequence in self._sequences if sequence in self._listed]
+        return gaps_between(self._listed, seen[0], seen[-1]) if seen else []
 
-    def _wrong(self, wrong: Mapping[str, str]) -> Iterator[Wrong]:
+    def _wrong_objects(self, reasons_by_key: Mapping[str, str]) -> Iterator[WrongObject]:
         """Yield the objects with wrong content, and those whose key differs from the ledger."""
-        for number in self._faces:
-            entry = self._entries.get(number)
-            keys = self._objects.keys(number)
-            yield from (Wrong(key, wrong[key]) for key in keys if key in wrong)
-            if entry and keys and entry.key not in keys and keys[0] not in wrong:
-                yield Wrong(keys[0], f"its key in the ledger is {entry.key}")
+        for sequence in self._sequences:
+            entry = self._entries.get(sequence)
+            keys = self._index.keys_of(sequence)
+            yield from (WrongObject(key, reasons_by_key[key]) for key in keys if key in reasons_by_key)
+            # An object with wrong content is reported once, not for its key too.
+            if entry and keys and entry.key not in keys and keys[0] not in reasons_by_key:
+                yield WrongObject(keys[0], f"its key in the ledger is {entry.key}")
 
     def _duplicates(self) -> Iterator[tuple[str, ...]]:
         """Yield the keys of each face that has more than one, in the bucket or in the ledgers."""
         contradicted = self._ledger.contradicted if self._ledger else {}
-        for number in self._faces:
-            keys = {*self._objects.copies.get(number, ()), *contradicted.get(number, ())}
+        for sequence in self._sequences:
+            keys = {*self._index.duplicates.get(sequence, ()), *contradicted.get(sequence, ())}
             if keys:
                 yield tuple(sorted(keys))

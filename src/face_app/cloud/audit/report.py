@@ -10,7 +10,7 @@ from face_app.cloud.audit.spans import Span
 
 
 @dataclass(frozen=True)
-class Wrong:
+class WrongObject:
     """Describes an object that differs from its key or its ledger entry.
 
     Attributes:
@@ -37,9 +37,9 @@ class OutboxReport:
         refused: Number of refused faces by reason.
         expired: Number of waiting faces given up, by reason: evicted by the quota, or damaged.
         erased: Number of faces erased on request.
-        newer: Number of objects numbered after the ledger was written. They are in no other count.
-        gaps: Numbers without an object in the bucket. They are a fault only if no ledger explains them.
-        missing: Stored faces without an object, and numbers that the ledger does not contain.
+        newer: Number of faces captured after the ledger was written. They are in no other count.
+        gaps: Sequence numbers without an object in the bucket. They are a fault only if no ledger explains them.
+        missing: Sequence numbers of stored faces without an object, and those that the ledger does not contain.
         wrong: Objects with a wrong key or wrong bytes.
         duplicates: Keys of each face that has more than one.
         unknown: Keys of objects that the ledger must contain, but does not.
@@ -59,7 +59,7 @@ class OutboxReport:
     newer: int
     gaps: tuple[Span, ...]
     missing: tuple[Span, ...]
-    wrong: tuple[Wrong, ...]
+    wrong: tuple[WrongObject, ...]
     duplicates: tuple[tuple[str, ...], ...]
     unknown: tuple[str, ...]
     reappeared_after_erasure: tuple[str, ...]

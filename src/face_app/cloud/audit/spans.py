@@ -21,15 +21,15 @@ class Span:
 
 
 def gaps_between(seen: Iterable[int], first: int, last: int) -> list[Span]:
-    """Return the spans of numbers from `first` to `last`, both included, that `seen` lacks."""
+    """Return the spans of sequence numbers from `first` to `last`, both included, that `seen` lacks."""
     spans: list[Span] = []
     expected = first
-    for number in sorted(seen):
-        if number > last:
+    for sequence in sorted(seen):
+        if sequence > last:
             break
-        if number > expected:
-            spans.append(Span(expected, number - 1))
-        expected = max(expected, number + 1)
+        if sequence > expected:
+            spans.append(Span(expected, sequence - 1))
+        expected = max(expected, sequence + 1)
     if expected <= last:
         spans.append(Span(expected, last))
     return spans

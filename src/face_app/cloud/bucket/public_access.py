@@ -3,6 +3,8 @@
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,6 +12,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.cloud.stores.s3_client import error_code, not_offered
 from face_app.common.errors import StoreError
+from face_app.common.wire import face_of_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import PublicAccessBlockConfigurationTypeDef as BlockSettings
 
 log = logging.getLogger(__name__)
 
@@ -20,12 +26,16 @@ _PROPAGATION_SECONDS = 10.0
 """Maximum seconds until the removal of a policy takes effect."""
 
 
+class _NoPolicyError(Exception):
+    """Signals that a store has no bucket policies for this key; the message is the reason."""
+
+
 class PublicRead:
     """Manages the policy statement and the public access block, and checks the effect anonymously."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
-        self._lock = PublicLock(bucket)
+        self._block = PublicAccessBlock(bucket)
         self._anonymous = AnonymousClient(bucket)
 
     def ensure(self, *, public: bool, check: bool) -> list[str]:
@@ -41,38 +51,36 @@ class PublicRead:
         Raises:
             StoreError: No answer, a refusal, or a store that cannot allow anonymous reads.
         """
-        steps = (self._lock.ensure, self._grant) if public else (self._grant, self._lock.ensure)
+        # A block rejects a public policy: lift it before granting, restore it after revoking.
+        steps = (self._block.ensure, self._set_statement) if public else (self._set_statement, self._block.ensure)
         with self._bucket.translate_errors():
             changes = [change for step in steps for change in step(public=public, check=check)]
             if not (check and changes):
-                self._warn(public=public, seconds=_PROPAGATION_SECONDS if changes else 0)
+                self._check_effect(public=public, seconds=_PROPAGATION_SECONDS if changes else 0)
         return changes
 
-    def _grant(self, *, public: bool, check: bool) -> list[str]:
+    def _set_statement(self, *, public: bool, check: bool) -> list[str]:
         """Add the managed statement to the bucket policy, or remove it."""
         bucket = self._bucket
+        wanted = [_statement(bucket.name)] if public else []
         try:
             policy = self._policy()
             statements = policy["Statement"]
-            wanted = [_statement(bucket.name)] if public else []
             managed = [each for each in statements if each.get("Sid") == SID]
             if [_normalised(each) for each in managed] == [_normalised(each) for each in wanted]:
                 return []
             if not check:
                 others = [each for each in statements if each.get("Sid") != SID]
                 self._write(policy | {"Statement": others + wanted})
-        except (ClientError, ValueError) as error:
-            if isinstance(error, ClientError) and not not_offered(error):
-                raise
-            why = error_code(error) if isinstance(error, ClientError) else "no policy in its answer"
+        except _NoPolicyError as error:
             if public:
-                self._require_other_grant(why, error)
+                self._require_other_grant(error)
             else:
-                log.info("%s has no bucket policy (%s): nothing to remove", bucket.where, why)
+                log.info("%s has no bucket policy (%s): nothing to remove", bucket.where, error)
             return []
         return ["anonymous clients may read faces" if public else "anonymous read of faces is revoked"]
 
-    def _require_other_grant(self, why: str, error: Exception) -> None:
+    def _require_other_grant(self, error: _NoPolicyError) -> None:
         """Raise an error unless anonymous clients can read faces already, by other means of the store."""
         how = (
             "on IBM Cloud give the access group Public Access the role ObjectReader (never ContentReader, which lists) "
@@ -81,29 +89,45 @@ class PublicRead:
         readable = self._anonymous.reads()
         if readable is False:
             raise StoreError(
-                f"{self._bucket.where} does not allow a policy ({why}), and anonymous reads are denied: {how}; or set "
-                "bucket.public to false"
+                f"{self._bucket.where} does not allow a policy ({error}), and anonymous reads are denied: {how}; or "
+                "set bucket.public to false"
             ) from error
-        if readable is None:
-            log.warning("%s does not allow a policy (%s): %s", self._bucket.where, why, how)
+        if readable is None:  # the bucket contains no face, so nothing can be tested yet
+            log.warning("%s does not allow a policy (%s): %s", self._bucket.where, error, how)
 
     def _policy(self) -> dict[str, Any]:
+        """Return the bucket policy with its statements as a list; without statements if none is set.
+
+        Raises:
+            _NoPolicyError: The store does not offer policies, or denies them.
+        """
         try:
-            policy = json.loads(self._bucket.client.get_bucket_policy(Bucket=self._bucket.name)["Policy"])
+            with _translate_refusal():
+                policy = json.loads(self._bucket.client.get_bucket_policy(Bucket=self._bucket.name)["Policy"])
         except ClientError as error:
             if error_code(error) != "NoSuchBucketPolicy":
                 raise
             return {"Version": "2012-10-17", "Statement": []}
+        except ValueError as error:
+            raise _NoPolicyError("no policy in its answer") from error
         return {**policy, "Statement": _as_list(policy["Statement"])}
 
     def _write(self, policy: dict[str, Any]) -> None:
-        if policy["Statement"]:
-            self._bucket.client.put_bucket_policy(Bucket=self._bucket.name, Policy=json.dumps(policy))
-        else:
-            self._bucket.client.delete_bucket_policy(Bucket=self._bucket.name)
+        with _translate_refusal():
+            if policy["Statement"]:
+                self._bucket.client.put_bucket_policy(Bucket=self._bucket.name, Policy=json.dumps(policy))
+            else:
+                self._bucket.client.delete_bucket_policy(Bucket=self._bucket.name)
 
-    def _warn(self, *, public: bool, seconds: float) -> None:
-        """Check anonymous access and warn: an ACL, an access group or another policy can grant it too."""
+    def _check_effect(self, *, public: bool, seconds: float) -> None:
+        """Warn if anonymous clients can list faces, or read them against the settings.
+
+        Something other than the managed statement may grant it.
+
+        Args:
+            public: Reads are allowed.
+            seconds: Maximum seconds until a revocation takes effect.
+        """
         where = self._bucket.where
         if self._anonymous.lists():
             log.warning("%s lets anonymous clients list faces; make it private", where)
@@ -133,21 +157,31 @@ def _statement(bucket: str) -> dict[str, Any]:
 def _normalised(statement: dict[str, Any]) -> dict[str, Any]:
     """Return a statement in one form: stores return ``[value]`` for ``value``, and ``{"AWS": "*"}`` for ``*``."""
     plain = {name: _as_list(value) for name, value in statement.items()}
-    (principal,) = plain.get("Principal") or [None]
-    if isinstance(principal, dict) and "AWS" in principal:
-        return plain | {"Principal": _as_list(principal["AWS"])}
-    return plain | {"Principal": [principal]}
+    principals: list[Any] = []
+    for principal in plain.get("Principal", []):
+        if isinstance(principal, dict) and principal.keys() == {"AWS"}:
+            principals += _as_list(principal["AWS"])
+        else:
+            principals.append(principal)
+    return plain | {"Principal": principals}
+
+
+@contextmanager
+def _translate_refusal() -> Iterator[None]:
+    """Translate the answer of a store that does not offer policies, or denies them, into a `_NoPolicyError`."""
+    try:
+        yield
+    except ClientError as error:
+        if not_offered(error):
+            raise _NoPolicyError(error_code(error)) from error
+        raise
 
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import PublicAccessBlockConfigurationTypeDef as Locks
-
-
-class PublicLock:
+class PublicAccessBlock:
     """Manages the public access block of AWS; other stores may not have one."""
 
     def __init__(self, bucket: S3Bucket) -> None:
@@ -167,7 +201,7 @@ class PublicLock:
             ClientError: The store answered with an error.
             StoreError: The block must be lifted and the store denies it.
         """
-        wanted: Locks = {
+        wanted: BlockSettings = {
             "BlockPublicAcls": True,
             "IgnorePublicAcls": True,
             "BlockPublicPolicy": not public,
@@ -175,18 +209,18 @@ class PublicLock:
         }
         present = self._read()
         if present is None:
-            return []
+            return []  # the store has no public access block
         if public and not present:
             return []  # no block to lift
-        # A store that omits a lock does not support it, so that lock counts as equal.
-        if present and all(present.get(lock, on) == on for lock, on in wanted.items()):
+        # A store that omits a setting does not support it, so that setting counts as equal.
+        if present and all(present.get(name, value) == value for name, value in wanted.items()):
             return []
         if not check and not self._write(wanted, public=public):
-            return []
+            return []  # not accepted; nothing has changed
         return ["the public access block is lifted" if public else "public access is blocked"]
 
-    def _read(self) -> "Locks | None":
-        """Return the current locks: empty if never set, None if the store does not support them."""
+    def _read(self) -> "BlockSettings | None":
+        """Return the current settings: empty if never set, None if the store does not support them."""
         bucket = self._bucket
         try:
             return bucket.client.get_public_access_block(Bucket=bucket.name)["PublicAccessBlockConfiguration"]
@@ -198,8 +232,8 @@ class PublicLock:
                 return None
             raise
 
-    def _write(self, wanted: "Locks", *, public: bool) -> bool:
-        """Write the locks; return False if the store does not accept them."""
+    def _write(self, wanted: "BlockSettings", *, public: bool) -> bool:
+        """Write the settings; return False if the store does not accept them."""
         bucket = self._bucket
         try:
             bucket.client.put_public_access_block(Bucket=bucket.name, PublicAccessBlockConfiguration=wanted)
@@ -230,12 +264,13 @@ class AnonymousClient:
         return True
 
     def reads(self) -> bool | None:
-        """Return True if an anonymous client can read the first object; None for an empty bucket.
+        """Return True if an anonymous client can read a face; None if the bucket has none.
 
         Raises:
             StoreError: The signed listing failed.
         """
-        key = next(self._bucket.keys(""), None)
+        # The managed statement does not allow reads of other objects, such as those in quarantine.
+        key = next((key for key in self._bucket.keys("") if face_of_key(key)), None)
         if key is None:
             return None
         try:

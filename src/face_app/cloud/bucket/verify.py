@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 
 from face_app.cloud.bucket.operations import reader, urls
 from face_app.common import settings
@@ -23,7 +24,7 @@ def run(store: settings.Store, key: str, sha256: str, *, wait: float) -> str:
         wait: Maximum seconds to wait for the object.
 
     Returns:
-        A link for a browser, valid for an hour; ``file:`` for a plain folder.
+        A link for a browser, valid for an hour; ``file:`` for a directory store.
 
     Raises:
         NotVerifiedError: The object is missing after `wait` seconds, or has other bytes.
@@ -32,12 +33,7 @@ def run(store: settings.Store, key: str, sha256: str, *, wait: float) -> str:
     get = reader(store)
     deadline = time.monotonic() + wait
     while True:
-        data = None
-        reason = "it does not exist"
-        try:
-            data = get(key)
-        except StoreError as error:
-            reason = str(error)
+        data, reason = _fetch(get, key)
         if data is not None:
             break
         if time.monotonic() >= deadline:
@@ -47,3 +43,11 @@ def run(store: settings.Store, key: str, sha256: str, *, wait: float) -> str:
     if found != sha256:
         raise NotVerifiedError(f"object {key} has SHA-256 {found}, expected {sha256}")
     return urls(store, [key], seconds=LINK_SECONDS)[0]
+
+
+def _fetch(get: Callable[[str], bytes | None], key: str) -> tuple[bytes | None, str]:
+    """Return the content of an object; None, with the reason, if it cannot be fetched now."""
+    try:
+        return get(key), "it does not exist"
+    except StoreError as error:
+        return None, str(error)

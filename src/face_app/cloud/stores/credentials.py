@@ -32,4 +32,6 @@ def read_credentials(file: Path, bucket: str) -> Credentials:
     for entry in entries:
         if len(entry) == 2 and all(entry):
             return Credentials(entry[0], entry[1])
-    raise SettingsError(f"store.credentials_file {file} contains no line ACCESS_KEY:SECRET_KEY")
+    raise SettingsError(
+        f"store.credentials_file {file} contains no line ACCESS_KEY:SECRET_KEY or {bucket}:ACCESS_KEY:SECRET_KEY"
+    )

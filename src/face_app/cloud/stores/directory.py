@@ -33,7 +33,7 @@ class DirectoryStore:
                 subfolder(root, [INCOMING], durable=True) as incoming,
                 subfolder(root, folders, durable=True) as folder,
             ):
-                outcome = _place(name, data, folder, incoming)
+                outcome = _place(name, data, folder=folder, incoming=incoming)
                 if hashlib.sha256(read_file(name, folder=folder)).hexdigest() != sha256:
                     raise StoreError(f"store.path {self._path}: a file has other bytes when read back; check the disk")
         except OSError as error:
@@ -65,7 +65,7 @@ class DirectoryStore:
         )
 
 
-def _place(name: str, data: bytes, folder: int, incoming: int) -> Outcome:
+def _place(name: str, data: bytes, *, folder: int, incoming: int) -> Outcome:
     """Write a temporary file, then link it under its name; replace a file that has other bytes."""
     temporary = f"{name}.{secrets.token_hex(8)}"
     try:

@@ -32,6 +32,8 @@ BOTO3_ONLY_SECONDS = 30.0
 def fast_client(store: Store, *, connections: int) -> "FastClient | None":
     """Create a client; None if obstore cannot start, for example without CA certificates.
 
+    Call only if `INSTALLED`.
+
     Args:
         store: Bucket, endpoint and credentials file.
         connections: Maximum number of idle connections.
@@ -63,28 +65,34 @@ class FastClient:
         if keys:
             config |= {"access_key_id": keys.access_key, "secret_access_key": keys.secret_key}
         retry: RetryConfig = {"max_retries": 0, "retry_timeout": timedelta(seconds=10)}
-        self._not_before = 0.0
+        self._boto3_only_until = 0.0
         self._store = S3Store(store.bucket, config=config, client_options=client, retry_config=retry)
 
     def put(self, key: str, data: bytes, sha256: str, content_type: str, *, only_new: bool) -> str | None:
-        """Upload an object; see `S3Bucket.put`. Its signature covers the body, as Content-MD5 would.
+        """Upload an object; see `S3Bucket.put`.
+
+        The request's signature includes a hash of the body, so the store detects corruption without a Content-MD5
+        header.
 
         Returns:
             ETag without quotes; None if boto3 must repeat the request and report the cause.
         """
-        if time.monotonic() < self._not_before:
+        if time.monotonic() < self._boto3_only_until:
             return None
         try:
             answer = obstore.put(
                 self._store,
                 key,
                 data,
-                attributes={"Content-Type": content_type, "sha256": sha256},
+                attributes={
+                    "Content-Type": content_type,
+                    "sha256": sha256,  # becomes the metadata x-amz-meta-sha256
+                },
                 mode="create" if only_new else "overwrite",
                 use_multipart=False,
             )
         except AlreadyExistsError:
-            return None
+            return None  # not a fault of obstore; boto3 repeats the request and handles the answer
         except Exception as error:  # noqa: BLE001 - boto3 reports the cause
             self._failed(error)
             return None
@@ -96,17 +104,17 @@ class FastClient:
         Returns:
             None if boto3 must repeat the request.
         """
-        if time.monotonic() < self._not_before:
+        if time.monotonic() < self._boto3_only_until:
             return None
         try:
             answer = obstore.head(self._store, key)
         except FileNotFoundError:
-            return None
-        except Exception as error:  # noqa: BLE001
+            return None  # not a fault of obstore; boto3 repeats the request and handles the answer
+        except Exception as error:  # noqa: BLE001 - boto3 reports the cause
             self._failed(error)
             return None
         return answer["size"], (answer["e_tag"] or "").strip('"')
 
     def _failed(self, error: Exception) -> None:
         log.debug("obstore failed, boto3 replaces it for %.0f s: %s", BOTO3_ONLY_SECONDS, error)
-        self._not_before = time.monotonic() + BOTO3_ONLY_SECONDS
+        self._boto3_only_until = time.monotonic() + BOTO3_ONLY_SECONDS

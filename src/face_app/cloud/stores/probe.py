@@ -1,4 +1,4 @@
-"""Probe a mount that may hang."""
+"""Probe whether an s3fs mount answers, without hanging with it."""
 
 import select
 import subprocess
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 5.0
 FRESH_SECONDS = 3.0
 """Seconds for which an answer stays valid."""
 
-OK = "ok"
+OK = "ok"  # the child prints it
 
 _CHILD = """
 import os, sys
@@ -35,9 +35,9 @@ for line in sys.stdin:
 class Probe:
     """Probes a mount in a child process that can be abandoned.
 
-    A thread in a hung file system cannot be cancelled and blocks the exit. One child serves the whole run. A child
-    that is forked while a worker writes a file would inherit that file, and close it: s3fs would then upload a partial
-    face, or hang the child too.
+    A thread in a hung file system cannot be cancelled and would block the exit, hence a process. The child starts
+    before any worker writes and serves the whole run: a child forked later would inherit a file being written and
+    close it, and s3fs would upload a partial face. It is started again only if it ended.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,11 +55,11 @@ class Probe:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C must not reach the child
-            close_fds=False,  # all descriptors are close-on-exec; closing them here could block
+            close_fds=False,  # they close at exec anyway; closing them earlier in the child could block
         )
 
     def check(self) -> None:
-        """Check that the mount answers, or answered less than `FRESH_SECONDS` ago.
+        """Check the mount; an answer, good or bad, is reused for `FRESH_SECONDS`.
 
         Raises:
             StoreError: The mount answers with an error, or not within `TIMEOUT_SECONDS`.
@@ -80,7 +80,7 @@ class Probe:
         if requests is None or answers is None:
             return "its probe has no pipes"
         try:
-            # After a timeout the request stays open, and the late answer is used.
+            # After a timeout the request stays pending, and the late answer is used.
             if not self._pending:
                 requests.write(b"\n")
                 requests.flush()

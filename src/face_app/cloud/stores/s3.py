@@ -48,7 +48,7 @@ class S3Store:
             self._bucket.put(key, data, sha256, content_type, only_new=conditional)
         except ClientError as error:
             if conditional and error_status(error) in _TAKEN:
-                return False
+                return False  # 409 or 412: the key is taken
             if not (conditional and _lacks_conditions(error)):
                 raise
             self._bucket.put(key, data, sha256, content_type, only_new=False)

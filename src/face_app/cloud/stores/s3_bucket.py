@@ -187,7 +187,7 @@ class S3Bucket:
             try:
                 self.client.create_bucket(Bucket=self.name, **location)
             except self.client.exceptions.BucketAlreadyOwnedByYou:
-                return
+                return  # another process created it meanwhile
 
     def keys(self, prefix: str) -> Iterator[str]:
         """List the keys with a prefix, in order, without folder markers.

@@ -75,7 +75,7 @@ class Consumer:
             f"subscriber-{settings.subscriber}",
             subscriptions=[f"$share/{settings.group}/{FACES}"],
             on_message=self._receive,
-            on_sent=self._answered,
+            on_sent=self._receipt_answered,
             on_state=self._connection_changed,
             receive_maximum=settings.receive_maximum,
         )
@@ -119,7 +119,8 @@ class Consumer:
             "waiting": self._deliveries.qsize(),
             "last_stored_age": None if age is None else round(age, 1),
         }
-        return Health(not reason, not reason, reason, self._capabilities(), facts)
+        working = not reason
+        return Health(live=working, ready=working, reason=reason, capabilities=self._capabilities(), facts=facts)
 
     def _capabilities(self) -> frozenset[Capability]:
         """Return the work that was observed; before the first message it counts as observed."""
@@ -139,13 +140,14 @@ class Consumer:
         try:
             while self._deliveries.get_nowait():
                 pass
-            self._deliveries.put(None)  # the removed item was the stop signal of a worker
+            self._deliveries.put(None)  # None is a worker's stop signal: put it back
         except queue.Empty:
-            return
+            return  # all messages are dropped
 
-    def _answered(self, mid: int, answer: ReasonCode) -> None:
-        self._receipts.answered(mid, answer)
+    def _receipt_answered(self, message_id: int, reason: ReasonCode) -> None:
+        self._receipts.answered(message_id, reason)
 
+    # epoch: number of the connection; an acknowledgement is valid only in the one it arrived in
     def _receive(self, message: Message, epoch: int) -> None:
         self._received = True
         self._deliveries.put(Delivery(message, epoch, datetime.now(timezone.utc)))
@@ -160,23 +162,24 @@ class Consumer:
         except StoppedError:
             log.debug("stopped before a message on %s was stored", delivery.message.topic)
         except StoreError:
+            # The store is healthy but rejects this object after several attempts: let other faces pass, then retry.
             self._deliveries.put(delivery)
         except Exception:
             # Acknowledge it: otherwise a message that always fails would use up one place of `receive_maximum` until
             # the next connection. Its edge gets no receipt, so the edge retains the face and sends it again.
             log.exception("message on %s failed unexpectedly", delivery.message.topic)
             self._metrics.unexpected.inc()
-            self._finish(None, delivery)
+            self._receipts.acknowledge(delivery)
 
     def _process(self, delivery: Delivery) -> None:
         if delivery.epoch != self.connection.epoch:
-            return  # the broker redelivers it
+            return  # its connection is lost, so the broker redelivers it
         identity = Identity(delivery.message.topic, hashlib.sha256(delivery.message.payload).hexdigest())
         claim = self._deduplicator.claim(identity, delivery)
         if isinstance(claim, Processed):
             self._metrics.copies.inc()
             self._finish(claim, delivery)
-        elif claim is Claim.GRANTED:
+        elif claim is Claim.GRANTED:  # JOINED: another worker stores the same bytes and finishes this copy too
             try:
                 result = self._store_message(identity, delivery)
             except BaseException:
@@ -202,10 +205,10 @@ class Consumer:
         )
         return Processed(decision.edge, receipt)
 
-    def _finish(self, result: Processed | None, *deliveries: Delivery) -> None:
+    def _finish(self, result: Processed, *deliveries: Delivery) -> None:
         """Acknowledge messages; publish the receipt of each first, if its edge is known."""
         for delivery in deliveries:
-            if result and result.edge is not None:
+            if result.edge is not None:
                 self._receipts.enqueue(PendingReceipt(result.edge, result.receipt, delivery))
             else:
                 self._receipts.acknowledge(delivery)
@@ -216,9 +219,11 @@ class Consumer:
             log.warning("%s had other bytes; replaced", decision.key)
         if decision.refused:
             self._metrics.refused.labels(decision.refused).inc()
-            log.warning("refused a message on %r: %s; its copy: %s", topic, decision.detail, decision.key)
+            log.warning("refused a message on %r: %s; stored as %s", topic, decision.detail, decision.key)
             return
         self._metrics.face_confirmed()
-        counter = self._metrics.copies if stored.outcome == "already" else self._metrics.stored
-        counter.inc()
+        if stored.outcome == "already":  # an earlier run of this program stored it
+            self._metrics.copies.inc()
+        else:
+            self._metrics.stored.inc()
         log.debug("%s %s", stored.outcome, decision.key)

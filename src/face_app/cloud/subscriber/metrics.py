@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from face_app.common.mqtt import Connection
 
-_BUCKET_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_HISTOGRAM_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
 
 
 class SubscriberMetrics:
@@ -25,19 +25,21 @@ class SubscriberMetrics:
         self.copies = counter("copies", "Messages whose bytes were already stored.")
         self.repaired = counter("repaired", "Objects with other bytes, such as a partial upload, that were replaced.")
         self.refused = counter("refused", "Messages stored in quarantine.", "reason")
-        self.receipts_refused = counter("receipts_refused", "Receipts that the broker refused.")
+        self.receipts_rejected = counter("receipts_refused", "Receipts that the broker rejected.")
         self.unexpected = counter("unexpected", "Messages that failed unexpectedly; see the log.")
         self.store_seconds = Histogram(
             "face_app_subscriber_store_seconds",
             "Seconds until the store confirmed an object.",
-            buckets=_BUCKET_SECONDS,
+            buckets=_HISTOGRAM_BOUNDS,
             registry=registry,
         )
 
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"face_app_subscriber_{name}", text, registry=registry)
 
-        self.receipts_open = gauge("receipts_in_flight", "Receipts that the broker has not confirmed.")
+        self.receipts_unconfirmed = gauge(
+            "receipts_in_flight", "Receipts not sent yet, or not confirmed by the broker."
+        )
         self._connected = gauge("connected", "1 while connected to the broker.")
         self._subscribed = gauge("subscribed", "1 while the broker has granted the subscription.")
         self._waiting = gauge("waiting", "Received messages that no worker has started.")

@@ -36,7 +36,7 @@ class Delivery:
 
     Attributes:
         message: Topic, payload, and the data of an acknowledgement.
-        epoch: Connection in which it arrived.
+        epoch: Number of the connection in which it arrived.
         at: Time of arrival (aware).
     """
 
@@ -91,15 +91,15 @@ class ReceiptPublisher:
         self._sent: dict[int, _Batch] = {}
         self._next_batch_at = 0.0
         self._stopping = False
-        self._refused = ""
+        self._rejection = ""
         self._oldest: float | None = None
         self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
 
     @property
     def problem(self) -> str:
         """Return the reason why receipts are not published; empty while they are."""
-        if self._refused:
-            return self._refused
+        if self._rejection:
+            return self._rejection
         silent = 0.0 if self._oldest is None else time.monotonic() - self._oldest
         return f"the broker has not answered a receipt for {silent:.0f} s" if silent > SILENT_SECONDS else ""
 
@@ -121,9 +121,9 @@ class ReceiptPublisher:
         """Acknowledge a message that gets no receipt."""
         self._connection.acknowledge(delivery.message, delivery.epoch)
 
-    def answered(self, mid: int, answer: ReasonCode) -> None:
+    def answered(self, message_id: int, reason: ReasonCode) -> None:
         """Handle the broker's answer to a publish; for `Connection.on_sent`."""
-        self._events.put(partial(self._answered, mid, answer))
+        self._events.put(partial(self._answered, message_id, reason))
 
     def connection_changed(self) -> None:
         """Handle a connect or a loss; for `Connection.on_state`."""
@@ -151,7 +151,7 @@ class ReceiptPublisher:
             while True:
                 self._events.get_nowait()()
         except Empty:
-            return
+            return  # all queued events ran, or the next batch is due
 
     def _publish(self) -> None:
         now = time.monotonic()
@@ -162,44 +162,45 @@ class ReceiptPublisher:
             while pending:
                 batch = pending[:BATCH_SIZE]
                 receipts = dump_receipts(each.receipt for each in batch)
-                mid = self._connection.publish(receipts_topic(edge, self._subscriber), receipts)
-                if mid is None:
+                message_id = self._connection.publish(receipts_topic(edge, self._subscriber), receipts)
+                if message_id is None:
+                    # not accepted now; the receipts stay ready
                     self._next_batch_at = now + RETRY_SECONDS
                     return
-                self._sent[mid] = _Batch(batch, now)
+                self._sent[message_id] = _Batch(batch, now)
                 del pending[:BATCH_SIZE]
             del self._ready[edge]
 
-    def _answered(self, mid: int, answer: ReasonCode) -> None:
-        batch = self._sent.pop(mid, None)
+    def _answered(self, message_id: int, reason: ReasonCode) -> None:
+        batch = self._sent.pop(message_id, None)
         if batch is None:
-            return
-        self._record_answer(batch.receipts, answer)
+            return  # published on an older connection; the broker redelivers its messages
+        self._record_answer(batch.receipts, reason)
         for each in batch.receipts:
             self.acknowledge(each.delivery)
 
-    def _record_answer(self, receipts: list[PendingReceipt], answer: ReasonCode) -> None:
+    def _record_answer(self, receipts: list[PendingReceipt], reason: ReasonCode) -> None:
         """Record an answer of the broker.
 
-        A refused receipt counts as answered, because a retry would not change the refusal. The edge resends the
+        A rejected receipt counts as answered, because a retry would not change the rejection. The edge resends the
         face and gets another receipt.
         """
         problem = ""
-        if answer.is_failure:
+        if reason.is_failure:
             topic = receipts_topic(receipts[0].edge, self._subscriber)
-            problem = f"the broker does not accept receipts on {topic} ({answer}); check its ACL"
-            self._metrics.receipts_refused.inc(len(receipts))
-        if problem and not self._refused:
+            problem = f"the broker does not accept receipts on {topic} ({reason}); check its ACL"
+            self._metrics.receipts_rejected.inc(len(receipts))
+        if problem and not self._rejection:
             log.error(problem)
-        self._refused = problem
+        self._rejection = problem
 
     def _connection_changed(self) -> None:
         """Drop batches of older connections: the broker redelivers their messages."""
         self._next_batch_at = 0.0
         epoch = self._connection.epoch
         self._sent = {
-            mid: batch
-            for mid, batch in self._sent.items()
+            message_id: batch
+            for message_id, batch in self._sent.items()
             if any(each.delivery.epoch == epoch for each in batch.receipts)
         }
 
@@ -208,5 +209,5 @@ class ReceiptPublisher:
 
     def _update_metrics(self) -> None:
         self._oldest = next((batch.sent_at for batch in self._sent.values()), None)
-        waiting = sum(map(len, self._ready.values())) + sum(len(batch.receipts) for batch in self._sent.values())
-        self._metrics.receipts_open.set(waiting)
+        unconfirmed = sum(map(len, self._ready.values())) + sum(len(batch.receipts) for batch in self._sent.values())
+        self._metrics.receipts_unconfirmed.set(unconfirmed)

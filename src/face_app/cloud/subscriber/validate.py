@@ -29,7 +29,7 @@ class Decision:
     """Describes the decision about one message. Its bytes are stored in either case.
 
     Attributes:
-        key: Key of the object, or of the copy in quarantine.
+        key: Key of the face, or of the refused message in quarantine.
         edge: Recipient of the receipt; None if the topic names no edge.
         face: Id of the face, if readable.
         refused: Reason of the refusal in one word; empty for a valid message.
@@ -88,7 +88,7 @@ def _face_key(topic: str, face_id: FaceId, metadata: FaceMetadata, sha256: str, 
 
 
 def quarantine_key(reason: str, sha256: str) -> str:
-    """Return the key of the copy of a refused message; equal messages have equal keys."""
+    """Return the key of a refused message; equal messages have equal keys."""
     return f"quarantine/{reason}/{sha256}.bin"
 
 

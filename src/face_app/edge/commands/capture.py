@@ -169,9 +169,9 @@ def _wait_for_receipts(
     while outbox.run_counts().waiting and time.monotonic() < deadline:
         if not stopped:
             if stop.wait(POLL_SECONDS):
-                return
+                return  # a signal during this wait ends it at once
         elif sender.state.elected and not sender.state.connected:
-            return
+            return  # no receipt can come
         else:
             time.sleep(POLL_SECONDS)
         progress.log_if_due()

@@ -84,7 +84,7 @@ def run(settings: EdgeSettings, files: Sequence[Path], drawings: Path | None) ->
         height, width = image.shape[:2]
         if drawings:
             _draw(image, found, settings.detector.score, drawings / f"{number:04d}-{file.stem}.jpg")
-        yield PhotoFaces(str(file), width, height, confident)
+        yield PhotoFaces(file=str(file), width=width, height=height, faces=confident)
     if unread:
         raise SourceError(f"{unread} of {len(files)} files could not be read; the lines above say why")
 

@@ -105,7 +105,12 @@ def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
         raise SettingsError(f"--dry-run {folder}: {error.strerror}; name a folder that can be written") from error
     seconds = round(time.monotonic() - started, 3)
     return DryRunSummary(
-        frames, pipeline.detector_runs, pipeline.visits, shots, round(time.process_time() - cpu_before, 3), seconds
+        frames=frames,
+        detected=pipeline.detector_runs,
+        tracks=pipeline.visits,
+        shots=shots,
+        cpu_seconds=round(time.process_time() - cpu_before, 3),
+        seconds=seconds,
     )
 
 
@@ -122,14 +127,14 @@ def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder:
         x1, y1, x2, y2 = (round(edge, 1) for edge in shot.candidate.detection.box)
         written.append(
             DryRunShot(
-                str(file),
-                shot.track,
-                shot.why,
-                round(shot.candidate.quality.score, 4),
-                shot.first_frame,
-                shot.last_frame,
-                shot.candidate.frame,
-                (x1, y1, x2, y2),
+                file=str(file),
+                track=shot.track,
+                why=shot.why,
+                score=round(shot.candidate.quality.score, 4),
+                first_frame=shot.first_frame,
+                last_frame=shot.last_frame,
+                frame=shot.candidate.frame,
+                box=(x1, y1, x2, y2),
             )
         )
     return written

@@ -55,7 +55,11 @@ def summarise(outbox: Outbox, frames: int, seconds: float) -> CaptureSummary:
     """Summarise the faces that this process has appended to the outbox."""
     faces = outbox.run_faces()
     states = [face.state for face in faces]
-    stored = [StoredFace(str(face.id), face.key, face.sha256, face.score) for face in faces if face.state == "stored"]
+    stored = [
+        StoredFace(id=str(face.id), key=face.key, sha256=face.sha256, score=face.score)
+        for face in faces
+        if face.state == "stored"
+    ]
     latencies = sorted(
         (face.updated_at - face.captured_at) * 1000 for face in faces if face.state == "stored" and face.updated_at
     )
@@ -66,7 +70,7 @@ def summarise(outbox: Outbox, frames: int, seconds: float) -> CaptureSummary:
         waiting=states.count("waiting"),
         refused=states.count("refused"),
         expired=states.count("expired"),
-        latency_ms=Latency(_percentile(latencies, 50), _percentile(latencies, 99)),
+        latency_ms=Latency(p50=_percentile(latencies, 50), p99=_percentile(latencies, 99)),
         seconds=round(seconds, 3),
         faces=stored,
     )

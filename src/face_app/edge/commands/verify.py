@@ -64,7 +64,7 @@ def run(settings: EdgeSettings, *, wait: float) -> StoredCard:
         sender.wake()
         deadline = time.monotonic() + wait
         while outbox.run_counts().waiting and time.monotonic() < deadline and not stop.wait(POLL_SECONDS):
-            pass
+            pass  # `stop.wait` is the pause between two polls
         (face,) = outbox.run_faces()
         obstacle = sender.state.obstacle
     if face.state == "refused":
@@ -72,7 +72,12 @@ def run(settings: EdgeSettings, *, wait: float) -> StoredCard:
     if face.state != "stored" or face.updated_at is None:
         outcome = "had not arrived when a signal came" if stop.is_set() else f"did not arrive within {wait:.0f} s"
         raise NotVerifiedError(f"the test card {face.id} {outcome}, and waits: {obstacle}")
-    return StoredCard(str(face.id), face.key, face.sha256, round((face.updated_at - face.captured_at) * 1000, 1))
+    return StoredCard(
+        id=str(face.id),
+        key=face.key,
+        sha256=face.sha256,
+        latency_ms=round((face.updated_at - face.captured_at) * 1000, 1),
+    )
 
 
 def _draw_card(settings: EdgeSettings, now: datetime) -> NewFace:

@@ -130,7 +130,7 @@ class StatusPublisher:
         try:
             while not self._election.acquire():
                 if self._stop.wait(RETRY_SECONDS):
-                    return
+                    return  # another process publishes the status of this camera
             self._connection.start()
             while not self._stop.wait(POLL_SECONDS):
                 self._poll()
@@ -145,7 +145,7 @@ class StatusPublisher:
         """Publish the state, and the announcement to Home Assistant, if they changed or the reader may lack them."""
         connection = self._connection
         if not connection.connected:
-            self._next_check = 0.0
+            self._next_check = 0.0  # the next connection publishes fresh health
             return
         # The announcement is repeated on a new connection, and after each start of Home Assistant.
         audience = (connection.epoch, self._births)
@@ -158,7 +158,7 @@ class StatusPublisher:
         # A reason that differs only in its numbers is no change.
         change = (connection.epoch, re.sub(r"[\d.]+", "", health.reason), self._counts.last_face)
         if change == self._published and time.monotonic() - self._published_at < RENEW_SECONDS:
-            return
+            return  # the retained state is still correct and recent
         if connection.publish_retained(self._topic, self._state("online", health.reason, health.facts)):
             self._published = change
             self._published_at = time.monotonic()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from face_app.cloud.audit import audit
 from face_app.cloud.audit.content import wrong_contents
-from face_app.cloud.audit.report import Wrong
+from face_app.cloud.audit.report import WrongObject
 from face_app.cloud.audit.scope import Scope, scope_between
 from face_app.cloud.audit.spans import Span
 from face_app.cloud.audit.table import table
@@ -282,7 +282,7 @@ def test_bytes_that_fit_the_name_but_not_the_ledger(folder):
     folder.put(face.key, face.data)
     twelve_alike = face.sha256[:12] + "0" * 52
     report, outbox = audited(folder, [ledger_of([replace(face.entry(), sha256=twelve_alike)], 1)])
-    assert outbox.wrong == (Wrong(face.key, f"its SHA-256 is {face.sha256}, the ledger has {twelve_alike}"),)
+    assert outbox.wrong == (WrongObject(face.key, f"its SHA-256 is {face.sha256}, the ledger has {twelve_alike}"),)
     assert not report.balanced
 
 
@@ -290,7 +290,7 @@ def test_a_face_in_another_place_than_the_ledger_says(folder):
     face, moved = Face(1), Face(1, edge="other")
     folder.put(moved.key, face.data)
     report, outbox = audited(folder, [ledger_of([face.entry()], 1)], content=False)
-    assert outbox.wrong == (Wrong(moved.key, f"its key in the ledger is {face.key}"),)
+    assert outbox.wrong == (WrongObject(moved.key, f"its key in the ledger is {face.key}"),)
     assert (outbox.stored, report.balanced) == (1, False)
 
 

@@ -102,6 +102,19 @@ def test_corrects_a_widened_managed_statement(made, s3):
     assert ensure(made, PUBLIC, check=False) == []
 
 
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
+@pytest.mark.parametrize("principal", [["*", {"AWS": "arn:aws:iam::123456789012:root"}], []])
+def test_corrects_a_managed_statement_with_any_number_of_principals(made, s3, principal):
+    ensure(made, PUBLIC, check=False)
+    policy = json.loads(s3.get_bucket_policy(Bucket=made.bucket)["Policy"])
+    policy["Statement"][0] |= {"Principal": principal}
+    s3.put_bucket_policy(Bucket=made.bucket, Policy=json.dumps(policy))
+    assert ensure(made, PUBLIC, check=True) == ["anonymous clients may read faces"]
+    assert ensure(made, PUBLIC, check=False) == ["anonymous clients may read faces"]
+    policy = json.loads(s3.get_bucket_policy(Bucket=made.bucket)["Policy"])
+    assert [each["Principal"] for each in policy["Statement"]] == ["*"]
+
+
 @on_weed
 def test_warns_about_faces_that_a_foreign_policy_makes_public(filled, s3, caplog, monkeypatch):
     monkeypatch.setattr("face_app.cloud.bucket.public_access._PROPAGATION_SECONDS", 0)
@@ -165,6 +178,24 @@ def test_public_by_the_stores_own_means_is_as_good(without_policies, filled, cap
     ensure(filled, PUBLIC, check=False)
     assert ensure(without_policies, PUBLIC, check=False) == []
     assert "as bucket.public allows" in caplog.text
+
+
+@on_weed
+def test_checks_a_face_although_a_quarantine_object_sorts_first(without_policies, filled, s3, caplog, monkeypatch):
+    monkeypatch.setattr("face_app.cloud.bucket.public_access._PROPAGATION_SECONDS", 0)
+    s3.delete_object(Bucket=filled.bucket, Key=FACE)
+    s3.put_object(Bucket=filled.bucket, Key=FACE.replace("jetson/", "zoo/"), Body=b"face")
+    s3.put_bucket_policy(Bucket=filled.bucket, Policy=theirs(filled, "Allow", "s3:GetObject", "/*/face-*"))
+    assert ensure(without_policies, PUBLIC, check=False) == []
+    assert ensure(filled, PRIVATE, check=False) == []
+    assert "lets anonymous clients read faces, by a policy" in caplog.text
+
+
+@on_weed
+def test_names_the_required_role_while_the_bucket_contains_no_face(without_policies, filled, s3, caplog):
+    s3.delete_object(Bucket=filled.bucket, Key=FACE)
+    assert ensure(without_policies, PUBLIC, check=False) == []
+    assert "role ObjectReader" in caplog.text
 
 
 @on_weed
