@@ -42,7 +42,7 @@ def test_a_face_that_does_not_come(kind, folder, request, bucket_name):
     began = time.monotonic()
     with pytest.raises(NotVerifiedError, match=r"did not arrive within 0.3 s: .*(not there|does not exist)"):
         verify.run(folder, drawn_face().key, "0" * 64, wait=0.3)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 def test_reports_other_bytes_at_once(folder):

@@ -376,7 +376,7 @@ def test_stop_does_not_wait_for_a_store_that_hangs(broker, edge, folder, monkeyp
         edge.send(FACE)
         wait_until(lambda: slow.puts == 1)
         began = time.monotonic()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     assert edge.receipts == []
     with consuming(broker, folder):
         assert edge.wait_for_receipts(1)[0].id == FACE.id
@@ -384,7 +384,9 @@ def test_stop_does_not_wait_for_a_store_that_hangs(broker, edge, folder, monkeyp
 
 
 @pytest.mark.usefixtures("impatient")
-def test_stop_does_not_wait_for_a_store_that_is_down(broker, edge, folder):
+def test_stop_does_not_wait_for_a_store_that_is_down(broker, edge, folder, monkeypatch):
+    monkeypatch.setattr("face_app.cloud.subscriber.consumer.STOP_SECONDS", 60)
+
     class Down(Slow):
         def check(self):
             raise StoreError("down")
@@ -396,7 +398,7 @@ def test_stop_does_not_wait_for_a_store_that_is_down(broker, edge, folder):
         edge.send(FACE)
         wait_until(lambda: consumer.health().reason == "down")
         began = time.monotonic()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     with consuming(broker, folder):
         edge.wait_for_receipts(1)
     assert objects_in(folder) == {FACE.key: FACE.payload}

@@ -160,7 +160,7 @@ def test_reopens_a_camera_that_falls_silent(stop, caplog):
         started = time.monotonic()
         frames = list(islice(camera, 8))
     assert len(frames) == 8
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 9.5, "the default time-out is 10 s"
     assert "trying again" in caplog.text
 
 
