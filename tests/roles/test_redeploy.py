@@ -30,7 +30,7 @@ from support.deployment import (
 )
 
 WATCH = "src/face_app/edge/commands/capture.py"
-LOOP = "            for frame in source:\n"
+LOOP = "            for frame, result in results:\n"
 CAPTURE_ALONE = ("-l", EDGE, "--tags=capture")
 
 pytestmark = [
@@ -153,7 +153,7 @@ BROKEN = {
     ),
     "does no work": (
         LOOP,
-        LOOP + "                while not stop.wait(0.1):\n                    pulse.frame_received()\n",
+        LOOP + "                while not stop.wait(0.1):\n                    watchdog.frame_received()\n",
         "it lacks frames, which the version before had",
     ),
 }
