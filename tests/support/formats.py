@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+from face_app.edge.outbox.records import Visit
 from face_app.edge.outbox.schema import APPLICATION
 
 FORMAT_1 = """
@@ -48,7 +49,6 @@ CREATE INDEX refused ON faces (row, run) WHERE state = 'refused';
 CREATE INDEX stored ON faces (settled_at) WHERE state = 'stored';
 """
 
-# The current format, as the release before the wings created it: a change of the schema needs a new format.
 FORMAT_3 = (
     FORMAT_2
     + """
@@ -81,6 +81,13 @@ def new_format_2(path: Path, outbox: str, sequence: int) -> sqlite3.Connection:
 def new_format_3(path: Path, outbox: str, sequence: int) -> sqlite3.Connection:
     """Create an outbox of format 3. Its columns have the order of format 1."""
     return _new(path, 3, FORMAT_3, (outbox, sequence, None))
+
+
+def insert_visit_3(connection: sqlite3.Connection, visit: Visit) -> None:
+    """Insert a visit into an outbox of format 3, which had no refused visits."""
+    times = visit.first_at.timestamp(), visit.last_at.timestamp()
+    row = (visit.camera, visit.track, *times, visit.looks, visit.shots, visit.best)
+    connection.execute("INSERT INTO visits VALUES (NULL, 'run', ?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def _new(path: Path, version: int, schema: str, outbox: tuple[object, ...]) -> sqlite3.Connection:

@@ -11,6 +11,7 @@ SKIPPED = Counter("face_app_capture_skipped_frames", "Frames that were skipped t
 UNDECODABLE = Counter("face_app_capture_bad_frames", "Frames that could not be decoded.", ["reason"])
 DETECTOR_RUNS = Counter("face_app_capture_looks", "Frames on which the detector ran; in the others nothing moved.")
 VISITS = Counter("face_app_capture_visits", "Visits that have ended.")
+VISITS_REFUSED = Counter("face_app_capture_refused_visits", "Ended visits without a shot.", ["reason"])
 CAPTURED = Counter("face_app_capture_faces", "Faces committed to the outbox.")
 SENT = Counter("face_app_sender_sent", "Publishes of faces, repeated ones included.")
 RESENT = Counter("face_app_sender_resent", "Repeated publishes of faces, after a missing receipt.")

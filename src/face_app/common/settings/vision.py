@@ -108,12 +108,26 @@ class Shot(Section):
         0.7, gt=0, le=3, description="Seconds of a visit until its first acceptable shot is selected."
     )
     acceptable: Share = Field(
-        0.15,
+        0.25,
         description="Minimum quality of a shot within first_within; a worse one waits up to 3 s for a better one.",
     )
-    least: Share = Field(0.03, description="Minimum quality of any shot; 0 accepts the backs of heads.")
-    better_by: Share = Field(0.1, description="Minimum improvement in quality of a later shot.")
+    least: Share = Field(
+        0.03, description="Minimum quality of a shot during a visit; the best poorer picture is a shot at its end."
+    )
+    better_factor: float = Field(
+        1.4, ge=1, le=100, description="Minimum ratio of the quality of a later shot to that of the shot before."
+    )
     most: int = Field(3, ge=1, le=100, description="Maximum number of shots of one visit.")
+    check: bool = Field(
+        True, description="Check pictures that may become shots for open eyes and false faces, by the face mesh."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_better_by(cls, values: object) -> object:
+        if isinstance(values, dict) and "better_by" in values:
+            raise ValueError("better_by was a difference and is a ratio now: set better_factor, by default 1.4")
+        return values
 
 
 class Crop(Section):

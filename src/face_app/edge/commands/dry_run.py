@@ -12,6 +12,7 @@ from face_app.common.wire import FaceId
 from face_app.edge.commands.progress import Progress
 from face_app.edge.commands.stop import stop_on_signals
 from face_app.edge.image import set_up_opencv
+from face_app.edge.outbox.records import Visit
 from face_app.edge.sources.open_source import open_source
 from face_app.edge.vision.best_shot import Shot
 from face_app.edge.vision.encode import encode_face
@@ -28,7 +29,7 @@ class DryRunShot:
     Attributes:
         file: Path of its image.
         track: Number of its visit.
-        why: ``first``, ``better`` or ``final``.
+        why: ``first``, ``better``, ``final`` or ``only``.
         score: Quality of the shot, 0 to 1.
         first_frame: Index of the first frame of the visit.
         last_frame: Index of the latest frame with this face when the shot was selected.
@@ -47,6 +48,25 @@ class DryRunShot:
 
 
 @dataclass(frozen=True)
+class DryRunVisit:
+    """Describes one visit as plain JSON values.
+
+    Attributes:
+        track: Number of the visit.
+        seconds: Time from its first to its last detection.
+        detections: Number of detections.
+        shots: Number of its shots.
+        refused: Reason for which it has no shot; otherwise empty.
+    """
+
+    track: int
+    seconds: float
+    detections: int
+    shots: int
+    refused: str
+
+
+@dataclass(frozen=True)
 class DryRunSummary:
     """Summarises a dry run as plain JSON values.
 
@@ -55,6 +75,7 @@ class DryRunSummary:
         detected: Number of frames on which the detector ran.
         tracks: Number of visits.
         shots: Shots that a capture would have committed.
+        visits: Visits that have ended, in the order of their ends.
         cpu_seconds: CPU seconds of all threads, from the loading of the detector on.
         seconds: Duration of the run, seconds.
     """
@@ -63,6 +84,7 @@ class DryRunSummary:
     detected: int
     tracks: int
     shots: list[DryRunShot]
+    visits: list[DryRunVisit]
     cpu_seconds: float
     seconds: float
 
@@ -83,6 +105,7 @@ def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
     cpu_before = time.process_time()
     set_up_opencv()
     shots: list[DryRunShot] = []
+    visits: list[DryRunVisit] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with stop_on_signals() as stop, open_source(settings.camera, stop) as source:
@@ -92,6 +115,7 @@ def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
             )
 
             def write(result: PipelineResult) -> None:
+                visits.extend(_describe(visit) for visit in result.visits)
                 shots.extend(_write(result.shots, settings, pipeline.detector, folder, len(shots)))
 
             with run_pipeline(source, pipeline, write) as results:
@@ -109,9 +133,15 @@ def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
         detected=pipeline.detector_runs,
         tracks=pipeline.visits,
         shots=shots,
+        visits=visits,
         cpu_seconds=round(time.process_time() - cpu_before, 3),
         seconds=seconds,
     )
+
+
+def _describe(visit: Visit) -> DryRunVisit:
+    seconds = (visit.last_at - visit.first_at).total_seconds()
+    return DryRunVisit(visit.track, round(seconds, 3), visit.looks, visit.shots, visit.refused)
 
 
 def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder: Path, count: int) -> list[DryRunShot]:

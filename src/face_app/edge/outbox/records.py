@@ -69,8 +69,9 @@ class Visit:
         first_at: Time of the first frame (aware).
         last_at: Time of the last frame (aware).
         looks: Number of frames in which the detector found the face.
-        shots: Number of committed shots; 0 if no candidate reached ``shot.least``.
-        best: Quality of the best committed shot; if there is none, of the best candidate; 0 to 1.
+        shots: Number of selected shots; 0 if the visit was refused.
+        best: Quality of the best candidate, 0 to 1.
+        refused: Reason for which the visit has no shot; otherwise empty.
     """
 
     camera: str
@@ -80,3 +81,4 @@ class Visit:
     looks: int
     shots: int
     best: float
+    refused: str = ""

@@ -121,8 +121,11 @@ def _read_former_ids(damaged: Path) -> list[tuple[Any, ...]]:
 
 def _read_visits(damaged: Path) -> Iterator[tuple[Any, ...]]:
     with _open_read_only(damaged) as source:
+        columns = VISIT_COLUMNS
+        if _query(source, "PRAGMA user_version") == [(3,)]:
+            columns = columns.replace("refused", "''")  # format 3 had no refused visits
         for number in _row_numbers(source, damaged, "row", ("visits",)):
-            yield from _query(source, f"SELECT run, {VISIT_COLUMNS} FROM visits WHERE row = ?", number)
+            yield from _query(source, f"SELECT run, {columns} FROM visits WHERE row = ?", number)
 
 
 def _read_faces(damaged: Path) -> Iterator[tuple[_Row, bytes | None]]:

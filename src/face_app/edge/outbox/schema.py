@@ -11,7 +11,7 @@ from pathlib import Path
 
 from face_app.common.errors import OutboxDamagedError, OutboxError, OutboxUnavailableError
 
-FORMAT = 3
+FORMAT = 4
 """Format of the file, in ``PRAGMA user_version``. A program migrates earlier formats and refuses later ones."""
 APPLICATION = 0x66616365
 """``PRAGMA application_id``, "face" in ASCII: distinguishes an outbox from other SQLite files."""
@@ -40,7 +40,7 @@ CREATE TABLE former (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
 CREATE TABLE faces {_FACES};
 CREATE TABLE pixels (row INTEGER PRIMARY KEY REFERENCES faces, file BLOB NOT NULL);
 """
-VISIT_COLUMNS = "camera, track, first_at, last_at, looks, shots, best"
+VISIT_COLUMNS = "camera, track, first_at, last_at, looks, shots, best, refused"
 """Columns of a visit, in the order of the fields of `records.Visit`."""
 _VISITS = """
 CREATE TABLE visits (
@@ -52,7 +52,8 @@ CREATE TABLE visits (
     last_at REAL NOT NULL,
     looks INTEGER NOT NULL,
     shots INTEGER NOT NULL,
-    best REAL NOT NULL
+    best REAL NOT NULL,
+    refused TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX visited ON visits (last_at);
 """
@@ -62,7 +63,8 @@ CREATE INDEX score ON faces (score, row) WHERE state = 'waiting';
 CREATE INDEX refused ON faces (row, run) WHERE state = 'refused';
 CREATE INDEX stored ON faces (settled_at) WHERE state = 'stored';
 """
-# Format 2 had no visits. Format 1 named the row `sequence`, and had no states `expired` and `erased`.
+# Format 3 had no refused visits, format 2 no visits. Format 1 named the row `sequence`, and had no states `expired` and
+# `erased`.
 _MIGRATE_1_TO_2 = f"""
 ALTER TABLE outbox ADD COLUMN pruned_to REAL;
 CREATE TABLE former (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
@@ -73,6 +75,7 @@ INSERT INTO faces_2 SELECT sequence, id, run, topic, key, sha256, state, reason,
 DROP TABLE faces;
 ALTER TABLE faces_2 RENAME TO faces;
 """
+_MIGRATE_3_TO_4 = "ALTER TABLE visits ADD COLUMN refused TEXT NOT NULL DEFAULT ''"
 
 # A part of SQLite's message, the advice, and the error to raise. Python 3.10 does not report SQLite's error codes.
 _DAMAGED = "it is damaged; the next start sets it aside and recovers the readable faces"
@@ -237,6 +240,8 @@ def _create_or_migrate(connection: sqlite3.Connection, path: Path) -> None:
         _execute_all(connection, _MIGRATE_1_TO_2 + _INDEXES + _VISITS)
     elif version == 2:
         _execute_all(connection, _VISITS)
+    elif version == 3:
+        connection.execute(_MIGRATE_3_TO_4)
     connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 

@@ -1,4 +1,4 @@
-"""Select the shots of each visit: one soon, so that no visit is missed, and later ones only if clearly better."""
+"""Select the shots of each visit: one soon, later ones only if clearly better, and at least one at its end."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,15 +12,33 @@ from face_app.edge.sources.frame import Frame
 from face_app.edge.vision import quality
 from face_app.edge.vision.crop import cut
 from face_app.edge.vision.detectors.detection import Detection
+from face_app.edge.vision.face_mesh import FaceMesh
 from face_app.edge.vision.quality import Quality
 from face_app.edge.vision.tracker import EndedTrack, TrackedFace
 
 MAX_FIRST_SHOT_WAIT = 3.0
 """Seconds of a visit after which its first shot is sent even if it is not acceptable."""
+MAX_SHUT_WAIT = 10.0
+"""Seconds of a visit for which its first shot waits for open eyes."""
+MIN_EYES = 0.87
+"""Minimum term for the eyes of a first shot that does not wait: between those of most shut and of most open eyes."""
+MAX_POOR_WAIT = 60.0
+"""Seconds of a visit after which even a poor picture is sent. A power cut must not cost the face of a long visit."""
 STABLE_SECONDS = 2.0
 """Seconds for which a better picture must stay the best: the pictures of an approaching person improve at each step."""
+FIRST_CHECKS = 4
+CHECKS_PER_SECOND = 4.0
+"""Number of checks that a visit may have at its start, and per second of it: a check costs as much as a detection."""
+MIN_CHECKED_WIDTH = 40.0
+"""Minimum width, pixels, of faces on whose check a refusal may rest: the mesh misses one in five of smaller faces."""
+REFUSAL_CHECKS = 3
+"""Minimum number of checks on which a refusal rests."""
+MAX_REFUSED_PRESENCE = 0.02
+"""Maximum presence in all checks of a refused visit. Hair, chairs and bottles reach 0.003."""
 
-Reason = Literal["first", "better", "final"]
+Reason = Literal["first", "better", "final", "only"]
+NO_FACE = "no-face"
+"""Reason for which a visit is refused: each of its checks showed no face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +71,8 @@ class Shot:
     Attributes:
         candidate: The picture.
         track: Number of the visit.
-        why: ``first`` of its visit; ``better`` than the shot before by the margin; ``final``: the same, at the end.
+        why: ``first`` of its visit; ``better`` than the shot before by the factor; ``final``: the same, at the end;
+            ``only``: the best picture of a visit without a good one.
         chosen_from: Number of detections of this face so far.
         first_frame: Index of the frame in which the visit began.
         last_frame: Index of the frame with the latest detection.
@@ -81,12 +100,15 @@ class _OpenVisit:
     """Tracks the state of a visit that has not ended.
 
     Attributes:
-        pending: Best picture that is good enough for a shot and has not been selected yet.
+        pending: Best picture that may become a shot and has not been selected yet.
         confirmed: True if the track is a real face.
         detections: Number of detections so far.
         shots: Number of shots so far.
         best: Best quality so far.
         last_score: Quality of the latest shot.
+        checks: Number of pictures that the face mesh has checked.
+        large_checks: Number of these that are large enough for a refusal.
+        presence: Highest presence of a face in these.
     """
 
     first: _FrameTime
@@ -97,15 +119,37 @@ class _OpenVisit:
     shots: int = 0
     best: float = 0.0
     last_score: float = 0.0
+    checks: int = 0
+    large_checks: int = 0
+    presence: float = 0.0
+
+    @property
+    def refused(self) -> bool:
+        """Whether the checks so far show that this is no face."""
+        return self.large_checks >= REFUSAL_CHECKS and self.presence <= MAX_REFUSED_PRESENCE
+
+    @property
+    def suspect(self) -> bool:
+        """Whether no check so far has shown a face."""
+        return self.large_checks > 0 and self.presence <= MAX_REFUSED_PRESENCE
 
 
 class BestShots:
     """Selects the shots of all visits of one camera."""
 
-    def __init__(self, camera: str, shot: settings.Shot, crop: settings.Crop) -> None:
+    def __init__(self, camera: str, shot: settings.Shot, crop: settings.Crop, mesh: FaceMesh | None = None) -> None:
+        """Start without visits.
+
+        Args:
+            camera: Name of the camera.
+            shot: Thresholds.
+            crop: Margin and size of the crops.
+            mesh: Checks the pictures that may become shots; None: no checks.
+        """
         self._camera = camera
         self._shot = shot
         self._crop = crop
+        self._mesh = mesh
         self._visits: dict[int, _OpenVisit] = {}
 
     def has_pending(self, elapsed: float) -> bool:
@@ -114,10 +158,12 @@ class BestShots:
         Args:
             elapsed: Seconds on the source's clock.
         """
-        return any(
-            visit.pending or (not visit.shots and elapsed - visit.first.elapsed <= MAX_FIRST_SHOT_WAIT)
-            for visit in self._visits.values()
-        )
+        return any(self._needs_frames(visit, elapsed) for visit in self._visits.values())
+
+    def _needs_frames(self, visit: _OpenVisit, elapsed: float) -> bool:
+        if not visit.shots and elapsed - visit.first.elapsed <= MAX_FIRST_SHOT_WAIT:
+            return True
+        return visit.pending is not None and not self._is_poor(visit, visit.pending)
 
     def update(self, frame: Frame, faces: Iterable[TrackedFace]) -> list[Shot]:
         """Add the faces of one frame.
@@ -130,12 +176,13 @@ class BestShots:
             The shots that are due now.
         """
         now = _FrameTime(frame.index, frame.captured_at, frame.elapsed)
+        faces = list(faces)
         for face in faces:
             visit = self._visits.setdefault(face.track, _OpenVisit(now, now))
             visit.last = now
             visit.detections += 1
             visit.confirmed = visit.confirmed or face.confirmed
-            self._assess(frame, face, visit)
+            self._assess(frame, face.detection, [other.detection for other in faces if other is not face], visit)
         return [
             self._select(track, visit, visit.pending, "better" if visit.shots else "first")
             for track, visit in self._visits.items()
@@ -149,7 +196,7 @@ class BestShots:
             tracks: Ended tracks. A track that was never confirmed yields neither shot nor visit.
 
         Returns:
-            Their pending pictures as shots, and the ended visits.
+            Their pending pictures as shots, and the ended visits. A visit without a shot has a reason.
         """
         shots: list[Shot] = []
         visits: list[Visit] = []
@@ -157,38 +204,64 @@ class BestShots:
             visit = self._visits.pop(ended.track)
             if not ended.confirmed:
                 continue
-            if visit.pending:
-                shots.append(self._select(ended.track, visit, visit.pending, "final" if visit.shots else "first"))
+            refused = NO_FACE if visit.refused and not visit.shots else ""
+            if visit.pending and not refused:
+                why: Reason = "final" if visit.shots else "only" if self._is_poor(visit, visit.pending) else "first"
+                shots.append(self._select(ended.track, visit, visit.pending, why))
             times = visit.first.at, visit.last.at
-            visits.append(Visit(self._camera, ended.track, *times, visit.detections, visit.shots, visit.best))
+            visits.append(Visit(self._camera, ended.track, *times, visit.detections, visit.shots, visit.best, refused))
         return shots, visits
 
-    def _assess(self, frame: Frame, face: TrackedFace, visit: _OpenVisit) -> None:
+    def _assess(self, frame: Frame, face: Detection, others: Iterable[Detection], visit: _OpenVisit) -> None:
         """Make the face the pending picture of its visit, if it is better than all pictures before."""
         if visit.shots >= self._shot.most:
             return
-        assessed = quality.assess(frame.image, face.detection, self._score_to_exceed(visit))
-        if not assessed:
+        exceeds = self._score_to_exceed(visit)
+        assessed = quality.assess(frame.image, face, exceeds, others)
+        if assessed and self._mesh and face.landmarks:
+            assessed = self._check(self._mesh, frame, face, assessed, visit)
+        if not assessed or assessed.score <= exceeds:
             return
         visit.best = max(visit.best, assessed.score)
-        if assessed.score < self._shot.least:
-            return
-        crop = cut(frame.image, face.detection.box, self._crop)
+        crop = cut(frame.image, face.box, self._crop)
         size = frame.image.shape[1], frame.image.shape[0]
-        visit.pending = Candidate(crop, face.detection, assessed, frame.index, size, frame.captured_at, frame.elapsed)
+        visit.pending = Candidate(crop, face, assessed, frame.index, size, frame.captured_at, frame.elapsed)
+
+    @staticmethod
+    def _check(mesh: FaceMesh, frame: Frame, face: Detection, assessed: Quality, visit: _OpenVisit) -> Quality | None:
+        """Add the measurements of the face mesh; return None if the visit has used up its checks for now."""
+        if visit.checks >= FIRST_CHECKS + CHECKS_PER_SECOND * (frame.elapsed - visit.first.elapsed):
+            return None
+        visit.checks += 1
+        width = face.box[2] - face.box[0]
+        result = mesh.check(frame.image, face)
+        if width >= MIN_CHECKED_WIDTH:
+            visit.large_checks += 1
+            visit.presence = max(visit.presence, result.presence)
+        return quality.add_mesh(assessed, result, width)
 
     def _score_to_exceed(self, visit: _OpenVisit) -> float:
         """Return the quality that the next candidate of a visit must exceed."""
         if visit.pending:
             return visit.pending.quality.score
-        return visit.last_score + self._shot.better_by if visit.shots else visit.best
+        return visit.last_score * self._shot.better_factor
+
+    def _is_poor(self, visit: _OpenVisit, pending: Candidate) -> bool:
+        """Return whether a picture may become a shot only at the end of its visit."""
+        return visit.suspect or pending.quality.score < self._shot.least
 
     def _is_due(self, visit: _OpenVisit, pending: Candidate, elapsed: float) -> bool:
         if visit.shots:
             return elapsed - pending.elapsed >= STABLE_SECONDS
-        acceptable = pending.quality.score >= self._shot.acceptable
-        wait = self._shot.first_within if acceptable else MAX_FIRST_SHOT_WAIT
-        return elapsed - visit.first.elapsed >= wait
+        if self._is_poor(visit, pending):
+            wait = MAX_POOR_WAIT
+        elif pending.quality.terms.get("eyes", 1.0) < MIN_EYES:
+            wait = MAX_SHUT_WAIT
+        elif pending.quality.score < self._shot.acceptable:
+            wait = MAX_FIRST_SHOT_WAIT
+        else:
+            wait = self._shot.first_within
+        return not visit.refused and elapsed - visit.first.elapsed >= wait
 
     @staticmethod
     def _select(track: int, visit: _OpenVisit, pending: Candidate, why: Reason) -> Shot:

@@ -20,6 +20,7 @@ from face_app.edge.outbox.records import Visit
 from face_app.edge.sources.frame import Frame, Source
 from face_app.edge.vision.best_shot import BestShots, Shot
 from face_app.edge.vision.detectors.load import load_detector
+from face_app.edge.vision.face_mesh import load_face_mesh
 from face_app.edge.vision.gate import Gate
 from face_app.edge.vision.tracker import Tracker
 from face_app.edge.vision.zones import Zones
@@ -59,7 +60,8 @@ class VisionPipeline:
         self._gate = Gate(settings.gate, limit_cpu=settings.camera.pace != "fast")
         self._detector = load_detector(settings.detector)
         self._tracker = Tracker(settings.detector.score)
-        self._best_shots = BestShots(settings.camera.name, settings.shot, settings.crop)
+        mesh = load_face_mesh() if settings.shot.check else None
+        self._best_shots = BestShots(settings.camera.name, settings.shot, settings.crop, mesh)
         self.detector = self._detector.name
 
     @property

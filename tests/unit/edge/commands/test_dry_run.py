@@ -52,7 +52,7 @@ def test_writes_each_shot_with_its_metadata(clip, tmp_path):
 
 def test_the_summary_is_plain_json_with_fixed_keys(clip, tmp_path):
     summary = json.loads(json.dumps(asdict(run(clip, tmp_path))))
-    assert summary.keys() == {"frames", "detected", "tracks", "shots", "cpu_seconds", "seconds"}
+    assert summary.keys() == {"frames", "detected", "tracks", "shots", "visits", "cpu_seconds", "seconds"}
     for shot in summary["shots"]:
         assert shot.keys() == {"file", "track", "why", "score", "first_frame", "last_frame", "frame", "box"}
         assert len(shot["box"]) == 4

@@ -15,7 +15,7 @@ from face_app.common.wire import FaceId, Receipt
 from face_app.edge.outbox.export import export_ledger, export_visits
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.schema import damage_mark
-from support.formats import new_format_1, new_format_2, new_format_3
+from support.formats import insert_visit_3, new_format_1, new_format_2, new_format_3
 from support.new_faces import new_face
 from support.visits import visit
 
@@ -92,6 +92,16 @@ def test_recovers_visits(path, faces):
     damage_mark(path).touch()
     with opened(path) as outbox:
         assert list(export_visits(outbox)) == came
+
+
+def test_recovers_the_visits_of_format_3(path):
+    connection = new_format_3(path, "0badcafe", 0)
+    insert_visit_3(connection, visit())
+    connection.commit()
+    connection.close()
+    damage_mark(path).touch()
+    with opened(path) as outbox:
+        assert list(export_visits(outbox)) == [visit()]
 
 
 @pytest.mark.parametrize("new_format", [new_format_1, new_format_2, new_format_3])

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import sqlite3
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
@@ -13,7 +14,7 @@ from face_app.common.wire import FaceId, Receipt
 from face_app.edge.outbox.export import export_visits
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.schema import FORMAT
-from support.formats import new_format_1, new_format_2, new_format_3
+from support.formats import insert_visit_3, new_format_1, new_format_2, new_format_3
 from support.new_faces import new_face
 from support.visits import visit
 
@@ -67,6 +68,19 @@ def test_migrates_an_earlier_format_with_every_face(tmp_path, new_format):
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert connection.execute("SELECT count(*) FROM faces WHERE state = 'stored'").fetchone() == (1001,)
     connection.close()
+
+
+def test_migrates_the_visits_of_format_3(tmp_path):
+    connection = new_format_3(tmp_path / "outbox.db", OLD, 0)
+    visits = [visit(number) for number in range(3)]
+    for each in visits:
+        insert_visit_3(connection, each)
+    connection.commit()
+    connection.close()
+    refused = replace(visit(9, shots=0), refused="no-face")
+    with Outbox(OutboxFile(path=tmp_path / "outbox.db")) as outbox:
+        outbox.append([], [refused])
+        assert list(export_visits(outbox)) == [*visits, refused]
 
 
 @pytest.mark.parametrize("new_format", [new_format_1, new_format_2, new_format_3])

@@ -10,16 +10,25 @@ import pytest
 from face_app.common import settings
 from face_app.edge.sources.frame import Frame
 from face_app.edge.vision import quality
-from face_app.edge.vision.best_shot import MAX_FIRST_SHOT_WAIT, STABLE_SECONDS, BestShots
+from face_app.edge.vision.best_shot import (
+    MAX_FIRST_SHOT_WAIT,
+    MAX_POOR_WAIT,
+    MAX_SHUT_WAIT,
+    NO_FACE,
+    REFUSAL_CHECKS,
+    STABLE_SECONDS,
+    BestShots,
+)
+from face_app.edge.vision.face_mesh import MeshResult
 from face_app.edge.vision.tracker import EndedTrack, TrackedFace
 from support.detections import detection
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 STEP = 0.25
 IMAGE = np.random.default_rng(1).integers(60, 200, (480, 640, 3), np.uint8)
-SHOT = settings.Shot(first_within=1.0, acceptable=0.3, least=0.1, better_by=0.1, most=3)
-BAD, POOR, FAIR, GOOD, BEST = 0.25, 0.45, 0.65, 0.8, 1.0
-"""Confidences: below `least`, below `acceptable`, then each one better by the margin than the one before."""
+SHOT = settings.Shot(first_within=1.0, acceptable=0.2, least=0.05, better_factor=1.4, most=3)
+BAD, POOR, FAIR, GOOD, BEST = 0.45, 0.65, 0.8, 0.89, 1.0
+"""Confidences: below `least`, below `acceptable`, then each one better by the factor than the one before."""
 
 
 def face(confidence, x=200):
@@ -38,8 +47,8 @@ def frame(number, image=IMAGE):
 class Visitor:
     """Shows the faces of one or several tracks, frame by frame."""
 
-    def __init__(self, shot=SHOT, crop=settings.Crop()):  # noqa: B008
-        self.best = BestShots("door", shot, crop)
+    def __init__(self, shot=SHOT, crop=settings.Crop(), mesh=None):  # noqa: B008
+        self.best = BestShots("door", shot, crop, mesh)
         self.number = 0
         self.shots = []
 
@@ -64,14 +73,29 @@ class Visitor:
         return [(at * STEP, shot.why, shot.candidate.frame) for at, shot in self.shots]
 
 
+class Mesh:
+    """Answers each check with the next of some results, and then always with the last."""
+
+    def __init__(self, *results):
+        self.results = list(results)
+        self.checks = 0
+
+    def check(self, image, detection):
+        self.checks += 1
+        return self.results.pop(0) if len(self.results) > 1 else self.results[0]
+
+
+OPEN, SHUT, NOTHING = MeshResult(1.0, 0.3), MeshResult(1.0, 0.1), MeshResult(0.001, 0.3)
+
+
 def frames(seconds):
     return round(seconds / STEP)
 
 
 def test_the_constants_fit_the_settings():
     assert q(BAD) < SHOT.least < q(POOR) < SHOT.acceptable < q(FAIR)
-    assert q(FAIR) + SHOT.better_by < q(GOOD)
-    assert q(GOOD) + SHOT.better_by < q(BEST)
+    assert q(FAIR) * SHOT.better_factor < q(GOOD)
+    assert q(GOOD) * SHOT.better_factor < q(BEST)
 
 
 def test_the_first_shot_is_the_best_so_far():
@@ -94,13 +118,19 @@ def test_a_poor_first_shot_is_sent_after_the_longest_wait():
     assert [each[:2] for each in visitor.selected] == [(MAX_FIRST_SHOT_WAIT, "first")]
 
 
-def test_a_picture_below_the_least_quality_is_never_a_shot_and_its_visit_is_reported():
+def test_a_picture_below_the_least_quality_is_sent_at_the_end_of_its_visit():
     visitor = Visitor().show(*[BAD] * frames(2 * MAX_FIRST_SHOT_WAIT))
-    (visit,) = visitor.leave()
     assert visitor.selected == []
-    assert (visit.camera, visit.track, visit.looks, visit.shots) == ("door", 1, frames(2 * MAX_FIRST_SHOT_WAIT), 0)
-    assert visit.best == pytest.approx(q(BAD))
+    (visit,) = visitor.leave()
+    assert visitor.selected == [(2 * MAX_FIRST_SHOT_WAIT, "only", 0)]
+    assert (visit.camera, visit.track, visit.looks) == ("door", 1, frames(2 * MAX_FIRST_SHOT_WAIT))
+    assert (visit.shots, visit.refused, visit.best) == (1, "", pytest.approx(q(BAD)))
     assert (visit.first_at, visit.last_at) == (NOON, NOON + timedelta(seconds=2 * MAX_FIRST_SHOT_WAIT - STEP))
+
+
+def test_a_poor_picture_of_a_long_visit_is_sent_before_its_end():
+    visitor = Visitor().show(*[BAD] * (frames(MAX_POOR_WAIT) + 3))
+    assert [each[:2] for each in visitor.selected] == [(MAX_POOR_WAIT, "first")]
 
 
 def test_selects_nothing_before_the_track_is_confirmed():
@@ -136,9 +166,9 @@ def test_a_person_who_approaches_yields_one_better_shot():
     assert visitor.selected[1][2] == frames(6) - 1
 
 
-def test_a_picture_within_the_margin_is_not_selected():
-    better = FAIR * (1 + 0.8 * SHOT.better_by / q(FAIR)) ** 0.5
-    assert q(FAIR) < q(better) < q(FAIR) + SHOT.better_by
+def test_a_picture_within_the_factor_is_not_selected():
+    better = FAIR * (0.9 * SHOT.better_factor) ** 0.25
+    assert q(FAIR) < q(better) < q(FAIR) * SHOT.better_factor
     visitor = Visitor().show(*[FAIR] * frames(2), *[better] * frames(3 * STABLE_SECONDS))
     (visit,) = visitor.leave()
     assert [each[1] for each in visitor.selected] == ["first"]
@@ -183,8 +213,8 @@ def test_selects_shots_for_each_visit_separately():
         shots += best.update(frame(number), faces)
     assert [shot.track for shot in shots] == [1]
     late, visits = best.finish_visits([EndedTrack(1, True), EndedTrack(2, True)])
-    assert late == []
-    assert [(visit.track, visit.shots) for visit in visits] == [(1, 1), (2, 0)]
+    assert [(shot.track, shot.why) for shot in late] == [(2, "only")]
+    assert [(visit.track, visit.shots) for visit in visits] == [(1, 1), (2, 1)]
 
 
 def test_is_pending_until_the_first_shot_and_while_a_better_one_waits():
@@ -205,6 +235,66 @@ def test_a_visit_without_usable_pictures_is_not_pending_for_ever():
     assert visitor.pending
     visitor.show(BAD, BAD)
     assert not visitor.pending
+
+
+def test_the_first_shot_waits_for_open_eyes():
+    visitor = Visitor(mesh=Mesh(*[SHUT] * frames(4), OPEN)).show(*[GOOD] * frames(6))
+    assert visitor.selected == [(4.0, "first", frames(4))]
+    assert visitor.shots[0][1].candidate.quality.terms["eyes"] == 1.0
+
+
+def test_shut_eyes_delay_the_first_shot_for_a_limited_time():
+    visitor = Visitor(mesh=Mesh(SHUT)).show(*[GOOD] * (frames(MAX_SHUT_WAIT) + 2))
+    assert [each[:2] for each in visitor.selected] == [(MAX_SHUT_WAIT, "first")]
+
+
+def test_a_visit_whose_checks_show_no_face_is_refused_with_a_reason():
+    visitor = Visitor(mesh=Mesh(NOTHING))
+    visitor.show(*np.linspace(FAIR, BEST, frames(4)))
+    (visit,) = visitor.leave()
+    assert visitor.selected == []
+    assert (visit.shots, visit.refused) == (0, NO_FACE)
+
+
+def test_one_check_that_shows_a_face_prevents_a_refusal():
+    """The mesh misses many masked and turned faces."""
+    visitor = Visitor(mesh=Mesh(*[NOTHING] * REFUSAL_CHECKS, OPEN)).show(*np.linspace(FAIR, BEST, frames(4)))
+    (visit,) = visitor.leave()
+    assert visit.shots
+    assert not visit.refused
+
+
+def test_too_few_checks_refuse_nothing():
+    visitor = Visitor(mesh=Mesh(NOTHING)).show(GOOD)
+    (visit,) = visitor.leave()
+    assert (visit.shots, visit.refused) == (1, "")
+    assert visitor.selected == [(STEP, "only", 0)]
+
+
+def test_small_faces_are_never_refused():
+    best = BestShots("door", SHOT, settings.Crop(), Mesh(NOTHING))
+    for number in range(frames(2)):
+        best.update(frame(number), [TrackedFace(1, detection(200, 150, 30, 0.8 + number / 200), True)])
+    ((shot,), (visit,)) = best.finish_visits([EndedTrack(1, True)])
+    assert (shot.track, visit.refused) == (1, "")
+
+
+def test_checks_only_pictures_that_may_become_shots():
+    mesh = Mesh(OPEN)
+    Visitor(mesh=mesh).show(*[GOOD] * frames(10))
+    assert mesh.checks == 1
+
+
+def test_a_covered_face_is_worse_than_a_free_one():
+    best = BestShots("door", SHOT, settings.Crop())
+    nearer = TrackedFace(2, detection(230, 170, 160, BEST, height=220), True)
+    for number in range(frames(2)):
+        others = [nearer] if number < frames(1) else []
+        shots = best.update(frame(number), [TrackedFace(1, face(GOOD), True), *others])
+        shots = [shot for shot in shots if shot.track == 1]
+        if shots:
+            break
+    assert shots[0].candidate.frame == frames(1)
 
 
 def test_the_crop_shows_its_own_frame():
