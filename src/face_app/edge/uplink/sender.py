@@ -22,9 +22,9 @@ from face_app.common.wire import Receipt, load_receipts, receipts_topic
 from face_app.edge import metrics
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.process_lock import ProcessLock
-from face_app.edge.uplink.hops import Uplink
 from face_app.edge.uplink.send_window import Lane, SendWindow
 from face_app.edge.uplink.sender_state import SenderState
+from face_app.edge.uplink.uplink_state import Uplink
 
 log = logging.getLogger(__name__)
 
