@@ -201,16 +201,19 @@ class Sender:
             self._connection.acknowledge(message, epoch)
             return
         try:
-            self._receipts.append((message, epoch, load_receipts(bytes(message.payload))))
+            receipts = load_receipts(bytes(message.payload))
         except MessageError as error:
             self._warn("receipts on %s cannot be read: %s", message.topic, error)
             self._connection.acknowledge(message, epoch)
+            return
+        self._receipts.append((message, epoch, receipts))
+        # Not when the receipts are applied: a report of a hop that arrives until then is newer than they are.
+        self._uplink.receipt_arrived(time.monotonic())
 
     def _apply_receipts(self) -> None:
         """Apply all received receipts in one transaction, then acknowledge their messages."""
         if not self._receipts:
             return
-        self._uplink.receipt_arrived(time.monotonic())
         applied = self._outbox.apply_receipts(receipt for *_, receipts in self._receipts for receipt in receipts)
         for row, receipt in applied:
             self._window.record_receipt(row, time.monotonic(), self._uplink.up_since)
