@@ -190,7 +190,6 @@ def test_stores_a_bare_image_of_the_original_homework_without_a_receipt(broker, 
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(retrying_store, "MIN_PAUSE", 0.1)
     monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.3)
 
 
@@ -439,7 +438,7 @@ def test_a_flapping_link_piles_nothing_up_while_the_store_is_down(broker, edge, 
 
 
 def test_keys_that_cannot_be_stored_do_not_block_the_others(broker, edge, folder, monkeypatch):
-    monkeypatch.setattr(retrying_store, "MIN_PAUSE", 0.05)
+    monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.05)
     (folder.path / "jetson").mkdir()
     (folder.path / "jetson" / "door").write_text("a file where a folder is needed")
     stuck = [drawn_face(number) for number in range(1, 7)]
