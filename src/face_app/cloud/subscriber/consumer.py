@@ -80,7 +80,7 @@ class Consumer:
             receive_maximum=settings.receive_maximum,
         )
         self._receipts = ReceiptPublisher(settings.subscriber, self.connection, metrics)
-        metrics.observe(self.connection, self._deliveries.qsize)
+        metrics.connect(self.connection, self._deliveries.qsize)
 
     def start(self) -> None:
         """Start the store checks, the workers and the connection."""
