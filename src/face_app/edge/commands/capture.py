@@ -137,7 +137,7 @@ class FaceCommitter:
             try:
                 self._outbox.append(faces, result.visits)
             except OutboxUnavailableError as error:
-                self._watchdog.block(str(error), full=isinstance(error, OutboxFullError))
+                self._watchdog.block(str(error), outbox_full=isinstance(error, OutboxFullError))
                 pending = f"{len(faces)} faces and {len(result.visits)} visits"
                 log.warning("%s. %s are not committed, capture pauses; trying again in %.0f s", error, pending, pause)
                 if self._stop.wait(pause):
