@@ -12,7 +12,6 @@ import pytest
 
 from face_app.cloud.bucket.operations import ensure
 from face_app.cloud.stores import open_store, probe
-from face_app.cloud.stores.mount import mount_of
 from face_app.common.errors import StoreError
 from support.faces import drawn_face
 from support.ports import free_ports
@@ -277,15 +276,3 @@ def test_the_server_behind_goes_down_and_comes_back(tmp_path, path, made):
                     assert time.monotonic() < deadline
                     time.sleep(0.5)
             assert outcome in {"created", "already", "repaired"}
-
-
-def test_a_folder_descriptor_knows_its_mount(path, mount):
-    with mount() as faces:
-        descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY)
-        entry = mount_of(descriptor)
-        device = path.stat().st_dev
-        assert (entry.kind, entry.point, entry.read_only) == ("fuse.s3fs", str(path), False)
-        assert entry.device == f"{os.major(device)}:{os.minor(device)}"
-        faces.unmount()
-        assert mount_of(descriptor) is None
-        os.close(descriptor)
