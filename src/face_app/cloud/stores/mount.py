@@ -9,7 +9,7 @@ from face_app.cloud.stores.mountinfo import mount_of
 from face_app.cloud.stores.open_folder import open_path, subfolder, write_file
 from face_app.cloud.stores.probe import Probe
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.cloud.stores.store import Stored, safe_parts
+from face_app.cloud.stores.store import Outcome, Stored, safe_parts
 from face_app.common.errors import StoreError
 
 S3FS_TYPE = "fuse.s3fs"
@@ -28,20 +28,24 @@ class MountStore:
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
         """Store bytes under a key; see `Store.put`.
 
-        After an error of s3fs the object may or may not exist. So the next attempt asks the bucket if the key is taken.
+        After an error of s3fs the object may or may not exist. So if the file already exists, the bucket decides: with
+        the same bytes the object is stored already, otherwise the file is written again.
         """
         *folders, name = safe_parts(key)
         with self._translate_errors(), self._mount() as root, subfolder(root, folders, durable=False) as folder:
+            outcome: Outcome = "created"
             try:
                 write_file(name, data, os.O_CREAT | os.O_EXCL, folder=folder)
             except FileExistsError:
-                if self._bucket.matches(key, data, sha256):
+                matches = self._bucket.matches(key, data, sha256)
+                if matches:
                     return Stored("already")
+                # None: s3fs still lists an object that the bucket no longer has.
+                if matches is not None:
+                    outcome = "repaired"
                 write_file(name, data, os.O_CREAT | os.O_TRUNC, folder=folder)
-                self._confirm(key, data, sha256)
-                return Stored("repaired")
-        self._confirm(key, data, sha256)
-        return Stored("created")
+            self._confirm(key, data, sha256)
+        return Stored(outcome)
 
     def check(self) -> None:
         """Check that the mount and the bucket exist and answer."""
