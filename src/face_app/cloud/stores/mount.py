@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from face_app.cloud.stores.mountinfo import mount_of
+from face_app.cloud.stores.mountinfo import MountEntry, mount_of
 from face_app.cloud.stores.open_folder import open_path, subfolder, write_file
 from face_app.cloud.stores.probe import Probe
 from face_app.cloud.stores.s3_bucket import S3Bucket
@@ -71,11 +71,18 @@ class MountStore:
         with open_path(self._path, os.O_PATH | os.O_DIRECTORY) as root:
             entry = mount_of(root)
             if entry is None or entry.type != S3FS_TYPE or entry.point != str(self._path):
-                raise StoreError(f"mount {self._path}: no bucket is mounted there; mount it, or change store.path")
+                raise StoreError(self._why_no_mount(root, entry))
             if entry.read_only:
                 raise StoreError(f"mount {self._path} is read-only; mount it without the option ro")
             self._probe.check()
             yield root
+
+    def _why_no_mount(self, root: int, entry: MountEntry | None) -> str:
+        # The kernel knows the path of the open folder without symbolic links.
+        real_path = Path(f"/proc/self/fd/{root}").readlink()
+        if entry and entry.type == S3FS_TYPE and entry.point == str(real_path):
+            return f"mount {self._path}: the path contains a symbolic link; set store.path to {real_path}"
+        return f"mount {self._path}: no bucket is mounted there; mount it, or change store.path"
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:

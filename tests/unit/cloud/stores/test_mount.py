@@ -107,6 +107,12 @@ def test_a_folder_inside_the_mount_is_not_its_root(settings, mount, path):
             open_store(settings.model_copy(update={"path": path / "inside"})).check()
 
 
+def test_reports_a_symbolic_link_to_the_mount(settings, mount, path, tmp_path):
+    (tmp_path / "link").symlink_to(path)
+    with mount(), pytest.raises(StoreError, match=f"symbolic link; set store.path to {path}"):
+        open_store(settings.model_copy(update={"path": tmp_path / "link"})).check()
+
+
 def test_the_mount_taken_away_between_guard_and_write(store, mount, objects, path, monkeypatch):
     """The moment a check-then-use guard cannot see."""
     face = drawn_face()
