@@ -164,6 +164,19 @@ def test_rolls_back_settings_with_which_names_are_not_resolved(engine):
 
 
 @pytest.mark.host
+@pytest.mark.parametrize("exists", [True, False], ids=["an empty file", "no file"])
+def test_restores_an_empty_file_and_none_where_there_was_none(engine, exists):
+    with engine.edited(""):
+        # The engine started later.
+        engine.host.run("touch", "--date=2020-01-01", FILE)
+        if not exists:
+            engine.host.run("rm", FILE)
+        error = engine.refuse(docker_dns_options={"max-concurrent-uploads": 3, "dns": ["192.0.2.1"]})
+        assert f"containers cannot resolve {NAME}" in error
+        assert (engine.host.ask("ls", FILE).returncode == 0) == exists
+
+
+@pytest.mark.host
 @pytest.mark.parametrize(("content", "reason"), [('{"dns": [', "Expecting value: line 1 column 10"), ("[]", "object.")])
 def test_leaves_a_file_that_is_no_json_object(engine, content, reason):
     with engine.edited(content):
