@@ -8,13 +8,11 @@ from typing import Literal
 from prometheus_client import Histogram
 
 from face_app.cloud.stores.store import Store, Stored
-from face_app.common.backoff import pauses
+from face_app.common.backoff import MAX_PAUSE, pauses
 from face_app.common.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-MAX_PAUSE = 30.0
-"""Maximum seconds between two attempts; the pause after the first is one second, and doubles with each failure."""
 CHECK_SECONDS = 30.0
 """Seconds between two checks of a healthy store."""
 ATTEMPTS = 4

@@ -4,7 +4,19 @@ import logging
 import time
 from collections.abc import Callable
 
+from face_app.edge.sources.frame import Source
+
 log = logging.getLogger(__name__)
+
+LIVE_SECONDS = 60.0
+"""Seconds between two lines of a run without an end: they fill a log."""
+FINITE_SECONDS = 1.0
+"""Seconds between two lines of a run with an end: they show on a terminal that it proceeds."""
+
+
+def interval_of(source: Source) -> float:
+    """Return the seconds between two lines of a run with this source."""
+    return LIVE_SECONDS if source.live else FINITE_SECONDS
 
 
 class Progress:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from paho.mqtt.reasoncodes import ReasonCode
 
-from face_app.common.backoff import pauses
+from face_app.common.backoff import MAX_PAUSE, pauses
 from face_app.common.errors import MessageError, OutboxDamagedError, OutboxError
 from face_app.common.mqtt import Connection, Message
 from face_app.common.settings import EdgeSettings
@@ -153,7 +153,7 @@ class Sender:
             self._lock.release()
 
     def _send_until_stopped(self) -> None:
-        waits = pauses(30)
+        waits = pauses(MAX_PAUSE)
         while not self._stop.is_set():
             try:
                 self._run_events(POLL_SECONDS)
@@ -162,7 +162,7 @@ class Sender:
                 self._send_overdue()
                 self._log_state()
                 self._outbox.maintain()
-                waits = pauses(30)
+                waits = pauses(MAX_PAUSE)
             except OutboxDamagedError as error:  # noqa: PERF203 - each round is independent
                 self._failure = error
                 return
