@@ -10,8 +10,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 
-# These options come first, because ssh uses the first value: an open connection must not answer for a new one.
-# A jump host's ssh does not inherit the log level, so the patterns below match only lines about the host itself.
+# These options precede those of the play, because ssh uses the first value: it must not reuse an open connection.
 NEW_CONNECTION = "-o ControlMaster=no -o ControlPath=none -o LogLevel=DEBUG1 -o BatchMode=yes"
 METHOD_OPTIONS = {
     "key": "-o PreferredAuthentications=publickey -o PubkeyAuthentication=yes",
@@ -19,6 +18,9 @@ METHOD_OPTIONS = {
     " -o PasswordAuthentication=yes -o KbdInteractiveAuthentication=yes",
 }
 LOGIN = re.compile(r"^Authenticated to .* using ", re.MULTILINE)
+# A jump host's ssh writes to the same output, but does not inherit the log level. So each line of LogLevel=DEBUG1 is
+# about the host itself; a refusal is not, unless the host's server was reached.
+REACHED = re.compile(r"^debug1: Remote protocol version ", re.MULTILINE)
 REFUSED = re.compile(
     r"Permission denied \(|Too many authentication failures|Host key verification failed", re.IGNORECASE
 )
@@ -34,7 +36,7 @@ def result(code: int, stdout: str, stderr: str) -> dict[str, Any]:
     messages = [line.strip() for line in stderr.splitlines() if not NOISE.match(line)]
     return {
         "login": login,
-        "answered": login or bool(REFUSED.search(stderr)),
+        "answered": login or bool(REACHED.search(stderr) and REFUSED.search(stderr)),
         # Not named rc: Ansible fails a task whose rc is not 0.
         "code": code,
         "stdout": stdout.strip(),
@@ -47,13 +49,22 @@ def result(code: int, stdout: str, stderr: str) -> dict[str, Any]:
 class ActionModule(ActionBase):
     """Runs one command over a new connection.
 
-    Arguments of the task: ``user`` and ``port`` (default: the play's), ``by`` (``key`` or ``password``; the attempt
-    sends no password, the server lists the methods that it accepts), ``command`` (default: ``true``), ``timeout`` in
-    seconds.
+    Arguments of the task:
+        ``user``, ``port``: Default: the play's.
+        ``by``: ``key`` (default) logs in. ``password`` sends no password and so never logs in with one; it only finds
+            the methods that the server accepts.
+        ``command``: Default: ``true``.
+        ``timeout``: Seconds to retry until the server answers; default: 20.
 
-    Returns ``login``, ``answered`` (the server accepted or refused), ``code`` and ``stdout`` of the command,
-    ``methods`` that the server accepts, ``keys_offered``, ``message`` (the last line of ssh). Fails only if the
-    connection is not ssh.
+    Returns:
+        ``login``: True if the server accepted the login.
+        ``answered``: True if the server accepted or refused the login; False if it, or a jump host, was not reached.
+        ``code``, ``stdout``: Result of the command.
+        ``methods``: Methods that the server accepts.
+        ``keys_offered``: Number of keys that ssh offered.
+        ``message``: Last line of ssh.
+
+    Fails only if the connection is not ssh, or ``by`` is unknown.
     """
 
     _VALID_ARGS = frozenset({"user", "port", "by", "command", "timeout"})
@@ -64,25 +75,26 @@ class ActionModule(ActionBase):
         if transport != "ssh":
             message = f"ansible_connection is {transport}; set it to ssh, so that a login can be verified"
             return outcome | {"failed": True, "msg": message}
+        by = self._task.args.get("by", "key")
+        if by not in METHOD_OPTIONS:
+            return outcome | {"failed": True, "msg": f"by is {by}; set it to {' or '.join(METHOD_OPTIONS)}"}
         deadline = time.monotonic() + int(self._task.args.get("timeout", 20))
         # sshd does not listen for a moment while it reloads.
-        while not (attempt := self._attempt())["answered"] and time.monotonic() < deadline:
+        while not (attempt := self._attempt(by))["answered"] and time.monotonic() < deadline:
             time.sleep(0.5)
         return outcome | attempt
 
-    def _attempt(self) -> dict[str, Any]:
+    def _attempt(self, by: str) -> dict[str, Any]:
         arguments = self._task.args
-        play = self._play_context.copy()
-        play.password = None
+        context = self._play_context.copy()
+        context.password = None
         options = self._connection.get_options()
-        options["ssh_args"] = " ".join(
-            [NEW_CONNECTION, METHOD_OPTIONS[arguments.get("by", "key")], options["ssh_args"] or ""]
-        )
+        options["ssh_args"] = " ".join([NEW_CONNECTION, METHOD_OPTIONS[by], options["ssh_args"] or ""])
         options["remote_user"] = arguments.get("user") or options["remote_user"]
         options["port"] = int(arguments.get("port") or 0) or options["port"]
         # One attempt, without a password.
         options |= {"password": None, "reconnection_retries": 0}
-        connection = connection_loader.get("ssh", play, None)
+        connection = connection_loader.get("ssh", context, None)
         connection.set_options(direct=options)
         try:
             code, stdout, stderr = connection.exec_command(str(arguments.get("command", "true")), sudoable=False)

@@ -164,6 +164,19 @@ def test_rolls_back_settings_with_which_names_are_not_resolved(engine):
 
 
 @pytest.mark.host
+@pytest.mark.parametrize("exists", [True, False], ids=["an empty file", "no file"])
+def test_restores_an_empty_file_and_none_where_there_was_none(engine, exists):
+    with engine.edited(""):
+        # The engine started later.
+        engine.host.run("touch", "--date=2020-01-01", FILE)
+        if not exists:
+            engine.host.run("rm", FILE)
+        error = engine.refuse(docker_dns_options={"max-concurrent-uploads": 3, "dns": ["192.0.2.1"]})
+        assert f"containers cannot resolve {NAME}" in error
+        assert (engine.host.ask("ls", FILE).returncode == 0) == exists
+
+
+@pytest.mark.host
 @pytest.mark.parametrize(("content", "reason"), [('{"dns": [', "Expecting value: line 1 column 10"), ("[]", "object.")])
 def test_leaves_a_file_that_is_no_json_object(engine, content, reason):
     with engine.edited(content):
@@ -249,7 +262,8 @@ def test_restarts_the_roles_own_daemon_without_systemd(bare_engine):
 
 @pytest.mark.host
 def test_leaves_a_daemon_of_others_alone_without_systemd(bare_engine):
-    bare_engine.host.run("sh", "-c", "setsid dockerd >/dev/null 2>&1 </dev/null &")
+    start = "setsid dockerd >/dev/null 2>&1 </dev/null &"
+    bare_engine.host.run("sh", "-c", start)
     bare_engine.host.wait_for("docker", "version")
     bare_engine.prepare()
     changed, messages = bare_engine.run_role()
@@ -257,3 +271,11 @@ def test_leaves_a_daemon_of_others_alone_without_systemd(bare_engine):
     assert "neither systemd nor role docker_engine" in messages
     error = bare_engine.refuse(docker_dns_servers=[ADDRESS])
     assert f'Put {{"dns": ["{ADDRESS}"]}} into {FILE}, restart Docker' in error
+    bare_engine.host.write(FILE, json.dumps({"dns": [ADDRESS]}))
+    error = bare_engine.refuse(docker_dns_servers=[ADDRESS])
+    assert f"{FILE} contains the settings, but containers cannot resolve {NAME}" in error
+    stop = "kill $(cat /run/docker.pid); while [ -e /run/docker.pid ]; do sleep 0.1; done"
+    bare_engine.host.run("sh", "-c", f"{stop}; {start}")
+    bare_engine.host.wait_for("docker", "version")
+    assert bare_engine.run_role(docker_dns_servers=[ADDRESS])[0] == 0
+    assert bare_engine.resolves()

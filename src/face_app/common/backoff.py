@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 
+MAX_PAUSE = 30.0
+"""Maximum pause, seconds, where no setting limits it: the end of an outage is noticed within half a minute."""
+
 
 def pauses(maximum: float) -> Iterator[float]:
     """Yield pauses in seconds: 1, 2, 4, ... up to `maximum`, which is then repeated without end."""

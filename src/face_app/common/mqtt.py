@@ -67,7 +67,8 @@ class Connection:
             on_sent: Called with message id and reason code after the broker has answered a publish. It runs under a
                 lock of paho, so it must not wait for a thread that publishes.
             on_state: Called with True after a connect, with False after a loss or a permanent refusal.
-            receive_maximum: Maximum number of unacknowledged messages that the broker delivers.
+            receive_maximum: Maximum number of unacknowledged messages that the broker delivers. The default is enough
+                for receipts: one message contains many.
             will: Topic and state that the broker publishes (retained) when the connection breaks.
 
         Raises:
@@ -88,6 +89,7 @@ class Connection:
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5, manual_ack=True
         )
+        # Publishes without an answer of the broker. paho's default is 20, less than the window of the sender.
         self._client.max_inflight_messages_set(100)
         if will:
             self._client.will_set(*will, qos=0, retain=True)

@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
+# Alarms use the exported names, so `looks`, `bad_frames` and `rescued` stay, though the code has other words.
 FRAMES = Counter("face_app_capture_frames", "Frames that the pipeline processed.")
 MISSED = Counter(
     "face_app_capture_missed_frames",

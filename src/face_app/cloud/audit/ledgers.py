@@ -8,7 +8,24 @@ from face_app.cloud.audit.scope import Scope, hour_of
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry
 
 _STATES_IN_ORDER = ("waiting", "refused", "expired", "stored", "erased")
-"""Of two ledger entries for one face, the one with the later state counts."""
+"""Of two ledger entries for one face, the one with the later state counts: ledgers may be of different age."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Limits the faces that one ledger lists completely.
+
+    Attributes:
+        last: Highest sequence number of the outbox when the ledger was written.
+        complete_since: The ledger lists every face captured since then, up to `last`; None: every face up to `last`.
+    """
+
+    last: int
+    complete_since: datetime | None
+
+    def contains(self, sequence: int, key: str) -> bool:
+        """Return True if the ledger lists every face with this sequence number and the hour in this key."""
+        return sequence <= self.last and (self.complete_since is None or hour_of(key) >= self.complete_since)
 
 
 @dataclass
@@ -18,20 +35,20 @@ class OutboxLedger:
     Attributes:
         edge: Name of the edge.
         last: Highest allocated sequence number.
-        coverage: One (last sequence number, complete since) per ledger. The ledger lists every face up to that number
-            that was captured since then; None: since ever.
+        coverages: One per ledger.
         entries: Entries by sequence number.
-        contradicted: By sequence number, the keys of entries that have the same id but different hashes.
+        contradicted: By sequence number, the keys of entries with the same id but different hashes. The audit reports
+            them as duplicates.
     """
 
     edge: str
     last: int = 0
-    coverage: list[tuple[int, datetime | None]] = field(default_factory=list)
+    coverages: list[Coverage] = field(default_factory=list)
     entries: dict[int, LedgerEntry] = field(default_factory=dict)
     contradicted: dict[int, set[str]] = field(default_factory=dict)
 
     def add(self, entry: LedgerEntry) -> None:
-        """Add a face."""
+        """Add a face. If ledgers list it twice, the entry with the later state counts."""
         sequence = entry.id.sequence
         known = self.entries.get(sequence)
         if known and known.sha256 != entry.sha256:
@@ -41,11 +58,11 @@ class OutboxLedger:
         self.last = max(self.last, sequence)
 
     def must_contain(self, sequence: int, key: str) -> bool:
-        """Return True if a ledger must contain an object, by its sequence number and the hour in its key."""
-        return any(
-            sequence <= last and (complete_since is None or hour_of(key) >= complete_since)
-            for last, complete_since in self.coverage
-        )
+        """Return True if at least one ledger covers an object, by its sequence number and the hour in its key.
+
+        An object that a ledger must contain but does not is unknown to the edge, which is a fault.
+        """
+        return any(coverage.contains(sequence, key) for coverage in self.coverages)
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,7 @@ class LedgerIndex:
 
 
 def index_ledgers(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerIndex:
-    """Read ledgers to their end and index the entries of those in scope.
+    """Read the ledgers in scope to their end and index their entries.
 
     Raises:
         LedgerError: A line is invalid.
@@ -76,10 +93,11 @@ def index_ledgers(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerIndex:
         for outbox, last in ledger.outboxes.items():
             known = outboxes.setdefault(outbox, OutboxLedger(ledger.edge))
             known.last = max(known.last, last)
-            known.coverage.append((last, ledger.complete_since))
+            known.coverages.append(Coverage(last, ledger.complete_since))
         for entry in ledger.entries:
             outbox = entry.id.outbox
-            if outbox not in outboxes:  # the header of the ledger may not list it
+            # The header may not list it. Without a coverage, no object of this outbox counts as unknown to the ledger.
+            if outbox not in outboxes:
                 outboxes[outbox] = OutboxLedger(ledger.edge)
             outboxes[outbox].add(entry)
     return LedgerIndex(outboxes, tuple(left_out))

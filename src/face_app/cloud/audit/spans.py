@@ -1,4 +1,4 @@
-"""Find the sequence numbers that are missing, as spans."""
+"""Find the sequence numbers that are missing, as spans, and merge spans."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

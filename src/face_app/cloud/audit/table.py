@@ -39,9 +39,8 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-        cells[:2] = [
-            cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)
-        ]  # edge and outbox are text
+        # Edge and outbox are text.
+        cells[:2] = [cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)]
         yield "  ".join(cells).rstrip()
 
 

@@ -1,19 +1,18 @@
 """Store faces in a bucket mounted by s3fs, as in the original homework; confirm each through the S3 API."""
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from face_app.cloud.stores.mountinfo import MountEntry, mount_of
 from face_app.cloud.stores.open_folder import open_path, subfolder, write_file
 from face_app.cloud.stores.probe import Probe
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.cloud.stores.store import Stored, safe_parts
+from face_app.cloud.stores.store import Outcome, Stored, safe_parts
 from face_app.common.errors import StoreError
 
-KIND = "fuse.s3fs"
+S3FS_TYPE = "fuse.s3fs"
 """File system type of a mount of s3fs in ``/proc/self/mountinfo``."""
 
 
@@ -29,20 +28,24 @@ class MountStore:
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
         """Store bytes under a key; see `Store.put`.
 
-        After an error of s3fs the object may or may not exist. So the next attempt asks the bucket if the key is taken.
+        After an error of s3fs the object may or may not exist. So if the file already exists, the bucket decides: with
+        the same bytes the object is stored already, otherwise the file is written again.
         """
         *folders, name = safe_parts(key)
         with self._translate_errors(), self._mount() as root, subfolder(root, folders, durable=False) as folder:
+            outcome: Outcome = "created"
             try:
                 write_file(name, data, os.O_CREAT | os.O_EXCL, folder=folder)
             except FileExistsError:
-                if self._bucket.matches(key, data, sha256):
+                matches = self._bucket.matches(key, data, sha256)
+                if matches:
                     return Stored("already")
+                # None: s3fs still lists an object that the bucket no longer has.
+                if matches is not None:
+                    outcome = "repaired"
                 write_file(name, data, os.O_CREAT | os.O_TRUNC, folder=folder)
-                self._confirm(key, data, sha256)
-                return Stored("repaired")
-        self._confirm(key, data, sha256)
-        return Stored("created")
+            self._confirm(key, data, sha256)
+        return Stored(outcome)
 
     def check(self) -> None:
         """Check that the mount and the bucket exist and answer."""
@@ -67,12 +70,19 @@ class MountStore:
         """
         with open_path(self._path, os.O_PATH | os.O_DIRECTORY) as root:
             entry = mount_of(root)
-            if entry is None or entry.kind != KIND or entry.point != str(self._path):
-                raise StoreError(f"mount {self._path}: no bucket is mounted there; mount it, or change store.path")
+            if entry is None or entry.type != S3FS_TYPE or entry.point != str(self._path):
+                raise StoreError(self._why_no_mount(root, entry))
             if entry.read_only:
                 raise StoreError(f"mount {self._path} is read-only; mount it without the option ro")
             self._probe.check()
             yield root
+
+    def _why_no_mount(self, root: int, entry: MountEntry | None) -> str:
+        # The kernel knows the path of the open folder without symbolic links.
+        real_path = Path(f"/proc/self/fd/{root}").readlink()
+        if entry and entry.type == S3FS_TYPE and entry.point == str(real_path):
+            return f"mount {self._path}: the path contains a symbolic link; set store.path to {real_path}"
+        return f"mount {self._path}: no bucket is mounted there; mount it, or change store.path"
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
@@ -83,52 +93,3 @@ class MountStore:
                 f"mount {self._path}: {error.strerror}; see the log of s3fs; its passwd_file and url must open "
                 f"{self._bucket.where}"
             ) from error
-
-
-_OCTAL = re.compile(r"\\([0-7]{3})")  # mountinfo writes a space as \040
-
-
-@dataclass(frozen=True)
-class MountEntry:
-    """Contains one line of ``/proc/self/mountinfo``, see proc_pid_mountinfo(5).
-
-    Attributes:
-        id: Number of the mount, as in ``/proc/self/fdinfo``.
-        device: ``major:minor``.
-        point: Mount point.
-        kind: File system type, such as ``fuse.s3fs``.
-        read_only: True for a read-only mount.
-    """
-
-    id: int
-    device: str
-    point: str
-    kind: str
-    read_only: bool
-
-
-def mount_of(descriptor: int) -> MountEntry | None:
-    """Return the mount of an open folder; None if it is no longer mounted.
-
-    Reads from the kernel only. `fstat` on the folder would hang with a hung s3fs.
-    """
-    facts = dict(line.split(":", 1) for line in _lines(f"/proc/self/fdinfo/{descriptor}"))
-    number = int(facts["mnt_id"])
-    return next((entry for line in _lines("/proc/self/mountinfo") if (entry := _entry(line)).id == number), None)
-
-
-def _lines(file: str) -> list[str]:
-    return Path(file).read_text(errors="surrogateescape").splitlines()
-
-
-def _entry(line: str) -> MountEntry:
-    mount, _, rest = line.partition(" - ")
-    number, _parent, device, _root, point, options = mount.split()[:6]
-    kind, _source, more_options = rest.split(" ", 2)
-    return MountEntry(
-        id=int(number),
-        device=device,
-        point=_OCTAL.sub(lambda match: chr(int(match[1], 8)), point),
-        kind=kind,
-        read_only="ro" in {*options.split(","), *more_options.split(",")},
-    )

@@ -80,7 +80,7 @@ class Consumer:
             receive_maximum=settings.receive_maximum,
         )
         self._receipts = ReceiptPublisher(settings.subscriber, self.connection, metrics)
-        metrics.observe(self.connection, self._deliveries.qsize)
+        metrics.connect(self.connection, self._deliveries.qsize)
 
     def start(self) -> None:
         """Start the store checks, the workers and the connection."""
@@ -147,8 +147,8 @@ class Consumer:
     def _receipt_answered(self, message_id: int, reason: ReasonCode) -> None:
         self._receipts.answered(message_id, reason)
 
-    # epoch: number of the connection; an acknowledgement is valid only in the one it arrived in
     def _receive(self, message: Message, epoch: int) -> None:
+        """Queue a message with the number of its connection: only there can it be acknowledged."""
         self._received = True
         self._deliveries.put(Delivery(message, epoch, datetime.now(timezone.utc)))
 

@@ -16,7 +16,7 @@ class SubscriberMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Create the metrics; a registry accepts each name only once."""
-        self._last_stored: float | None = None
+        self._last_confirmed_at: float | None = None
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"face_app_subscriber_{name}", text, labels, registry=registry)
@@ -25,7 +25,7 @@ class SubscriberMetrics:
         self.copies = counter("copies", "Messages whose bytes were already stored.")
         self.repaired = counter("repaired", "Objects with other bytes, such as a partial upload, that were replaced.")
         self.refused = counter("refused", "Messages stored in quarantine.", "reason")
-        self.receipts_rejected = counter("receipts_refused", "Receipts that the broker rejected.")
+        self.receipts_refused = counter("receipts_refused", "Receipts that the broker rejected.")
         self.unexpected = counter("unexpected", "Messages that failed unexpectedly; see the log.")
         self.store_seconds = Histogram(
             "face_app_subscriber_store_seconds",
@@ -37,32 +37,36 @@ class SubscriberMetrics:
         def gauge(name: str, text: str) -> Gauge:
             return Gauge(f"face_app_subscriber_{name}", text, registry=registry)
 
-        self.receipts_unconfirmed = gauge(
-            "receipts_in_flight", "Receipts not sent yet, or not confirmed by the broker."
-        )
+        self.receipts_in_flight = gauge("receipts_in_flight", "Receipts not sent yet, or not confirmed by the broker.")
         self._connected = gauge("connected", "1 while connected to the broker.")
         self._subscribed = gauge("subscribed", "1 while the broker has granted the subscription.")
         self._waiting = gauge("waiting", "Received messages that no worker has started.")
         age = gauge("last_stored_age_seconds", "Age of the last confirmed face; NaN before the first.")
         age.set_function(lambda: math.nan if self.last_stored_age is None else self.last_stored_age)
 
-    def observe(self, connection: Connection, waiting: Callable[[], int]) -> None:
-        """Export the state of a connection and the number of waiting messages."""
+    def connect(self, connection: Connection, waiting: Callable[[], int]) -> None:
+        """Connect the gauges to the values that they report when Prometheus reads them.
+
+        Args:
+            connection: Connection to the broker.
+            waiting: Returns the number of received messages that no worker has started.
+        """
         self._waiting.set_function(waiting)
         self._connected.set_function(lambda: connection.connected)
         self._subscribed.set_function(lambda: connection.subscribed)
 
     def face_confirmed(self) -> None:
-        """Record that the store confirmed a face."""
-        self._last_stored = time.monotonic()
+        """Record that the store confirmed a face: a new one, or a copy of one that it had."""
+        self._last_confirmed_at = time.monotonic()
 
     @property
     def last_stored_age(self) -> float | None:
         """Return the seconds since the store last confirmed a face; None before the first."""
-        return None if self._last_stored is None else time.monotonic() - self._last_stored
+        return None if self._last_confirmed_at is None else time.monotonic() - self._last_confirmed_at
 
 
 def total(counter: Counter) -> int:
     """Return the value of a counter, summed over its labels."""
+    # Each counter also has a sample that ends with _created: the time of its creation.
     samples = (sample for metric in counter.collect() for sample in metric.samples)
     return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))

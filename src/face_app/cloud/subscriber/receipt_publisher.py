@@ -189,7 +189,7 @@ class ReceiptPublisher:
         if reason.is_failure:
             topic = receipts_topic(receipts[0].edge, self._subscriber)
             problem = f"the broker does not accept receipts on {topic} ({reason}); check its ACL"
-            self._metrics.receipts_rejected.inc(len(receipts))
+            self._metrics.receipts_refused.inc(len(receipts))
         if problem and not self._rejection:
             log.error(problem)
         self._rejection = problem
@@ -210,4 +210,4 @@ class ReceiptPublisher:
     def _update_metrics(self) -> None:
         self._oldest = next((batch.sent_at for batch in self._sent.values()), None)
         unconfirmed = sum(map(len, self._ready.values())) + sum(len(batch.receipts) for batch in self._sent.values())
-        self._metrics.receipts_unconfirmed.set(unconfirmed)
+        self._metrics.receipts_in_flight.set(unconfirmed)

@@ -8,14 +8,11 @@ from typing import Literal
 from prometheus_client import Histogram
 
 from face_app.cloud.stores.store import Store, Stored
+from face_app.common.backoff import MAX_PAUSE, pauses
 from face_app.common.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-MIN_PAUSE = 1.0
-"""Seconds after the first failed attempt; each further failure doubles them."""
-MAX_PAUSE = 30.0
-"""Maximum seconds between two attempts."""
 CHECK_SECONDS = 30.0
 """Seconds between two checks of a healthy store."""
 ATTEMPTS = 4
@@ -73,8 +70,8 @@ class RetryingStore:
             StoreError: The store is healthy and rejects this object; a later retry may help.
             MessageError: The key is invalid.
         """
+        waits = pauses(MAX_PAUSE)
         attempt = 0
-        pause = MIN_PAUSE
         while True:
             attempt += 1
             try:
@@ -86,9 +83,8 @@ class RetryingStore:
             else:
                 self._state.succeeded("put")
                 return stored
-            if not self._state.pause(pause):
+            if not self._state.pause(next(waits)):
                 raise StoppedError
-            pause = min(2 * pause, MAX_PAUSE)
 
     def _attempt(self, key: str, data: bytes, sha256: str) -> Stored:
         thread = threading.get_ident()
@@ -102,9 +98,10 @@ class RetryingStore:
         return stored
 
     def _check_periodically(self) -> None:
-        pause = MIN_PAUSE
-        while self._state.pause(CHECK_SECONDS if self._check() else pause):
-            pause = min(2 * pause, MAX_PAUSE) if self.problem else MIN_PAUSE
+        waits = pauses(MAX_PAUSE)
+        while self._state.pause(CHECK_SECONDS if self._check() else next(waits)):
+            if not self.problem:
+                waits = pauses(MAX_PAUSE)
 
     def _check(self) -> bool:
         try:

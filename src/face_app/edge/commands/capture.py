@@ -6,11 +6,11 @@ import time
 from contextlib import nullcontext
 from functools import partial
 
-from face_app.common.backoff import pauses
+from face_app.common.backoff import MAX_PAUSE, pauses
 from face_app.common.errors import OutboxFullError, OutboxUnavailableError, StillWaitingError
 from face_app.common.settings import EdgeSettings
 from face_app.edge import metrics
-from face_app.edge.commands.progress import Progress
+from face_app.edge.commands.progress import Progress, interval_of
 from face_app.edge.commands.stop import stop_on_signals
 from face_app.edge.commands.summary import CaptureSummary, summarise
 from face_app.edge.health.health import SourceWatchdog, edge_health, serve_health_endpoint
@@ -49,16 +49,15 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
     watchdog = SourceWatchdog(camera.read_timeout + camera.reopen_max)
     with (
         stop_on_signals() as stop,
-        nullcontext(
-            VisionPipeline(settings)
-        ) as pipeline,  # after the signal handlers: loading the detector takes seconds
+        # After the signal handlers: loading the detector takes seconds.
+        nullcontext(VisionPipeline(settings)) as pipeline,
         open_source(camera, stop) as source,
         Outbox(settings.outbox) as outbox,
         Sender(settings, outbox) as sender,
         serve_health_endpoint(settings.metrics, outbox, sender, watchdog),
         publish_status(settings, outbox, partial(edge_health, outbox, sender, watchdog)) as status,
     ):
-        progress = Progress(source.length, 60 if source.live else 1, lambda: _describe(outbox.run_counts()))
+        progress = Progress(source.length, interval_of(source), lambda: _describe(outbox.run_counts()))
         committer = FaceCommitter(settings, pipeline.detector, outbox, stop, watchdog)
 
         def commit(result: PipelineResult) -> int:
@@ -131,13 +130,13 @@ class FaceCommitter:
         if not shots and not result.visits:
             return 0
         faces = [encode_face(shot, self._settings, self._detector) for shot in shots]
-        waits = pauses(30)
+        waits = pauses(MAX_PAUSE)
         while True:
             pause = next(waits)
             try:
                 self._outbox.append(faces, result.visits)
             except OutboxUnavailableError as error:
-                self._watchdog.block(str(error), full=isinstance(error, OutboxFullError))
+                self._watchdog.block(str(error), outbox_full=isinstance(error, OutboxFullError))
                 pending = f"{len(faces)} faces and {len(result.visits)} visits"
                 log.warning("%s. %s are not committed, capture pauses; trying again in %.0f s", error, pending, pause)
                 if self._stop.wait(pause):

@@ -9,7 +9,7 @@ from face_app.common.errors import SettingsError
 from face_app.common.metadata import write_metadata
 from face_app.common.settings import EdgeSettings
 from face_app.common.wire import FaceId
-from face_app.edge.commands.progress import Progress
+from face_app.edge.commands.progress import Progress, interval_of
 from face_app.edge.commands.stop import stop_on_signals
 from face_app.edge.image import set_up_opencv
 from face_app.edge.outbox.records import Visit
@@ -111,7 +111,7 @@ def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
         with stop_on_signals() as stop, open_source(settings.camera, stop) as source:
             pipeline = VisionPipeline(settings)
             progress = Progress(
-                source.length, 60 if source.live else 1, lambda: f"visits {pipeline.visits}, shots {len(shots)}"
+                source.length, interval_of(source), lambda: f"visits {pipeline.visits}, shots {len(shots)}"
             )
 
             def write(result: PipelineResult) -> None:

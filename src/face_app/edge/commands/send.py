@@ -5,6 +5,7 @@ import time
 
 from face_app.common.errors import BrokerError, StillWaitingError
 from face_app.common.settings import EdgeSettings
+from face_app.edge.commands.progress import FINITE_SECONDS, LIVE_SECONDS
 from face_app.edge.commands.stop import stop_on_signals
 from face_app.edge.health.health import serve_health_endpoint
 from face_app.edge.outbox.outbox import Outbox
@@ -28,7 +29,7 @@ def run(settings: EdgeSettings, *, until_empty: bool) -> None:
         BrokerError: The broker refuses the connection permanently.
         StillWaitingError: A signal arrived with `until_empty` while faces wait.
     """
-    log_seconds = 1 if until_empty else 60
+    log_seconds = FINITE_SECONDS if until_empty else LIVE_SECONDS
     logged_at = time.monotonic()
     with (
         stop_on_signals() as stop,

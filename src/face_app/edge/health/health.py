@@ -24,31 +24,32 @@ class SourceWatchdog:
 
     Attributes:
         limit: Seconds without a frame after which the source is late; they count from the start too.
-        blocked: Reason why no frame is read; empty while frames are read.
-        full: True if the reason is that waiting faces fill the outbox.
+        block_reason: Reason why no frame is read; empty while frames are read.
+        outbox_full: True if the reason is that waiting faces fill the outbox.
         processed: Number of frames that were processed completely.
     """
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
-        self.blocked = ""
-        self.full = False
+        self.block_reason = ""
+        self.outbox_full = False
         self.processed = 0
         self._last = time.monotonic()
 
     def frame_received(self) -> None:
         """Record that a frame arrived; the source is no longer blocked."""
-        self.blocked = ""
+        self.block_reason = ""
+        self.outbox_full = False
         self._last = time.monotonic()
 
     def frame_processed(self) -> None:
         """Record that the pipeline processed the frame and the outbox committed its faces."""
         self.processed += 1
 
-    def block(self, reason: str, *, full: bool = False) -> None:
+    def block(self, reason: str, *, outbox_full: bool = False) -> None:
         """Record that no frame is read because the outbox accepts no faces."""
-        self.blocked = reason
-        self.full = full
+        self.block_reason = reason
+        self.outbox_full = outbox_full
 
     @property
     def age(self) -> float:
@@ -72,18 +73,12 @@ def edge_health(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None 
     state = sender.state
     waiting, oldest = outbox.backlog()
     stored_age = outbox.stored_age
-    # A program is not late before it has run for `outbox.late_after`: a deployment during an outage must succeed.
+    # Late: the oldest waiting face, the last receipt and the start of the program are all older than `late_after`. So a
+    # backlog that shrinks is not late, and a deployment during an outage succeeds.
     late = min(oldest, math.inf if stored_age is None else stored_age, state.running) > outbox.late_after
-    backlog = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}"
-    blocked = watchdog.blocked if watchdog else ""
-    # A full outbox is a local fault only while faces can leave. Otherwise it empties when the cloud returns. Of the
-    # processes of one outbox, only the elected sender knows the state of the uplink.
-    fault = "" if watchdog and watchdog.full and not state.up else blocked
-    if not fault and (state.failure or (state.elected and not state.connected)):
-        fault = backlog
-    reason = fault or blocked or (backlog if late else "")
-    if watchdog and watchdog.late and not fault and not blocked:
-        reason = f"no frame for {watchdog.age:.0f} s: check the camera"
+    backlog = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}" if waiting else state.obstacle
+    fault = _fault(state, watchdog, backlog)
+    reason = fault or _delay(watchdog, backlog if late else "")
     return Health(
         live=not fault,
         ready=not reason,
@@ -103,10 +98,33 @@ def edge_health(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None 
     )
 
 
+def _fault(state: SenderState, watchdog: SourceWatchdog | None, backlog: str) -> str:
+    """Return the reason why something on this machine prevents the work; empty if nothing does."""
+    # A full outbox is a fault only while the uplink is up. Otherwise it empties when the cloud returns. Only the
+    # elected sender knows the state of the uplink; in the other processes of its outbox it counts as down.
+    if watchdog and watchdog.block_reason and (state.up or not watchdog.outbox_full):
+        return watchdog.block_reason
+    if state.failure or (state.elected and not state.connected):
+        return backlog
+    return ""
+
+
+def _delay(watchdog: SourceWatchdog | None, late_backlog: str) -> str:
+    """Return the reason why the work is not done although nothing here prevents it; empty if it is done."""
+    if watchdog and watchdog.block_reason:
+        return watchdog.block_reason
+    if watchdog and watchdog.late:
+        return f"no frame for {watchdog.age:.0f} s: check the camera"
+    return late_backlog
+
+
 def _capabilities(
     state: SenderState, watchdog: SourceWatchdog | None, waiting: int, stored_age: float | None
 ) -> frozenset[Capability]:
-    """Return the work that was observed recently."""
+    """Return the work that was observed recently.
+
+    In a process that does not send, the capabilities of the sender count as observed: only the sender observes them.
+    """
     observed = set()
     if watchdog and watchdog.processed and not watchdog.late:
         observed.add(Capability.FRAMES)
@@ -122,7 +140,7 @@ def _capabilities(
 
 @contextmanager
 def serve_health_endpoint(
-    listener: settings.Metrics, outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None = None
+    endpoint: settings.Metrics, outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None = None
 ) -> Iterator[None]:
     """Serve /metrics, /live and /ready while the context lasts.
 
@@ -130,7 +148,7 @@ def serve_health_endpoint(
         SettingsError: The port is in use.
     """
     _connect_gauges(outbox, sender, watchdog)
-    server = health_server.serve(listener, partial(edge_health, outbox, sender, watchdog))
+    server = health_server.serve(endpoint, partial(edge_health, outbox, sender, watchdog))
     try:
         yield
     finally:

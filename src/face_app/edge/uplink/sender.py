@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from paho.mqtt.reasoncodes import ReasonCode
 
-from face_app.common.backoff import pauses
+from face_app.common.backoff import MAX_PAUSE, pauses
 from face_app.common.errors import MessageError, OutboxDamagedError, OutboxError
 from face_app.common.mqtt import Connection, Message
 from face_app.common.settings import EdgeSettings
@@ -22,9 +22,9 @@ from face_app.common.wire import Receipt, load_receipts, receipts_topic
 from face_app.edge import metrics
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.process_lock import ProcessLock
-from face_app.edge.uplink.hops import Uplink
 from face_app.edge.uplink.send_window import Lane, SendWindow
 from face_app.edge.uplink.sender_state import SenderState
+from face_app.edge.uplink.uplink_state import Uplink
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class Sender:
             self._lock.release()
 
     def _send_until_stopped(self) -> None:
-        waits = pauses(30)
+        waits = pauses(MAX_PAUSE)
         while not self._stop.is_set():
             try:
                 self._run_events(POLL_SECONDS)
@@ -162,7 +162,7 @@ class Sender:
                 self._send_overdue()
                 self._log_state()
                 self._outbox.maintain()
-                waits = pauses(30)
+                waits = pauses(MAX_PAUSE)
             except OutboxDamagedError as error:  # noqa: PERF203 - each round is independent
                 self._failure = error
                 return
@@ -201,16 +201,19 @@ class Sender:
             self._connection.acknowledge(message, epoch)
             return
         try:
-            self._receipts.append((message, epoch, load_receipts(bytes(message.payload))))
+            receipts = load_receipts(bytes(message.payload))
         except MessageError as error:
             self._warn("receipts on %s cannot be read: %s", message.topic, error)
             self._connection.acknowledge(message, epoch)
+            return
+        self._receipts.append((message, epoch, receipts))
+        # Not when the receipts are applied: a report of a hop that arrives until then is newer than they are.
+        self._uplink.receipt_arrived(time.monotonic())
 
     def _apply_receipts(self) -> None:
         """Apply all received receipts in one transaction, then acknowledge their messages."""
         if not self._receipts:
             return
-        self._uplink.receipt_arrived(time.monotonic())
         applied = self._outbox.apply_receipts(receipt for *_, receipts in self._receipts for receipt in receipts)
         for row, receipt in applied:
             self._window.record_receipt(row, time.monotonic(), self._uplink.up_since)

@@ -12,7 +12,6 @@ import pytest
 
 from face_app.cloud.bucket.operations import ensure
 from face_app.cloud.stores import open_store, probe
-from face_app.cloud.stores.mount import mount_of
 from face_app.common.errors import StoreError
 from support.faces import drawn_face
 from support.ports import free_ports
@@ -69,7 +68,7 @@ def test_created_noticed_and_repaired_through_the_mount(store, mount, objects, m
         s3.put_object(Bucket=made.bucket, Key=face.key, Body=b"half an upload")
         assert store.put(face.key, face.payload, face.sha256).outcome == "repaired"
         s3.delete_object(Bucket=made.bucket, Key=face.key)  # s3fs still believes in it
-        assert store.put(face.key, face.payload, face.sha256).outcome in {"created", "repaired"}
+        assert store.put(face.key, face.payload, face.sha256).outcome == "created"
         assert objects() == {face.key: face.payload, "quarantine/empty/none.bin": b""}
         assert s3.head_object(Bucket=made.bucket, Key=face.key)["ContentType"] == "image/jpeg"
 
@@ -106,6 +105,12 @@ def test_a_folder_inside_the_mount_is_not_its_root(settings, mount, path):
         (path / "inside").mkdir()
         with pytest.raises(StoreError, match="no bucket is mounted there"):
             open_store(settings.model_copy(update={"path": path / "inside"})).check()
+
+
+def test_reports_a_symbolic_link_to_the_mount(settings, mount, path, tmp_path):
+    (tmp_path / "link").symlink_to(path)
+    with mount(), pytest.raises(StoreError, match=f"symbolic link; set store.path to {path}"):
+        open_store(settings.model_copy(update={"path": tmp_path / "link"})).check()
 
 
 def test_the_mount_taken_away_between_guard_and_write(store, mount, objects, path, monkeypatch):
@@ -277,15 +282,3 @@ def test_the_server_behind_goes_down_and_comes_back(tmp_path, path, made):
                     assert time.monotonic() < deadline
                     time.sleep(0.5)
             assert outcome in {"created", "already", "repaired"}
-
-
-def test_a_folder_descriptor_knows_its_mount(path, mount):
-    with mount() as faces:
-        descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY)
-        entry = mount_of(descriptor)
-        device = path.stat().st_dev
-        assert (entry.kind, entry.point, entry.read_only) == ("fuse.s3fs", str(path), False)
-        assert entry.device == f"{os.major(device)}:{os.minor(device)}"
-        faces.unmount()
-        assert mount_of(descriptor) is None
-        os.close(descriptor)

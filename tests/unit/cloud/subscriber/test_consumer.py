@@ -190,7 +190,6 @@ def test_stores_a_bare_image_of_the_original_homework_without_a_receipt(broker, 
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(retrying_store, "MIN_PAUSE", 0.1)
     monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.3)
 
 
@@ -256,7 +255,7 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
             time.sleep(0.2)
             broker.process.send_signal(signal.SIGSTOP)
             slow.go.set()
-            wait_until(lambda: consumer.metrics.receipts_unconfirmed._value.get() == 1)
+            wait_until(lambda: consumer.metrics.receipts_in_flight._value.get() == 1)
             time.sleep(0.3)
             assert acknowledged == []
             broker.process.kill()
@@ -280,7 +279,7 @@ def test_receipts_of_many_faces_come_in_few_messages(broker, edge, folder):
         wait_until(lambda: slow.puts == 64)
         slow.go.set()
         receipts = edge.wait_for_receipts(len(faces))
-        wait_until(lambda: consumer.metrics.receipts_unconfirmed._value.get() == 0)
+        wait_until(lambda: consumer.metrics.receipts_in_flight._value.get() == 0)
     assert {receipt.key for receipt in receipts} == set(objects_in(folder)) == {face.key for face in faces}
     assert set(edge.topics) == {f"receipts/{name}/s1" for name in edges}
     assert len(edge.topics) <= len(faces) / 3
@@ -321,7 +320,7 @@ def test_reports_receipts_that_the_broker_does_not_accept(folder, tmp_path):
         edge.send(FACE)
         wait_until(lambda: "does not accept receipts on receipts/jetson/s1" in consumer.health().reason)
         assert "ACL" in consumer.health().reason
-        assert total(consumer.metrics.receipts_rejected) >= 1
+        assert total(consumer.metrics.receipts_refused) >= 1
         assert objects_in(folder) == {FACE.key: FACE.payload}
 
 
@@ -439,7 +438,7 @@ def test_a_flapping_link_piles_nothing_up_while_the_store_is_down(broker, edge, 
 
 
 def test_keys_that_cannot_be_stored_do_not_block_the_others(broker, edge, folder, monkeypatch):
-    monkeypatch.setattr(retrying_store, "MIN_PAUSE", 0.05)
+    monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.05)
     (folder.path / "jetson").mkdir()
     (folder.path / "jetson" / "door").write_text("a file where a folder is needed")
     stuck = [drawn_face(number) for number in range(1, 7)]

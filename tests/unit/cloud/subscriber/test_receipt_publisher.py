@@ -50,7 +50,7 @@ class Posting:
 
     @property
     def open(self):
-        return self.metrics.receipts_unconfirmed._value.get()
+        return self.metrics.receipts_in_flight._value.get()
 
     def enqueue(self, *numbers, edge="jetson"):
         for number in numbers:

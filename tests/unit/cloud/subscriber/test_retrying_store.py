@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from itertools import repeat
 
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
@@ -66,7 +67,6 @@ def wait_until(condition, seconds=90):
 
 
 def test_a_put_waits_and_each_change_is_logged_once(moody, store, monkeypatch, caplog):
-    monkeypatch.setattr(retrying_store, "MIN_PAUSE", 0.01)
     monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.02)
     caplog.set_level(logging.INFO, "face_app.cloud")
     moody.puts = "the disk is full"
@@ -84,7 +84,6 @@ def test_a_put_waits_and_each_change_is_logged_once(moody, store, monkeypatch, c
 
 
 def test_reports_a_lasting_problem_again(moody, store, monkeypatch, caplog):
-    monkeypatch.setattr(retrying_store, "MIN_PAUSE", 0.01)
     monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.01)
     monkeypatch.setattr(retrying_store, "REPEAT_SECONDS", 0.2, raising=False)
     moody.puts = "the disk is full"
@@ -94,7 +93,7 @@ def test_reports_a_lasting_problem_again(moody, store, monkeypatch, caplog):
 
 
 def test_one_success_wakes_all_writers(moody, store, monkeypatch):
-    monkeypatch.setattr(retrying_store, "MIN_PAUSE", 60.0)
+    monkeypatch.setattr(retrying_store, "pauses", lambda _: repeat(60.0))
     moody.puts = "down"
     waiting = [put_in_thread(store, drawn_face(number)) for number in (1, 2, 3)]
     wait_until(lambda: moody.calls == 3)
@@ -117,7 +116,7 @@ def test_stop_ends_the_waiting(moody, store):
 
 
 def test_checks_report_a_problem_before_the_first_face(moody, store, monkeypatch):
-    monkeypatch.setattr(retrying_store, "MIN_PAUSE", 0.01)
+    monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.01)
     assert store.problem == "the store was not checked yet"
     moody.checks = "no bucket is mounted there"
     store.start()
@@ -127,7 +126,7 @@ def test_checks_report_a_problem_before_the_first_face(moody, store, monkeypatch
 
 
 def test_an_unexpected_error_does_not_end_the_checks(moody, store, monkeypatch):
-    monkeypatch.setattr(retrying_store, "MIN_PAUSE", 0.01)
+    monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.01)
     with monkeypatch.context() as patch:
         patch.setattr(moody, "check", lambda: {}["ETag"])
         store.start()

@@ -132,15 +132,15 @@ def test_a_full_outbox_delays_the_commit_and_duplicates_nothing(committer, outbo
         target=lambda: committed.append(one.commit(PipelineResult((shot(1), shot(2)), (visit(1),))))
     )
     waiting_thread.start()
-    wait_until(lambda: "is full" in watchdog.blocked)
-    assert watchdog.full
+    wait_until(lambda: "is full" in watchdog.block_reason)
+    assert watchdog.outbox_full
     time.sleep(0.2)
     assert (committed, outbox.run_counts().waiting, visits(outbox)) == ([], len(full), [])
     now = datetime.now(timezone.utc)
     outbox.apply_receipts([Receipt(face.id, face.sha256, face.key, now, "stored") for face in full])
     waiting_thread.join(20)
     assert committed == [2]
-    assert watchdog.blocked == ""
+    assert watchdog.block_reason == ""
     assert outbox.run_counts().waiting == 2
     assert [each.track for each in visits(outbox)] == [1]
     numbers = [face.id.sequence for face in outbox.run_faces()]

@@ -71,6 +71,11 @@ class Sending:
             Sending(connected=False, up=False, refusal="Banned"),
             "3 faces wait, the oldest for 1 s: broker broker:1883 refuses the connection: Banned",
         ),
+        (
+            Waiting(),
+            Sending(connected=False, up=False),
+            "broker broker:1883 is not reached, check broker.host and broker.port",
+        ),
         (Waiting(1, 1), Sending(failure="no locks"), "1 faces wait, the oldest for 1 s: no locks"),
     ],
 )
@@ -119,7 +124,7 @@ def test_stays_live_while_the_camera_is_off_but_not_with_a_local_fault():
     for sending in (Sending(), Sending(up=False)):
         blocked = edge_health(Waiting(), sending, watchdog)
         assert (blocked.live, blocked.reason) == (False, "outbox: full")
-    watchdog.block("outbox: full", full=True)
+    watchdog.block("outbox: full", outbox_full=True)
     full = edge_health(Waiting(), Sending(), watchdog)
     assert (full.live, full.reason) == (False, "outbox: full")
     for sending in (Sending(up=False), Sending(elected=False, connected=False, up=False)):

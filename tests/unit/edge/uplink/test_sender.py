@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -155,6 +156,29 @@ def test_a_bridged_sender_resends_only_while_the_uplink_is_up(path, broker, clou
         until(all_stored(outbox))
         assert time.monotonic() - opened > 0.5
         assert copies(cloud) == dict.fromkeys(range(1, 6), 2)
+
+
+def test_a_hop_report_after_a_receipt_counts(path, broker, cloud):
+    """Both events wait in the queue when the sender takes the first."""
+    forwarder, far = hop_topics("jetson")
+    cloud.answer = lambda _: None
+    for topic in (forwarder, far):
+        cloud.publish(topic, b"1", retain=True)
+    with sending(path, broker.port, link="bridged", resend_after=60) as (outbox, sender):
+        add(outbox, sender, 1)
+        (face,) = cloud.wait_for(1)
+        until(lambda: sender.state.up)
+        blocked, released = threading.Event(), threading.Event()
+        sender._events.put(lambda: (blocked.set(), released.wait()))
+        assert blocked.wait(90)
+        before = sender._events.qsize()
+        cloud.publish("receipts/jetson/cloud", dump_receipts([stored(face)]))
+        cloud.publish(far, b"0", retain=True)
+        until(lambda: sender._events.qsize() >= before + 2)
+        released.set()
+        until(all_stored(outbox))
+        until(lambda: not sender.state.up)
+        assert sender.state.hops == {far.rpartition("/")[2]: False, forwarder.rpartition("/")[2]: True}
 
 
 def test_waits_for_a_broker_and_warns_meanwhile(path, tmp_path, caplog, monkeypatch):

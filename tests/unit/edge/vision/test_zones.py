@@ -51,6 +51,25 @@ def test_overlapping_zones_are_black_in_the_overlap():
     assert blackened(grey(101, 101), one, one)[:60, :60].all()
 
 
+def test_a_zone_that_crosses_itself_is_black_in_the_overlap():
+    star = [(0.5, 0.0), (0.8, 0.95), (0.02, 0.36), (0.98, 0.36), (0.2, 0.95)]
+    for size in [(101, 101), (640, 360)]:
+        black = blackened(grey(*size), star)
+        assert black[size[1] // 2, size[0] // 2], "the overlap"
+        assert black[size[1] // 8, size[0] // 2], "the top"
+        assert not black[-1, size[0] // 2]
+        assert not black[size[1] // 8, size[0] // 8]
+
+
+def test_zones_follow_a_change_of_the_frame_size():
+    zones = Zones(settings.Zones(privacy=[LEFT]))
+    for size in [(100, 50), (37, 91), (100, 50)]:
+        image = grey(*size)
+        zones.blacken(image)
+        assert not image[:, : size[0] // 2 - 1].any()
+        assert image[:, size[0] // 2 + 1 :].all()
+
+
 def test_a_triangle_is_black_only_inside():
     black = blackened(grey(101, 101), [(0, 0), (1, 0), (0, 1)])
     assert black[10, 10]

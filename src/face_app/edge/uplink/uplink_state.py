@@ -7,7 +7,7 @@ class Uplink:
     """Combines the states of all hops. A forwarder has two: edge broker to forwarder, and forwarder to cloud.
 
     Retained messages report the state of each hop, and arrive again after each connect. A hop counts as down until its
-    report arrives.
+    report arrives. Without a forwarder the uplink is up while the connection is open.
 
     Attributes:
         topics: Topics with the states of the hops; empty if there is no forwarder.
@@ -16,6 +16,12 @@ class Uplink:
     """
 
     def __init__(self, edge: str, *, bridged: bool) -> None:
+        """Start without a connection.
+
+        Args:
+            edge: Name of the edge, which the topics of its hops contain.
+            bridged: True if a forwarder publishes the state of its hops; False if there is no forwarder.
+        """
         self.topics = hop_topics(edge) if bridged else ()
         self.connected = False
         self.up_since: float | None = None
@@ -28,12 +34,18 @@ class Uplink:
         self._update(now)
 
     def hop_changed(self, topic: str, payload: bytes, now: float) -> None:
-        """Record the reported state of a hop: ``1`` is up, anything else is down."""
+        """Record the reported state of a hop.
+
+        Args:
+            topic: One of `topics`.
+            payload: ``1`` if the hop is up; anything else means down.
+            now: Current time by the caller's clock, in seconds.
+        """
         self._hops[topic] = payload == b"1"
         self._update(now)
 
     def receipt_arrived(self, now: float) -> None:
-        """Record that every hop is up: the receipt passed them, so a contrary report is outdated."""
+        """Record that every hop is up: the receipt passed them, so an earlier report of a broken hop is outdated."""
         if self.connected:
             self._hops = dict.fromkeys(self.topics, True)
             self._update(now)
@@ -41,6 +53,7 @@ class Uplink:
     @property
     def hops(self) -> dict[str, bool]:
         """Return the state of each hop by name; empty if there is no forwarder."""
+        # A copy, because health checks of other threads read it while the sender changes it.
         return {topic.rpartition("/")[2]: up for topic, up in self._hops.copy().items()}
 
     def _update(self, now: float) -> None:

@@ -1,7 +1,7 @@
 """Checks that the uplink is up only while every hop is."""
 
 from face_app.common.wire import hop_topics
-from face_app.edge.uplink.hops import Uplink
+from face_app.edge.uplink.uplink_state import Uplink
 
 FORWARDER, CLOUD = hop_topics("jetson")
 
