@@ -4,7 +4,8 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -51,10 +52,8 @@ def make_clip(data: Path, out: Path, kind: str, frames: int) -> Path:
     """
     clip = out / f"{kind}-{frames}-{_recipe()}.mp4"
     if not clip.exists():
-        unfinished = clip.with_suffix(".part.mp4")
         images = _street(data / "images", frames) if kind == "street" else _images(data / "videos", kind, frames)
-        _write(unfinished, _noisy(images))
-        unfinished.rename(clip)
+        write(clip, _noisy(images))
     return clip
 
 
@@ -121,12 +120,31 @@ def _noisy(images: Iterator[Image]) -> Iterator[Image]:
         yield cv2.add(image, field[y : y + SIZE[1], x : x + SIZE[0]], dtype=cv2.CV_8U)
 
 
-def _write(file: Path, images: Iterator[Image]) -> None:
+def one_frame(file: Path, out: Path) -> Path:
+    """Make a clip of a video's first frame, on which a program does little more than start."""
+    clip = out / f"{file.stem}-one.mp4"
+    if not clip.exists():
+        write(clip, itertools.islice(frames(file), 1))
+    return clip
+
+
+def frames(file: Path) -> Iterator[Image]:
+    """Decode a video."""
+    video = cv2.VideoCapture(str(file))
+    while (taken := video.read())[0]:
+        yield taken[1]
+
+
+def write(file: Path, images: Iterable[Image], rate: Fraction | int = RATE, **encoder: str) -> None:
     """Encode as cameras do, with a key frame every two seconds."""
-    with av.open(str(file), "w") as container:
-        stream = container.add_stream("libx264", rate=RATE, options=ENCODER)
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        stream.gop_size = 2 * RATE
-        for image in images:
+    images = iter(images)
+    first = next(images)
+    unfinished = file.with_suffix(".part.mp4")
+    with av.open(str(unfinished), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options=ENCODER | encoder)
+        stream.width, stream.height, stream.pix_fmt = first.shape[1], first.shape[0], "yuv420p"
+        stream.gop_size = round(2 * rate)
+        for image in itertools.chain([first], images):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(stream.encode())
+    unfinished.rename(file)
