@@ -84,10 +84,11 @@ def capture_clip(clip: Path, shots: Path, *, pace: str = "fast") -> list[str]:
     return ["capture", "--source", str(clip), "--dry-run", str(shots), "--pace", pace, "--json"]
 
 
-def process(program: Program, clip: Path, shots: Path, settings: Mapping[str, str] | None = None) -> dict:
-    """Run a program on a clip to its end and return what it prints; its pictures go to a folder."""
+def process(program: Program, clip: Path, shots: Path, settings: Mapping[str, str] | None = None) -> tuple[dict, "Run"]:
+    """Run a program on a clip to its end; its pictures go to a folder. Return also what it prints."""
     arguments = capture_clip(clip, shots) if program.source.is_dir() else [str(clip), "--crops", str(shots)]
-    return json.loads(run(program, arguments, settings=settings).lines[-1])
+    ended = run(program, arguments, settings=settings)
+    return json.loads(ended.lines[-1]), ended
 
 
 def stored(program: Program, clip: Path, cache: Path, settings: Mapping[str, str] | None = None) -> tuple[dict, Path]:
@@ -102,7 +103,7 @@ def stored(program: Program, clip: Path, cache: Path, settings: Mapping[str, str
     if not answer.exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        printed = process(program, clip, folder, settings)
+        printed, _ = process(program, clip, folder, settings)
         answer.write_text(json.dumps(printed))
     return json.loads(answer.read_text()), folder
 

@@ -1,16 +1,17 @@
 """Results of programs on annotated clips, a line each."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.eyes.clips import one_frame
 from bench.eyes.programs import GRAB, Program
 from bench.eyes.truth import Clip
 from bench.eyes.visits import Played, Visits, count, play
 
 HEAD = (
-    f"{'clip':<22}{'program':<10}{'>= 20 px':>9}{'all':>7}{'shots':>7}{'each':>6}{'dupl':>6}{'wrong':>6}"
+    f"{'clip':<30}{'program':<10}{'>= 20 px':>9}{'all':>7}{'shots':>7}{'each':>6}{'dupl':>6}{'wrong':>6}"
     f"{'visits':>8}{'each':>6}{'false':>6}{'silent':>7}{'CPU-ms':>8}{'grab':>6}  refused"
 )
 
@@ -25,6 +26,7 @@ class Score:
         visits: Persons, shots and visits.
         cpu: CPU milliseconds a frame, without the program's start; as measured when it ran, on whatever machine load.
         grab: The same for decoding alone.
+        frames: Number of frames that it processed.
     """
 
     clip: str
@@ -32,6 +34,7 @@ class Score:
     visits: Visits
     cpu: float
     grab: float
+    frames: int = 0
 
     def document(self) -> dict[str, object]:
         """All of it as plain JSON values."""
@@ -61,13 +64,14 @@ def score(clip: Clip, program: Program, played: Played, start: float, grabbed: P
     """Compare one program's result with the annotation."""
     cpu = 1000 * (played.cpu_seconds - start) / max(played.frames - 1, 1)
     grab = 1000 * grabbed.cpu_seconds / max(grabbed.frames, 1)
-    return Score(clip.name, program.name, count(clip, played), max(cpu, 0.0), grab)
+    return Score(clip.name, program.name, count(clip, played), max(cpu, 0.0), grab, played.frames)
 
 
-def watch(clip: Clip, programs: list[Program], one: Path, cache: Path) -> Watched:
+def watch(clip: Clip, programs: list[Program], out: Path, settings: Mapping[str, str] | None = None) -> Watched:
     """Run every program on a clip; the CPU for a clip of one frame is a program's start."""
+    cache, one = out / "played", one_frame(clip.file, out)
     grabbed = play(GRAB, clip.file, cache)
-    played = {program.name: play(program, clip.file, cache) for program in programs}
+    played = {program.name: play(program, clip.file, cache, settings) for program in programs}
     starts = {program.name: play(program, one, cache).cpu_seconds for program in programs}
     scores = [score(clip, each, played[each.name], starts[each.name], grabbed) for each in programs]
     return Watched(clip, played, scores)
@@ -90,7 +94,7 @@ def line(score: Score) -> str:
     visits = score.visits
     refused = ", ".join(f"{reason} {number}" for reason, number in visits.refused.most_common())
     return (
-        f"{score.clip:<22}{score.program:<10}{f'{visits.caught}/{visits.present}':>9}"
+        f"{score.clip:<30}{score.program:<10}{f'{visits.caught}/{visits.present}':>9}"
         f"{f'{visits.caught_small}/{visits.present_small}':>7}{visits.shots:>7}{visits.shots_per_person:>6.2f}"
         f"{visits.duplicates:>6}{visits.wrong:>6}{visits.believed:>8}{visits.believed_per_person:>6.2f}"
         f"{visits.false:>6}{visits.silent:>7}{score.cpu:>8.2f}{score.grab:>6.2f}  {refused}"

@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from bench.eyes.truth import Clip
 from bench.eyes.visits import Shot
+from face_app.edge.image import Box
 
 MOST = 40
 """Most shots of a program that are drawn; every n-th of them."""
@@ -47,3 +48,20 @@ def _tile(drawing: Image.Image, clip: Clip, shot: Shot, x: int, y: int) -> None:
     pen, ink = ImageDraw.Draw(drawing), _WRONG if who == "WRONG" else _INK
     pen.text((x + _TILE // 2, y + _TILE + 2), f"frame {shot.frame} {shot.caption}", ink, anchor="ma")
     pen.text((x + _TILE // 2, y + _TILE + 14), who[-20:], ink, anchor="ma")
+
+
+def draw_boxes(boxes: Sequence[tuple[Path, Box]], sheet: Path) -> None:
+    """Draw boxes of photos, each with its surroundings; nothing if there is none."""
+    if not boxes:
+        return
+    rows = -(-len(boxes) // _COLUMNS)
+    drawing = Image.new("RGB", (_COLUMNS * (_TILE + _GAP) + _GAP, _GAP + rows * (_TILE + _CAPTION)), _BACKGROUND)
+    for number, (file, (x1, y1, x2, y2)) in enumerate(boxes):
+        side = max(x2 - x1, y2 - y1) / 2
+        with Image.open(file) as photo:
+            part = photo.convert("RGB").crop((int(x1 - side), int(y1 - side), int(x2 + side), int(y2 + side)))
+        tile = ImageOps.contain(part, (_TILE, _TILE))
+        x, y = _GAP + number % _COLUMNS * (_TILE + _GAP), _GAP + number // _COLUMNS * (_TILE + _CAPTION)
+        drawing.paste(tile, (x, y))
+        ImageDraw.Draw(drawing).text((x, y + _TILE + 2), file.stem[-18:], _INK)
+    drawing.save(sheet, "PNG")

@@ -56,13 +56,14 @@ class Clip:
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         return any(x1 <= x <= x2 and y1 <= y <= y2 for x1, y1, x2, y2 in self.ignored.get(frame, ()))
 
-    def changed(self, file: Path, frames: Sequence[int], move: Callable[[int, Box], Box]) -> "Clip":
+    def changed(self, file: Path, frames: Sequence[int], move: Callable[[int, Box], Box], name: str = "") -> "Clip":
         """Return the clip after a change of its pictures.
 
         Args:
             file: The new video.
             frames: For each new frame the old one that it shows.
             move: Gives the new box for a new frame and an old box.
+            name: Its new name.
         """
         boxes = {
             new: {name: move(new, box) for name, box in self.boxes[old].items()}
@@ -71,7 +72,7 @@ class Clip:
         }
         ignored = {new: [move(new, box) for box in self.ignored.get(old, ())] for new, old in enumerate(frames)}
         present = frozenset(name for faces in boxes.values() for name in faces)
-        return Clip(self.name, file, boxes, self.counted & present, ignored)
+        return Clip(name or self.name, file, boxes, self.counted & present, ignored)
 
 
 def read_clips(data: Path) -> list[Clip]:
