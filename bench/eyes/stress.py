@@ -120,12 +120,12 @@ def watch(clip: Clip, variant: str, programs: list[Program], out: Path) -> Itera
     A version of face-app that has a setting against the stress is run with it, and is judged by the unmoved labels.
     """
     stress, name = VARIANTS[variant], f"{clip.name}, {variant}"
-    file, frames, size = _make(clip, variant, out)
+    file, frames, size = make(clip, variant, out)
     undoing = [program for program in programs if _undoes(program, stress)]
     others = [program for program in programs if program not in undoing]
     if others:
-        moved = clip.changed(file, frames, lambda number, box: _moved(box, stress.move(number, size)[0]), name)
-        yield scores.watch(moved, others, out)
+        as_seen = clip.changed(file, frames, lambda number, box: moved(box, stress.move(number, size)[0]), name)
+        yield scores.watch(as_seen, others, out)
     if undoing:
         section, setting, value = stress.undone_by
         settings = {f"FACE_APP_{section}__{setting}".upper(): value}
@@ -136,7 +136,7 @@ def _undoes(program: Program, stress: Variant) -> bool:
     return bool(stress.undone_by) and program.source.is_dir() and has_setting(program, *stress.undone_by[:2])
 
 
-def _make(clip: Clip, variant: str, out: Path) -> tuple[Path, list[int], Size]:
+def make(clip: Clip, variant: str, out: Path) -> tuple[Path, list[int], Size]:
     """Encode a variant unless the same recipe has made it; return it, the old frames that it shows, the old size."""
     video = cv2.VideoCapture(str(clip.file))
     size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
@@ -154,10 +154,11 @@ def _make(clip: Clip, variant: str, out: Path) -> tuple[Path, list[int], Size]:
 def _images(file: Path, frames: list[int], stress: Variant, size: Size) -> Iterator[Image]:
     wanted = set(frames)
     old = (image for number, image in enumerate(clips.frames(file)) if number in wanted)
-    return (_changed(image, number, stress, size) for number, image in enumerate(old))
+    return (changed(image, number, stress, size) for number, image in enumerate(old))
 
 
-def _changed(image: Image, number: int, stress: Variant, size: Size) -> Image:
+def changed(image: Image, number: int, stress: Variant, size: Size) -> Image:
+    """Return a frame under stress."""
     if stress.move is not unmoved:
         matrix, new_size = stress.move(number, size)
         image = cv2.warpAffine(image, matrix, new_size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -166,7 +167,8 @@ def _changed(image: Image, number: int, stress: Variant, size: Size) -> Image:
     return image
 
 
-def _moved(box: Box, matrix: Matrix) -> Box:
+def moved(box: Box, matrix: Matrix) -> Box:
+    """Return the upright box around a transformed one."""
     x1, y1, x2, y2 = box
     (left, right), (top, bottom) = np.sort(matrix @ [[x1, x2], [y1, y2], [1, 1]])
     return float(left), float(top), float(right), float(bottom)
