@@ -78,15 +78,20 @@ def watch(known: list[Clip], width: int, programs: list[Program], out: Path) -> 
 
 
 def _cuts(clip: Clip, width: int) -> Iterator[Cut]:
-    """Cut every person out of the frame with their largest face, scaled so that the face has the width."""
+    """Cut every person out of the first frame, in which no head leans, and scale the face to the width.
+
+    The previews of some clips have a third of the scene's contrast: every cut is stretched to the full range.
+    """
     for person in sorted(clip.counted):
         seen = {number: faces[person] for number, faces in clip.boxes.items() if person in faces}
-        number = max(seen, key=lambda each: seen[each][2] - seen[each][0])
+        number = min(seen)
         image = next(image for at, image in enumerate(clips.frames(clip.file)) if at == number)
         x1, y1, x2, y2 = seen[number]
         aside, above = MARGIN * (x2 - x1), MARGIN * (y2 - y1)
         left, top = max(0, round(x1 - aside)), max(0, round(y1 - above))
         part = image[top : round(y2 + above), left : round(x2 + aside)]
+        dark, bright = np.percentile(part, [1, 99])
+        part = ((part - dark) * (255 / (bright - dark))).clip(0, 255).astype(np.uint8)
         scale = width / (x2 - x1)
         face = tuple(scale * edge for edge in (x1 - left, y1 - top, x2 - left, y2 - top))
         yield Cut(cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), face)
