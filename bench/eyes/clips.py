@@ -4,7 +4,8 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -18,6 +19,8 @@ RATE = 25
 ENCODER = {"preset": "veryfast", "bf": "0", "crf": "23", "maxrate": "4M", "bufsize": "4M"}
 """Defaults of network cameras: no better than needed, 4 Mbit/s at most, nothing that
 refers to a later frame."""
+LARGE = {"maxrate": "6M", "bufsize": "6M"}
+"""The same for 1080p."""
 NOISE = 2.0
 """Standard deviation of the noise, of 255; without it, a frame that was shown twice would cost nothing."""
 
@@ -31,14 +34,17 @@ PARTS = {
     ),
     "static": ("passages_768x432.mp4",),
 }
-KINDS = ("street", *PARTS)
+SHOP = "Retail02_short.mp4"
+"""A scene of 1920x1080 that has its own noise and movement."""
+KINDS = ("street", *PARTS, "shop", "shop_static")
+"""Kinds of clips: 720p, then 1080p."""
 STREET_PHOTOS, STREET_FACES = 10, range(5, 10)
 """So many photos of streets with so many faces; each fills its share of the clip."""
 EMPTY_FRAMES = 54
 """Time for which the doorway is empty before a person comes."""
 
 
-def make_clip(data: Path, out: Path, kind: str, frames: int) -> Path:
+def make_clip(data: Path, out: Path, kind: str, length: int) -> Path:
     """Make a clip, or take the one that the same recipe has made.
 
     Every part of a busy clip gets its share of the frames, so that a short one shows the same as a long one.
@@ -47,14 +53,18 @@ def make_clip(data: Path, out: Path, kind: str, frames: int) -> Path:
         data: The data folder.
         out: Folder of the clips.
         kind: One of `KINDS`.
-        frames: How many.
+        length: Number of its frames.
     """
-    clip = out / f"{kind}-{frames}-{_recipe()}.mp4"
+    clip = out / f"{kind}-{length}-{_recipe()}.mp4"
     if not clip.exists():
-        unfinished = clip.with_suffix(".part.mp4")
-        images = _street(data / "images", frames) if kind == "street" else _images(data / "videos", kind, frames)
-        _write(unfinished, _noisy(images))
-        unfinished.rename(clip)
+        shop = frames(data / "videos" / SHOP)
+        if kind == "shop":
+            write(clip, itertools.islice(shop, length), **LARGE)
+        elif kind == "shop_static":
+            write(clip, _noisy(itertools.repeat(next(shop), length)), **LARGE)
+        else:
+            images = _street(data / "images", length) if kind == "street" else _images(data / "videos", kind, length)
+            write(clip, _noisy(images))
     return clip
 
 
@@ -113,20 +123,42 @@ def _resampled(file: Path, frames: int, most: int | None) -> Iterator[Image]:
         yield cv2.resize(image, SIZE, interpolation=cv2.INTER_CUBIC)
 
 
-def _noisy(images: Iterator[Image]) -> Iterator[Image]:
+def _noisy(images: Iterable[Image]) -> Iterator[Image]:
     random, room = np.random.default_rng(0), 64
-    field = random.normal(0, NOISE, (SIZE[1] + room, SIZE[0] + room, 3)).round().astype(np.int16)
+    field = None
     for image in images:
+        rows, columns = image.shape[:2]
+        if field is None:
+            field = random.normal(0, NOISE, (rows + room, columns + room, 3)).round().astype(np.int16)
         x, y = random.integers(room, size=2)
-        yield cv2.add(image, field[y : y + SIZE[1], x : x + SIZE[0]], dtype=cv2.CV_8U)
+        yield cv2.add(image, field[y : y + rows, x : x + columns], dtype=cv2.CV_8U)
 
 
-def _write(file: Path, images: Iterator[Image]) -> None:
+def one_frame(file: Path, out: Path) -> Path:
+    """Make a clip of a video's first frame, on which a program does little more than start."""
+    clip = out / f"one-{file.stem}.mp4"
+    if not clip.exists():
+        write(clip, itertools.islice(frames(file), 1))
+    return clip
+
+
+def frames(file: Path) -> Iterator[Image]:
+    """Decode a video."""
+    video = cv2.VideoCapture(str(file))
+    while (taken := video.read())[0]:
+        yield taken[1]
+
+
+def write(file: Path, images: Iterable[Image], rate: Fraction | int = RATE, **encoder: str) -> None:
     """Encode as cameras do, with a key frame every two seconds."""
-    with av.open(str(file), "w") as container:
-        stream = container.add_stream("libx264", rate=RATE, options=ENCODER)
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        stream.gop_size = 2 * RATE
-        for image in images:
+    images = iter(images)
+    first = next(images)
+    unfinished = file.with_suffix(".part.mp4")
+    with av.open(str(unfinished), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options=ENCODER | encoder)
+        stream.width, stream.height, stream.pix_fmt = first.shape[1], first.shape[0], "yuv420p"
+        stream.gop_size = round(2 * rate)
+        for image in itertools.chain([first], images):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(stream.encode())
+    unfinished.rename(file)

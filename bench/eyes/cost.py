@@ -1,74 +1,62 @@
-"""CPU a frame, the decoder's with it, of whole programs on 720p clips."""
+"""CPU a frame of whole programs, beside that of decoding alone."""
 
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.eyes.clips import make_clip
-from bench.eyes.programs import HOMEWORK, capture_clip, run
-
-
-@dataclass(frozen=True)
-class Length:
-    """Frames of a clip that are processed, and rounds.
-
-    Attributes:
-        homework: Frames for the homework, which is slow.
-        face_app: Frames for face-app.
-        rounds: Number of rounds.
-    """
-
-    homework: int
-    face_app: int
-    rounds: int
+from bench.eyes.programs import GRAB, HOMEWORK, Program, process
 
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU milliseconds a frame on one clip, a round each, and CPU seconds until the first frame is done with."""
+    """CPU on one clip, by program and round.
 
-    homework: list[float]
-    face_app: list[float]
-    homework_start: list[float]
-    face_app_start: list[float]
-
-    @property
-    def ratio(self) -> float:
-        """Ratio of the medians: homework to face-app."""
-        return statistics.median(self.homework) / statistics.median(self.face_app)
-
-
-def measure(kinds: tuple[str, ...], data: Path, out: Path, length: Length) -> dict[str, Cost]:
-    """Run both programs alternately on every kind of clip.
-
-    The CPU time for a clip of one frame is the start of a program, and no part of a frame's cost.
+    Attributes:
+        frame: Milliseconds a frame, without the start.
+        start: Seconds until the first frame is done with.
     """
-    one = {kind: make_clip(data, out, kind, 1) for kind in kinds}
-    short = {kind: make_clip(data, out, kind, length.homework) for kind in kinds}
-    whole = {kind: make_clip(data, out, kind, length.face_app) for kind in kinds}
-    costs = {kind: Cost([], [], [], []) for kind in kinds}
-    for number in range(length.rounds):
+
+    frame: dict[str, list[float]]
+    start: dict[str, list[float]]
+
+    def ratio(self, program: Program, other: Program) -> float:
+        """Median over the rounds of the ratio of one program to another."""
+        return self.ratio_of(program.name, other.name)
+
+    def ratio_of(self, program: str, other: str) -> float:
+        pairs = zip(self.frame[program], self.frame[other], strict=True)
+        return statistics.median(mine / its for mine, its in pairs)
+
+
+def measure(
+    kinds: Sequence[str], programs: Sequence[Program], data: Path, out: Path, *, frames: int, rounds: int
+) -> dict[str, Cost]:
+    """Run all programs, and decoding alone, alternately on every kind of clip.
+
+    The CPU time for a clip of one frame is the start of a program, and no part of a frame's cost. The homework is slow:
+    it gets a fifth of the frames.
+    """
+    programs = [GRAB, *programs]
+    costs = {kind: Cost({each.name: [] for each in programs}, {each.name: [] for each in programs}) for kind in kinds}
+    for number in range(rounds):
         for kind, cost in costs.items():
-            cost.homework_start.append(_homework(one[kind]))
-            cost.face_app_start.append(_face_app(one[kind]))
-            cost.homework.append(_per_frame(_homework, short[kind], length.homework, cost.homework_start[-1]))
-            cost.face_app.append(_per_frame(_face_app, whole[kind], length.face_app, cost.face_app_start[-1]))
-            line = f"homework {cost.homework[-1]:.1f}, face-app {cost.face_app[-1]:.2f} CPU-ms a frame"
-            print(f"{kind}, round {number + 1}: {line}", file=sys.stderr, flush=True)
+            one, short, whole = (make_clip(data, out, kind, length) for length in (1, frames // 5, frames))
+            for program in programs:
+                start, _ = _cpu(program, one)
+                seconds, processed = _cpu(program, short if program is HOMEWORK else whole)
+                cost.start[program.name].append(start)
+                cost.frame[program.name].append(1000 * (seconds - start) / (processed - 1))
+            spent = ", ".join(f"{name} {each[-1]:.2f}" for name, each in cost.frame.items())
+            print(f"{kind}, round {number + 1}, CPU-ms a frame: {spent}", file=sys.stderr, flush=True)
     return costs
 
 
-def _per_frame(watch: Callable[[Path], float], clip: Path, frames: int, start: float) -> float:
-    return 1000 * (watch(clip) - start) / (frames - 1)
-
-
-def _homework(clip: Path) -> float:
-    return run([*HOMEWORK, str(clip)]).cpu_seconds
-
-
-def _face_app(clip: Path) -> float:
+def _cpu(program: Program, clip: Path) -> tuple[float, int]:
+    """Return CPU seconds and frames."""
     with tempfile.TemporaryDirectory() as shots:
-        return run(capture_clip(clip, Path(shots))).cpu_seconds
+        answer, ended = process(program, clip, Path(shots))
+        return ended.cpu_seconds, answer["frames"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.eyes.clips import RATE, repeat
-from bench.eyes.programs import capture_clip, run
+from bench.eyes.programs import FACE_APP, capture_clip, run
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def _play(clip: Path, times: int) -> OwnRate:
         longer, shots = Path(folder, "clip.mp4"), Path(folder, "shots")
         shots.mkdir()
         repeat(clip, times, longer)
-        ended = run(capture_clip(longer, shots, pace="source"), memory=True)
+        ended = run(FACE_APP, capture_clip(longer, shots, pace="source"), memory=True)
     summary = json.loads(ended.lines[-1])
     seconds = summary["frames"] / RATE
     return OwnRate(seconds, 60 * ended.cpu_seconds / seconds, ended.peak_bytes, ended.seconds)

@@ -1,4 +1,4 @@
-"""Faces in annotated photos: found faces and false boxes of both programs."""
+"""Faces in annotated photos: found faces and false boxes of every program."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.eyes.match import least_side, match
-from bench.eyes.programs import FACE_APP, HOMEWORK, run
+from bench.eyes.programs import Program, run
 from face_app.edge.image import Box
 
 SETS = {"fmd": ("fmd", "fmd_boxes.json"), "dlib": ("dlib_faces", "dlib_boxes.json")}
@@ -43,12 +43,16 @@ class Score:
     Attributes:
         found: By kind, faces found in each photo.
         detections: Boxes in all photos.
-        matched: Of them, those that are a labelled face. The labels have gaps: some of the others are faces too.
+        false: Of them, those that are no labelled face, by photo. The labels have gaps: some of them are faces too.
     """
 
     found: dict[str, list[int]]
     detections: int
-    matched: int
+    false: dict[Path, list[Box]]
+
+    @property
+    def matched(self) -> int:
+        return self.detections - sum(len(boxes) for boxes in self.false.values())
 
     @property
     def precision(self) -> float:
@@ -57,32 +61,55 @@ class Score:
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """Results of both programs on one set.
+    """Results of all programs on one set.
 
     Attributes:
         photos: How many.
         present: By kind, labelled faces in each photo.
-        homework: Result of the homework.
-        face_app: Result of face-app.
+        scores: Results by program.
     """
 
     photos: int
     present: dict[str, list[int]]
-    homework: Score
-    face_app: Score
+    scores: dict[str, Score]
 
     def recall(self, score: Score, kind: str) -> float | None:
         """Faces found of those labelled; None where there are none."""
         of = sum(self.present[kind])
         return sum(score.found[kind]) / of if of else None
 
-    def ratio(self, kind: str) -> tuple[float, float, float]:
-        """Ratio of recall, face-app to homework: as found, and the 95 % interval of a bootstrap over the photos."""
-        counts = np.array([self.face_app.found[kind], self.homework.found[kind]])
+    def ratio(self, kind: str, program: str, other: str) -> tuple[float, float, float]:
+        """Ratio of one program's recall to another's: as found, and the 95 % interval of a bootstrap over photos."""
+        counts = np.array([self.scores[name].found[kind] for name in (program, other)])
         draws = np.random.default_rng(0).integers(counts.shape[1], size=(RESAMPLES, counts.shape[1]))
-        face_app, homework = counts[:, draws].sum(axis=2)
-        low, high = np.percentile(face_app / np.maximum(homework, 1), [2.5, 97.5])
+        mine, its = counts[:, draws].sum(axis=2)
+        low, high = np.percentile(mine / np.maximum(its, 1), [2.5, 97.5])
         return float(counts[0].sum() / max(counts[1].sum(), 1)), float(low), float(high)
+
+    def new_false(self, program: str, other: str) -> list[tuple[Path, Box]]:
+        """Boxes of one program that are no labelled face, and that the other does not draw."""
+        mine, its = (self.scores[name].false for name in (program, other))
+        return [
+            (photo, box)
+            for photo, boxes in mine.items()
+            for box, same in zip(boxes, match(boxes, its.get(photo, [])), strict=True)
+            if same is None
+        ]
+
+    def document(self) -> dict[str, object]:
+        """All of it as plain JSON values."""
+        return {
+            "photos": self.photos,
+            "faces": {kind: sum(self.present[kind]) for kind in KINDS},
+        } | {
+            program: {
+                "recall": {kind: self.recall(score, kind) for kind in KINDS},
+                "detections": score.detections,
+                "precision": score.precision,
+                "false": {photo.name: boxes for photo, boxes in score.false.items()},
+            }
+            for program, score in self.scores.items()
+        }
 
 
 def read_photos(data: Path, name: str, every: int) -> list[Photo]:
@@ -94,15 +121,19 @@ def read_photos(data: Path, name: str, every: int) -> list[Photo]:
     ]
 
 
-def measure(photos: Sequence[Photo]) -> PhotoSet:
-    """Run both programs on the photos."""
+def measure(photos: Sequence[Photo], programs: Sequence[Program]) -> PhotoSet:
+    """Run all programs on the photos."""
     files = [str(photo.file) for photo in photos]
-    homework, face_app = run([*HOMEWORK, "--photos", *files]), run([*FACE_APP, "detect", *files, "--json"])
+    lines = {
+        program.name: run(
+            program, ["detect", "--json", *files] if program.source.is_dir() else ["--photos", *files]
+        ).lines
+        for program in programs
+    }
     return PhotoSet(
         len(photos),
         {kind: [len(_of_kind(photo, kind)) for photo in photos] for kind in KINDS},
-        score(photos, [_boxes(line) for line in homework.lines]),
-        score(photos, [_boxes(line) for line in face_app.lines]),
+        {name: score(photos, [_boxes(line) for line in printed]) for name, printed in lines.items()},
     )
 
 
@@ -115,7 +146,11 @@ def score(photos: Sequence[Photo], found: Sequence[Sequence[Box]]) -> Score:
             for kind in KINDS
         },
         sum(len(each) for each in places),
-        sum(place is not None for each in places for place in each),
+        {
+            photo.file: false
+            for photo, boxes, each in zip(photos, found, places, strict=True)
+            if (false := [box for box, place in zip(boxes, each, strict=True) if place is None])
+        },
     )
 
 

@@ -2,6 +2,7 @@
 
 import statistics
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -9,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.eyes.photos import KINDS
+from bench.eyes.programs import FACE_APP, HOMEWORK
 from bench.eyes.results import Results
 from bench.eyes.stages import ORDER
 
-HOMEWORK, FACE_APP, INK, FAINT = "#9aa0a6", "#0b7a75", "#22262b", "#d9dcdf"
-PROGRAMS = (("homework", HOMEWORK, -0.2), ("face-app", FACE_APP, 0.2))
+GREY, GREEN, INK, FAINT = "#9aa0a6", "#0b7a75", "#22262b", "#d9dcdf"
+PROGRAMS = ((HOMEWORK.name, GREY, -0.2), (FACE_APP.name, GREEN, 0.2))
 
 STYLE = {
     "font.size": 9,
@@ -44,32 +46,38 @@ def draw(results: Results, file: Path) -> None:
         figure.savefig(file)
 
 
+def _both(by_program: dict[str, Any]) -> tuple[Any, Any]:
+    return by_program[HOMEWORK.name], by_program[FACE_APP.name]
+
+
 def _recall(panel: Axes, results: Results) -> None:
     photos = results.photos["fmd"]
     places = np.arange(len(KINDS))
-    for (name, colour, aside), score in zip(PROGRAMS, (photos.homework, photos.face_app), strict=True):
+    for (name, colour, aside), score in zip(PROGRAMS, _both(photos.scores), strict=True):
         recalls = [100 * (photos.recall(score, kind) or 0) for kind in KINDS]
         bars = panel.bar(places + aside, recalls, 0.38, color=colour, label=name)
         panel.bar_label(bars, fmt="%.0f")
     panel.set_xticks(places, [f"{kind}\n{sum(photos.present[kind])} faces" for kind in KINDS])
     panel.set_ylim(0, 105)
-    precisions = f"{photos.homework.precision:.1%} and {photos.face_app.precision:.1%}"
+    precisions = " and ".join(f"{score.precision:.1%}" for score in _both(photos.scores))
     panel.set_title(f"Faces found in {photos.photos} street photos, %\n(precision as labelled: {precisions})")
 
 
 def _cost(panel: Axes, results: Results) -> None:
     places = np.arange(len(results.costs))
-    for (_, colour, aside), program in zip(PROGRAMS, ("homework", "face_app"), strict=True):
-        rounds = [getattr(cost, program) for cost in results.costs.values()]
+    for name, colour, aside in PROGRAMS:
+        rounds = [cost.frame[name] for cost in results.costs.values()]
         medians = [statistics.median(each) for each in rounds]
         reach = [[middle - min(each), max(each) - middle] for middle, each in zip(medians, rounds, strict=True)]
         bars = panel.bar(
             places + aside, medians, 0.38, color=colour, yerr=np.transpose(reach), error_kw={"ecolor": INK}, log=True
         )
         panel.bar_label(bars, fmt="%.3g", padding=2)
-    panel.set_xticks(places, [f"{kind}\n{cost.ratio:.0f} times less" for kind, cost in results.costs.items()])
+    panel.set_xticks(
+        places, [f"{kind}\n{cost.ratio(HOMEWORK, FACE_APP):.0f} times less" for kind, cost in results.costs.items()]
+    )
     panel.set_ylim(1, 1000)
-    panel.set_title("CPU a frame, whole program, 720p H.264, ms\n(median; least and most)")
+    panel.set_title("CPU a frame, whole program, 720p and (shop) 1080p H.264,\nms (median; least and most)")
 
 
 def _stages(panel: Axes, results: Results) -> None:
@@ -113,11 +121,9 @@ def _burden(panel: Axes, results: Results) -> None:
 
 def _goals(panel: Axes, results: Results) -> None:
     panel.axis("off")
-    panel.set_title("Goals" + (", measured on a part only" if results.quick else ""))
+    panel.set_title("Goals")
     for number, goal in enumerate(results.goals):
-        y = 0.95 - number * 0.14
-        panel.text(
-            0, y, "●" if goal.reached else "○", color=FACE_APP if goal.reached else "#b3261e", size=14, va="center"
-        )
+        y = 0.97 - number * 0.075
+        panel.text(0, y, "●" if goal.reached else "○", color=GREEN if goal.reached else "#b3261e", size=14, va="center")
         panel.text(0.05, y, f"{goal.name}: {goal.measured}", va="center")
-        panel.text(0.05, y - 0.05, f"wanted {goal.wanted}", va="center", color=HOMEWORK)
+        panel.text(0.05, y - 0.03, f"wanted {goal.wanted}", va="center", color=GREY)

@@ -1,52 +1,67 @@
-"""Draws one picture per clip: the crops of the homework beside the shots of face-app."""
+"""Draws one picture per clip: a block of rows for the shots of each program."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from bench.eyes.visits import Seen, Shot
+from bench.eyes.truth import Clip
+from bench.eyes.visits import Shot
+from face_app.edge.image import Box
 
-MOST = 60
-"""Most crops of the homework that are drawn; every n-th of them."""
+MOST = 40
+"""Most shots of a program that are drawn; every n-th of them."""
 
-_TILE, _CAPTION, _GAP, _HEAD, _COLUMNS = 96, 18, 6, 34, 10
-_BACKGROUND, _INK = (24, 26, 30), (200, 204, 210)
-_HALF = _COLUMNS * (_TILE + _GAP) + _GAP
+_TILE, _CAPTION, _GAP, _HEAD, _COLUMNS = 120, 30, 6, 28, 10
+_BACKGROUND, _INK, _WRONG = (24, 26, 30), (200, 204, 210), (255, 110, 90)
 
 
-def draw(seen: Seen, sheet: Path) -> None:
+def draw(clip: Clip, shots: Mapping[str, Sequence[Shot]], sheet: Path) -> None:
     """Draw a clip's sheet.
 
     Args:
-        seen: The shots of both programs; their files still exist.
+        clip: And its truth.
+        shots: By program; their files still exist.
         sheet: The PNG to write.
     """
-    sample = seen.homework[:: -(-len(seen.homework) // MOST) or 1]
-    rows = max(1, *(-(-len(shots) // _COLUMNS) for shots in (sample, seen.face_app)))
-    sheet_image = Image.new("RGB", (2 * _HALF + 3 * _GAP, _HEAD + rows * (_TILE + _CAPTION + _GAP)), _BACKGROUND)
-    name, drawn = seen.clip.file.name, f", {len(sample)} drawn" if len(sample) < len(seen.homework) else ""
-    _half(sheet_image, 0, f"{name}, homework: {len(seen.homework)} crops{drawn}, {_kilobytes(seen.homework)}", sample)
-    _half(
-        sheet_image,
-        _HALF + 3 * _GAP,
-        f"face-app: {len(seen.face_app)} shots, {_kilobytes(seen.face_app)}",
-        seen.face_app,
-    )
-    sheet_image.save(sheet, "PNG")
+    blocks = {name: each[:: -(-len(each) // MOST) or 1] for name, each in shots.items()}
+    heights = {name: _HEAD + -(-len(each) // _COLUMNS) * (_TILE + _CAPTION + _GAP) for name, each in blocks.items()}
+    drawing = Image.new("RGB", (_COLUMNS * (_TILE + _GAP) + _GAP, sum(heights.values()) + _GAP), _BACKGROUND)
+    top = 0
+    for name, drawn in blocks.items():
+        title = f"{clip.name}, {name}: {len(shots[name])} shots, {sum(shot.size for shot in shots[name]) / 1000:.1f} kB"
+        title += f", {len(drawn)} drawn" if len(drawn) < len(shots[name]) else ""
+        ImageDraw.Draw(drawing).text((_GAP, top + _GAP), title, _INK, font=ImageFont.load_default(16))
+        for number, shot in enumerate(drawn):
+            x = _GAP + number % _COLUMNS * (_TILE + _GAP)
+            _tile(drawing, clip, shot, x, top + _HEAD + number // _COLUMNS * (_TILE + _CAPTION + _GAP))
+        top += heights[name]
+    drawing.save(sheet, "PNG")
 
 
-def _kilobytes(shots: Sequence[Shot]) -> str:
-    return f"{sum(shot.size for shot in shots) / 1000:.1f} kB"
+def _tile(drawing: Image.Image, clip: Clip, shot: Shot, x: int, y: int) -> None:
+    with Image.open(shot.file) as image:
+        tile = ImageOps.contain(image.convert("RGB"), (_TILE, _TILE), Image.Resampling.LANCZOS)
+    drawing.paste(tile, (x + (_TILE - tile.width) // 2, y + (_TILE - tile.height) // 2))
+    person = clip.person_at(shot.frame, shot.box)
+    who = person or ("ignored" if clip.ignores(shot.frame, shot.box) else "WRONG")
+    pen, ink = ImageDraw.Draw(drawing), _WRONG if who == "WRONG" else _INK
+    pen.text((x + _TILE // 2, y + _TILE + 2), f"frame {shot.frame} {shot.caption}", ink, anchor="ma")
+    pen.text((x + _TILE // 2, y + _TILE + 14), who[-20:], ink, anchor="ma")
 
 
-def _half(sheet_image: Image.Image, left: int, title: str, shots: Sequence[Shot]) -> None:
-    pen = ImageDraw.Draw(sheet_image)
-    pen.text((left + _GAP, _GAP), title, _INK, font=ImageFont.load_default(16))
-    for number, shot in enumerate(shots):
-        x = left + _GAP + number % _COLUMNS * (_TILE + _GAP)
-        y = _HEAD + number // _COLUMNS * (_TILE + _CAPTION + _GAP)
-        with Image.open(shot.file) as image:
-            tile = ImageOps.contain(image.convert("RGB"), (_TILE, _TILE), Image.Resampling.LANCZOS)
-        sheet_image.paste(tile, (x + (_TILE - tile.width) // 2, y + (_TILE - tile.height) // 2))
-        pen.text((x + _TILE // 2, y + _TILE + 2), shot.caption or f"frame {shot.frame}", _INK, anchor="ma")
+def draw_boxes(boxes: Sequence[tuple[Path, Box]], sheet: Path) -> None:
+    """Draw boxes of photos, each with its surroundings; nothing if there is none."""
+    if not boxes:
+        return
+    rows = -(-len(boxes) // _COLUMNS)
+    drawing = Image.new("RGB", (_COLUMNS * (_TILE + _GAP) + _GAP, _GAP + rows * (_TILE + _CAPTION)), _BACKGROUND)
+    for number, (file, (x1, y1, x2, y2)) in enumerate(boxes):
+        side = max(x2 - x1, y2 - y1) / 2
+        with Image.open(file) as photo:
+            part = photo.convert("RGB").crop((int(x1 - side), int(y1 - side), int(x2 + side), int(y2 + side)))
+        tile = ImageOps.contain(part, (_TILE, _TILE))
+        x, y = _GAP + number % _COLUMNS * (_TILE + _GAP), _GAP + number // _COLUMNS * (_TILE + _CAPTION)
+        drawing.paste(tile, (x, y))
+        ImageDraw.Draw(drawing).text((x, y + _TILE + 2), file.stem[-18:], _INK)
+    drawing.save(sheet, "PNG")

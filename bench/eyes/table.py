@@ -3,45 +3,57 @@
 import statistics
 from collections.abc import Iterator
 
+from bench.eyes import scores
 from bench.eyes.photos import KINDS, PhotoSet
+from bench.eyes.programs import FACE_APP, GRAB, HOMEWORK
 from bench.eyes.results import Results
-from bench.eyes.visits import Visits
 
 PROGRAMS = {"homework": "homework", "face_app": "face-app"}
+"""The two programs whose stages are timed."""
 
 
 def table(results: Results) -> str:
-    """All results, and the goals beside them."""
-    parts = (_photos(results), _costs(results), _stages(results), _clips(results), _goals(results))
+    """All results that there are, and the goals beside them."""
+    parts = [list(_photos(results))] if results.photos else []
+    parts += [list(scores.table(each)) for each in results.scores.values()]
+    parts += [list(_costs(results))] if results.costs else []
+    parts += [list(part(results)) for part in (_stages, _burden, _goals)] if results.stages else []
     return "\n\n".join("\n".join(part) for part in parts)
 
 
 def _photos(results: Results) -> Iterator[str]:
-    yield f"{'photos':<26}{'faces':>8}{'homework':>10}{'face-app':>10}{'ratio, 95 % interval':>24}"
+    programs = list(next(iter(results.photos.values())).scores)
+    yield f"{'photos':<28}{'faces':>8}" + "".join(f"{name:>10}" for name in programs) + "  ratio, 95 % interval"
     for name, photos in results.photos.items():
         for kind in KINDS:
             if faces := sum(photos.present[kind]):
-                ratio, low, high = photos.ratio(kind)
-                recalls = "".join(
-                    f"{photos.recall(score, kind):>10.1%}" for score in (photos.homework, photos.face_app)
-                )
-                yield f"{name + ' recall ' + kind:<26}{faces:>8}{recalls}{f'{ratio:.2f} [{low:.2f}-{high:.2f}]':>24}"
-        yield _precision(name, photos)
+                recalls = "".join(f"{photos.recall(photos.scores[each], kind):>10.1%}" for each in programs)
+                yield f"{f'{name} recall {kind}':<28}{faces:>8}{recalls}  {_ratios(photos, kind)}"
+        precisions = "".join(f"{photos.scores[each].precision:>10.1%}" for each in programs)
+        yield f"{f'{name} precision':<36}{precisions}"
+        for each, score in photos.scores.items():
+            new = len(photos.new_false(FACE_APP.name, each))
+            versus = "" if each == FACE_APP.name else f"; {FACE_APP.name} has {new} that this one has not"
+            yield f"  not labelled, {each}: {score.detections - score.matched} of {score.detections} boxes{versus}"
 
 
-def _precision(name: str, photos: PhotoSet) -> str:
-    both = (photos.homework, photos.face_app)
-    false = " and ".join(f"{each.detections - each.matched} of {each.detections}" for each in both)
-    precisions = "".join(f"{each.precision:>10.1%}" for each in both)
-    return f"{name + ' precision':<34}{precisions}  not labelled: {false} boxes"
+def _ratios(photos: PhotoSet, kind: str) -> str:
+    others = [name for name in photos.scores if name != FACE_APP.name]
+    ratios = ((name, *photos.ratio(kind, FACE_APP.name, name)) for name in others)
+    return ", ".join(f"to {name} {ratio:.2f} [{low:.2f}-{high:.2f}]" for name, ratio, low, high in ratios)
 
 
 def _costs(results: Results) -> Iterator[str]:
-    yield f"{'720p, CPU-ms a frame':<26}{'n':>8}{'homework':>22}{'face-app':>22}{'ratio':>8}{'starts, CPU-s':>16}"
+    yield (
+        f"{'CPU-ms a frame':<16}{'program':<12}{'n':>3}{'median, range':>24}"
+        f"{'start, CPU-s':>14}{'to grab':>9}{'to homework':>12}"
+    )
     for kind, cost in results.costs.items():
-        starts = "/".join(f"{statistics.median(each):.2f}" for each in (cost.homework_start, cost.face_app_start))
-        columns = f"{spread(cost.homework, 1):>22}{spread(cost.face_app, 2):>22}{cost.ratio:>8.1f}{starts:>16}"
-        yield f"{kind:<26}{len(cost.homework):>8}{columns}"
+        for name, values in cost.frame.items():
+            others = [each for each in (GRAB.name, HOMEWORK.name) if each in cost.frame]
+            ratios = "".join(f"{cost.ratio_of(name, each):>{9 + 3 * number}.2f}" for number, each in enumerate(others))
+            start = statistics.median(cost.start[name])
+            yield f"{kind:<16}{name:<12}{len(values):>3}{spread(values, 2):>24}{start:>14.2f}{ratios}"
     for kind, own in results.own_rate.items():
         yield (
             f"{kind}, face-app at the clip's own rate, {own.seconds:.0f} s: {own.cpu_per_minute:.2f} CPU-s a minute, "
@@ -65,31 +77,12 @@ def _stages(results: Results) -> Iterator[str]:
     )
 
 
-def _clips(results: Results) -> Iterator[str]:
-    yield (
-        f"{'persons caught':<16}{'homework':>24}{'face-app':>24}{'shots':>12}{'a person':>14}{'wrong':>10}{'kB':>18}\n"
-        f"{'':<16}" + f"{'counted':>12}{'all':>12}" * 2 + f"{'homework/face-app':>54}"
-    )
-    for name, (homework, face_app) in results.clips.items():
-        yield _clip(name, homework, face_app)
+def _burden(results: Results) -> Iterator[str]:
     homework, face_app = results.total
-    yield _clip("with persons", homework, face_app)
     visits = max(face_app.present_small, 1)
     yield (
         f"a visit: {homework.shots / visits:.1f} crops and {homework.size / visits / 1000:.1f} kB with the homework, "
         f"{face_app.shots / visits:.2f} shots and {face_app.size / visits / 1000:.2f} kB with face-app"
-    )
-
-
-def _clip(name: str, homework: Visits, face_app: Visits) -> str:
-    persons = "".join(
-        f"{f'{each.caught}/{each.present}':>12}{f'{each.caught_small}/{each.present_small}':>12}"
-        for each in (homework, face_app)
-    )
-    return (
-        f"{name:<16}{persons}{f'{homework.shots}/{face_app.shots}':>12}"
-        f"{f'{homework.shots_per_person:.1f}/{face_app.shots_per_person:.2f}':>14}{f'{homework.wrong}/{face_app.wrong}':>10}"
-        f"{f'{homework.size / 1000:.0f}/{face_app.size / 1000:.1f}':>18}"
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ LEAST_SIDE = 20
 """Pixels that a face must reach, in some frame, for its person to count; a smaller face identifies no one."""
 SLACK = 2
 """Frames between a shot and the truth with which it may be compared; the truth has gaps of one frame."""
+
+EVERYWHERE: Box = (-1e6, -1e6, 1e6, 1e6)
 
 DOORWAY = "doorway"
 
@@ -25,14 +28,14 @@ class Clip:
         file: The video.
         boxes: By frame and person, where the face is.
         counted: The persons who must be caught; the doorway's passages all, others from `LEAST_SIDE` on.
-        ignored: Stretches of frames in which a face may be found or not.
+        ignored: By frame, rectangles in which a face may be found or not.
     """
 
     name: str
     file: Path
     boxes: dict[int, dict[str, Box]]
     counted: frozenset[str]
-    ignored: tuple[range, ...]
+    ignored: dict[int, list[Box]]
 
     @property
     def persons(self) -> frozenset[str]:
@@ -48,9 +51,28 @@ class Clip:
         name = max(nearest, key=lambda each: iou(box, nearest[each]), default=None)
         return name if name is not None and iou(box, nearest[name]) >= SAME else None
 
-    def ignores(self, frame: int) -> bool:
-        """Return whether faces of unlisted persons are expected in this frame."""
-        return any(frame in stretch for stretch in self.ignored)
+    def ignores(self, frame: int, box: Box) -> bool:
+        """Return whether the centre of the box is where a face can be neither right nor wrong."""
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        return any(x1 <= x <= x2 and y1 <= y <= y2 for x1, y1, x2, y2 in self.ignored.get(frame, ()))
+
+    def changed(self, file: Path, frames: Sequence[int], move: Callable[[int, Box], Box], name: str = "") -> "Clip":
+        """Return the clip after a change of its pictures.
+
+        Args:
+            file: The new video.
+            frames: For each new frame the old one that it shows.
+            move: Gives the new box for a new frame and an old box.
+            name: Its new name.
+        """
+        boxes = {
+            new: {name: move(new, box) for name, box in self.boxes[old].items()}
+            for new, old in enumerate(frames)
+            if old in self.boxes
+        }
+        ignored = {new: [move(new, box) for box in self.ignored.get(old, ())] for new, old in enumerate(frames)}
+        present = frozenset(name for faces in boxes.values() for name in faces)
+        return Clip(name or self.name, file, boxes, self.counted & present, ignored)
 
 
 def read_clips(data: Path) -> list[Clip]:
@@ -67,7 +89,18 @@ def read_clips(data: Path) -> list[Clip]:
 def _clip(name: str, videos: Path, truth: dict, *, least: float) -> Clip:
     boxes = {int(frame): {person: tuple(box) for person, *box in faces} for frame, faces in truth["boxes"].items()}
     counted = {person for faces in boxes.values() for person, box in faces.items() if least_side(box) >= least}
-    return Clip(name, videos / truth["file"], boxes, frozenset(counted), ignored_stretches(truth.get("note", "")))
+    ignored: dict[int, list[Box]] = {}
+    for stretch, box in _ignored(truth):
+        for frame in stretch:
+            ignored.setdefault(frame, []).append(box)
+    return Clip(name, videos / truth["file"], boxes, frozenset(counted), ignored)
+
+
+def _ignored(truth: dict) -> list[tuple[range, Box]]:
+    """Read what a clip ignores: rectangles for some frames, or else whole frames that its note names."""
+    if "ignore" in truth:
+        return [(range(first, last + 1), tuple(box)) for first, last, *box, _, _ in truth["ignore"]]
+    return [(stretch, EVERYWHERE) for stretch in ignored_stretches(truth.get("note", ""))]
 
 
 def ignored_stretches(note: str) -> tuple[range, ...]:

@@ -24,8 +24,13 @@ def test_a_masked_or_small_face_is_a_right_one_and_no_recall_of_bare_faces(photo
 
 
 def test_the_ratio_is_of_all_photos_and_lies_in_its_interval(photos):
-    present = {"bare >= 20 px": [1, 1]}
-    homework, face_app = score(photos, [[], [BARE]]), score(photos, [[BARE], [BARE]])
-    ratio, low, high = PhotoSet(2, present, homework, face_app).ratio("bare >= 20 px")
+    scores = {"other": score(photos, [[], [BARE]]), "mine": score(photos, [[BARE], [BARE]])}
+    ratio, low, high = PhotoSet(2, {"bare >= 20 px": [1, 1]}, scores).ratio("bare >= 20 px", "mine", "other")
     assert ratio == 2
     assert low <= ratio <= high
+
+
+def test_lists_false_boxes_that_the_other_program_has_not(photos):
+    one, other = (300, 0, 340, 40), (400, 0, 440, 40)
+    scores = {"other": score(photos, [[one], []]), "mine": score(photos, [[one, other], [one]])}
+    assert PhotoSet(2, {}, scores).new_false("mine", "other") == [(Path("one.jpg"), other), (Path("two.jpg"), one)]
