@@ -108,7 +108,7 @@ class Shot(Section):
         0.7, gt=0, le=3, description="Seconds of a visit until its first acceptable shot is selected."
     )
     acceptable: Share = Field(
-        0.25,
+        0.2,
         description="Minimum quality of a shot within first_within; a worse one waits up to 3 s for a better one.",
     )
     least: Share = Field(

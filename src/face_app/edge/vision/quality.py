@@ -17,8 +17,9 @@ from face_app.edge.image import Box, Image, area, clamp
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.face_mesh import MeshResult
 
-CONFIDENCE_POWER = 4
-"""Nearly all scores of YuNet lie between 0.8 and 0.95. A mask lowers the score of a large face from 0.95 to 0.91."""
+CONFIDENCE_POWER = 6
+"""Nearly all scores of YuNet lie between 0.8 and 0.95. A mask or a hand lowers the score of a large face from 0.95
+to 0.91."""
 FULL_EYE_DISTANCE = 60.0
 """Distance of the eyes, pixels, above which size adds nothing: the minimum that ISO/IEC 19794-5 requires."""
 EYE_DISTANCE_PER_WIDTH = 0.42
