@@ -27,6 +27,13 @@ class Camera(Section):
     pixel_format: Literal["mjpg", "yuyv"] | None = Field(
         None, description="Pixel format to request from a /dev camera."
     )
+    rotate: int = Field(
+        0,
+        ge=0,
+        le=270,
+        multiple_of=90,
+        description="Degrees by which a picture is turned clockwise to be upright; zones are those of the result.",
+    )
     decoder: Literal["ffmpeg", "nvidia"] = Field(
         "ffmpeg", description="nvidia: the decoder of a Jetson, for rtsp, and for /dev with pixel_format mjpg."
     )

@@ -47,7 +47,8 @@ class FileSource:
         self._loop = camera.loop
         self._stop = stop
         self._schedule = FrameSchedule()
-        self._player = Player(stop, self._schedule, FrameConverter(str(path)), fast=camera.pace == "fast")
+        converter = FrameConverter(str(path), camera.rotate)
+        self._player = Player(stop, self._schedule, converter, fast=camera.pace == "fast")
         self._files: list[Path] = []
         self._clip: Clip | None = None
 

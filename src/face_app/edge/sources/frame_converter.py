@@ -1,4 +1,4 @@
-"""Convert decoded pictures to 8-bit BGR, and discard undecodable ones."""
+"""Convert decoded pictures to 8-bit BGR, turn them upright, and discard undecodable ones."""
 
 import logging
 
@@ -24,21 +24,26 @@ MAX_GREEN_LEVEL = 160
 GREY_LEVELS = (128, 130)
 """Levels of the grey of filler; see `_is_filler`."""
 
+ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+"""OpenCV's code for each angle, degrees clockwise."""
+
 
 class FrameConverter:
     """Converts the pictures of one source."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, rotate: int = 0) -> None:
         """Prepare for the first picture.
 
         Args:
             name: Name of the source in the log.
+            rotate: Degrees by which each picture is turned clockwise: 0, 90, 180 or 270.
         """
         self._name = name
+        self._rotation = ROTATIONS.get(rotate)
         self._size: tuple[int, ...] = ()
 
     def convert(self, decoded: Decoded | None) -> Image | None:
-        """Return a picture as H x W x 3, BGR; without a copy if it has that format already.
+        """Return a picture as H x W x 3, BGR; without a copy if it is upright and has that format.
 
         Args:
             decoded: Output of a decoder; None if there was none.
@@ -54,6 +59,8 @@ class FrameConverter:
         elif _is_filler(image):
             reason = "filler"
         else:
+            if self._rotation is not None:
+                image = cv2.rotate(image, self._rotation)  # type: ignore[assignment]
             self._log_size_change(image)
             return image
         UNDECODABLE.labels(reason).inc()

@@ -53,7 +53,7 @@ class LiveSource:
         self._connect = connect
         self._on_loss = on_loss
         self._schedule = FrameSchedule()
-        self._converter = FrameConverter(name)
+        self._converter = FrameConverter(name, camera.rotate)
         self._reader: FrameReader | None = None
         self._count_before = 0
 

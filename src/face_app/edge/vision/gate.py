@@ -1,8 +1,7 @@
 """Decide on which frames the detector runs, and how many frames a second the source converts."""
 
 from face_app.common import settings
-from face_app.edge.image import Image
-from face_app.edge.vision.motion import MotionDetector
+from face_app.edge.vision.motion import MotionDetector, Thumbnail
 
 DETECT_AFTER_MOTION = 2.0
 """Seconds for which the detector still runs after the last motion: a visitor may stand still to ring the bell."""
@@ -35,14 +34,14 @@ class Gate:
         self._idle = False
         self._mean_cost = 0.0
 
-    def should_detect(self, image: Image, elapsed: float) -> bool:
+    def should_detect(self, frame: Thumbnail, elapsed: float) -> bool:
         """Return whether to run the detector: during motion, shortly after it, and every ``gate.recheck`` seconds.
 
         Args:
-            image: H x W x 3, BGR.
+            frame: The frame's thumbnail.
             elapsed: Seconds on the source's clock.
         """
-        if self._motion is None or self._motion.update(image, elapsed):
+        if self._motion is None or self._motion.update(frame, elapsed):
             if self._idle:
                 self._last_event = elapsed
             self._last_motion = elapsed
@@ -62,10 +61,16 @@ class Gate:
         """
         self._mean_cost += (cpu - self._mean_cost) * (COST_WEIGHT if self._mean_cost else 1)
         if pending:
-            self._last_event = elapsed
-            # A new face that does not move is still present.
-            self._last_motion = elapsed
-            self._idle = False
+            self.request_frames(elapsed)
+
+    def request_frames(self, elapsed: float) -> None:
+        """Run the detector at the full rate for a while, although nothing may move: a new face is still present.
+
+        Args:
+            elapsed: Seconds on the source's clock.
+        """
+        self._last_motion = self._last_event = elapsed
+        self._idle = False
 
     @property
     def interval(self) -> float:

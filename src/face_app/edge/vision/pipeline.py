@@ -3,6 +3,7 @@
 =====================  ================================================
 zones                  blacken private areas, select where faces count
 gate                   decides on which frames the detector runs
+camera motion          follows a shift of the picture, withholds a flash
 detector               finds faces in one frame
 tracker                joins the faces of successive frames into tracks
 quality, best shots    score each face, select the shots of a visit
@@ -19,10 +20,12 @@ from face_app.edge import metrics
 from face_app.edge.outbox.records import Visit
 from face_app.edge.sources.frame import Frame, Source
 from face_app.edge.vision.best_shot import BestShots, Shot
+from face_app.edge.vision.camera_motion import CameraMotionDetector
 from face_app.edge.vision.detectors.load import load_detector
 from face_app.edge.vision.face_mesh import load_face_mesh
 from face_app.edge.vision.gate import Gate
-from face_app.edge.vision.tracker import Tracker
+from face_app.edge.vision.motion import thumbnail
+from face_app.edge.vision.tracker import EndedTrack, Tracker
 from face_app.edge.vision.zones import Zones
 
 
@@ -58,6 +61,7 @@ class VisionPipeline:
         self.visits = 0
         self._zones = Zones(settings.zones)
         self._gate = Gate(settings.gate, limit_cpu=settings.camera.pace != "fast")
+        self._camera_motion = CameraMotionDetector()
         self._detector = load_detector(settings.detector)
         self._tracker = Tracker(settings.detector.score)
         mesh = load_face_mesh() if settings.shot.check else None
@@ -74,12 +78,24 @@ class VisionPipeline:
         image = frame.image
         elapsed = frame.elapsed
         self._zones.blacken(image)
-        if not frame.independent and not self._gate.should_detect(image, elapsed):
-            self._tracker.skip(elapsed)
-            return PipelineResult()
+        ended: list[EndedTrack] = []
+        if not frame.independent:
+            small = thumbnail(image)
+            if not self._gate.should_detect(small, elapsed):
+                self._tracker.skip(elapsed)
+                self._camera_motion.skip(elapsed)
+                return PipelineResult()
+            motion = self._camera_motion.update(small, elapsed)
+            if motion.kind == "transient":
+                self._gate.request_frames(elapsed)
+                return PipelineResult()
+            self._tracker.shift(motion.dx, motion.dy)
+            if motion.kind == "cut":
+                ended += self._tracker.cut()
         started = time.thread_time()
         detections = [each for each in self._detector.detect(image) if self._zones.contains(each.box, image)]
-        faces, ended = self._tracker.update(detections, elapsed)
+        faces, lost = self._tracker.update(detections, elapsed, image)
+        ended += lost
         if frame.independent:
             ended += self._tracker.finish()
         shots = self._best_shots.update(frame, faces)

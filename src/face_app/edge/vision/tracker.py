@@ -3,22 +3,26 @@
 Two score thresholds, after ByteTrack (Zhang et al., 2022): a confident detection may start a track, a less confident
 detection can only continue one. So a face that turns away does not lose its track, and a pattern on a poster never
 starts one.
+
+A confirmed track that is lost for longer waits for a face that is plausible by position, size, motion and the colours
+of head and clothes. So an occlusion or a pan does not begin a second visit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from face_app.edge.image import Box
+from face_app.edge.image import Box, Image
+from face_app.edge.vision.appearance import Appearance, describe, similarity
 from face_app.edge.vision.detectors.detection import Detection
 
 MIN_SIMILARITY = 0.25
 """Minimum similarity of a detection and a track. Higher splits fast faces into more tracks, lower joins neighbours."""
 MAX_LOST_SECONDS = 1.5
-"""Seconds without a match after which a track ends. Longer bridges longer occlusions, but also joins two people who
-pass the same spot."""
+"""Seconds without a match after which a track ends, or waits for `_rejoin`. Longer bridges longer occlusions, but also
+joins two people who pass the same spot."""
 MAX_LOST_STEPS = 2.5
 """The same limit as a multiple of the step between two updates: some cameras give one frame in two seconds. The larger
 limit applies."""
@@ -31,6 +35,20 @@ NEW_TRACK_SEARCH_RADIUS = 5.0
 widths between two of eight detections a second, and 2.2 between two of four."""
 MAX_PREDICTION_SECONDS = 1.0
 """Seconds for which a lost face is assumed to keep moving: it may also have stopped behind a pillar."""
+REJOIN_SECONDS = 5.0
+"""Seconds without a match for which a confirmed track waits. Longer bridges longer absences, delays the end of each
+visit, and lets more people pass who are similar."""
+MIN_APPEARANCE = 0.92
+"""Minimum similarity of the appearances. Of labelled persons 1.5 to 5 s apart, 79 % exceed it, and 2 % of the pairs of
+different persons in the same scene. Higher begins more second visits, lower joins strangers."""
+REJOIN_RADIUS = 1.0
+REJOIN_RADIUS_PER_SECOND = 0.5
+"""Maximum distance from the expected position in widths of the face, at once and for each second lost. Higher finds
+people who moved while hidden, but also others."""
+MIN_SIZE_RATIO = 0.7
+"""Minimum ratio of the widths of both faces. Lower joins a person to one further away."""
+APPEARANCE_WEIGHT = 0.2
+"""Minimum weight of the latest detection in the mean appearance. Higher follows the light, lower ignores occlusions."""
 MIN_STEP_SECONDS = 0.05
 """Minimum step for a velocity: one pixel of jitter in a millisecond is no speed."""
 VELOCITY_WEIGHT = 0.5
@@ -74,11 +92,13 @@ class _Track:
         gaps: Number of updates before the last match in which the track had no match.
         lost: Number of updates since the last match, counting the current one.
         velocity: Pixels per second in x and y.
+        appearance: Mean appearance.
     """
 
     number: int
     detection: Detection
     last_seen: float
+    appearance: Appearance
     hits: int = 1
     gaps: int = 0
     lost: int = 0
@@ -93,8 +113,14 @@ class _Track:
         seconds = min(elapsed - self.last_seen, MAX_PREDICTION_SECONDS)
         return self.velocity[0] * seconds, self.velocity[1] * seconds
 
-    def update(self, detection: Detection, elapsed: float) -> None:
-        """Add a detection, and update the mean velocity."""
+    def shift(self, dx: float, dy: float) -> None:
+        """Move the last position, pixels in x and y."""
+        x1, y1, x2, y2 = self.detection.box
+        landmarks = tuple((x + dx, y + dy) for x, y in self.detection.landmarks)
+        self.detection = replace(self.detection, box=(x1 + dx, y1 + dy, x2 + dx, y2 + dy), landmarks=landmarks)
+
+    def update(self, detection: Detection, elapsed: float, appearance: Appearance) -> None:
+        """Add a detection, and update the mean velocity and appearance."""
         seconds = max(elapsed - self.last_seen, MIN_STEP_SECONDS)
         weight = 1 if self.hits == 1 else VELOCITY_WEIGHT
         steps = zip(_centre(self.detection.box), _centre(detection.box), self.velocity, strict=True)
@@ -103,8 +129,35 @@ class _Track:
         self.detection = detection
         self.last_seen = elapsed
         self.hits += 1
+        share = np.float32(max(APPEARANCE_WEIGHT, 1 / self.hits))
+        self.appearance = self.appearance + (appearance - self.appearance) * share
         self.gaps += self.lost - 1  # `lost` counts the current update, which has a match
         self.lost = 0
+
+    def continue_with(self, track: "_Track", elapsed: float) -> None:
+        """Add the detections of a new track that shows the same face."""
+        # Not the mean over the time in which the face was hidden: it may have stopped.
+        velocity = track.velocity if track.hits > 1 else self.velocity
+        self.update(track.detection, elapsed, track.appearance)
+        self.hits += track.hits - 1
+        self.velocity = velocity
+
+
+def _is_plausible(old: _Track, new: _Track, elapsed: float) -> bool:
+    """Return whether a new track may continue a lost one, by size, position and motion.
+
+    A person who walked when the track was lost is expected further on, and not where the next one may come from.
+    """
+    old_width, new_width = (max(track.detection.box[2] - track.detection.box[0], 1.0) for track in (old, new))
+    if min(old_width, new_width) < MIN_SIZE_RATIO * max(old_width, new_width):
+        return False
+    seconds = elapsed - old.last_seen
+    begin, place = np.array(_centre(old.detection.box)), np.array(_centre(new.detection.box))
+    nearest, furthest = (np.array(old.velocity) * min(seconds, limit) for limit in (MAX_PREDICTION_SECONDS, seconds))
+    path = furthest - nearest
+    along = np.clip(np.dot(place - begin - nearest, path) / max(np.dot(path, path), 1.0), 0, 1)
+    distance = np.linalg.norm(place - begin - nearest - along * path)
+    return bool(distance <= (REJOIN_RADIUS + REJOIN_RADIUS_PER_SECOND * seconds) * max(old_width, new_width))
 
 
 class Tracker:
@@ -118,6 +171,7 @@ class Tracker:
         """
         self._score = score
         self._tracks: list[_Track] = []
+        self._waiting: list[_Track] = []
         self._count = 0
         self._skipped = 0.0
         self._updated = 0.0
@@ -132,24 +186,34 @@ class Tracker:
         self._skipped += max(0.0, elapsed - self._updated)
         self._updated = elapsed
 
-    def update(self, detections: Sequence[Detection], elapsed: float) -> tuple[list[TrackedFace], list[EndedTrack]]:
+    def shift(self, dx: float, dy: float) -> None:
+        """Move all tracks with the scene, because the camera moved.
+
+        Args:
+            dx: Pixels of the frame to the right.
+            dy: Pixels of the frame down.
+        """
+        for track in self._tracks + self._waiting:
+            track.shift(dx, dy)
+
+    def cut(self) -> list[EndedTrack]:
+        """End all tracks, because the next frame shows another scene."""
+        return self._remove(self._tracks + self._waiting, min_hits=2)
+
+    def update(
+        self, detections: Sequence[Detection], elapsed: float, image: Image
+    ) -> tuple[list[TrackedFace], list[EndedTrack]]:
         """Match the detections of the next frame.
 
         Args:
             detections: All faces of the frame.
             elapsed: Seconds on the source's clock; they never decrease.
+            image: The frame, H x W x 3, BGR.
 
         Returns:
             Each detection that has a track; and the tracks that have ended.
         """
-        for track in self._tracks:
-            track.last_seen += self._skipped
-        # Use the previous step: after a long absence of the camera, the tracks from before it must end.
-        max_lost = max(MAX_LOST_SECONDS, MAX_LOST_STEPS * self._step)
-        self._step = elapsed - self._updated
-        self._updated = elapsed
-        self._skipped = 0.0
-        ended = self._remove([track for track in self._tracks if elapsed - track.last_seen > max_lost], min_hits=2)
+        ended = self._remove_lost(elapsed)
         for track in self._tracks:
             track.lost += 1
         confident = [each for each in detections if each.score >= self._score]
@@ -157,36 +221,89 @@ class Tracker:
         matched = {track.number for _, track in pairs}
         unmatched = [track for track in self._tracks if track.number not in matched]
         pairs += self._match([each for each in detections if each.score < self._score], unmatched, elapsed)
+        for detection, track in pairs:
+            track.update(detection, elapsed, describe(image, detection.box))
         assigned = {id(detection) for detection, _ in pairs}
-        pairs += [(each, self._start(each, elapsed)) for each in confident if id(each) not in assigned]
-        return [TrackedFace(track.number, each, track.confirmed) for each, track in pairs], ended
+        pairs += [(each, self._start(each, elapsed, image)) for each in confident if id(each) not in assigned]
+        pairs, joined = self._rejoin(pairs, elapsed)
+        return [TrackedFace(track.number, each, track.confirmed) for each, track in pairs], ended + joined
+
+    def _remove_lost(self, elapsed: float) -> list[EndedTrack]:
+        """Remove the tracks that are lost for too long; confirmed ones wait before they end."""
+        for track in self._tracks:
+            track.last_seen += self._skipped
+        # Use the previous step: after a long absence of the camera, the tracks from before it must end.
+        max_lost = max(MAX_LOST_SECONDS, MAX_LOST_STEPS * self._step)
+        step = elapsed - self._updated
+        self._step = step
+        self._updated = elapsed
+        self._skipped = 0.0
+        if step > max_lost:
+            return self._remove(self._tracks + self._waiting, min_hits=2)
+        lost = [track for track in self._tracks if elapsed - track.last_seen > max_lost]
+        waiting = [track for track in lost if track.confirmed]
+        ended = [track for track in lost if not track.confirmed]
+        ended += [track for track in self._waiting if elapsed - track.last_seen > max(REJOIN_SECONDS, max_lost)]
+        ended_tracks = self._remove(ended, min_hits=2)
+        self._tracks = [track for track in self._tracks if track not in waiting]
+        self._waiting += waiting
+        return ended_tracks
+
+    def _rejoin(
+        self, pairs: list[tuple[Detection, _Track]], elapsed: float
+    ) -> tuple[list[tuple[Detection, _Track]], list[EndedTrack]]:
+        """Replace new tracks by the lost tracks that they continue, the most similar pair first.
+
+        A new track is compared until it is confirmed, because its first detections may be half hidden.
+        """
+        lost = [track for track in self._tracks if track.confirmed and track.lost] + self._waiting
+        new = [track for _, track in pairs if not track.confirmed]
+        candidates = [
+            (similarity(old.appearance, each.appearance), old, each)
+            for each in new
+            for old in lost
+            if _is_plausible(old, each, elapsed)
+        ]
+        replaced: dict[int, _Track] = {}
+        ended: list[EndedTrack] = []
+        for likeness, old, each in sorted(candidates, key=lambda candidate: -candidate[0]):
+            if likeness < MIN_APPEARANCE or each.number in replaced or old in replaced.values():
+                continue
+            replaced[each.number] = old
+            old.continue_with(each, elapsed)
+            self._tracks = [track for track in self._tracks if track is not each and track is not old] + [old]
+            self._waiting = [track for track in self._waiting if track is not old]
+            if each.hits > 1:
+                ended.append(EndedTrack(each.number, confirmed=False))
+        return [(detection, replaced.get(track.number, track)) for detection, track in pairs], ended
 
     @property
     def has_lost(self) -> bool:
-        """Return whether a track had no match in the last update."""
+        """Return whether a track had no match in the last update. Tracks that wait do not count."""
         return any(track.lost for track in self._tracks)
 
     def finish(self) -> list[EndedTrack]:
         """End all tracks. No frame follows, so a single detection is enough to confirm a track."""
-        return self._remove(list(self._tracks), min_hits=1)
+        return self._remove(self._tracks + self._waiting, min_hits=1)
 
     def _remove(self, ended: list[_Track], *, min_hits: int) -> list[EndedTrack]:
         """Remove tracks. A track without a gap counts as confirmed if it has `min_hits` detections."""
         self._tracks = [track for track in self._tracks if track not in ended]
+        self._waiting = [track for track in self._waiting if track not in ended]
         return [
             EndedTrack(track.number, track.confirmed or (track.hits >= min_hits and not track.gaps)) for track in ended
         ]
 
-    def _start(self, detection: Detection, elapsed: float) -> _Track:
+    def _start(self, detection: Detection, elapsed: float, image: Image) -> _Track:
         self._count += 1
-        track = _Track(self._count, detection, elapsed)
+        track = _Track(self._count, detection, elapsed, describe(image, detection.box))
         self._tracks.append(track)
         return track
 
     def _match(
         self, detections: list[Detection], tracks: list[_Track], elapsed: float
     ) -> list[tuple[Detection, _Track]]:
-        """Pair detections with tracks, the most similar pair first, and update the tracks."""
+        """Pair detections with tracks, the most similar pair first."""
         if not detections or not tracks:
             return []
         shifts = np.array([each.predict(elapsed) for each in tracks])
@@ -201,8 +318,6 @@ class Tracker:
             if row not in pairs and column not in matched:
                 pairs[row] = column
                 matched.add(column)
-        for row, column in pairs.items():
-            tracks[column].update(detections[row], elapsed)
         return [(detections[row], tracks[column]) for row, column in pairs.items()]
 
 

@@ -50,6 +50,15 @@ def test_preserves_the_order_of_colours():
     assert made[0, 0].tolist() == [10, 20, 30]
 
 
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+def test_turns_a_picture_upright(rotate):
+    mounted = np.ascontiguousarray(np.rot90(scene(), rotate // 90))  # NumPy turns counterclockwise
+    made = FrameConverter("camera", rotate).convert(mounted)
+    assert (made == scene()).all()
+    assert made.flags.c_contiguous
+    assert made.flags.writeable
+
+
 @pytest.mark.parametrize("decoded", [None, np.empty((0, 0, 3), np.uint8), np.empty((0, 64, 3), np.uint8)])
 def test_discards_empty_pictures(decoded):
     before = bad("empty")

@@ -12,6 +12,7 @@ from face_app.edge.vision.gate import (
     QUIET_DIVISOR,
     Gate,
 )
+from face_app.edge.vision.motion import thumbnail
 
 STILL = np.full((90, 160, 3), 120, np.uint8)
 STEP = 0.25
@@ -29,7 +30,7 @@ def run_gate(gate, seconds, *, begin=0.0, frame=STILL, pending=False, cpu=0.0):
     times = [begin + number * STEP for number in range(round(seconds / STEP))]
     detected = []
     for elapsed in times:
-        if gate.should_detect(frame, elapsed):
+        if gate.should_detect(thumbnail(frame), elapsed):
             detected.append(elapsed)
             gate.record_detection(pending=pending, cpu=cpu, elapsed=elapsed)
     return detected
@@ -49,7 +50,7 @@ def test_detects_at_each_recheck_without_motion():
 def test_motion_starts_detection_at_once_and_for_a_while():
     gate = Gate(settings.Gate(recheck=100))
     run_gate(gate, 10)
-    assert gate.should_detect(moved_frame(1), 10.0)
+    assert gate.should_detect(thumbnail(moved_frame(1)), 10.0)
     detected = run_gate(gate, 10, begin=10 + STEP, frame=moved_frame(1))
     assert detected[0] == 10 + STEP
     assert DETECT_AFTER_MOTION <= detected[-1] - 10 < DETECT_AFTER_MOTION + 4  # the motion fades out of the past first
@@ -57,7 +58,7 @@ def test_motion_starts_detection_at_once_and_for_a_while():
 
 def test_detects_in_every_frame_during_motion():
     gate = Gate(settings.Gate(recheck=100))
-    assert all(gate.should_detect(moved_frame(number), number * STEP) for number in range(100))
+    assert all(gate.should_detect(thumbnail(moved_frame(number)), number * STEP) for number in range(100))
 
 
 def test_detects_in_every_frame_when_motion_is_off():
@@ -69,7 +70,7 @@ def test_detects_in_every_frame_when_motion_is_off():
 def test_detects_a_face_of_a_recheck_like_one_in_motion():
     gate = Gate(settings.Gate(recheck=5))
     detected = run_gate(gate, 5)
-    assert not gate.should_detect(STILL, 5.0)
+    assert not gate.should_detect(thumbnail(STILL), 5.0)
     (at,) = run_gate(gate, 3 - STEP, begin=5 + STEP, pending=False)[:1]
     gate.record_detection(pending=True, cpu=0.0, elapsed=at)
     assert len(detected) < 20
@@ -97,7 +98,7 @@ def test_halves_the_rate_while_nothing_is_pending():
 def test_motion_after_stillness_restores_the_full_rate():
     gate = Gate(settings.Gate(rate=10))
     run_gate(gate, 20)
-    gate.should_detect(moved_frame(1), 20.0)
+    gate.should_detect(thumbnail(moved_frame(1)), 20.0)
     assert gate.interval == pytest.approx(1 / 10)
 
 

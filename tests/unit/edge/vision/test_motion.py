@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from face_app.common.settings import Gate
-from face_app.edge.vision.motion import BACKGROUND_SECONDS, NOISE_SECONDS, STALE_SECONDS, MotionDetector
+from face_app.edge.vision.motion import BACKGROUND_SECONDS, NOISE_SECONDS, STALE_SECONDS, MotionDetector, thumbnail
 
 STEP = 0.2
 """Seconds between two frames."""
@@ -27,7 +27,7 @@ def detector():
 
 def moving(motion, frames, begin=0.0, step=STEP):
     """Return for each frame whether it shows motion."""
-    return [motion.update(frame, begin + number * step) for number, frame in enumerate(frames)]
+    return [motion.update(thumbnail(frame), begin + number * step) for number, frame in enumerate(frames)]
 
 
 def person(x, scene):
@@ -82,7 +82,7 @@ def test_leaves_become_noise_and_a_person_is_still_detected():
     assert all(result[:10])
     assert sum(result[-100:]) < 5
     (frame,) = leaves(1, seed=3)
-    assert motion.update(person(200, frame), count * STEP)
+    assert motion.update(thumbnail(person(200, frame)), count * STEP)
 
 
 def test_large_changes_never_become_noise():
@@ -104,7 +104,7 @@ def test_a_new_size_counts_as_detector():
 def test_a_frame_after_a_gap_counts_as_detector():
     motion = detector()
     moving(motion, [room()] * 5)
-    assert motion.update(room(), 5 * STEP + 1.1 * STALE_SECONDS)
+    assert motion.update(thumbnail(room()), 5 * STEP + 1.1 * STALE_SECONDS)
 
 
 def test_compares_frames_two_seconds_apart():
@@ -114,9 +114,9 @@ def test_compares_frames_two_seconds_apart():
 
 def test_compares_two_frames_of_one_moment():
     motion = detector()
-    motion.update(room(), 1.0)
-    assert not motion.update(room(), 1.0)
-    assert motion.update(person(100, room()), 1.0)
+    motion.update(thumbnail(room()), 1.0)
+    assert not motion.update(thumbnail(room()), 1.0)
+    assert motion.update(thumbnail(person(100, room())), 1.0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 2000), (2000, 1), (333, 77)])

