@@ -2,7 +2,7 @@
 
 from face_app.common import settings
 from face_app.edge.image import Image
-from face_app.edge.vision.motion import MotionDetector
+from face_app.edge.vision.motion import Mask, MotionDetector
 
 DETECT_AFTER_MOTION = 2.0
 """Seconds for which the detector still runs after the last motion: a visitor may stand still to ring the bell."""
@@ -66,6 +66,11 @@ class Gate:
             # A new face that does not move is still present.
             self._last_motion = elapsed
             self._idle = False
+
+    @property
+    def moving(self) -> Mask | None:
+        """Return the moving pixels of the latest frame, at a small width; None if they are not known."""
+        return self._motion.moving if self._motion else None
 
     @property
     def interval(self) -> float:

@@ -3,7 +3,7 @@
 =====================  ================================================
 zones                  blacken private areas, select where faces count
 gate                   decides on which frames the detector runs
-detector               finds faces in one frame
+scan, detector         finds faces in one frame, large and small
 tracker                joins the faces of successive frames into tracks
 quality, best shots    score each face, select the shots of a visit
 =====================  ================================================
@@ -21,6 +21,7 @@ from face_app.edge.sources.frame import Frame, Source
 from face_app.edge.vision.best_shot import BestShots, Shot
 from face_app.edge.vision.detectors.load import load_detector
 from face_app.edge.vision.gate import Gate
+from face_app.edge.vision.scan import Scan
 from face_app.edge.vision.tracker import Tracker
 from face_app.edge.vision.zones import Zones
 
@@ -57,10 +58,11 @@ class VisionPipeline:
         self.visits = 0
         self._zones = Zones(settings.zones)
         self._gate = Gate(settings.gate, limit_cpu=settings.camera.pace != "fast")
-        self._detector = load_detector(settings.detector)
+        detector = load_detector(settings.detector)
+        self._scan = Scan(detector, settings.detector.score)
         self._tracker = Tracker(settings.detector.score)
         self._best_shots = BestShots(settings.camera.name, settings.shot, settings.crop)
-        self.detector = self._detector.name
+        self.detector = detector.name
 
     @property
     def interval(self) -> float:
@@ -76,7 +78,11 @@ class VisionPipeline:
             self._tracker.skip(elapsed)
             return PipelineResult()
         started = time.thread_time()
-        detections = [each for each in self._detector.detect(image) if self._zones.contains(each.box, image)]
+        if frame.independent:
+            found = self._scan.detect_photo(image)
+        else:
+            found = self._scan.detect(image, elapsed, self._tracker.expected(elapsed), self._gate.moving)
+        detections = [each for each in found if self._zones.contains(each.box, image)]
         faces, ended = self._tracker.update(detections, elapsed)
         if frame.independent:
             ended += self._tracker.finish()

@@ -161,6 +161,20 @@ class Tracker:
         pairs += [(each, self._start(each, elapsed)) for each in confident if id(each) not in assigned]
         return [TrackedFace(track.number, each, track.confirmed) for each, track in pairs], ended
 
+    def expected(self, elapsed: float) -> list[tuple[Box, float]]:
+        """Return where the faces of all tracks are expected: boxes, and the search radius in widths of each box.
+
+        Args:
+            elapsed: Seconds on the source's clock, of the next update.
+        """
+        places = []
+        for track in self._tracks:
+            dx, dy = track.predict(elapsed - self._skipped)
+            x1, y1, x2, y2 = track.detection.box
+            radius = NEW_TRACK_SEARCH_RADIUS if track.hits == 1 else SEARCH_RADIUS
+            places.append(((x1 + dx, y1 + dy, x2 + dx, y2 + dy), radius))
+        return places
+
     @property
     def has_lost(self) -> bool:
         """Return whether a track had no match in the last update."""
