@@ -29,6 +29,8 @@ WINDOW_SHAPE = 0.6
 pixels as a whole frame of 16:9, so that each run costs the same."""
 OVERLAP = 0.15
 """Minimum share of a window of a photo that the next window repeats: a face is cut by one of them at most."""
+WHOLE_EVERY = 3
+"""Number of runs of which one reads the whole frame, which only very near faces need, and the others a window."""
 QUIET_EVERY = 4
 """Number of windows of which one goes where no window has been for the longest time, and the others to motion. Lower
 finds people who sit still sooner, higher finds people who move sooner."""
@@ -43,14 +45,19 @@ SPARSE_WINDOWS = 3
 """Number of windows in such a run. Each costs as much as a whole frame."""
 QUIET_WEIGHT = 0.002
 """Weight of a cell without motion, against 1 of a cell that moves. If nothing moves, the longest wait decides."""
-MAX_SKIPPED = 3
+BUDGET = 1.3
+"""Mean pixels of all inputs of a run, as a multiple of a whole frame's. Higher finds new faces sooner at more CPU."""
+MAX_SKIPPED = 1
 """Maximum number of runs without a whole frame or a window, while looks at many known faces use up the time."""
-CELLS = 160
-"""Cells along a frame's longer side, in which the plan counts; the size of the gate's mask."""
+CELLS = 40
+"""Cells along a frame's longer side, in which the plan counts motion. In large cells a small person who moves weighs
+almost as much as a large one; in small cells the place of motion is more exact."""
 
 LOOK_FACE = 56
 """Width of a face in the input of a look, pixels. Of real faces of 16 to 24 pixels, 36 to 73 % reach a score of 0.8 at
 their own scale, and 97 % enlarged to 48. Masked faces need more; at 64 an object on a shelf became a face."""
+FOLLOW_FACE = 36
+"""The same for a known face, of which a lower score suffices; a look costs half as much."""
 LOOK_RADIUS = 1.0
 """Search radius of a look at a new face, in widths of the face."""
 MAX_LOOK_INPUT = 256
@@ -60,8 +67,8 @@ CLEAR_FACE = 20
 MAX_PROPOSALS = 4
 """Maximum number of new faces that one run looks at, the most confident first."""
 STILL_MARGIN = 0.07
-"""Confidence beyond the minimum that a new face of a look needs where nothing has moved. Packs on a shelf that resemble a
-face never move; people who sit do now and then."""
+"""Confidence beyond the minimum that a new face of a look needs where nothing has moved. Packs on a shelf never move;
+people who sit do now and then."""
 CUT = 0.06
 """Distance from the border of a region, as a share of the face's width, below which the border cuts the face."""
 
@@ -142,15 +149,15 @@ class Scan:
 
     def _confirm(self, image: Image, proposal: Box) -> list[Detection]:
         """Look at a new face; return the faces around it that are confident enough."""
-        faces = self._look(image, proposal, LOOK_RADIUS)
+        faces = self._look(image, proposal, LOOK_RADIUS, LOOK_FACE)
         return [
             each for each in faces if each.score >= self._score + STILL_MARGIN or self._plan.has_moved(each.box, image)
         ]
 
-    def _look(self, image: Image, box: Box, radius: float) -> list[Detection]:
-        """Return the faces in a region around a box, scaled so that a face of its width has `LOOK_FACE` pixels."""
+    def _look(self, image: Image, box: Box, radius: float, face: int) -> list[Detection]:
+        """Return the faces in a region around a box, scaled so that a face of its width has `face` pixels."""
         side = _width(box) * (2 + radius)
-        length = input_length(min(LOOK_FACE * (2 + radius), MAX_LOOK_INPUT))
+        length = input_length(min(face * (2 + radius), MAX_LOOK_INPUT))
         part = _square(image, box, side)
         # At the border of a small frame, the region is smaller: the scale of both axes remains.
         size = input_length(length * (part[2] - part[0]) / side), input_length(length * (part[3] - part[1]) / side)
@@ -181,7 +188,7 @@ class Scan:
             ]
             faces += [each.detection for each in found]
             if not any(each.clear for each in found):
-                looks += self._look(image, box, radius)
+                looks += self._look(image, box, radius, FOLLOW_FACE)
         known = [box for box, _ in expected] + [each.box for each in (*faces, *looks) if each.score >= self._score]
         uncertain = sorted((each.detection for each in (*whole, *windows)), key=lambda each: -each.score)
         for each in uncertain:
@@ -225,7 +232,7 @@ class _Plan:
         self._updated = elapsed
         self._motion *= np.exp(-self._interval / MOTION_SECONDS)
         if moving is not None:
-            cells = cv2.resize(moving.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA)
+            cells = cv2.resize(moving.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA) > 0
             np.maximum(self._motion, cells, out=self._motion)
 
     def advance(self, image: Image, size: tuple[int, int], elapsed: float) -> tuple[bool, list[Box]]:
@@ -242,20 +249,20 @@ class _Plan:
             return False, []
         self._skipped = 0
         self._turns += 1
-        whole = sparse or self._turns % 2 == 1
+        whole = sparse or self._turns % WHOLE_EVERY == 1
         count = SPARSE_WINDOWS if sparse else 0 if whole else 1
         return whole, [self._place(image, size, elapsed) for _ in range(count)]
 
     def spend(self, cost: float) -> None:
-        """Count the cost of a run. On average a run may cost as much as a whole frame; later ones read less, if not.
+        """Count the cost of a run. If runs cost more than the budget, later ones read less.
 
         Args:
             cost: Pixels of all inputs, 1 for those of a whole frame.
         """
-        self._debt = max(0.0, min(self._debt + cost - 1, MAX_SKIPPED))
+        self._debt = max(0.0, min(self._debt + cost - BUDGET, BUDGET))
 
     def has_moved(self, box: Box, image: Image) -> bool:
-        """Return whether something has moved in or beside a box lately; True if it is not known.
+        """Return whether something has moved in a box lately; True if it is not known.
 
         Args:
             box: x1, y1, x2, y2 in pixels of the frame.
@@ -265,7 +272,7 @@ class _Plan:
             return True
         columns = self._shape[1]
         x1, y1, x2, y2 = (edge * columns / image.shape[1] for edge in box)
-        cells = self._motion[max(0, int(y1) - 1) : int(y2) + 2, max(0, int(x1) - 1) : int(x2) + 2]
+        cells = self._motion[int(y1) : int(y2) + 1, int(x1) : int(x2) + 1]
         return bool(cells.size and cells.max() > MIN_MOTION)
 
     def _place(self, image: Image, size: tuple[int, int], elapsed: float) -> Box:
@@ -289,7 +296,7 @@ class _Plan:
 
 def _whole_pixels(image: Image, width: int) -> int:
     """Return the number of pixels of the input for a whole frame."""
-    return round(width**2 * min(image.shape[:2]) / max(image.shape[:2]))
+    return int(width**2 * min(image.shape[:2]) / max(image.shape[:2]))
 
 
 def _window_size(image: Image, width: int) -> tuple[int, int]:
