@@ -15,6 +15,7 @@ from face_app.edge.sources.files import PICTURES
 from face_app.edge.sources.frame_converter import FrameConverter
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.detectors.load import load_detector
+from face_app.edge.vision.scan import Scan
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def run(settings: EdgeSettings, files: Sequence[Path], drawings: Path | None) ->
         SourceError: A photo could not be read; raised after the last photo.
     """
     set_up_opencv()
-    detector = load_detector(settings.detector)
+    scan = Scan(load_detector(settings.detector), settings.detector.score)
     unread = 0
     for number, file in enumerate(files):
         try:
@@ -79,7 +80,7 @@ def run(settings: EdgeSettings, files: Sequence[Path], drawings: Path | None) ->
             log.warning("left out: %s", error)
             unread += 1
             continue
-        found = detector.detect(image)
+        found = scan.detect_photo(image)
         confident = [_plain(each) for each in found if each.score >= settings.detector.score]
         height, width = image.shape[:2]
         if drawings:

@@ -1,7 +1,7 @@
 """Decide on which frames the detector runs, and how many frames a second the source converts."""
 
 from face_app.common import settings
-from face_app.edge.vision.motion import MotionDetector, Thumbnail
+from face_app.edge.vision.motion import Mask, MotionDetector, Thumbnail
 
 DETECT_AFTER_MOTION = 2.0
 """Seconds for which the detector still runs after the last motion: a visitor may stand still to ring the bell."""
@@ -71,6 +71,11 @@ class Gate:
         """
         self._last_motion = self._last_event = elapsed
         self._idle = False
+
+    @property
+    def moving(self) -> Mask | None:
+        """Return the moving pixels of the latest frame, at a small width; None if they are not known."""
+        return self._motion.moving if self._motion else None
 
     @property
     def interval(self) -> float:

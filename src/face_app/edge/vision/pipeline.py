@@ -4,7 +4,7 @@
 zones                  blacken private areas, select where faces count
 gate                   decides on which frames the detector runs
 camera motion          follows a shift of the picture, withholds a flash
-detector               finds faces in one frame
+scan, detector         finds faces in one frame, large and small
 tracker                joins the faces of successive frames into tracks
 quality, best shots    score each face, select the shots of a visit
 =====================  ================================================
@@ -25,6 +25,7 @@ from face_app.edge.vision.detectors.load import load_detector
 from face_app.edge.vision.face_mesh import load_face_mesh
 from face_app.edge.vision.gate import Gate
 from face_app.edge.vision.motion import thumbnail
+from face_app.edge.vision.scan import Scan
 from face_app.edge.vision.tracker import EndedTrack, Tracker
 from face_app.edge.vision.zones import Zones
 
@@ -62,11 +63,12 @@ class VisionPipeline:
         self._zones = Zones(settings.zones)
         self._gate = Gate(settings.gate, limit_cpu=settings.camera.pace != "fast")
         self._camera_motion = CameraMotionDetector()
-        self._detector = load_detector(settings.detector)
+        detector = load_detector(settings.detector)
+        self._scan = Scan(detector, settings.detector.score)
         self._tracker = Tracker(settings.detector.score)
         mesh = load_face_mesh() if settings.shot.check else None
         self._best_shots = BestShots(settings.camera.name, settings.shot, settings.crop, mesh)
-        self.detector = self._detector.name
+        self.detector = detector.name
 
     @property
     def interval(self) -> float:
@@ -93,7 +95,11 @@ class VisionPipeline:
             if motion.kind == "cut":
                 ended += self._tracker.cut()
         started = time.thread_time()
-        detections = [each for each in self._detector.detect(image) if self._zones.contains(each.box, image)]
+        if frame.independent:
+            found = self._scan.detect_photo(image)
+        else:
+            found = self._scan.detect(image, elapsed, self._tracker.expected(elapsed), self._gate.moving)
+        detections = [each for each in found if self._zones.contains(each.box, image)]
         faces, lost = self._tracker.update(detections, elapsed, image)
         ended += lost
         if frame.independent:

@@ -277,6 +277,20 @@ class Tracker:
                 ended.append(EndedTrack(each.number, confirmed=False))
         return [(detection, replaced.get(track.number, track)) for detection, track in pairs], ended
 
+    def expected(self, elapsed: float) -> list[tuple[Box, float]]:
+        """Return where the faces of all tracks are expected: boxes, and the search radius in widths of each box.
+
+        Args:
+            elapsed: Seconds on the source's clock, of the next update.
+        """
+        places = []
+        for track in self._tracks:
+            dx, dy = track.predict(elapsed - self._skipped)
+            x1, y1, x2, y2 = track.detection.box
+            radius = NEW_TRACK_SEARCH_RADIUS if track.hits == 1 else SEARCH_RADIUS
+            places.append(((x1 + dx, y1 + dy, x2 + dx, y2 + dy), radius))
+        return places
+
     @property
     def has_lost(self) -> bool:
         """Return whether a track had no match in the last update. Tracks that wait do not count."""

@@ -24,14 +24,39 @@ class Detection:
     score: float
 
 
+@dataclass(frozen=True)
+class Region:
+    """Describes a part of a frame, and the size at which a detector reads it.
+
+    Attributes:
+        box: x1, y1, x2, y2 inside the frame, whole pixels.
+        size: Width and height of the detector's input, pixels.
+    """
+
+    box: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+    @property
+    def scale(self) -> float:
+        """Return the width of the input per width of the frame's part."""
+        return self.size[0] / (self.box[2] - self.box[0])
+
+
 class Detector(Protocol):
     """Finds faces in a frame.
 
     Attributes:
         name: Name of the detector, for the metadata of each face.
+        width: Length to which `detect` scales the longer side of a whole frame, pixels; None: it reads no regions.
     """
 
     name: str
+    width: int | None
 
-    def detect(self, image: Image) -> list[Detection]:
-        """Return the faces of one frame (H x W x 3, BGR) whose score is at least ``detector.keep``."""
+    def detect(self, image: Image, region: Region | None = None) -> list[Detection]:
+        """Return the faces whose score is at least ``detector.keep``, in pixels of the frame.
+
+        Args:
+            image: H x W x 3, BGR.
+            region: Part of the frame to read; None: the whole frame.
+        """

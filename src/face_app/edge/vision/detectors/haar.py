@@ -7,7 +7,7 @@ import cv2
 from face_app.common import settings
 from face_app.common.errors import DetectorError
 from face_app.edge.image import Image, clamp
-from face_app.edge.vision.detectors.detection import Detection
+from face_app.edge.vision.detectors.detection import Detection, Region
 
 SCALE_FACTOR = 1.3
 MIN_NEIGHBOURS = 5
@@ -18,6 +18,7 @@ class Haar:
     """Finds frontal faces in the whole grey frame, with scale factor 1.3 and five neighbours."""
 
     name = "haar"
+    width: int | None = None
 
     def __init__(self, detector: settings.Detector) -> None:
         """Load the cascade.
@@ -34,8 +35,8 @@ class Haar:
                 f"OpenCV {cv2.__version__} has no Haar cascade: set detector.name to yunet, or install OpenCV 4"
             ) from error
 
-    def detect(self, image: Image) -> list[Detection]:
-        """Return the faces of one frame. A cascade reports neither confidence nor landmarks."""
+    def detect(self, image: Image, region: Region | None = None) -> list[Detection]:  # noqa: ARG002
+        """Return the faces of one whole frame. A cascade reports neither confidence nor landmarks."""
         height, width = image.shape[:2]
         found = self._cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), SCALE_FACTOR, MIN_NEIGHBOURS)
         return [

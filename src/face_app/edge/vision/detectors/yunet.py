@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from face_app.common import settings
 from face_app.edge.image import Image, area, clamp
-from face_app.edge.vision.detectors.detection import Detection
+from face_app.edge.vision.detectors.detection import Detection, Region
 
 MAX_IOU = 0.3
 """Maximum intersection over union (IoU) of the boxes of two faces; above it, they are one face. The authors' value,
@@ -51,31 +51,40 @@ class YuNet:
             width: Length to which the longer side of a frame is scaled, pixels.
             min_face: Minimum width of a face, pixels of the frame.
         """
+        self.width: int | None = width
         self._engine = engine
-        self._width = width
+        self._length = width
         self._min_face = min_face
 
-    def detect(self, image: Image) -> list[Detection]:
-        """Return the faces of one frame (H x W x 3, BGR) that are at least `min_face` wide."""
+    def detect(self, image: Image, region: Region | None = None) -> list[Detection]:
+        """Return the faces of a frame (H x W x 3, BGR), or of a region of it, that are at least `min_face` wide."""
         height, width = image.shape[:2]
-        scale = min(self._width / max(width, height), MAX_ENLARGEMENT)
-        size = _input_length(width * scale), _input_length(height * scale)
-        rows = self._engine.run(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))  # type: ignore[arg-type]
-        rows[:, 0:14:2] *= width / size[0]
-        rows[:, 1:14:2] *= height / size[1]
+        if region is None:
+            scale = min(self._length / max(width, height), MAX_ENLARGEMENT)
+            region = Region((0, 0, width, height), (input_length(width * scale), input_length(height * scale)))
+        x1, y1, x2, y2 = region.box
+        rows = self._engine.run(
+            cv2.resize(image[y1:y2, x1:x2], region.size, interpolation=cv2.INTER_LINEAR)  # type: ignore[arg-type]
+        )
+        rows[:, 0:14:2] *= (x2 - x1) / region.size[0]
+        rows[:, 1:14:2] *= (y2 - y1) / region.size[1]
+        rows[:, [0, *range(4, 14, 2)]] += x1
+        rows[:, [1, *range(5, 14, 2)]] += y1
         # Sizes are exponentials of the network's output, which may overflow.
         rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 2] >= self._min_face)]
-        faces = [_detection(row, width, height) for row in rows.tolist()]
+        faces = [_detection(row, region.box) for row in rows.tolist()]
         return [face for face in faces if area(face.box) > 0]
 
 
-def _detection(row: list[float], width: int, height: int) -> Detection:
-    x, y, box_width, box_height, *points, score = row
-    box = clamp((x, y, x + box_width, y + box_height), width, height)
+def _detection(row: list[float], part: tuple[int, int, int, int]) -> Detection:
+    x, y, width, height, *points, score = row
+    x1, y1, x2, y2 = part
+    left, top, right, bottom = clamp((x - x1, y - y1, x + width - x1, y + height - y1), x2 - x1, y2 - y1)
+    box = left + x1, top + y1, right + x1, bottom + y1
     return Detection(box, tuple(zip(points[::2], points[1::2], strict=True)), score)
 
 
-def _input_length(length: float) -> int:
+def input_length(length: float) -> int:
     """Return the nearest length that the network accepts; padding to the next larger length would cost CPU.
 
     It is at least twice `INPUT_MULTIPLE`: for a smaller input, the engine of OpenCV 4.14 returns uninitialised memory.

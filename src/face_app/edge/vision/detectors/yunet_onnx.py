@@ -33,16 +33,17 @@ class OnnxEngine:
         self._session = onnxruntime.InferenceSession(free, options, providers=["CPUExecutionProvider"])
         self._outputs = [f"{part}_{stride}" for stride in STRIDES for part in ("cls", "obj", "bbox", "kps")]
         self._score = score
-        self._planes = np.empty((1, 3, 0, 0), np.float32)
+        self._memory = np.empty(0, np.float32)
 
     def run(self, image: Image) -> Rows:
         """Return one row per face of a picture (H x W x 3, BGR)."""
-        if self._planes.shape[2:] != image.shape[:2]:
-            self._planes = np.empty((1, 3, *image.shape[:2]), np.float32)
-        # The memory is reused: allocating it for each frame costs more than filling it.
-        for plane, channel in zip(self._planes[0], cv2.split(image), strict=True):
+        if self._memory.size < image.size:
+            self._memory = np.empty(image.size, np.float32)
+        # The memory is reused: allocating it for each picture costs more than filling it.
+        planes = self._memory[: image.size].reshape(1, 3, *image.shape[:2])
+        for plane, channel in zip(planes[0], cv2.split(image), strict=True):
             plane[:] = channel
-        outputs = self._session.run(self._outputs, {"input": self._planes})
+        outputs = self._session.run(self._outputs, {"input": planes})
         columns = image.shape[1]
         scales = [
             self._decode(stride, columns // stride, *outputs[4 * index : 4 * index + 4])  # the four parts of a scale
@@ -64,18 +65,21 @@ class OnnxEngine:
         Args:
             stride: Pixels between two anchors.
             columns: Anchors per line.
-            classes: Class score of each of A anchors, 1 x A x 1.
-            objects: Objectness of each anchor, 1 x A x 1.
+            classes: Class score of each of A anchors, 0 to 1, 1 x A x 1.
+            objects: Objectness of each anchor, 0 to 1, 1 x A x 1.
             boxes: Offset of the centre in strides and logarithm of the size in strides, 1 x A x 4.
             points: Offsets of the landmarks in strides, 1 x A x 10.
         """
-        scores = np.sqrt(np.clip(classes[0, :, 0], 0, 1) * np.clip(objects[0, :, 0], 0, 1))
-        found = np.flatnonzero(scores >= self._score)
+        squares = (classes * objects)[0, :, 0]
+        found = np.flatnonzero(squares >= self._score**2)
+        if not found.size:
+            return np.empty((0, 15), np.float32)
         anchors = np.stack(np.divmod(found, columns)[::-1], axis=1).astype(np.float32)
         centres = (anchors + boxes[0, found, :2]) * stride
         sizes = np.exp(boxes[0, found, 2:]) * stride
         landmarks = (np.tile(anchors, 5) + points[0, found]) * stride
-        return np.hstack([centres - sizes / 2, sizes, landmarks, scores[found, None]], dtype=np.float32)
+        scores = np.sqrt(squares[found, None])
+        return np.hstack([centres - sizes / 2, sizes, landmarks, scores], dtype=np.float32)
 
 
 def _suppress_overlaps(rows: Rows) -> Rows:

@@ -1,0 +1,375 @@
+"""Find faces at their own scale: whole frames and finer windows in turns, and a closer look at uncertain faces.
+
+A whole frame at the detector's width shows near faces; in a frame of 1920 pixels, a face of 36 is 12 wide there, and is
+missed. So every second run reads a window at a finer scale instead: where something moved, or where no window has been
+for the longest time. A window only proposes new faces. A look reads a small region around one face, enlarged: it
+confirms a proposal, and finds a known face that the rest of the run did not show. So each run covers each known face.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil, hypot
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from face_app.edge.image import Box, Image, iou
+from face_app.edge.vision.detectors.detection import Detection, Detector, Region
+from face_app.edge.vision.detectors.yunet import MAX_IOU, input_length
+from face_app.edge.vision.motion import Mask
+
+WHOLE_IS_FINE = 1.25
+"""Maximum length of a frame, in widths of the detector, that needs no windows."""
+FINEST = 3.0
+"""Maximum length, in widths of the detector, to which a window shows the frame: 1920 pixels for a width of 640. More
+finds smaller faces in 4K, but needs four times the windows to cover the frame."""
+WINDOW_SHAPE = 0.6
+"""Shorter side of a window's input as a share of its longer side, which is the detector's width. A window has as many
+pixels as a whole frame of 16:9, so that each run costs the same."""
+OVERLAP = 0.15
+"""Minimum share of a window of a photo that the next window repeats: a face is cut by one of them at most."""
+WHOLE_EVERY = 3
+"""Number of runs of which one reads the whole frame, which only very near faces need, and the others a window."""
+QUIET_EVERY = 4
+"""Number of windows of which one goes where no window has been for the longest time, and the others to motion. Lower
+finds people who sit still sooner, higher finds people who move sooner."""
+MOTION_SECONDS = 1.0
+"""Time constant of motion, seconds: the place of a person who has just stopped is still of interest."""
+MIN_MOTION = 0.05
+"""Share of its motion that a cell retains after three time constants; below it, the cell is still."""
+SPARSE_SECONDS = 1.0
+"""Seconds since the previous run from which a run has time for the whole frame and `SPARSE_WINDOWS`: nothing moves, or
+the camera gives few frames."""
+SPARSE_WINDOWS = 3
+"""Number of windows in such a run. Each costs as much as a whole frame."""
+QUIET_WEIGHT = 0.002
+"""Weight of a cell without motion, against 1 of a cell that moves. If nothing moves, the longest wait decides."""
+BUDGET = 1.3
+"""Mean pixels of all inputs of a run, as a multiple of a whole frame's. Higher finds new faces sooner at more CPU."""
+MAX_SKIPPED = 1
+"""Maximum number of runs without a whole frame or a window, while looks at many known faces use up the time."""
+CELLS = 40
+"""Cells along a frame's longer side, in which the plan counts motion. In large cells a small person who moves weighs
+almost as much as a large one; in small cells the place of motion is more exact."""
+
+LOOK_FACE = 56
+"""Width of a face in the input of a look, pixels. Of real faces of 16 to 24 pixels, 36 to 73 % reach a score of 0.8 at
+their own scale, and 97 % enlarged to 48. Masked faces need more; at 64 an object on a shelf became a face."""
+FOLLOW_FACE = 36
+"""The same for a known face, of which a lower score suffices; a look costs half as much."""
+LOOK_RADIUS = 1.0
+"""Search radius of a look at a new face, in widths of the face."""
+MAX_LOOK_INPUT = 256
+"""Maximum side of the input of a look, pixels, whose radius is large; it costs a third of a whole frame."""
+CLEAR_FACE = 20
+"""Minimum width of a known face in an input, pixels, that needs no look; higher loses fewer tracks and costs more."""
+MAX_PROPOSALS = 4
+"""Maximum number of new faces that one run looks at, the most confident first."""
+STILL_MARGIN = 0.07
+"""Confidence beyond the minimum that a new face of a look needs where nothing has moved. Packs on a shelf never move;
+people who sit do now and then."""
+CUT = 0.06
+"""Distance from the border of a region, as a share of the face's width, below which the border cuts the face."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Describes a detection, and how well the region shows it.
+
+    Attributes:
+        detection: The face.
+        clear: True if the face is large enough in the input.
+        cut: True if an inner border of the region cuts it.
+    """
+
+    detection: Detection
+    clear: bool
+    cut: bool
+
+
+class Scan:
+    """Selects the regions of each frame, runs the detector on them, and joins the results."""
+
+    def __init__(self, detector: Detector, score: float) -> None:
+        """Start without known motion.
+
+        Args:
+            detector: Detector; one without a width always gets the whole frame.
+            score: Minimum confidence that starts a track, 0 to 1.
+        """
+        self._detector = detector
+        self._score = score
+        self._plan = _Plan()
+        self._pixels = 0
+
+    def detect(
+        self, image: Image, elapsed: float, expected: Sequence[tuple[Box, float]], moving: Mask | None
+    ) -> list[Detection]:
+        """Return the faces of the next frame of a camera.
+
+        Args:
+            image: H x W x 3, BGR.
+            elapsed: Seconds on the source's clock.
+            expected: Box of each known face, and its search radius in widths of the box.
+            moving: Pixels that move, in any size; None if they are not known.
+        """
+        width = self._detector.width
+        if width is None:
+            return self._detector.detect(image)
+        self._plan.update(image, elapsed, moving)
+        self._pixels = 0
+        if max(image.shape[:2]) <= WHOLE_IS_FINE * width:
+            return self._join(image, self._read(image, None), [], expected, MAX_PROPOSALS)
+        whole, boxes = self._plan.advance(image, _window_size(image, width), elapsed)
+        windows = [face for box in boxes for face in self._read(image, _region(image, box, width))]
+        faces = self._join(image, self._read(image, None) if whole else [], windows, expected, MAX_PROPOSALS)
+        self._plan.spend(self._pixels / _whole_pixels(image, width))
+        return faces
+
+    def detect_photo(self, image: Image) -> list[Detection]:
+        """Return the faces of a picture that follows no other (H x W x 3, BGR): read it whole and in all windows."""
+        width = self._detector.width
+        if width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width:
+            return self._detector.detect(image)
+        tiles = _tiles(image, _window_size(image, width))
+        windows = [face for box in tiles for face in self._read(image, _region(image, box, width))]
+        return self._join(image, self._read(image, None), windows, (), len(windows))
+
+    def _read(self, image: Image, region: Region | None) -> list[_Found]:
+        """Run the detector on a region, or on the whole frame."""
+        height, width = image.shape[:2]
+        scale = region.scale if region else (self._detector.width or 0) / max(width, height)
+        box = region.box if region else (0, 0, width, height)
+        self._pixels += region.size[0] * region.size[1] if region else _whole_pixels(image, self._detector.width or 0)
+        return [
+            _Found(each, _width(each.box) * scale >= CLEAR_FACE, _is_cut(each.box, box, image))
+            for each in self._detector.detect(image, region)
+        ]
+
+    def _confirm(self, image: Image, proposal: Box) -> list[Detection]:
+        """Look at a new face; return the faces around it that are confident enough."""
+        faces = self._look(image, proposal, LOOK_RADIUS, LOOK_FACE)
+        return [
+            each for each in faces if each.score >= self._score + STILL_MARGIN or self._plan.has_moved(each.box, image)
+        ]
+
+    def _look(self, image: Image, box: Box, radius: float, face: int) -> list[Detection]:
+        """Return the faces in a region around a box, scaled so that a face of its width has `face` pixels."""
+        side = _width(box) * (2 + radius)
+        length = input_length(min(face * (2 + radius), MAX_LOOK_INPUT))
+        part = _square(image, box, side)
+        # At the border of a small frame, the region is smaller: the scale of both axes remains.
+        size = input_length(length * (part[2] - part[0]) / side), input_length(length * (part[3] - part[1]) / side)
+        return [each.detection for each in self._read(image, Region(part, size)) if not each.cut]
+
+    def _join(
+        self,
+        image: Image,
+        whole: list[_Found],
+        windows: list[_Found],
+        expected: Sequence[tuple[Box, float]],
+        proposals: int,
+    ) -> list[Detection]:
+        """Return each face once.
+
+        Args:
+            image: H x W x 3, BGR.
+            whole: Faces of the whole frame; they are valid as they are.
+            windows: Faces of windows; a new one is valid only if a look confirms it.
+            expected: Known faces.
+            proposals: Maximum number of new faces to look at.
+        """
+        faces = [each.detection for each in whole]
+        looks: list[Detection] = []
+        for box, radius in expected:
+            found = [
+                each for each in (*whole, *windows) if not each.cut and _is_near(each.detection.box, box, radius / 2)
+            ]
+            faces += [each.detection for each in found]
+            if not any(each.clear for each in found):
+                looks += self._look(image, box, radius, FOLLOW_FACE)
+        known = [box for box, _ in expected] + [each.box for each in (*faces, *looks) if each.score >= self._score]
+        uncertain = sorted((each.detection for each in (*whole, *windows)), key=lambda each: -each.score)
+        for each in uncertain:
+            if proposals and not any(_is_near(each.box, box) for box in known):
+                looks += self._confirm(image, each.box)
+                known.append(each.box)
+                proposals -= 1
+        return _suppress([*looks, *faces])
+
+
+class _Plan:
+    """Decides in turns between whole frames and windows, and places the windows."""
+
+    def __init__(self) -> None:
+        self._shape = (0, 0)
+        self._motion: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
+        self._read_at: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
+        self._known = False
+        self._updated = self._interval = 0.0
+        self._turns = self._skipped = 0
+        self._debt = 0.0
+        self._windows = 0
+
+    def update(self, image: Image, elapsed: float, moving: Mask | None) -> None:
+        """Add the motion of a frame, and forget old motion.
+
+        Args:
+            image: Frame, for its size.
+            elapsed: Seconds on the source's clock.
+            moving: Pixels that move, in any size; None if they are not known.
+        """
+        height, width = image.shape[:2]
+        scale = CELLS / max(height, width)
+        shape = max(1, round(height * scale)), max(1, round(width * scale))
+        if shape != self._shape:
+            self._shape = shape
+            self._motion = np.zeros(shape, np.float32)
+            self._read_at = np.full(shape, elapsed - 1, np.float32)
+        self._known = moving is not None
+        self._interval = elapsed - self._updated
+        self._updated = elapsed
+        self._motion *= np.exp(-self._interval / MOTION_SECONDS)
+        if moving is not None:
+            cells = cv2.resize(moving.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA) > 0
+            np.maximum(self._motion, cells, out=self._motion)
+
+    def advance(self, image: Image, size: tuple[int, int], elapsed: float) -> tuple[bool, list[Box]]:
+        """Return whether to read the whole frame in this run, and which windows.
+
+        Args:
+            image: Frame, for its size.
+            size: Width and height of a window, pixels of the frame.
+            elapsed: Seconds on the source's clock.
+        """
+        sparse = self._turns > 0 and self._interval >= SPARSE_SECONDS
+        if self._debt > 0 and self._skipped < MAX_SKIPPED and not sparse:
+            self._skipped += 1
+            return False, []
+        self._skipped = 0
+        self._turns += 1
+        whole = sparse or self._turns % WHOLE_EVERY == 1
+        count = SPARSE_WINDOWS if sparse else 0 if whole else 1
+        return whole, [self._place(image, size, elapsed) for _ in range(count)]
+
+    def spend(self, cost: float) -> None:
+        """Count the cost of a run. If runs cost more than the budget, later ones read less.
+
+        Args:
+            cost: Pixels of all inputs, 1 for those of a whole frame.
+        """
+        self._debt = max(0.0, min(self._debt + cost - BUDGET, BUDGET))
+
+    def has_moved(self, box: Box, image: Image) -> bool:
+        """Return whether something has moved in a box lately; True if it is not known.
+
+        Args:
+            box: x1, y1, x2, y2 in pixels of the frame.
+            image: Frame, for its size.
+        """
+        if not self._known:
+            return True
+        columns = self._shape[1]
+        x1, y1, x2, y2 = (edge * columns / image.shape[1] for edge in box)
+        cells = self._motion[int(y1) : int(y2) + 1, int(x1) : int(x2) + 1]
+        return bool(cells.size and cells.max() > MIN_MOTION)
+
+    def _place(self, image: Image, size: tuple[int, int], elapsed: float) -> Box:
+        """Return the next window, and mark it as read: motion counts by its wait, now and then the wait alone."""
+        self._windows += 1
+        age = elapsed - self._read_at
+        weight = age if self._windows % QUIET_EVERY == 0 else age * (self._motion + QUIET_WEIGHT)
+        rows, columns = self._shape
+        scale = columns / image.shape[1]
+        across, down = (
+            min(max(1, round(side * scale)), most) for side, most in zip(size, (columns, rows), strict=True)
+        )
+        sums = cv2.integral(weight)
+        totals = sums[down:, across:] - sums[:-down, across:] - sums[down:, :-across] + sums[:-down, :-across]
+        row, column = np.unravel_index(int(np.argmax(totals)), totals.shape)
+        self._read_at[row : row + down, column : column + across] = elapsed
+        left = min(round(column / scale), image.shape[1] - size[0])
+        top = min(round(row / scale), image.shape[0] - size[1])
+        return left, top, left + size[0], top + size[1]
+
+
+def _whole_pixels(image: Image, width: int) -> int:
+    """Return the number of pixels of the input for a whole frame."""
+    return int(width**2 * min(image.shape[:2]) / max(image.shape[:2]))
+
+
+def _window_size(image: Image, width: int) -> tuple[int, int]:
+    """Return width and height of a window in pixels of the frame; its longer side lies along that of the frame."""
+    height, across = image.shape[:2]
+    longest = max(height, across)
+    length = width / min(1.0, FINEST * width / longest)
+    shape = (length, length * WINDOW_SHAPE) if across >= height else (length * WINDOW_SHAPE, length)
+    return min(round(shape[0]), across), min(round(shape[1]), height)
+
+
+def _tiles(image: Image, size: tuple[int, int]) -> Iterator[Box]:
+    """Return windows that overlap and cover the frame."""
+    height, width = image.shape[:2]
+    for y in _starts(height, size[1]):
+        for x in _starts(width, size[0]):
+            yield x, y, x + size[0], y + size[1]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    count = 1 + ceil((length - side) / (side * (1 - OVERLAP)))
+    return [round(number * (length - side) / max(1, count - 1)) for number in range(count)]
+
+
+def _region(image: Image, box: Box, width: int) -> Region:
+    """Return a window as a region, scaled down only if the frame is larger than `FINEST`."""
+    scale = min(1.0, FINEST * width / max(image.shape[:2]))
+    x1, y1, x2, y2 = (round(edge) for edge in box)
+    return Region((x1, y1, x2, y2), (input_length((x2 - x1) * scale), input_length((y2 - y1) * scale)))
+
+
+def _square(image: Image, box: Box, side: float) -> tuple[int, int, int, int]:
+    """Return a square around the centre of a box, moved into the frame, and not larger than it."""
+    edges = []
+    for centre, length in zip(_centre(box), image.shape[1::-1], strict=True):
+        whole = max(1, min(round(side), length))
+        start = min(max(round(centre - whole / 2), 0), length - whole)
+        edges.append((start, start + whole))
+    (x1, x2), (y1, y2) = edges
+    return x1, y1, x2, y2
+
+
+def _is_cut(face: Box, region: tuple[int, int, int, int], image: Image) -> bool:
+    """Return whether the border of a region cuts a face; the border of the frame does not count."""
+    margin = CUT * _width(face)
+    height, width = image.shape[:2]
+    return (
+        (region[0] > 0 and face[0] - region[0] < margin)
+        or (region[1] > 0 and face[1] - region[1] < margin)
+        or (region[2] < width and region[2] - face[2] < margin)
+        or (region[3] < height and region[3] - face[3] < margin)
+    )
+
+
+def _is_near(one: Box, other: Box, reach: float = 0.5) -> bool:
+    """Return whether the centres of two boxes of similar size are at most `reach` widths apart."""
+    (x1, y1), (x2, y2) = _centre(one), _centre(other)
+    smaller, larger = sorted((_width(one), _width(other)))
+    return larger <= 2 * smaller and hypot(x1 - x2, y1 - y2) <= reach * larger
+
+
+def _centre(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def _width(box: Box) -> float:
+    return box[2] - box[0]
+
+
+def _suppress(faces: Sequence[Detection]) -> list[Detection]:
+    """Return each face once, with its most confident detection (non-maximum suppression)."""
+    selected: list[Detection] = []
+    for each in sorted(faces, key=lambda face: -face.score):
+        if all(iou(each.box, other.box) <= MAX_IOU for other in selected):
+            selected.append(each)
+    return selected
