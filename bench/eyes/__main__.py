@@ -35,7 +35,7 @@ ROUNDS, QUICK_ROUNDS = 5, 2
 FRAMES, QUICK_FRAMES = 300, 150
 """Rounds and frames of the cost."""
 
-TIMES = 3
+TIMES = 5
 """Number of times a clip is played at its own rate."""
 
 

@@ -11,7 +11,7 @@ from bench.eyes.truth import Clip
 from bench.eyes.visits import Played, Visits, count, play
 
 HEAD = (
-    f"{'clip':<30}{'program':<10}{'>= 20 px':>9}{'all':>7}{'shots':>7}{'each':>6}{'dupl':>6}{'wrong':>6}"
+    f"{'clip':<30}{'program':<10}{'frames':>7}{'>= 20 px':>9}{'all':>7}{'shots':>7}{'each':>6}{'dupl':>6}{'wrong':>6}"
     f"{'visits':>8}{'each':>6}{'false':>6}{'silent':>7}{'CPU-ms':>8}{'grab':>6}  refused"
 )
 
@@ -86,7 +86,7 @@ def table(scores: list[Score]) -> Iterator[str]:
         its = [each for each in scores if each.program == program]
         total = sum((each.visits for each in its), Visits())
         middle = [statistics.median(getattr(each, name) for each in its) for name in ("cpu", "grab")]
-        yield line(Score("all", program, total, *middle))
+        yield line(Score("all", program, total, *middle, sum(each.frames for each in its)))
 
 
 def line(score: Score) -> str:
@@ -94,7 +94,7 @@ def line(score: Score) -> str:
     visits = score.visits
     refused = ", ".join(f"{reason} {number}" for reason, number in visits.refused.most_common())
     return (
-        f"{score.clip:<30}{score.program:<10}{f'{visits.caught}/{visits.present}':>9}"
+        f"{score.clip:<30}{score.program:<10}{score.frames:>7}{f'{visits.caught}/{visits.present}':>9}"
         f"{f'{visits.caught_small}/{visits.present_small}':>7}{visits.shots:>7}{visits.shots_per_person:>6.2f}"
         f"{visits.duplicates:>6}{visits.wrong:>6}{visits.believed:>8}{visits.believed_per_person:>6.2f}"
         f"{visits.false:>6}{visits.silent:>7}{score.cpu:>8.2f}{score.grab:>6.2f}  {refused}"
