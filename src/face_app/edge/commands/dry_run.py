@@ -56,14 +56,14 @@ class DryRunVisit:
         seconds: Time from its first to its last detection.
         detections: Number of detections.
         shots: Number of its shots.
-        refused: Reason for which it has no shot; otherwise empty.
+        reason: Reason for which it has no shot; otherwise empty.
     """
 
     track: int
     seconds: float
     detections: int
     shots: int
-    refused: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """Select the shots of each visit: one soon, later ones only if clearly better, and at least one at its end."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from face_app.common import settings
-from face_app.edge.image import Image
+from face_app.edge.image import Box, Image
 from face_app.edge.outbox.records import Visit
 from face_app.edge.sources.frame import Frame
 from face_app.edge.vision import quality
@@ -29,16 +30,19 @@ STABLE_SECONDS = 2.0
 FIRST_CHECKS = 4
 CHECKS_PER_SECOND = 4.0
 """Number of checks that a visit may have at its start, and per second of it: a check costs as much as a detection."""
-MIN_CHECKED_WIDTH = 40.0
-"""Minimum width, pixels, of faces on whose check a refusal may rest: the mesh misses one in five of smaller faces."""
 REFUSAL_CHECKS = 3
 """Minimum number of checks on which a refusal rests."""
-MAX_REFUSED_PRESENCE = 0.02
-"""Maximum presence in all checks of a refused visit. Hair, chairs and bottles reach 0.003."""
+MAX_REFUSED_PRESENCE = 0.25
+"""Maximum presence of a face in all checks of a refused visit. Hair, chairs and packs stay below it; so do many
+profiles, and some masked, dark or small faces. So a refusal also needs the next two limits."""
+MAX_REFUSED_SCORE = 0.88
+"""Maximum confidence of the detector in a refused visit; most objects stay below 0.85, and most profiles exceed it."""
+MAX_REFUSED_MOVEMENT = 0.1
+"""Maximum movement of a refused visit, in widths of its box. Objects do not move, and people seldom sit so still."""
 
 Reason = Literal["first", "better", "final", "only"]
 NO_FACE = "no-face"
-"""Reason for which a visit is refused: each of its checks showed no face."""
+"""Reason for which a visit is refused: it did not move, and no check showed a face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +111,10 @@ class _OpenVisit:
         best: Best quality so far.
         last_score: Quality of the latest shot.
         checks: Number of pictures that the face mesh has checked.
-        large_checks: Number of these that are large enough for a refusal.
         presence: Highest presence of a face in these.
+        score: Highest confidence of the detector.
+        reach: x1, y1, x2, y2 around all centres of the face, pixels.
+        width: Smallest width of the face, pixels.
     """
 
     first: _FrameTime
@@ -120,18 +126,34 @@ class _OpenVisit:
     best: float = 0.0
     last_score: float = 0.0
     checks: int = 0
-    large_checks: int = 0
     presence: float = 0.0
+    score: float = 0.0
+    reach: Box = (math.inf, math.inf, -math.inf, -math.inf)
+    width: float = math.inf
 
-    @property
-    def refused(self) -> bool:
-        """Whether the checks so far show that this is no face."""
-        return self.large_checks >= REFUSAL_CHECKS and self.presence <= MAX_REFUSED_PRESENCE
+    def add(self, now: _FrameTime, face: TrackedFace) -> None:
+        """Count a detection."""
+        x1, y1, x2, y2 = face.detection.box
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        left, top, right, bottom = self.reach
+        self.reach = min(left, x), min(top, y), max(right, x), max(bottom, y)
+        self.width = min(self.width, x2 - x1)
+        self.score = max(self.score, face.detection.score)
+        self.last = now
+        self.detections += 1
+        self.confirmed = self.confirmed or face.confirmed
 
     @property
     def suspect(self) -> bool:
-        """Whether no check so far has shown a face."""
-        return self.large_checks > 0 and self.presence <= MAX_REFUSED_PRESENCE
+        """Whether no check has shown a face so far."""
+        return self.checks > 0 and self.presence <= MAX_REFUSED_PRESENCE
+
+    @property
+    def refused(self) -> bool:
+        """Whether this is an object and no face, as far as it is known."""
+        left, top, right, bottom = self.reach
+        still = max(right - left, bottom - top) <= MAX_REFUSED_MOVEMENT * self.width
+        return self.suspect and self.checks >= REFUSAL_CHECKS and self.score <= MAX_REFUSED_SCORE and still
 
 
 class BestShots:
@@ -179,9 +201,7 @@ class BestShots:
         faces = list(faces)
         for face in faces:
             visit = self._visits.setdefault(face.track, _OpenVisit(now, now))
-            visit.last = now
-            visit.detections += 1
-            visit.confirmed = visit.confirmed or face.confirmed
+            visit.add(now, face)
             self._assess(frame, face.detection, [other.detection for other in faces if other is not face], visit)
         return [
             self._select(track, visit, visit.pending, "better" if visit.shots else "first")
@@ -217,7 +237,8 @@ class BestShots:
         if visit.shots >= self._shot.most:
             return
         exceeds = self._score_to_exceed(visit)
-        assessed = quality.assess(frame.image, face, exceeds, others)
+        # A visit that may be refused needs more checks than its best pictures.
+        assessed = quality.assess(frame.image, face, -1.0 if visit.suspect else exceeds, others)
         if assessed and self._mesh and face.landmarks:
             assessed = self._check(self._mesh, frame, face, assessed, visit)
         if not assessed or assessed.score <= exceeds:
@@ -233,12 +254,9 @@ class BestShots:
         if visit.checks >= FIRST_CHECKS + CHECKS_PER_SECOND * (frame.elapsed - visit.first.elapsed):
             return None
         visit.checks += 1
-        width = face.box[2] - face.box[0]
         result = mesh.check(frame.image, face)
-        if width >= MIN_CHECKED_WIDTH:
-            visit.large_checks += 1
-            visit.presence = max(visit.presence, result.presence)
-        return quality.add_mesh(assessed, result, width)
+        visit.presence = max(visit.presence, result.presence)
+        return quality.add_mesh(assessed, result, face.box[2] - face.box[0])
 
     def _score_to_exceed(self, visit: _OpenVisit) -> float:
         """Return the quality that the next candidate of a visit must exceed."""

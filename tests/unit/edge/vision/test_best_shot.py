@@ -13,6 +13,7 @@ from face_app.edge.vision import quality
 from face_app.edge.vision.best_shot import (
     MAX_FIRST_SHOT_WAIT,
     MAX_POOR_WAIT,
+    MAX_REFUSED_SCORE,
     MAX_SHUT_WAIT,
     NO_FACE,
     REFUSAL_CHECKS,
@@ -167,7 +168,7 @@ def test_a_person_who_approaches_yields_one_better_shot():
 
 
 def test_a_picture_within_the_factor_is_not_selected():
-    better = FAIR * (0.9 * SHOT.better_factor) ** 0.25
+    better = FAIR * (0.9 * SHOT.better_factor) ** (1 / quality.CONFIDENCE_POWER)
     assert q(FAIR) < q(better) < q(FAIR) * SHOT.better_factor
     visitor = Visitor().show(*[FAIR] * frames(2), *[better] * frames(3 * STABLE_SECONDS))
     (visit,) = visitor.leave()
@@ -248,9 +249,12 @@ def test_shut_eyes_delay_the_first_shot_for_a_limited_time():
     assert [each[:2] for each in visitor.selected] == [(MAX_SHUT_WAIT, "first")]
 
 
-def test_a_visit_whose_checks_show_no_face_is_refused_with_a_reason():
-    visitor = Visitor(mesh=Mesh(NOTHING))
-    visitor.show(*np.linspace(FAIR, BEST, frames(4)))
+UNSURE = MAX_REFUSED_SCORE - 0.02
+"""A confidence with which a visit may be refused."""
+
+
+def test_an_object_is_refused_with_a_reason():
+    visitor = Visitor(mesh=Mesh(NOTHING)).show(*[UNSURE] * frames(4))
     (visit,) = visitor.leave()
     assert visitor.selected == []
     assert (visit.shots, visit.refused) == (0, NO_FACE)
@@ -258,25 +262,30 @@ def test_a_visit_whose_checks_show_no_face_is_refused_with_a_reason():
 
 def test_one_check_that_shows_a_face_prevents_a_refusal():
     """The mesh misses many masked and turned faces."""
-    visitor = Visitor(mesh=Mesh(*[NOTHING] * REFUSAL_CHECKS, OPEN)).show(*np.linspace(FAIR, BEST, frames(4)))
+    visitor = Visitor(mesh=Mesh(*[NOTHING] * REFUSAL_CHECKS, OPEN)).show(*[UNSURE] * frames(4))
     (visit,) = visitor.leave()
-    assert visit.shots
-    assert not visit.refused
+    assert (visit.shots, visit.refused) == (1, "")
+
+
+def test_a_confident_detection_prevents_a_refusal():
+    visitor = Visitor(mesh=Mesh(NOTHING)).show(*[UNSURE] * frames(4), MAX_REFUSED_SCORE + 0.02)
+    (visit,) = visitor.leave()
+    assert (visit.shots, visit.refused) == (1, "")
 
 
 def test_too_few_checks_refuse_nothing():
-    visitor = Visitor(mesh=Mesh(NOTHING)).show(GOOD)
+    visitor = Visitor(mesh=Mesh(NOTHING)).show(*[UNSURE] * (REFUSAL_CHECKS - 1))
     (visit,) = visitor.leave()
     assert (visit.shots, visit.refused) == (1, "")
-    assert visitor.selected == [(STEP, "only", 0)]
+    assert [each[1] for each in visitor.selected] == ["only"]
 
 
-def test_small_faces_are_never_refused():
+def test_a_person_who_moves_is_never_refused():
     best = BestShots("door", SHOT, settings.Crop(), Mesh(NOTHING))
-    for number in range(frames(2)):
-        best.update(frame(number), [TrackedFace(1, detection(200, 150, 30, 0.8 + number / 200), True)])
+    for number in range(frames(4)):
+        best.update(frame(number), [TrackedFace(1, detection(200 + 2 * number, 150, 140, UNSURE), True)])
     ((shot,), (visit,)) = best.finish_visits([EndedTrack(1, True)])
-    assert (shot.track, visit.refused) == (1, "")
+    assert (shot.why, visit.refused) == ("only", "")
 
 
 def test_checks_only_pictures_that_may_become_shots():
