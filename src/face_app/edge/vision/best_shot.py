@@ -33,7 +33,7 @@ CHECKS_PER_SECOND = 4.0
 REFUSAL_CHECKS = 3
 """Minimum number of checks on which a refusal rests."""
 MAX_REFUSED_PRESENCE = 0.25
-"""Maximum presence of a face in all checks of a refused visit. Hair, chairs and packs stay below it; so do many
+"""Maximum mean presence of a face in the checks of a refused visit. Hair, chairs and packs stay below it; so do many
 profiles, and some masked, dark or small faces. So a refusal also needs the next two limits."""
 MAX_REFUSED_SCORE = 0.88
 """Maximum confidence of the detector in a refused visit; most objects stay below 0.85, and most profiles exceed it."""
@@ -111,7 +111,8 @@ class _OpenVisit:
         best: Best quality so far.
         last_score: Quality of the latest shot.
         checks: Number of pictures that the face mesh has checked.
-        presence: Highest presence of a face in these.
+        presence: Sum of the presence of a face in these.
+        max_presence: Highest of these.
         score: Highest confidence of the detector.
         reach: x1, y1, x2, y2 around all centres of the face, pixels.
         width: Smallest width of the face, pixels.
@@ -127,6 +128,7 @@ class _OpenVisit:
     last_score: float = 0.0
     checks: int = 0
     presence: float = 0.0
+    max_presence: float = 0.0
     score: float = 0.0
     reach: Box = (math.inf, math.inf, -math.inf, -math.inf)
     width: float = math.inf
@@ -146,14 +148,20 @@ class _OpenVisit:
     @property
     def suspect(self) -> bool:
         """Whether no check has shown a face so far."""
-        return self.checks > 0 and self.presence <= MAX_REFUSED_PRESENCE
+        return self.checks > 0 and self.max_presence <= MAX_REFUSED_PRESENCE
 
     @property
     def refused(self) -> bool:
         """Whether this is an object and no face, as far as it is known."""
+        return self.checks >= REFUSAL_CHECKS and self.may_be_refused
+
+    @property
+    def may_be_refused(self) -> bool:
+        """Whether further checks may refuse the visit."""
         left, top, right, bottom = self.reach
         still = max(right - left, bottom - top) <= MAX_REFUSED_MOVEMENT * self.width
-        return self.suspect and self.checks >= REFUSAL_CHECKS and self.score <= MAX_REFUSED_SCORE and still
+        doubtful = self.checks > 0 and self.presence <= MAX_REFUSED_PRESENCE * self.checks
+        return doubtful and still and self.score <= MAX_REFUSED_SCORE
 
 
 class BestShots:
@@ -238,7 +246,7 @@ class BestShots:
             return
         exceeds = self._score_to_exceed(visit)
         # A visit that may be refused needs more checks than its best pictures.
-        assessed = quality.assess(frame.image, face, -1.0 if visit.suspect else exceeds, others)
+        assessed = quality.assess(frame.image, face, -1.0 if visit.may_be_refused else exceeds, others)
         if assessed and self._mesh and face.landmarks:
             assessed = self._check(self._mesh, frame, face, assessed, visit)
         if not assessed or assessed.score <= exceeds:
@@ -255,7 +263,8 @@ class BestShots:
             return None
         visit.checks += 1
         result = mesh.check(frame.image, face)
-        visit.presence = max(visit.presence, result.presence)
+        visit.presence += result.presence
+        visit.max_presence = max(visit.max_presence, result.presence)
         return quality.add_mesh(assessed, result, face.box[2] - face.box[0])
 
     def _score_to_exceed(self, visit: _OpenVisit) -> float:

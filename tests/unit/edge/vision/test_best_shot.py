@@ -260,7 +260,7 @@ def test_an_object_is_refused_with_a_reason():
     assert (visit.shots, visit.refused) == (0, NO_FACE)
 
 
-def test_one_check_that_shows_a_face_prevents_a_refusal():
+def test_checks_that_show_a_face_prevent_a_refusal():
     """The mesh misses many masked and turned faces."""
     visitor = Visitor(mesh=Mesh(*[NOTHING] * REFUSAL_CHECKS, OPEN)).show(*[UNSURE] * frames(4))
     (visit,) = visitor.leave()
