@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from face_app.edge.image import Box, Image, iou
+from face_app.edge.vision.contrast import is_dark
 from face_app.edge.vision.detectors.detection import Detection, Detector, Region
 from face_app.edge.vision.detectors.yunet import MAX_IOU, input_length
 from face_app.edge.vision.motion import Mask
@@ -102,6 +103,7 @@ class Scan:
         self._score = score
         self._plan = _Plan()
         self._pixels = 0
+        self._dark = False
 
     def detect(
         self, image: Image, elapsed: float, expected: Sequence[tuple[Box, float]], moving: Mask | None
@@ -117,6 +119,7 @@ class Scan:
         width = self._detector.width
         if width is None:
             return self._detector.detect(image)
+        self._dark = is_dark(image)
         self._plan.update(image, elapsed, moving)
         self._pixels = 0
         if max(image.shape[:2]) <= WHOLE_IS_FINE * width:
@@ -130,8 +133,9 @@ class Scan:
     def detect_photo(self, image: Image) -> list[Detection]:
         """Return the faces of a picture that follows no other (H x W x 3, BGR): read it whole and in all windows."""
         width = self._detector.width
+        self._dark = width is not None and is_dark(image)
         if width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width:
-            return self._detector.detect(image)
+            return self._detector.detect(image, dark=self._dark)
         tiles = _tiles(image, _window_size(image, width))
         windows = [face for box in tiles for face in self._read(image, _region(image, box, width))]
         return self._join(image, self._read(image, None), windows, (), len(windows))
@@ -144,7 +148,7 @@ class Scan:
         self._pixels += region.size[0] * region.size[1] if region else _whole_pixels(image, self._detector.width or 0)
         return [
             _Found(each, _width(each.box) * scale >= CLEAR_FACE, _is_cut(each.box, box, image))
-            for each in self._detector.detect(image, region)
+            for each in self._detector.detect(image, region, dark=self._dark)
         ]
 
     def _confirm(self, image: Image, proposal: Box) -> list[Detection]:
