@@ -1,7 +1,8 @@
 """Raise the local contrast of dark pictures, for the detector alone: crops show what the camera took.
 
-Measured on 143 street photos: at 15 % of the light, 41 instead of 35 of 47 bare faces are found, with 3 instead of 4
-false ones. Pictures of normal brightness gain nothing and get more false faces, so they are not changed.
+Measured on 143 street photos with 47 bare faces of 20 pixels and more. At 15 % of the light, 41 instead of 35 are found,
+with 3 instead of 4 false boxes. With a gamma of 0.4 it is 43 instead of 44, 321 instead of 284 faces with the masked
+ones, but 8 instead of 5 false boxes. Backlit pictures are not recognised: their statistics are those of normal ones.
 """
 
 import cv2
