@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from face_app.edge.image import Box, Image, iou
+from face_app.edge.vision.contrast import is_dark
 from face_app.edge.vision.detectors.detection import Detection, Detector, Region
 from face_app.edge.vision.detectors.yunet import MAX_IOU, input_length
 from face_app.edge.vision.motion import Mask
 
 WHOLE_IS_FINE = 1.25
-"""Maximum length of a frame, in widths of the detector, that needs no windows."""
+"""Maximum length of a frame, in widths of the detector, that is always read whole. There, looks found no more persons
+for half as much CPU again."""
 FINEST = 3.0
 """Maximum length, in widths of the detector, to which a window shows the frame: 1920 pixels for a width of 640. More
 finds smaller faces in 4K, but needs four times the windows to cover the frame."""
@@ -66,9 +68,10 @@ CLEAR_FACE = 20
 """Minimum width of a known face in an input, pixels, that needs no look; higher loses fewer tracks and costs more."""
 MAX_PROPOSALS = 4
 """Maximum number of new faces that one run looks at, the most confident first."""
+NEW_MARGIN = 0.03
+"""Confidence beyond the minimum that a new face of a look needs: windows show many more objects than a whole frame."""
 STILL_MARGIN = 0.07
-"""Confidence beyond the minimum that a new face of a look needs where nothing has moved. Packs on a shelf never move;
-people who sit do now and then."""
+"""The same where nothing has moved. Packs on a shelf never move; people who sit do now and then."""
 CUT = 0.06
 """Distance from the border of a region, as a share of the face's width, below which the border cuts the face."""
 
@@ -102,6 +105,7 @@ class Scan:
         self._score = score
         self._plan = _Plan()
         self._pixels = 0
+        self._dark = False
 
     def detect(
         self, image: Image, elapsed: float, expected: Sequence[tuple[Box, float]], moving: Mask | None
@@ -117,10 +121,11 @@ class Scan:
         width = self._detector.width
         if width is None:
             return self._detector.detect(image)
+        self._dark = is_dark(image)
+        if max(image.shape[:2]) <= WHOLE_IS_FINE * width:
+            return self._detector.detect(image, dark=self._dark)
         self._plan.update(image, elapsed, moving)
         self._pixels = 0
-        if max(image.shape[:2]) <= WHOLE_IS_FINE * width:
-            return self._join(image, self._read(image, None), [], expected, MAX_PROPOSALS)
         whole, boxes = self._plan.advance(image, _window_size(image, width), elapsed)
         windows = [face for box in boxes for face in self._read(image, _region(image, box, width))]
         faces = self._join(image, self._read(image, None) if whole else [], windows, expected, MAX_PROPOSALS)
@@ -130,8 +135,9 @@ class Scan:
     def detect_photo(self, image: Image) -> list[Detection]:
         """Return the faces of a picture that follows no other (H x W x 3, BGR): read it whole and in all windows."""
         width = self._detector.width
+        self._dark = width is not None and is_dark(image)
         if width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width:
-            return self._detector.detect(image)
+            return self._detector.detect(image, dark=self._dark)
         tiles = _tiles(image, _window_size(image, width))
         windows = [face for box in tiles for face in self._read(image, _region(image, box, width))]
         return self._join(image, self._read(image, None), windows, (), len(windows))
@@ -144,14 +150,15 @@ class Scan:
         self._pixels += region.size[0] * region.size[1] if region else _whole_pixels(image, self._detector.width or 0)
         return [
             _Found(each, _width(each.box) * scale >= CLEAR_FACE, _is_cut(each.box, box, image))
-            for each in self._detector.detect(image, region)
+            for each in self._detector.detect(image, region, dark=self._dark)
         ]
 
     def _confirm(self, image: Image, proposal: Box) -> list[Detection]:
         """Look at a new face; return the faces around it that are confident enough."""
-        faces = self._look(image, proposal, LOOK_RADIUS, LOOK_FACE)
         return [
-            each for each in faces if each.score >= self._score + STILL_MARGIN or self._plan.has_moved(each.box, image)
+            each
+            for each in self._look(image, proposal, LOOK_RADIUS, LOOK_FACE)
+            if each.score >= self._score + (NEW_MARGIN if self._plan.has_moved(each.box, image) else STILL_MARGIN)
         ]
 
     def _look(self, image: Image, box: Box, radius: float, face: int) -> list[Detection]:

@@ -53,10 +53,11 @@ class Detector(Protocol):
     name: str
     width: int | None
 
-    def detect(self, image: Image, region: Region | None = None) -> list[Detection]:
+    def detect(self, image: Image, region: Region | None = None, *, dark: bool = False) -> list[Detection]:
         """Return the faces whose score is at least ``detector.keep``, in pixels of the frame.
 
         Args:
             image: H x W x 3, BGR.
             region: Part of the frame to read; None: the whole frame.
+            dark: True to raise the contrast of the detector's input.
         """

@@ -35,7 +35,7 @@ class Haar:
                 f"OpenCV {cv2.__version__} has no Haar cascade: set detector.name to yunet, or install OpenCV 4"
             ) from error
 
-    def detect(self, image: Image, region: Region | None = None) -> list[Detection]:  # noqa: ARG002
+    def detect(self, image: Image, region: Region | None = None, *, dark: bool = False) -> list[Detection]:  # noqa: ARG002
         """Return the faces of one whole frame. A cascade reports neither confidence nor landmarks."""
         height, width = image.shape[:2]
         found = self._cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), SCALE_FACTOR, MIN_NEIGHBOURS)

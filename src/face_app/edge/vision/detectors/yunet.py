@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from face_app.common import settings
 from face_app.edge.image import Image, area, clamp
+from face_app.edge.vision.contrast import raise_contrast
 from face_app.edge.vision.detectors.detection import Detection, Region
 
 MAX_IOU = 0.3
@@ -56,16 +57,15 @@ class YuNet:
         self._length = width
         self._min_face = min_face
 
-    def detect(self, image: Image, region: Region | None = None) -> list[Detection]:
-        """Return the faces of a frame (H x W x 3, BGR), or of a region of it, that are at least `min_face` wide."""
+    def detect(self, image: Image, region: Region | None = None, *, dark: bool = False) -> list[Detection]:
+        """Return the faces that are at least `min_face` wide; see `Detector.detect`."""
         height, width = image.shape[:2]
         if region is None:
             scale = min(self._length / max(width, height), MAX_ENLARGEMENT)
             region = Region((0, 0, width, height), (input_length(width * scale), input_length(height * scale)))
         x1, y1, x2, y2 = region.box
-        rows = self._engine.run(
-            cv2.resize(image[y1:y2, x1:x2], region.size, interpolation=cv2.INTER_LINEAR)  # type: ignore[arg-type]
-        )
+        part: Image = cv2.resize(image[y1:y2, x1:x2], region.size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+        rows = self._engine.run(raise_contrast(part) if dark else part)
         rows[:, 0:14:2] *= (x2 - x1) / region.size[0]
         rows[:, 1:14:2] *= (y2 - y1) / region.size[1]
         rows[:, [0, *range(4, 14, 2)]] += x1
