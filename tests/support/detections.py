@@ -24,4 +24,6 @@ def detection(
     """
     tall = height or width * 1.25
     points = ((0.3, 0.38), (0.7, 0.38), (0.5 + 0.4 * turn, 0.61), (0.35, 0.78), (0.65, 0.78))
-    return Detection((x, y, x + width, y + tall), tuple((x + dx * width, y + dy * tall) for dx, dy in points), score)
+    return Detection(
+        (x, y, x + width, y + tall), tuple((x + dx * width, y + dy * tall) for dx, dy in points), score, score >= 0.8
+    )

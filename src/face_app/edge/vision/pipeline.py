@@ -65,8 +65,8 @@ class VisionPipeline:
         self._camera_motion = CameraMotionDetector()
         detector = load_detector(settings.detector)
         self._scan = Scan(detector, settings.detector.score)
-        self._tracker = Tracker(settings.detector.score)
         mesh = load_face_mesh() if settings.shot.check else None
+        self._tracker = Tracker(mesh)
         self._best_shots = BestShots(settings.camera.name, settings.shot, settings.crop, mesh)
         self.detector = detector.name
 

@@ -6,8 +6,8 @@ for the longest time. A window only proposes new faces. A look reads a small reg
 confirms a proposal, and finds a known face that the rest of the run did not show. So each run covers each known face.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import ceil, hypot
 
 import cv2
@@ -120,10 +120,10 @@ class Scan:
         """
         width = self._detector.width
         if width is None:
-            return self._detector.detect(image)
+            return self._judge(self._detector.detect(image))
         self._dark = is_dark(image)
         if max(image.shape[:2]) <= WHOLE_IS_FINE * width:
-            return self._detector.detect(image, dark=self._dark)
+            return self._judge(self._detector.detect(image, dark=self._dark))
         self._plan.update(image, elapsed, moving)
         self._pixels = 0
         whole, boxes = self._plan.advance(image, _window_size(image, width), elapsed)
@@ -137,7 +137,7 @@ class Scan:
         width = self._detector.width
         self._dark = width is not None and is_dark(image)
         if width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width:
-            return self._detector.detect(image, dark=self._dark)
+            return self._judge(self._detector.detect(image, dark=self._dark))
         tiles = _tiles(image, _window_size(image, width))
         windows = [face for box in tiles for face in self._read(image, _region(image, box, width))]
         return self._join(image, self._read(image, None), windows, (), len(windows))
@@ -153,13 +153,14 @@ class Scan:
             for each in self._detector.detect(image, region, dark=self._dark)
         ]
 
+    def _judge(self, faces: Iterable[Detection], margin: float = 0.0) -> list[Detection]:
+        """Mark the faces that may start a track: their score exceeds the minimum by the margin."""
+        return [replace(each, sure=each.score >= self._score + margin) for each in faces]
+
     def _confirm(self, image: Image, proposal: Box) -> list[Detection]:
-        """Look at a new face; return the faces around it that are confident enough."""
-        return [
-            each
-            for each in self._look(image, proposal, LOOK_RADIUS, LOOK_FACE)
-            if each.score >= self._score + (NEW_MARGIN if self._plan.has_moved(each.box, image) else STILL_MARGIN)
-        ]
+        """Look at a new face; return the faces around it."""
+        margin = NEW_MARGIN if self._plan.has_moved(proposal, image) else STILL_MARGIN
+        return self._judge(self._look(image, proposal, LOOK_RADIUS, LOOK_FACE), margin)
 
     def _look(self, image: Image, box: Box, radius: float, face: int) -> list[Detection]:
         """Return the faces in a region around a box, scaled so that a face of its width has `face` pixels."""
@@ -187,7 +188,7 @@ class Scan:
             expected: Known faces.
             proposals: Maximum number of new faces to look at.
         """
-        faces = [each.detection for each in whole]
+        faces = self._judge(each.detection for each in whole)
         looks: list[Detection] = []
         for box, radius in expected:
             found = [
@@ -196,7 +197,7 @@ class Scan:
             faces += [each.detection for each in found]
             if not any(each.clear for each in found):
                 looks += self._look(image, box, radius, FOLLOW_FACE)
-        known = [box for box, _ in expected] + [each.box for each in (*faces, *looks) if each.score >= self._score]
+        known = [box for box, _ in expected] + [each.box for each in (*faces, *looks) if each.sure]
         uncertain = sorted((each.detection for each in (*whole, *windows)), key=lambda each: -each.score)
         for each in uncertain:
             if proposals and not any(_is_near(each.box, box) for box in known):

@@ -10,6 +10,7 @@ from face_app.common import settings
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.detectors.load import load_detector
 from face_app.edge.vision.gate import Gate
+from face_app.edge.vision.motion import thumbnail
 from face_app.edge.vision.scan import CELLS, Scan
 from face_app.edge.vision.tracker import Tracker
 from support.clips import draw_face, drawn, empty_frame
@@ -38,13 +39,13 @@ def small_face(x, y, half=12):
 
 def run(images, step=STEP):
     """Return the tracks of each run of the detector, as in the pipeline."""
-    stage, gate, tracker = scan(), Gate(settings.Gate()), Tracker(SCORE)
+    stage, gate, tracker = scan(), Gate(settings.Gate()), Tracker()
     seen = []
     for number, image in enumerate(images):
         elapsed = number * step
-        gate.should_detect(image, elapsed)
+        gate.should_detect(thumbnail(image), elapsed)
         found = stage.detect(image, elapsed, tracker.expected(elapsed), gate.moving)
-        faces, _ = tracker.update(found, elapsed)
+        faces, _ = tracker.update(found, elapsed, image)
         seen.append({face.track for face in faces})
     return seen
 

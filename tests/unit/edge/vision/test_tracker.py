@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from face_app.common import settings
-from face_app.edge.vision.tracker import MAX_LOST_SECONDS, MIN_HITS, REJOIN_SECONDS, Tracker
+from face_app.edge.vision.face_mesh import MeshResult
+from face_app.edge.vision.tracker import MAX_CHECKS, MAX_LOST_SECONDS, MIN_HITS, REJOIN_SECONDS, Tracker
 from support.clips import draw_face
 from support.detections import detection as face
 
@@ -17,7 +17,7 @@ ROOM = np.full((480, 640, 3), 120, np.uint8)
 
 @pytest.fixture
 def tracker():
-    return Tracker(settings.Detector().score)
+    return Tracker()
 
 
 def follow(tracker, frames, begin=0.0, step=STEP):
@@ -98,7 +98,7 @@ def test_a_waiting_track_is_not_continued_by_position_alone(tracker):
 def test_follows_a_face_that_accelerates(tracker):
     """Its last steps are so long that without the velocity it would be another track."""
     frames = [[face(100 + 15 * number**1.8)] for number in range(15)]
-    assert follow(Tracker(settings.Detector().score), frames[-2:]) == [[1], [2]]
+    assert follow(Tracker(), frames[-2:]) == [[1], [2]]
     assert follow(tracker, frames) == [[1]] * 15
 
 
@@ -208,8 +208,42 @@ def test_has_lost_is_true_while_a_track_has_no_match(tracker):
 
 def test_follows_faces_without_landmarks_by_their_boxes(tracker):
     frames = [[face(100 + 4 * number), face(300 - 4 * number)] for number in range(10)]
-    bare = [[type(each)(each.box, (), 1.0) for each in frame] for frame in frames]
+    bare = [[type(each)(each.box, (), 1.0, sure=True) for each in frame] for frame in frames]
     assert follow(tracker, bare) == [[1, 2]] * 10
+
+
+class Mesh:
+    """Answers each check with one presence."""
+
+    def __init__(self, presence):
+        self.presence = presence
+        self.checks = 0
+
+    def check(self, image, detection):
+        self.checks += 1
+        return MeshResult(self.presence, 0.3)
+
+
+@pytest.mark.parametrize(("score", "presence", "tracks"), [(0.7, 0.9, [1]), (0.7, 0.1, []), (0.6, 0.9, [])])
+def test_the_mesh_confirms_a_new_face_that_is_not_sure(score, presence, tracks):
+    tracker = Tracker(Mesh(presence))
+    assert follow(tracker, [[face(100, score=score)]] * 4) == [tracks] * 4
+
+
+def test_without_the_mesh_an_unsure_face_starts_no_track():
+    assert follow(Tracker(), [[face(100, score=0.75)]] * 4) == [[]] * 4
+
+
+def test_limits_the_checks_of_an_update():
+    mesh = Mesh(0.0)
+    follow(Tracker(mesh), [[face(60 * number, score=0.7) for number in range(9)]])
+    assert mesh.checks == MAX_CHECKS
+
+
+def test_a_known_face_is_not_checked():
+    mesh = Mesh(0.0)
+    follow(Tracker(mesh), [[face(100)], *[[face(100, score=0.7)]] * 5])
+    assert mesh.checks == 0
 
 
 def test_two_hundred_faces_are_two_hundred_tracks(tracker):

@@ -17,11 +17,13 @@ class Detection:
         box: x1, y1, x2, y2, clamped to the frame, pixels.
         landmarks: Five points; empty if the detector does not locate them.
         score: Confidence of the detector, 0 to 1; 1 if it reports none.
+        sure: True if it may start a track by itself, because the score is high enough for where it was found.
     """
 
     box: Box
     landmarks: Landmarks
     score: float
+    sure: bool = False
 
 
 @dataclass(frozen=True)
