@@ -92,7 +92,7 @@ def table(scores: list[Score]) -> Iterator[str]:
 def line(score: Score) -> str:
     """Write a score in the columns of `HEAD`."""
     visits = score.visits
-    refused = ", ".join(f"{reason} {number}" for reason, number in visits.refused.most_common())
+    refused = ", ".join(f"{reason} {number}" for reason, number in visits.refused.items())
     return (
         f"{score.clip:<30}{score.program:<10}{score.frames:>7}{f'{visits.caught}/{visits.present}':>9}"
         f"{f'{visits.caught_small}/{visits.present_small}':>7}{visits.shots:>7}{visits.shots_per_person:>6.2f}"

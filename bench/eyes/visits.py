@@ -95,7 +95,7 @@ class Visits:
     believed: int = 0
     false: int = 0
     silent: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
+    refused: dict[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "Visits") -> "Visits":
         return Visits(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
@@ -139,7 +139,7 @@ def count(clip: Clip, played: Played) -> Visits:
         believed=len(played.visits),
         false=sum(_is_false(clip, visit.places) for visit in played.visits),
         silent=sum(not visit.reason for visit in silent),
-        refused=Counter(visit.reason for visit in silent if visit.reason),
+        refused=dict(Counter(visit.reason for visit in silent if visit.reason)),
     )
 
 

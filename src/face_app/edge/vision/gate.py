@@ -32,6 +32,7 @@ class Gate:
         self._motion = MotionDetector(gate.area) if gate.motion else None
         self._last_motion = self._last_event = self._last_detection = float("-inf")
         self._idle = False
+        self._complete = True
         self._mean_cost = 0.0
 
     def should_detect(self, frame: Thumbnail, elapsed: float) -> bool:
@@ -51,15 +52,17 @@ class Gate:
             self._last_detection = elapsed
         return due
 
-    def record_detection(self, *, pending: bool, cpu: float, elapsed: float) -> None:
+    def record_detection(self, *, pending: bool, complete: bool, cpu: float, elapsed: float) -> None:
         """Adapt the rate to the outcome and the cost of a detection.
 
         Args:
             pending: True if a face needs more frames: it has no shot yet, its better shot is not stable, or it is lost.
+            complete: True if the detection covered the frame at its own scale; otherwise the next ones continue it.
             cpu: CPU seconds that the detection took.
             elapsed: Seconds on the source's clock.
         """
         self._mean_cost += (cpu - self._mean_cost) * (COST_WEIGHT if self._mean_cost else 1)
+        self._complete = complete
         if pending:
             self.request_frames(elapsed)
 
@@ -82,7 +85,7 @@ class Gate:
         """Return the seconds until the next frame is needed."""
         if self._idle:
             return 1 / IDLE_RATE
-        quiet = self._last_detection - self._last_event > FULL_RATE_AFTER_EVENT
+        quiet = self._complete and self._last_detection - self._last_event > FULL_RATE_AFTER_EVENT
         rate = self._settings.rate / (QUIET_DIVISOR if quiet else 1)
         affordable = self._max_cpu / self._mean_cost if self._mean_cost else rate
         return 1 / max(min(rate, affordable), MIN_RATE)

@@ -110,7 +110,8 @@ class VisionPipeline:
         self.visits += len(visits)
         metrics.DETECTOR_RUNS.inc()
         pending = self._best_shots.has_pending(elapsed) or self._tracker.has_lost
-        self._gate.record_detection(pending=pending, cpu=time.thread_time() - started, elapsed=elapsed)
+        cpu = time.thread_time() - started
+        self._gate.record_detection(pending=pending, complete=self._scan.complete, cpu=cpu, elapsed=elapsed)
         return PipelineResult((*shots, *final_shots), tuple(visits))
 
     def finish(self) -> PipelineResult:

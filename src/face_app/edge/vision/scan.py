@@ -92,7 +92,11 @@ class _Found:
 
 
 class Scan:
-    """Selects the regions of each frame, runs the detector on them, and joins the results."""
+    """Selects the regions of each frame, runs the detector on them, and joins the results.
+
+    Attributes:
+        complete: True if the latest run covered the frame at its own scale.
+    """
 
     def __init__(self, detector: Detector, score: float) -> None:
         """Start without known motion.
@@ -101,6 +105,7 @@ class Scan:
             detector: Detector; one without a width always gets the whole frame.
             score: Minimum confidence that starts a track, 0 to 1.
         """
+        self.complete = True
         self._detector = detector
         self._score = score
         self._plan = _Plan()
@@ -119,10 +124,11 @@ class Scan:
             moving: Pixels that move, in any size; None if they are not known.
         """
         width = self._detector.width
+        self.complete = width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width
         if width is None:
             return self._judge(self._detector.detect(image))
         self._dark = is_dark(image)
-        if max(image.shape[:2]) <= WHOLE_IS_FINE * width:
+        if self.complete:
             return self._judge(self._detector.detect(image, dark=self._dark))
         self._plan.update(image, elapsed, moving)
         self._pixels = 0

@@ -25,14 +25,14 @@ def moved_frame(number):
     return image
 
 
-def run_gate(gate, seconds, *, begin=0.0, frame=STILL, pending=False, cpu=0.0):
+def run_gate(gate, seconds, *, begin=0.0, frame=STILL, pending=False, complete=True, cpu=0.0):
     """Return the moments at which the detector should run, seconds."""
     times = [begin + number * STEP for number in range(round(seconds / STEP))]
     detected = []
     for elapsed in times:
         if gate.should_detect(thumbnail(frame), elapsed):
             detected.append(elapsed)
-            gate.record_detection(pending=pending, cpu=cpu, elapsed=elapsed)
+            gate.record_detection(pending=pending, complete=complete, cpu=cpu, elapsed=elapsed)
     return detected
 
 
@@ -72,7 +72,7 @@ def test_detects_a_face_of_a_recheck_like_one_in_motion():
     detected = run_gate(gate, 5)
     assert not gate.should_detect(thumbnail(STILL), 5.0)
     (at,) = run_gate(gate, 3 - STEP, begin=5 + STEP, pending=False)[:1]
-    gate.record_detection(pending=True, cpu=0.0, elapsed=at)
+    gate.record_detection(pending=True, complete=True, cpu=0.0, elapsed=at)
     assert len(detected) < 20
     assert len(run_gate(gate, DETECT_AFTER_MOTION, begin=at + STEP, pending=True)) == round(DETECT_AFTER_MOTION / STEP)
 
@@ -93,6 +93,14 @@ def test_halves_the_rate_while_nothing_is_pending():
     assert gate.interval == pytest.approx(QUIET_DIVISOR / 10)
     run_gate(gate, 1, begin=3 + FULL_RATE_AFTER_EVENT, pending=True)
     assert gate.interval == pytest.approx(1 / 10)
+
+
+def test_detects_at_the_full_rate_while_a_large_frame_is_read_in_parts():
+    gate = Gate(settings.Gate(motion=False, rate=10))
+    run_gate(gate, 10, complete=False)
+    assert gate.interval == pytest.approx(1 / 10)
+    run_gate(gate, 1, begin=10)
+    assert gate.interval == pytest.approx(QUIET_DIVISOR / 10)
 
 
 def test_motion_after_stillness_restores_the_full_rate():
@@ -117,7 +125,7 @@ def test_expensive_detections_run_less_often():
 def test_one_expensive_detection_is_averaged_out():
     gate = Gate(settings.Gate(motion=False, rate=8, cpu=0.5))
     run_gate(gate, 5, pending=True, cpu=0.01)
-    gate.record_detection(pending=True, cpu=2.0, elapsed=5.0)
+    gate.record_detection(pending=True, complete=True, cpu=2.0, elapsed=5.0)
     assert gate.interval > 1 / 8
     run_gate(gate, 20, begin=5.25, pending=True, cpu=0.01)
     assert gate.interval == pytest.approx(1 / 8)
