@@ -98,7 +98,9 @@ class Visits:
     refused: dict[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "Visits") -> "Visits":
-        return Visits(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+        refused = Counter(self.refused) + Counter(other.refused)
+        numbers = (each.name for each in fields(self) if each.name != "refused")
+        return Visits(*(getattr(self, name) + getattr(other, name) for name in numbers), dict(refused))
 
     @property
     def shots_per_person(self) -> float:

@@ -43,6 +43,13 @@ def iou(one: Box, other: Box) -> float:
     return intersection / (area(one) + area(other) - intersection)
 
 
+def overlap(one: Box, other: Box) -> float:
+    """Return the share of the smaller box that lies inside the other, 0 to 1."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, width) * max(0.0, height) / max(min(area(one), area(other)), 1.0)
+
+
 def area(box: Box) -> float:
     """Return the area of a box, square pixels."""
     return (box[2] - box[0]) * (box[3] - box[1])

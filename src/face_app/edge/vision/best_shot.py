@@ -43,6 +43,10 @@ MAX_REFUSED_MOVEMENT = 0.1
 Reason = Literal["first", "better", "final", "only"]
 NO_FACE = "no-face"
 """Reason for which a visit is refused: it did not move, and no check showed a face."""
+NO_DETAIL = "no-detail"
+"""Reason for which a visit is refused: its best picture is nearly black, white or of one grey."""
+MIN_LIGHT = 0.5
+"""Minimum term for the exposure of any shot."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +236,7 @@ class BestShots:
             visit = self._visits.pop(ended.track)
             if not ended.confirmed:
                 continue
-            refused = NO_FACE if visit.refused and not visit.shots else ""
+            refused = "" if visit.shots else self._reason_to_refuse(visit)
             if visit.pending and not refused:
                 why: Reason = "final" if visit.shots else "only" if self._is_poor(visit, visit.pending) else "first"
                 shots.append(self._select(ended.track, visit, visit.pending, why))
@@ -273,15 +277,22 @@ class BestShots:
             return visit.pending.quality.score
         return visit.last_score * self._shot.better_factor
 
+    @staticmethod
+    def _reason_to_refuse(visit: _OpenVisit) -> str:
+        """Return why an ended visit without a shot gets none; empty if its pending picture is a shot."""
+        if visit.refused:
+            return NO_FACE
+        return NO_DETAIL if visit.pending and visit.pending.quality.terms["light"] < MIN_LIGHT else ""
+
     def _is_poor(self, visit: _OpenVisit, pending: Candidate) -> bool:
         """Return whether a picture may become a shot only at the end of its visit."""
-        return visit.suspect or pending.quality.score < self._shot.least
+        return visit.suspect or pending.quality.score < self._shot.least or pending.quality.terms["light"] < MIN_LIGHT
 
     def _is_due(self, visit: _OpenVisit, pending: Candidate, elapsed: float) -> bool:
         if visit.shots:
             return elapsed - pending.elapsed >= STABLE_SECONDS
         if self._is_poor(visit, pending):
-            wait = MAX_POOR_WAIT
+            wait = MAX_POOR_WAIT if pending.quality.terms["light"] >= MIN_LIGHT else math.inf
         elif pending.quality.terms.get("eyes", 1.0) < MIN_EYES:
             wait = MAX_SHUT_WAIT
         elif pending.quality.score < self._shot.acceptable:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from face_app.edge.image import Box, Image
+from face_app.edge.image import Box, Image, overlap
 from face_app.edge.vision.appearance import Appearance, describe, similarity
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.face_mesh import FaceMesh
@@ -56,6 +56,8 @@ are small, masked or dark, and the mesh misses them too."""
 MIN_PRESENCE = 0.5
 """Minimum presence by which such a face starts a track. In street photos as they are, dark and with noise, 56
 detections between 0.65 and 0.8 reach it; 2 of them show no labelled face."""
+MAX_OVERLAP = 0.3
+"""Maximum share of such a face that another face may cover: a forehead or a cheek also looks like a face."""
 MAX_CHECKS = 2
 """Maximum number of such checks in one update; each takes 3 ms."""
 MIN_STEP_SECONDS = 0.05
@@ -234,13 +236,27 @@ class Tracker:
             track.update(detection, elapsed, describe(image, detection.box))
         assigned = {id(detection) for detection, _ in pairs}
         new = [each for each in detections if id(each) not in assigned]
-        pairs += [(each, self._start(each, elapsed, image)) for each in self._confident(new, image)]
+        known = [*detections, *(track.detection for track in self._tracks)]
+        pairs += [(each, self._start(each, elapsed, image)) for each in self._confident(new, known, image)]
         pairs, joined = self._rejoin(pairs, elapsed)
         return [TrackedFace(track.number, each, track.confirmed) for each, track in pairs], ended + joined
 
-    def _confident(self, faces: Sequence[Detection], image: Image) -> list[Detection]:
-        """Return the new faces that may start a track: those that are sure, or that the face mesh confirms."""
-        unsure = [each for each in faces if not each.sure and each.landmarks and each.score >= MIN_CHECKED_SCORE]
+    def _confident(self, faces: Sequence[Detection], known: Sequence[Detection], image: Image) -> list[Detection]:
+        """Return the new faces that may start a track: those that are sure, or that the face mesh confirms.
+
+        Args:
+            faces: Detections without a track.
+            known: Other detections, and the latest ones of lost tracks: a part of such a face is no new face.
+            image: The frame, H x W x 3, BGR.
+        """
+        unsure = [
+            each
+            for each in faces
+            if not each.sure
+            and each.landmarks
+            and each.score >= MIN_CHECKED_SCORE
+            and not any(overlap(each.box, other.box) > MAX_OVERLAP for other in known if other is not each)
+        ]
         unsure.sort(key=lambda each: -each.score)
         mesh = self._mesh
         confirmed = [each for each in unsure[:MAX_CHECKS] if mesh and mesh.check(image, each).presence >= MIN_PRESENCE]

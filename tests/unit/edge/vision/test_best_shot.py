@@ -15,6 +15,7 @@ from face_app.edge.vision.best_shot import (
     MAX_POOR_WAIT,
     MAX_REFUSED_SCORE,
     MAX_SHUT_WAIT,
+    NO_DETAIL,
     NO_FACE,
     REFUSAL_CHECKS,
     STABLE_SECONDS,
@@ -271,6 +272,26 @@ def test_a_confident_detection_prevents_a_refusal():
     visitor = Visitor(mesh=Mesh(NOTHING)).show(*[UNSURE] * frames(4), MAX_REFUSED_SCORE + 0.02)
     (visit,) = visitor.leave()
     assert (visit.shots, visit.refused) == (1, "")
+
+
+@pytest.mark.parametrize("level", [4, 250])
+def test_a_visit_without_visible_details_is_refused_with_a_reason(level):
+    visitor = Visitor()
+    for _ in range(frames(2 * MAX_POOR_WAIT)):
+        image = np.full_like(IMAGE, level)
+        visitor.shots += visitor.best.update(frame(visitor.number, image), [TrackedFace(1, face(GOOD), True)])
+        visitor.number += 1
+    (visit,) = visitor.leave()
+    assert visitor.shots == []
+    assert (visit.shots, visit.refused) == (0, NO_DETAIL)
+
+
+def test_one_visible_picture_of_a_dark_visit_is_sent():
+    best = BestShots("door", SHOT, settings.Crop())
+    for number in range(20):
+        best.update(frame(number, IMAGE if number == 7 else IMAGE // 30), [TrackedFace(1, face(BAD), True)])
+    ((shot,), (visit,)) = best.finish_visits([EndedTrack(1, True)])
+    assert (shot.candidate.frame, shot.why, visit.refused) == (7, "only", "")
 
 
 def test_too_few_checks_refuse_nothing():

@@ -240,6 +240,13 @@ def test_limits_the_checks_of_an_update():
     assert mesh.checks == MAX_CHECKS
 
 
+def test_a_part_of_a_known_face_is_not_checked():
+    mesh = Mesh(0.9)
+    forehead = face(110, score=0.7, width=20)
+    assert follow(Tracker(mesh), [[face(100), forehead]] * 4) == [[1]] * 4
+    assert not mesh.checks
+
+
 def test_a_known_face_is_not_checked():
     mesh = Mesh(0.0)
     follow(Tracker(mesh), [[face(100)], *[[face(100, score=0.7)]] * 5])
