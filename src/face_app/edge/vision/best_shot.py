@@ -34,9 +34,12 @@ REFUSAL_CHECKS = 3
 """Minimum number of checks on which a refusal rests."""
 MAX_REFUSED_PRESENCE = 0.25
 """Maximum mean presence of a face in the checks of a refused visit. Hair, chairs and packs stay below it; so do many
-profiles, and some masked, dark or small faces. So a refusal also needs the next two limits."""
+profiles, and some masked, dark or small faces. So a refusal also needs the next limits."""
 MAX_REFUSED_SCORE = 0.88
 """Maximum confidence of the detector in a refused visit; most objects stay below 0.85, and most profiles exceed it."""
+MIN_REFUSED_WIDTH = 24.0
+"""Minimum width of the box of a refused visit, pixels. The mesh misses many smaller faces, above all against the
+light."""
 MAX_REFUSED_MOVEMENT = 0.1
 """Maximum movement of a refused visit, in widths of its box. Objects do not move, and people seldom sit so still."""
 
@@ -165,7 +168,7 @@ class _OpenVisit:
         left, top, right, bottom = self.reach
         still = max(right - left, bottom - top) <= MAX_REFUSED_MOVEMENT * self.width
         doubtful = self.checks > 0 and self.presence <= MAX_REFUSED_PRESENCE * self.checks
-        return doubtful and still and self.score <= MAX_REFUSED_SCORE
+        return doubtful and still and self.score <= MAX_REFUSED_SCORE and self.width >= MIN_REFUSED_WIDTH
 
 
 class BestShots:

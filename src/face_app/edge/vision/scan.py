@@ -1,8 +1,8 @@
-"""Find faces at their own scale: whole frames and finer windows in turns, and a closer look at uncertain faces.
+"""Find faces at their own scale: whole frames and finer tiles in turns, and close-ups of uncertain faces.
 
 A whole frame at the detector's width shows near faces; in a frame of 1920 pixels, a face of 36 is 12 wide there, and is
-missed. So every second run reads a window at a finer scale instead: where something moved, or where no window has been
-for the longest time. A window only proposes new faces. A look reads a small region around one face, enlarged: it
+missed. So every second run reads a tile at a finer scale instead: where something moved, or where no tile has been
+for the longest time. A tile only proposes new faces. A close-up reads a small region around one face, enlarged: it
 confirms a proposal, and finds a known face that the rest of the run did not show. So each run covers each known face.
 """
 
@@ -21,55 +21,56 @@ from face_app.edge.vision.detectors.yunet import MAX_IOU, input_length
 from face_app.edge.vision.motion import Mask
 
 WHOLE_IS_FINE = 1.25
-"""Maximum length of a frame, in widths of the detector, that is always read whole. There, looks found no more persons
-for half as much CPU again."""
+"""Maximum length of a frame, in widths of the detector, that is always read whole. There, close-ups found no more
+persons for half as much CPU again."""
 FINEST = 3.0
-"""Maximum length, in widths of the detector, to which a window shows the frame: 1920 pixels for a width of 640. More
-finds smaller faces in 4K, but needs four times the windows to cover the frame."""
-WINDOW_SHAPE = 0.6
-"""Shorter side of a window's input as a share of its longer side, which is the detector's width. A window has as many
+"""Maximum length, in widths of the detector, to which a tile shows the frame: 1920 pixels for a width of 640. More
+finds smaller faces in 4K, but needs four times the tiles to cover the frame."""
+TILE_SHAPE = 0.6
+"""Shorter side of a tile's input as a share of its longer side, which is the detector's width. A tile has as many
 pixels as a whole frame of 16:9, so that each run costs the same."""
 OVERLAP = 0.15
-"""Minimum share of a window of a photo that the next window repeats: a face is cut by one of them at most."""
+"""Minimum share of a tile of a photo that the next tile repeats: a face is cut by one of them at most."""
 WHOLE_EVERY = 3
-"""Number of runs of which one reads the whole frame, which only very near faces need, and the others a window."""
+"""Number of runs of which one reads the whole frame, which only very near faces need, and the others a tile."""
 QUIET_EVERY = 4
-"""Number of windows of which one goes where no window has been for the longest time, and the others to motion. Lower
+"""Number of tiles of which one goes where no tile has been for the longest time, and the others to motion. Lower
 finds people who sit still sooner, higher finds people who move sooner."""
 MOTION_SECONDS = 1.0
 """Time constant of motion, seconds: the place of a person who has just stopped is still of interest."""
 MIN_MOTION = 0.05
 """Share of its motion that a cell retains after three time constants; below it, the cell is still."""
 SPARSE_SECONDS = 1.0
-"""Seconds since the previous run from which a run has time for the whole frame and `SPARSE_WINDOWS`: nothing moves, or
+"""Seconds since the previous run from which a run has time for the whole frame and `SPARSE_TILES`: nothing moves, or
 the camera gives few frames."""
-SPARSE_WINDOWS = 3
-"""Number of windows in such a run. Each costs as much as a whole frame."""
+SPARSE_TILES = 3
+"""Number of tiles in such a run. Each costs as much as a whole frame."""
 QUIET_WEIGHT = 0.002
 """Weight of a cell without motion, against 1 of a cell that moves. If nothing moves, the longest wait decides."""
 BUDGET = 1.3
 """Mean pixels of all inputs of a run, as a multiple of a whole frame's. Higher finds new faces sooner at more CPU."""
 MAX_SKIPPED = 1
-"""Maximum number of runs without a whole frame or a window, while looks at many known faces use up the time."""
+"""Maximum number of runs without a whole frame or a tile, while close-ups of many known faces use up the time."""
 CELLS = 40
 """Cells along a frame's longer side, in which the plan counts motion. In large cells a small person who moves weighs
 almost as much as a large one; in small cells the place of motion is more exact."""
 
-LOOK_FACE = 56
-"""Width of a face in the input of a look, pixels. Of real faces of 16 to 24 pixels, 36 to 73 % reach a score of 0.8 at
-their own scale, and 97 % enlarged to 48. Masked faces need more; at 64 an object on a shelf became a face."""
+CLOSE_UP_FACE = 56
+"""Width of a face in the input of a close-up, pixels. Of real faces of 16 to 24 pixels, 36 to 73 % reach a score of 0.8
+at their own scale, and 97 % enlarged to 48. Masked faces need more; at 64 an object on a shelf became a face."""
 FOLLOW_FACE = 36
-"""The same for a known face, of which a lower score suffices; a look costs half as much."""
-LOOK_RADIUS = 1.0
-"""Search radius of a look at a new face, in widths of the face."""
-MAX_LOOK_INPUT = 256
-"""Maximum side of the input of a look, pixels, whose radius is large; it costs a third of a whole frame."""
+"""The same for a known face, of which a lower score suffices; a close-up costs half as much."""
+CLOSE_UP_RADIUS = 1.0
+"""Search radius of a close-up of a new face, in widths of the face."""
+MAX_CLOSE_UP_INPUT = 256
+"""Maximum side of the input of a close-up, pixels, whose radius is large; it costs a third of a whole frame."""
 CLEAR_FACE = 20
-"""Minimum width of a known face in an input, pixels, that needs no look; higher loses fewer tracks and costs more."""
+"""Minimum width of a known face in an input, pixels, that needs no close-up. Higher loses fewer tracks, but costs
+more."""
 MAX_PROPOSALS = 4
-"""Maximum number of new faces that one run looks at, the most confident first."""
+"""Maximum number of new faces of which one run takes a close-up, the most confident first."""
 NEW_MARGIN = 0.03
-"""Confidence beyond the minimum that a new face of a look needs: windows show many more objects than a whole frame."""
+"""Confidence beyond the minimum that a new face of a close-up needs: tiles show many more objects than a frame."""
 STILL_MARGIN = 0.07
 """The same where nothing has moved. Packs on a shelf never move; people who sit do now and then."""
 CUT = 0.06
@@ -132,21 +133,21 @@ class Scan:
             return self._judge(self._detector.detect(image, dark=self._dark))
         self._plan.update(image, elapsed, moving)
         self._pixels = 0
-        whole, boxes = self._plan.advance(image, _window_size(image, width), elapsed)
-        windows = [face for box in boxes for face in self._read(image, _region(image, box, width))]
-        faces = self._join(image, self._read(image, None) if whole else [], windows, expected, MAX_PROPOSALS)
+        whole, boxes = self._plan.advance(image, _tile_size(image, width), elapsed)
+        tiles = [face for box in boxes for face in self._read(image, _region(image, box, width))]
+        faces = self._join(image, self._read(image, None) if whole else [], tiles, expected, MAX_PROPOSALS)
         self._plan.spend(self._pixels / _whole_pixels(image, width))
         return faces
 
     def detect_photo(self, image: Image) -> list[Detection]:
-        """Return the faces of a picture that follows no other (H x W x 3, BGR): read it whole and in all windows."""
+        """Return the faces of a picture that follows no other (H x W x 3, BGR): read it whole and in all tiles."""
         width = self._detector.width
         self._dark = width is not None and is_dark(image)
         if width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width:
             return self._judge(self._detector.detect(image, dark=self._dark))
-        tiles = _tiles(image, _window_size(image, width))
-        windows = [face for box in tiles for face in self._read(image, _region(image, box, width))]
-        return self._join(image, self._read(image, None), windows, (), len(windows))
+        boxes = _all_tiles(image, _tile_size(image, width))
+        tiles = [face for box in boxes for face in self._read(image, _region(image, box, width))]
+        return self._join(image, self._read(image, None), tiles, (), len(tiles))
 
     def _read(self, image: Image, region: Region | None) -> list[_Found]:
         """Run the detector on a region, or on the whole frame."""
@@ -164,14 +165,14 @@ class Scan:
         return [replace(each, sure=each.score >= self._score + margin) for each in faces]
 
     def _confirm(self, image: Image, proposal: Box) -> list[Detection]:
-        """Look at a new face; return the faces around it."""
+        """Take a close-up of a new face; return the faces around it."""
         margin = NEW_MARGIN if self._plan.has_moved(proposal, image) else STILL_MARGIN
-        return self._judge(self._look(image, proposal, LOOK_RADIUS, LOOK_FACE), margin)
+        return self._judge(self._close_up(image, proposal, CLOSE_UP_RADIUS, CLOSE_UP_FACE), margin)
 
-    def _look(self, image: Image, box: Box, radius: float, face: int) -> list[Detection]:
+    def _close_up(self, image: Image, box: Box, radius: float, face: int) -> list[Detection]:
         """Return the faces in a region around a box, scaled so that a face of its width has `face` pixels."""
         side = _width(box) * (2 + radius)
-        length = input_length(min(face * (2 + radius), MAX_LOOK_INPUT))
+        length = input_length(min(face * (2 + radius), MAX_CLOSE_UP_INPUT))
         part = _square(image, box, side)
         # At the border of a small frame, the region is smaller: the scale of both axes remains.
         size = input_length(length * (part[2] - part[0]) / side), input_length(length * (part[3] - part[1]) / side)
@@ -181,7 +182,7 @@ class Scan:
         self,
         image: Image,
         whole: list[_Found],
-        windows: list[_Found],
+        tiles: list[_Found],
         expected: Sequence[tuple[Box, float]],
         proposals: int,
     ) -> list[Detection]:
@@ -190,31 +191,31 @@ class Scan:
         Args:
             image: H x W x 3, BGR.
             whole: Faces of the whole frame; they are valid as they are.
-            windows: Faces of windows; a new one is valid only if a look confirms it.
+            tiles: Faces of tiles; a new one is valid only if a close-up confirms it.
             expected: Known faces.
-            proposals: Maximum number of new faces to look at.
+            proposals: Maximum number of close-ups of new faces.
         """
         faces = self._judge(each.detection for each in whole)
-        looks: list[Detection] = []
+        close_ups: list[Detection] = []
         for box, radius in expected:
             found = [
-                each for each in (*whole, *windows) if not each.cut and _is_near(each.detection.box, box, radius / 2)
+                each for each in (*whole, *tiles) if not each.cut and _is_near(each.detection.box, box, radius / 2)
             ]
             faces += [each.detection for each in found]
             if not any(each.clear for each in found):
-                looks += self._look(image, box, radius, FOLLOW_FACE)
-        known = [box for box, _ in expected] + [each.box for each in (*faces, *looks) if each.sure]
-        uncertain = sorted((each.detection for each in (*whole, *windows)), key=lambda each: -each.score)
+                close_ups += self._close_up(image, box, radius, FOLLOW_FACE)
+        known = [box for box, _ in expected] + [each.box for each in (*faces, *close_ups) if each.sure]
+        uncertain = sorted((each.detection for each in (*whole, *tiles)), key=lambda each: -each.score)
         for each in uncertain:
             if proposals and not any(_is_near(each.box, box) for box in known):
-                looks += self._confirm(image, each.box)
+                close_ups += self._confirm(image, each.box)
                 known.append(each.box)
                 proposals -= 1
-        return _suppress([*looks, *faces])
+        return _suppress([*close_ups, *faces])
 
 
 class _Plan:
-    """Decides in turns between whole frames and windows, and places the windows."""
+    """Decides in turns between whole frames and tiles, and places the tiles."""
 
     def __init__(self) -> None:
         self._shape = (0, 0)
@@ -224,7 +225,7 @@ class _Plan:
         self._updated = self._interval = 0.0
         self._turns = self._skipped = 0
         self._debt = 0.0
-        self._windows = 0
+        self._tiles = 0
 
     def update(self, image: Image, elapsed: float, moving: Mask | None) -> None:
         """Add the motion of a frame, and forget old motion.
@@ -250,11 +251,11 @@ class _Plan:
             np.maximum(self._motion, cells, out=self._motion)
 
     def advance(self, image: Image, size: tuple[int, int], elapsed: float) -> tuple[bool, list[Box]]:
-        """Return whether to read the whole frame in this run, and which windows.
+        """Return whether to read the whole frame in this run, and which tiles.
 
         Args:
             image: Frame, for its size.
-            size: Width and height of a window, pixels of the frame.
+            size: Width and height of a tile, pixels of the frame.
             elapsed: Seconds on the source's clock.
         """
         sparse = self._turns > 0 and self._interval >= SPARSE_SECONDS
@@ -264,7 +265,7 @@ class _Plan:
         self._skipped = 0
         self._turns += 1
         whole = sparse or self._turns % WHOLE_EVERY == 1
-        count = SPARSE_WINDOWS if sparse else 0 if whole else 1
+        count = SPARSE_TILES if sparse else 0 if whole else 1
         return whole, [self._place(image, size, elapsed) for _ in range(count)]
 
     def spend(self, cost: float) -> None:
@@ -290,10 +291,10 @@ class _Plan:
         return bool(cells.size and cells.max() > MIN_MOTION)
 
     def _place(self, image: Image, size: tuple[int, int], elapsed: float) -> Box:
-        """Return the next window, and mark it as read: motion counts by its wait, now and then the wait alone."""
-        self._windows += 1
+        """Return the next tile, and mark it as read: motion counts by its wait, now and then the wait alone."""
+        self._tiles += 1
         age = elapsed - self._read_at
-        weight = age if self._windows % QUIET_EVERY == 0 else age * (self._motion + QUIET_WEIGHT)
+        weight = age if self._tiles % QUIET_EVERY == 0 else age * (self._motion + QUIET_WEIGHT)
         rows, columns = self._shape
         scale = columns / image.shape[1]
         across, down = (
@@ -313,17 +314,17 @@ def _whole_pixels(image: Image, width: int) -> int:
     return int(width**2 * min(image.shape[:2]) / max(image.shape[:2]))
 
 
-def _window_size(image: Image, width: int) -> tuple[int, int]:
-    """Return width and height of a window in pixels of the frame; its longer side lies along that of the frame."""
+def _tile_size(image: Image, width: int) -> tuple[int, int]:
+    """Return width and height of a tile in pixels of the frame; its longer side lies along that of the frame."""
     height, across = image.shape[:2]
     longest = max(height, across)
     length = width / min(1.0, FINEST * width / longest)
-    shape = (length, length * WINDOW_SHAPE) if across >= height else (length * WINDOW_SHAPE, length)
+    shape = (length, length * TILE_SHAPE) if across >= height else (length * TILE_SHAPE, length)
     return min(round(shape[0]), across), min(round(shape[1]), height)
 
 
-def _tiles(image: Image, size: tuple[int, int]) -> Iterator[Box]:
-    """Return windows that overlap and cover the frame."""
+def _all_tiles(image: Image, size: tuple[int, int]) -> Iterator[Box]:
+    """Return tiles that overlap and cover the frame."""
     height, width = image.shape[:2]
     for y in _starts(height, size[1]):
         for x in _starts(width, size[0]):
@@ -336,7 +337,7 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def _region(image: Image, box: Box, width: int) -> Region:
-    """Return a window as a region, scaled down only if the frame is larger than `FINEST`."""
+    """Return a tile as a region, scaled down only if the frame is larger than `FINEST`."""
     scale = min(1.0, FINEST * width / max(image.shape[:2]))
     x1, y1, x2, y2 = (round(edge) for edge in box)
     return Region((x1, y1, x2, y2), (input_length((x2 - x1) * scale), input_length((y2 - y1) * scale)))

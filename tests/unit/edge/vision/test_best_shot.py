@@ -301,6 +301,14 @@ def test_too_few_checks_refuse_nothing():
     assert [each[1] for each in visitor.selected] == ["only"]
 
 
+def test_a_small_face_is_never_refused():
+    best = BestShots("door", SHOT, settings.Crop(), Mesh(NOTHING))
+    for number in range(frames(4)):
+        best.update(frame(number), [TrackedFace(1, detection(200, 150, 20, UNSURE), True)])
+    ((shot,), (visit,)) = best.finish_visits([EndedTrack(1, True)])
+    assert (shot.why, visit.refused) == ("only", "")
+
+
 def test_a_person_who_moves_is_never_refused():
     best = BestShots("door", SHOT, settings.Crop(), Mesh(NOTHING))
     for number in range(frames(4)):

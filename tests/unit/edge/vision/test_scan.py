@@ -124,14 +124,14 @@ def test_reads_each_known_face_in_each_run():
         )  # fmt: skip
 
 
-def test_a_face_cut_by_a_window_is_returned_whole():
+def test_a_face_cut_by_a_tile_is_returned_whole():
     face = (600.0, 300.0, 700.0, 420.0)
     stage = Scan(Reader(face), SCORE)
     found = [stage.detect(empty_frame(HD), number * STEP, [], None) for number in range(24)]
     assert {each.box for faces in found for each in faces} == {face}
 
 
-def test_windows_cover_a_still_frame():
+def test_tiles_cover_a_still_frame():
     reader = Reader()
     stage = Scan(reader, SCORE)
     image = empty_frame(HD)
@@ -146,13 +146,13 @@ def test_windows_cover_a_still_frame():
     assert covered[margin:-margin, margin:-margin].all()
 
 
-def test_windows_follow_motion():
+def test_tiles_follow_motion():
     reader = Reader()
     stage = Scan(reader, SCORE)
     moving = np.zeros((90, 160), np.bool_)
     moving[20:24, 120:124] = True  # around x = 1464, y = 264
     for number in range(24):
         stage.detect(empty_frame(HD), number * STEP, [], moving)
-    windows = [region.box for region in reader.regions if region]
-    there = [box for box in windows if box[0] <= 1440 and box[2] >= 1488 and box[1] <= 240 and box[3] >= 288]
-    assert len(there) > len(windows) / 2
+    tiles = [region.box for region in reader.regions if region]
+    there = [box for box in tiles if box[0] <= 1440 and box[2] >= 1488 and box[1] <= 240 and box[3] >= 288]
+    assert len(there) > len(tiles) / 2
