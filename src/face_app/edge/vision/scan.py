@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from face_app.edge.image import Box, Image, iou
-from face_app.edge.vision.contrast import is_dark
 from face_app.edge.vision.detectors.detection import Detection, Detector, Region
 from face_app.edge.vision.detectors.yunet import MAX_IOU, input_length
+from face_app.edge.vision.enhance import DAYLIGHT, measure_light
 from face_app.edge.vision.motion import Mask
 
 WHOLE_IS_FINE = 1.25
@@ -111,7 +111,7 @@ class Scan:
         self._score = score
         self._plan = _Plan()
         self._pixels = 0
-        self._dark = False
+        self._light = DAYLIGHT
 
     def detect(
         self, image: Image, elapsed: float, expected: Sequence[tuple[Box, float]], moving: Mask | None
@@ -128,9 +128,9 @@ class Scan:
         self.complete = width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width
         if width is None:
             return self._judge(self._detector.detect(image))
-        self._dark = is_dark(image)
+        self._light = measure_light(image)
         if self.complete:
-            return self._judge(self._detector.detect(image, dark=self._dark))
+            return self._judge(self._detector.detect(image, light=self._light))
         self._plan.update(image, elapsed, moving)
         self._pixels = 0
         whole, boxes = self._plan.advance(image, _tile_size(image, width), elapsed)
@@ -142,9 +142,9 @@ class Scan:
     def detect_photo(self, image: Image) -> list[Detection]:
         """Return the faces of a picture that follows no other (H x W x 3, BGR): read it whole and in all tiles."""
         width = self._detector.width
-        self._dark = width is not None and is_dark(image)
+        self._light = DAYLIGHT  # more contrast finds more false boxes too, and no later frame corrects them
         if width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width:
-            return self._judge(self._detector.detect(image, dark=self._dark))
+            return self._judge(self._detector.detect(image, light=self._light))
         boxes = _all_tiles(image, _tile_size(image, width))
         tiles = [face for box in boxes for face in self._read(image, _region(image, box, width))]
         return self._join(image, self._read(image, None), tiles, (), len(tiles))
@@ -157,7 +157,7 @@ class Scan:
         self._pixels += region.size[0] * region.size[1] if region else _whole_pixels(image, self._detector.width or 0)
         return [
             _Found(each, _width(each.box) * scale >= CLEAR_FACE, _is_cut(each.box, box, image))
-            for each in self._detector.detect(image, region, dark=self._dark)
+            for each in self._detector.detect(image, region, light=self._light)
         ]
 
     def _judge(self, faces: Iterable[Detection], margin: float = 0.0) -> list[Detection]:

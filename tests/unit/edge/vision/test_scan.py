@@ -100,8 +100,8 @@ class Reader:
         self.face = face
         self.regions = []
 
-    def detect(self, image, region=None, *, dark=False):
-        del image, dark
+    def detect(self, image, region=None, light=None):
+        del image, light
         self.regions.append(region)
         if region is None or self.face is None:
             return []

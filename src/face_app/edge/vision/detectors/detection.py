@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from face_app.edge.image import Box, Image
+from face_app.edge.vision.enhance import DAYLIGHT, Light
 
 Landmarks: TypeAlias = tuple[tuple[float, float], ...]
 """Right eye, left eye, nose, right and left mouth corner as x, y in pixels of the frame; or empty."""
@@ -55,11 +56,11 @@ class Detector(Protocol):
     name: str
     width: int | None
 
-    def detect(self, image: Image, region: Region | None = None, *, dark: bool = False) -> list[Detection]:
+    def detect(self, image: Image, region: Region | None = None, light: Light = DAYLIGHT) -> list[Detection]:
         """Return the faces whose score is at least ``detector.keep``, in pixels of the frame.
 
         Args:
             image: H x W x 3, BGR.
             region: Part of the frame to read; None: the whole frame.
-            dark: True to raise the contrast of the detector's input.
+            light: Light of the frame, by which the detector's input is enhanced.
         """

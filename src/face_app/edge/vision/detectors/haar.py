@@ -8,6 +8,7 @@ from face_app.common import settings
 from face_app.common.errors import DetectorError
 from face_app.edge.image import Image, clamp
 from face_app.edge.vision.detectors.detection import Detection, Region
+from face_app.edge.vision.enhance import DAYLIGHT, Light
 
 SCALE_FACTOR = 1.3
 MIN_NEIGHBOURS = 5
@@ -35,7 +36,7 @@ class Haar:
                 f"OpenCV {cv2.__version__} has no Haar cascade: set detector.name to yunet, or install OpenCV 4"
             ) from error
 
-    def detect(self, image: Image, region: Region | None = None, *, dark: bool = False) -> list[Detection]:  # noqa: ARG002
+    def detect(self, image: Image, region: Region | None = None, light: Light = DAYLIGHT) -> list[Detection]:  # noqa: ARG002
         """Return the faces of one whole frame. A cascade reports neither confidence nor landmarks."""
         height, width = image.shape[:2]
         found = self._cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), SCALE_FACTOR, MIN_NEIGHBOURS)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from face_app.common import settings
 from face_app.edge.image import Image, area, clamp
-from face_app.edge.vision.contrast import raise_contrast
 from face_app.edge.vision.detectors.detection import Detection, Region
+from face_app.edge.vision.enhance import DAYLIGHT, Light, enhance
 
 MAX_IOU = 0.3
 """Maximum intersection over union (IoU) of the boxes of two faces; above it, they are one face. The authors' value,
@@ -57,7 +57,7 @@ class YuNet:
         self._length = width
         self._min_face = min_face
 
-    def detect(self, image: Image, region: Region | None = None, *, dark: bool = False) -> list[Detection]:
+    def detect(self, image: Image, region: Region | None = None, light: Light = DAYLIGHT) -> list[Detection]:
         """Return the faces that are at least `min_face` wide; see `Detector.detect`."""
         height, width = image.shape[:2]
         if region is None:
@@ -65,7 +65,7 @@ class YuNet:
             region = Region((0, 0, width, height), (input_length(width * scale), input_length(height * scale)))
         x1, y1, x2, y2 = region.box
         part: Image = cv2.resize(image[y1:y2, x1:x2], region.size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-        rows = self._engine.run(raise_contrast(part) if dark else part)
+        rows = self._engine.run(enhance(part, light))
         rows[:, 0:14:2] *= (x2 - x1) / region.size[0]
         rows[:, 1:14:2] *= (y2 - y1) / region.size[1]
         rows[:, [0, *range(4, 14, 2)]] += x1
