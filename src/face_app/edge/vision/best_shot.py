@@ -21,7 +21,7 @@ MAX_FIRST_SHOT_WAIT = 3.0
 """Seconds of a visit after which its first shot is sent even if it is not acceptable."""
 MAX_SHUT_WAIT = 10.0
 """Seconds of a visit for which its first shot waits for open eyes."""
-MIN_EYES = 0.87
+MIN_EYES = 0.93
 """Minimum term for the eyes of a first shot that does not wait: between those of most shut and of most open eyes."""
 MAX_POOR_WAIT = 60.0
 """Seconds of a visit after which even a poor picture is sent. A power cut must not cost the face of a long visit."""

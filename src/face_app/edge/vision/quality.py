@@ -42,7 +42,7 @@ MIN_TERM = 0.3
 """Minimum of the terms for sharpness and size: a small distant face may be the only picture of a visit."""
 MIN_POSE = 0.1
 """Minimum of the terms for pose, occlusion and exposure."""
-SHUT, OPEN = 0.12, 0.24
+SHUT, OPEN = 0.15, 0.24
 """Opening of shut and of open eyes: measured 0.11 to 0.20 and 0.21 to 0.34 on faces of more than 75 pixels. The term
 compares pictures of one person, so people with narrow eyes have a best picture too."""
 MIN_EYES = 0.4

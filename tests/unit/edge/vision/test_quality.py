@@ -130,7 +130,7 @@ def test_a_nearer_face_covers_a_face(x, covered):
     assert assess(IMAGE, nearer, others=[FACE]).terms["clear"] == 1.0, "the nearer face is free"
 
 
-OPEN, SHUT, NO_FACE = MeshResult(1.0, 0.3), MeshResult(1.0, 0.12), MeshResult(0.0, 0.3)
+OPEN, SHUT, NO_FACE = MeshResult(1.0, 0.3), MeshResult(1.0, 0.15), MeshResult(0.0, 0.3)
 
 
 def test_shut_eyes_and_doubtful_faces_score_lower():
