@@ -170,4 +170,4 @@ def _visits(answer: dict, shots: Iterable[Shot]) -> list[Visit]:
 def _visit(visit: dict, places: list[tuple[int, Box]]) -> Visit:
     best = visit.get("best")
     also = [(best["frame"], tuple(best["box"]))] if isinstance(best, dict) and best.get("box") else []
-    return Visit(visit.get("reason") or "", places + also, len(places))
+    return Visit(visit.get("dismissed") or "", places + also, len(places))

@@ -84,7 +84,7 @@ def new_format_3(path: Path, outbox: str, sequence: int) -> sqlite3.Connection:
 
 
 def insert_visit_3(connection: sqlite3.Connection, visit: Visit) -> None:
-    """Insert a visit into an outbox of format 3, which had no refused visits."""
+    """Insert a visit into an outbox of format 3, which had no dismissed visits."""
     times = visit.first_at.timestamp(), visit.last_at.timestamp()
     row = (visit.camera, visit.track, *times, visit.looks, visit.shots, visit.best)
     connection.execute("INSERT INTO visits VALUES (NULL, 'run', ?, ?, ?, ?, ?, ?, ?)", row)

@@ -56,7 +56,8 @@ class FaceMetadata:
         detector: Name of the detector.
         score: The detector's confidence, 0 to 1.
         shot_score: Quality of the picture, 0 to 1.
-        shot_terms: Terms of `shot_score` by name, 0 to 1 each.
+        shot_terms: Terms of `shot_score` by name, 0 to 1 each: confidence, frontal, size, whole, clear, sharp, light;
+            and eyes and face, if the face mesh has checked the picture.
         why: Reason for this shot.
         chosen_from: Number of detections of which this shot is the best; 1 in files of early versions.
         clock_synchronised: True if a time server had set the clock; None if unknown.

@@ -146,8 +146,8 @@ class FaceCommitter:
         metrics.CAPTURED.inc(len(faces))
         metrics.VISITS.inc(len(result.visits))
         for visit in result.visits:
-            if visit.refused:
-                metrics.VISITS_REFUSED.labels(visit.refused).inc()
+            if visit.dismissed:
+                metrics.VISITS_DISMISSED.labels(visit.dismissed).inc()
         self._watchdog.frame_received()  # ends the block
         self._committed += len(faces)
         self.limit_reached = max_faces is not None and self._committed >= max_faces

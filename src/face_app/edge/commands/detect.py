@@ -61,7 +61,7 @@ def run(settings: EdgeSettings, files: Sequence[Path], drawings: Path | None) ->
     """Detect faces in photos, one photo after the other.
 
     Args:
-        settings: Settings of the edge; only the detector's settings are used.
+        settings: Settings of the edge; only those of the detector and `camera.rotate` are used.
         files: Photos. A photo that cannot be read is logged and skipped.
         drawings: Folder for copies with drawn boxes and landmarks; None: no copies.
 
@@ -75,27 +75,27 @@ def run(settings: EdgeSettings, files: Sequence[Path], drawings: Path | None) ->
     unread = 0
     for number, file in enumerate(files):
         try:
-            image = _read(file)
+            image = _read(file, settings.camera.rotate)
         except SourceError as error:
             log.warning("left out: %s", error)
             unread += 1
             continue
         found = scan.detect_photo(image)
-        confident = [_plain(each) for each in found if each.score >= settings.detector.score]
+        confident = [_plain(each) for each in found if each.sure]
         height, width = image.shape[:2]
         if drawings:
-            _draw(image, found, settings.detector.score, drawings / f"{number:04d}-{file.stem}.jpg")
+            _draw(image, found, drawings / f"{number:04d}-{file.stem}.jpg")
         yield PhotoFaces(file=str(file), width=width, height=height, faces=confident)
     if unread:
         raise SourceError(f"{unread} of {len(files)} files could not be read; the lines above say why")
 
 
-def _read(file: Path) -> Image:
+def _read(file: Path, rotate: int) -> Image:
     if file.suffix.lower() not in PICTURES:
         raise SourceError(f"{file}: no photo; give videos to `face-app capture --dry-run`")
     if not file.is_file():
         raise SourceError(f"{file}: no such file")
-    image = FrameConverter(str(file)).convert(Picture(file).retrieve())
+    image = FrameConverter(str(file), rotate).convert(Picture(file).retrieve())
     if image is None:
         raise SourceError(f"{file}: contains no picture of a supported pixel format")
     return image
@@ -109,9 +109,9 @@ def _plain(face: Detection) -> FoundFace:
     )
 
 
-def _draw(image: Image, faces: Sequence[Detection], min_score: float, file: Path) -> None:
+def _draw(image: Image, faces: Sequence[Detection], file: Path) -> None:
     for face in faces:
-        colour = GREEN if face.score >= min_score else RED
+        colour = GREEN if face.sure else RED
         _draw_box(image, face.box, colour)
         for x, y in face.landmarks:
             cv2.circle(image, (round(x), round(y)), 2, colour, -1, cv2.LINE_AA)

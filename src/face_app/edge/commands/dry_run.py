@@ -56,14 +56,14 @@ class DryRunVisit:
         seconds: Time from its first to its last detection.
         detections: Number of detections.
         shots: Number of its shots.
-        reason: Reason for which it has no shot; otherwise empty.
+        dismissed: Reason for which it has no shot; otherwise empty.
     """
 
     track: int
     seconds: float
     detections: int
     shots: int
-    reason: str
+    dismissed: str
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
 
 def _describe(visit: Visit) -> DryRunVisit:
     seconds = (visit.last_at - visit.first_at).total_seconds()
-    return DryRunVisit(visit.track, round(seconds, 3), visit.looks, visit.shots, visit.refused)
+    return DryRunVisit(visit.track, round(seconds, 3), visit.looks, visit.shots, visit.dismissed)
 
 
 def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder: Path, count: int) -> list[DryRunShot]:

@@ -143,7 +143,7 @@ class Outbox:
         query = f"INSERT INTO visits ({columns}) VALUES ({placeholders(columns)})"
         for each in visits:
             times = each.first_at.timestamp(), each.last_at.timestamp()
-            row = (self._run, each.camera, each.track, *times, each.looks, each.shots, each.best, each.refused)
+            row = (self._run, each.camera, each.track, *times, each.looks, each.shots, each.best, each.dismissed)
             self._connection.execute(query, row)
 
     def apply_receipts(self, receipts: Iterable[Receipt]) -> list[tuple[int, Receipt]]:

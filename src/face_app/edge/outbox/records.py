@@ -69,9 +69,9 @@ class Visit:
         first_at: Time of the first frame (aware).
         last_at: Time of the last frame (aware).
         looks: Number of frames in which the detector found the face.
-        shots: Number of selected shots; 0 if the visit was refused.
+        shots: Number of selected shots; 0 if the visit was dismissed.
         best: Quality of the best candidate, 0 to 1.
-        refused: Reason for which the visit has no shot; otherwise empty.
+        dismissed: Reason for which the visit has no shot; otherwise empty.
     """
 
     camera: str
@@ -81,4 +81,4 @@ class Visit:
     looks: int
     shots: int
     best: float
-    refused: str = ""
+    dismissed: str = ""

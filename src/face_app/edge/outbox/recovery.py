@@ -123,7 +123,7 @@ def _read_visits(damaged: Path) -> Iterator[tuple[Any, ...]]:
     with _open_read_only(damaged) as source:
         columns = VISIT_COLUMNS
         if _query(source, "PRAGMA user_version") == [(3,)]:
-            columns = columns.replace("refused", "''")  # format 3 had no refused visits
+            columns = columns.replace("dismissed", "''")  # format 3 had no dismissed visits
         for number in _row_numbers(source, damaged, "row", ("visits",)):
             yield from _query(source, f"SELECT run, {columns} FROM visits WHERE row = ?", number)
 

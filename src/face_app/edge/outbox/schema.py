@@ -40,7 +40,7 @@ CREATE TABLE former (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
 CREATE TABLE faces {_FACES};
 CREATE TABLE pixels (row INTEGER PRIMARY KEY REFERENCES faces, file BLOB NOT NULL);
 """
-VISIT_COLUMNS = "camera, track, first_at, last_at, looks, shots, best, refused"
+VISIT_COLUMNS = "camera, track, first_at, last_at, looks, shots, best, dismissed"
 """Columns of a visit, in the order of the fields of `records.Visit`."""
 _VISITS = """
 CREATE TABLE visits (
@@ -53,7 +53,7 @@ CREATE TABLE visits (
     looks INTEGER NOT NULL,
     shots INTEGER NOT NULL,
     best REAL NOT NULL,
-    refused TEXT NOT NULL DEFAULT ''
+    dismissed TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX visited ON visits (last_at);
 """
@@ -63,8 +63,8 @@ CREATE INDEX score ON faces (score, row) WHERE state = 'waiting';
 CREATE INDEX refused ON faces (row, run) WHERE state = 'refused';
 CREATE INDEX stored ON faces (settled_at) WHERE state = 'stored';
 """
-# Format 3 had no refused visits, format 2 no visits. Format 1 named the row `sequence`, and had no states `expired` and
-# `erased`.
+# Format 3 had no dismissed visits, format 2 no visits. Format 1 named the row `sequence`, and had no states `expired`
+# and `erased`.
 _MIGRATE_1_TO_2 = f"""
 ALTER TABLE outbox ADD COLUMN pruned_to REAL;
 CREATE TABLE former (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
@@ -75,7 +75,7 @@ INSERT INTO faces_2 SELECT sequence, id, run, topic, key, sha256, state, reason,
 DROP TABLE faces;
 ALTER TABLE faces_2 RENAME TO faces;
 """
-_MIGRATE_3_TO_4 = "ALTER TABLE visits ADD COLUMN refused TEXT NOT NULL DEFAULT ''"
+_MIGRATE_3_TO_4 = "ALTER TABLE visits ADD COLUMN dismissed TEXT NOT NULL DEFAULT ''"
 
 # A part of SQLite's message, the advice, and the error to raise. Python 3.10 does not report SQLite's error codes.
 _DAMAGED = "it is damaged; the next start sets it aside and recovers the readable faces"

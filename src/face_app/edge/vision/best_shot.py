@@ -21,35 +21,36 @@ MAX_FIRST_SHOT_WAIT = 3.0
 """Seconds of a visit after which its first shot is sent even if it is not acceptable."""
 MAX_SHUT_WAIT = 10.0
 """Seconds of a visit for which its first shot waits for open eyes."""
-MIN_EYES = 0.93
+FIRST_SHOT_EYES = 0.93
 """Minimum term for the eyes of a first shot that does not wait: between those of most shut and of most open eyes."""
 MAX_POOR_WAIT = 60.0
 """Seconds of a visit after which even a poor picture is sent. A power cut must not cost the face of a long visit."""
 STABLE_SECONDS = 2.0
 """Seconds for which a better picture must stay the best: the pictures of an approaching person improve at each step."""
 FIRST_CHECKS = 4
+"""Number of checks that a visit may have at its start. Each costs as much as a detection at 320 x 192."""
 CHECKS_PER_SECOND = 4.0
-"""Number of checks that a visit may have at its start, and per second of it: a check costs as much as a detection."""
-REFUSAL_CHECKS = 3
-"""Minimum number of checks on which a refusal rests."""
-MAX_REFUSED_PRESENCE = 0.25
-"""Maximum mean presence of a face in the checks of a refused visit. Hair, chairs and packs stay below it; so do many
-profiles, and some masked, dark or small faces. So a refusal also needs the next limits."""
-MAX_REFUSED_SCORE = 0.88
-"""Maximum confidence of the detector in a refused visit; most objects stay below 0.85, and most profiles exceed it."""
-MIN_REFUSED_WIDTH = 24.0
-"""Minimum width of the box of a refused visit, pixels. The mesh misses many smaller faces, above all against the
+"""Number of checks that a visit may have per second."""
+DISMISSED_CHECKS_PER_SECOND = 0.5
+"""The same for a visit that is dismissed as far as it is known: a poster stays all day."""
+DISMISSAL_CHECKS = 3
+"""Minimum number of checks on which a dismissal rests."""
+MAX_DISMISSED_PRESENCE = 0.25
+"""Maximum mean presence of a face in the checks of a dismissed visit. Hair, chairs and packs stay below it; so do many
+profiles, and some masked, dark or small faces. So a dismissal also needs the next limits."""
+MAX_DISMISSED_SCORE = 0.88
+"""Maximum confidence of the detector in a dismissed visit. Most objects stay below 0.85, most profiles exceed it."""
+MIN_DISMISSED_WIDTH = 24.0
+"""Minimum width of the box of a dismissed visit, pixels. The mesh misses many smaller faces, above all against the
 light."""
-MAX_REFUSED_MOVEMENT = 0.1
-"""Maximum movement of a refused visit, in widths of its box. Objects do not move, and people seldom sit so still."""
+MAX_DISMISSED_MOVEMENT = 0.1
+"""Maximum movement of a dismissed visit, in widths of its box. Objects do not move, and people seldom sit so still."""
 
 Reason = Literal["first", "better", "final", "only"]
 NO_FACE = "no-face"
-"""Reason for which a visit is refused: it did not move, and no check showed a face."""
+"""Reason for which a visit is dismissed: it did not move, and its checks showed hardly a face."""
 NO_DETAIL = "no-detail"
-"""Reason for which a visit is refused: its best picture is nearly black, white or of one grey."""
-MIN_LIGHT = 0.5
-"""Minimum term for the exposure of any shot."""
+"""Reason for which a visit is dismissed: its best picture is nearly black, white or of one grey."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,20 +156,26 @@ class _OpenVisit:
     @property
     def suspect(self) -> bool:
         """Whether no check has shown a face so far."""
-        return self.checks > 0 and self.max_presence <= MAX_REFUSED_PRESENCE
+        return self.checks > 0 and self.max_presence <= MAX_DISMISSED_PRESENCE
 
     @property
-    def refused(self) -> bool:
+    def dismissed(self) -> bool:
         """Whether this is an object and no face, as far as it is known."""
-        return self.checks >= REFUSAL_CHECKS and self.may_be_refused
+        return self.checks >= DISMISSAL_CHECKS and self.may_be_dismissed
 
     @property
-    def may_be_refused(self) -> bool:
-        """Whether further checks may refuse the visit."""
+    def may_be_dismissed(self) -> bool:
+        """Whether further checks may dismiss the visit."""
         left, top, right, bottom = self.reach
-        still = max(right - left, bottom - top) <= MAX_REFUSED_MOVEMENT * self.width
-        doubtful = self.checks > 0 and self.presence <= MAX_REFUSED_PRESENCE * self.checks
-        return doubtful and still and self.score <= MAX_REFUSED_SCORE and self.width >= MIN_REFUSED_WIDTH
+        still = max(right - left, bottom - top) <= MAX_DISMISSED_MOVEMENT * self.width
+        doubtful = self.checks > 0 and self.presence <= MAX_DISMISSED_PRESENCE * self.checks
+        return (
+            doubtful
+            and still
+            and not self.shots
+            and self.score <= MAX_DISMISSED_SCORE
+            and self.width >= MIN_DISMISSED_WIDTH
+        )
 
 
 class BestShots:
@@ -200,7 +207,7 @@ class BestShots:
     def _needs_frames(self, visit: _OpenVisit, elapsed: float) -> bool:
         if not visit.shots and elapsed - visit.first.elapsed <= MAX_FIRST_SHOT_WAIT:
             return True
-        return visit.pending is not None and not self._is_poor(visit, visit.pending)
+        return visit.pending is not None and not visit.dismissed and not self._is_poor(visit, visit.pending)
 
     def update(self, frame: Frame, faces: Iterable[TrackedFace]) -> list[Shot]:
         """Add the faces of one frame.
@@ -239,12 +246,14 @@ class BestShots:
             visit = self._visits.pop(ended.track)
             if not ended.confirmed:
                 continue
-            refused = "" if visit.shots else self._reason_to_refuse(visit)
-            if visit.pending and not refused:
+            dismissed = "" if visit.shots else self._reason_to_dismiss(visit)
+            if visit.pending and not dismissed:
                 why: Reason = "final" if visit.shots else "only" if self._is_poor(visit, visit.pending) else "first"
                 shots.append(self._select(ended.track, visit, visit.pending, why))
             times = visit.first.at, visit.last.at
-            visits.append(Visit(self._camera, ended.track, *times, visit.detections, visit.shots, visit.best, refused))
+            visits.append(
+                Visit(self._camera, ended.track, *times, visit.detections, visit.shots, visit.best, dismissed)
+            )
         return shots, visits
 
     def _assess(self, frame: Frame, face: Detection, others: Iterable[Detection], visit: _OpenVisit) -> None:
@@ -252,8 +261,8 @@ class BestShots:
         if visit.shots >= self._shot.most:
             return
         exceeds = self._score_to_exceed(visit)
-        # A visit that may be refused needs more checks than its best pictures.
-        assessed = quality.assess(frame.image, face, -1.0 if visit.may_be_refused else exceeds, others)
+        # A visit that may be dismissed needs more checks than its best pictures.
+        assessed = quality.assess(frame.image, face, -1.0 if visit.may_be_dismissed else exceeds, others)
         if assessed and self._mesh and face.landmarks:
             assessed = self._check(self._mesh, frame, face, assessed, visit)
         if not assessed or assessed.score <= exceeds:
@@ -266,7 +275,8 @@ class BestShots:
     @staticmethod
     def _check(mesh: FaceMesh, frame: Frame, face: Detection, assessed: Quality, visit: _OpenVisit) -> Quality | None:
         """Add the measurements of the face mesh; return None if the visit has used up its checks for now."""
-        if visit.checks >= FIRST_CHECKS + CHECKS_PER_SECOND * (frame.elapsed - visit.first.elapsed):
+        rate = DISMISSED_CHECKS_PER_SECOND if visit.dismissed else CHECKS_PER_SECOND
+        if visit.checks >= FIRST_CHECKS + rate * (frame.elapsed - visit.first.elapsed):
             return None
         visit.checks += 1
         result = mesh.check(frame.image, face)
@@ -281,28 +291,28 @@ class BestShots:
         return visit.last_score * self._shot.better_factor
 
     @staticmethod
-    def _reason_to_refuse(visit: _OpenVisit) -> str:
+    def _reason_to_dismiss(visit: _OpenVisit) -> str:
         """Return why an ended visit without a shot gets none; empty if its pending picture is a shot."""
-        if visit.refused:
+        if visit.dismissed:
             return NO_FACE
-        return NO_DETAIL if visit.pending and visit.pending.quality.terms["light"] < MIN_LIGHT else ""
+        return NO_DETAIL if visit.pending and not quality.has_detail(visit.pending.quality) else ""
 
     def _is_poor(self, visit: _OpenVisit, pending: Candidate) -> bool:
         """Return whether a picture may become a shot only at the end of its visit."""
-        return visit.suspect or pending.quality.score < self._shot.least or pending.quality.terms["light"] < MIN_LIGHT
+        return visit.suspect or pending.quality.score < self._shot.least or not quality.has_detail(pending.quality)
 
     def _is_due(self, visit: _OpenVisit, pending: Candidate, elapsed: float) -> bool:
         if visit.shots:
             return elapsed - pending.elapsed >= STABLE_SECONDS
         if self._is_poor(visit, pending):
-            wait = MAX_POOR_WAIT if pending.quality.terms["light"] >= MIN_LIGHT else math.inf
-        elif pending.quality.terms.get("eyes", 1.0) < MIN_EYES:
+            wait = MAX_POOR_WAIT if quality.has_detail(pending.quality) else math.inf
+        elif pending.quality.terms.get("eyes", 1.0) < FIRST_SHOT_EYES:
             wait = MAX_SHUT_WAIT
         elif pending.quality.score < self._shot.acceptable:
             wait = MAX_FIRST_SHOT_WAIT
         else:
             wait = self._shot.first_within
-        return not visit.refused and elapsed - visit.first.elapsed >= wait
+        return not visit.dismissed and elapsed - visit.first.elapsed >= wait
 
     @staticmethod
     def _select(track: int, visit: _OpenVisit, pending: Candidate, why: Reason) -> Shot:

@@ -41,7 +41,11 @@ FLAT = 6.0
 MIN_TERM = 0.3
 """Minimum of the terms for sharpness and size: a small distant face may be the only picture of a visit."""
 MIN_POSE = 0.1
-"""Minimum of the terms for pose, occlusion and exposure."""
+"""Minimum of the terms for pose and occlusion."""
+MIN_DETAIL = 0.45
+"""Minimum share of visible detail. Pictures below it are nearly black, white or of one grey, and show no face."""
+NO_DETAIL_TERM = 0.01
+"""Term for the exposure of a picture without detail: every other picture of the visit is better."""
 SHUT, OPEN = 0.15, 0.24
 """Opening of shut and of open eyes: measured 0.11 to 0.20 and 0.21 to 0.34 on faces of more than 75 pixels. The term
 compares pictures of one person, so people with narrow eyes have a best picture too."""
@@ -92,7 +96,7 @@ def assess(
     if math.prod(terms.values()) <= exceeds:
         return None
     patch = _grey_patch(image, detection.box)
-    terms |= {"sharp": _above(MIN_TERM, _sharpness(patch)), "light": _above(MIN_POSE, _exposure(patch))}
+    terms |= {"sharp": _above(MIN_TERM, _sharpness(patch)), "light": _light(patch)}
     score = math.prod(terms.values())
     return Quality(score, terms) if score > exceeds else None
 
@@ -186,11 +190,17 @@ def _sharpness(patch: Image) -> float:
     return ratio / (ratio + HALF_SHARP)
 
 
-def _exposure(patch: Image) -> float:
+def has_detail(quality: Quality) -> bool:
+    """Return whether the picture shows anything."""
+    return quality.terms["light"] >= MIN_DETAIL
+
+
+def _light(patch: Image) -> float:
     """Return the share of pixels that are neither black nor white, reduced where the face has hardly any contrast.
 
     Brightness itself is no defect: as long as its details are visible, a face may be dark or bright.
     """
     _, contrast = cv2.meanStdDev(patch)
     detailed = cv2.countNonZero(cv2.inRange(patch, (BLACK,), (WHITE,))) / patch.size
-    return detailed * min(1.0, float(contrast[0, 0]) / FLAT)
+    light = detailed * min(1.0, float(contrast[0, 0]) / FLAT)
+    return light if light >= MIN_DETAIL else NO_DETAIL_TERM

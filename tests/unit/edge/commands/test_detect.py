@@ -130,3 +130,10 @@ def test_reads_a_photo_of_one_pixel(tmp_path):
     assert cv2.imwrite(str(tmp_path / "dot.png"), np.zeros((1, 1, 3), np.uint8))
     (result,) = run(tmp_path / "dot.png")
     assert (result.width, result.height, result.faces) == (1, 1, [])
+
+
+def test_turns_photos_upright_by_the_setting_of_the_camera(two, tmp_path):
+    turned = tmp_path / "turned.png"
+    cv2.imwrite(str(turned), cv2.rotate(cv2.imread(str(two)), cv2.ROTATE_90_COUNTERCLOCKWISE))
+    (result,) = detect.run(EdgeSettings(camera={"rotate": 90}), [turned], None)
+    assert (result.width, result.height, len(result.faces)) == (280, 240, 2)

@@ -77,10 +77,10 @@ def test_migrates_the_visits_of_format_3(tmp_path):
         insert_visit_3(connection, each)
     connection.commit()
     connection.close()
-    refused = replace(visit(9, shots=0), refused="no-face")
+    dismissed = replace(visit(9, shots=0), dismissed="no-face")
     with Outbox(OutboxFile(path=tmp_path / "outbox.db")) as outbox:
-        outbox.append([], [refused])
-        assert list(export_visits(outbox)) == [*visits, refused]
+        outbox.append([], [dismissed])
+        assert list(export_visits(outbox)) == [*visits, dismissed]
 
 
 @pytest.mark.parametrize("new_format", [new_format_1, new_format_2, new_format_3])

@@ -11,13 +11,13 @@ from face_app.common import settings
 from face_app.edge.sources.frame import Frame
 from face_app.edge.vision import quality
 from face_app.edge.vision.best_shot import (
+    DISMISSAL_CHECKS,
+    MAX_DISMISSED_SCORE,
     MAX_FIRST_SHOT_WAIT,
     MAX_POOR_WAIT,
-    MAX_REFUSED_SCORE,
     MAX_SHUT_WAIT,
     NO_DETAIL,
     NO_FACE,
-    REFUSAL_CHECKS,
     STABLE_SECONDS,
     BestShots,
 )
@@ -126,7 +126,7 @@ def test_a_picture_below_the_least_quality_is_sent_at_the_end_of_its_visit():
     (visit,) = visitor.leave()
     assert visitor.selected == [(2 * MAX_FIRST_SHOT_WAIT, "only", 0)]
     assert (visit.camera, visit.track, visit.looks) == ("door", 1, frames(2 * MAX_FIRST_SHOT_WAIT))
-    assert (visit.shots, visit.refused, visit.best) == (1, "", pytest.approx(q(BAD)))
+    assert (visit.shots, visit.dismissed, visit.best) == (1, "", pytest.approx(q(BAD)))
     assert (visit.first_at, visit.last_at) == (NOON, NOON + timedelta(seconds=2 * MAX_FIRST_SHOT_WAIT - STEP))
 
 
@@ -250,32 +250,32 @@ def test_shut_eyes_delay_the_first_shot_for_a_limited_time():
     assert [each[:2] for each in visitor.selected] == [(MAX_SHUT_WAIT, "first")]
 
 
-UNSURE = MAX_REFUSED_SCORE - 0.02
-"""A confidence with which a visit may be refused."""
+UNSURE = MAX_DISMISSED_SCORE - 0.02
+"""A confidence with which a visit may be dismissed."""
 
 
-def test_an_object_is_refused_with_a_reason():
+def test_an_object_is_dismissed_with_a_reason():
     visitor = Visitor(mesh=Mesh(NOTHING)).show(*[UNSURE] * frames(4))
     (visit,) = visitor.leave()
     assert visitor.selected == []
-    assert (visit.shots, visit.refused) == (0, NO_FACE)
+    assert (visit.shots, visit.dismissed) == (0, NO_FACE)
 
 
-def test_checks_that_show_a_face_prevent_a_refusal():
+def test_checks_that_show_a_face_prevent_a_dismissal():
     """The mesh misses many masked and turned faces."""
-    visitor = Visitor(mesh=Mesh(*[NOTHING] * REFUSAL_CHECKS, OPEN)).show(*[UNSURE] * frames(4))
+    visitor = Visitor(mesh=Mesh(*[NOTHING] * DISMISSAL_CHECKS, OPEN)).show(*[UNSURE] * frames(4))
     (visit,) = visitor.leave()
-    assert (visit.shots, visit.refused) == (1, "")
+    assert (visit.shots, visit.dismissed) == (1, "")
 
 
-def test_a_confident_detection_prevents_a_refusal():
-    visitor = Visitor(mesh=Mesh(NOTHING)).show(*[UNSURE] * frames(4), MAX_REFUSED_SCORE + 0.02)
+def test_a_confident_detection_prevents_a_dismissal():
+    visitor = Visitor(mesh=Mesh(NOTHING)).show(*[UNSURE] * frames(4), MAX_DISMISSED_SCORE + 0.02)
     (visit,) = visitor.leave()
-    assert (visit.shots, visit.refused) == (1, "")
+    assert (visit.shots, visit.dismissed) == (1, "")
 
 
 @pytest.mark.parametrize("level", [4, 250])
-def test_a_visit_without_visible_details_is_refused_with_a_reason(level):
+def test_a_visit_without_visible_details_is_dismissed_with_a_reason(level):
     visitor = Visitor()
     for _ in range(frames(2 * MAX_POOR_WAIT)):
         image = np.full_like(IMAGE, level)
@@ -283,7 +283,7 @@ def test_a_visit_without_visible_details_is_refused_with_a_reason(level):
         visitor.number += 1
     (visit,) = visitor.leave()
     assert visitor.shots == []
-    assert (visit.shots, visit.refused) == (0, NO_DETAIL)
+    assert (visit.shots, visit.dismissed) == (0, NO_DETAIL)
 
 
 def test_one_visible_picture_of_a_dark_visit_is_sent():
@@ -291,30 +291,52 @@ def test_one_visible_picture_of_a_dark_visit_is_sent():
     for number in range(20):
         best.update(frame(number, IMAGE if number == 7 else IMAGE // 30), [TrackedFace(1, face(BAD), True)])
     ((shot,), (visit,)) = best.finish_visits([EndedTrack(1, True)])
-    assert (shot.candidate.frame, shot.why, visit.refused) == (7, "only", "")
+    assert (shot.candidate.frame, shot.why, visit.dismissed) == (7, "only", "")
 
 
-def test_too_few_checks_refuse_nothing():
-    visitor = Visitor(mesh=Mesh(NOTHING)).show(*[UNSURE] * (REFUSAL_CHECKS - 1))
+def test_a_picture_without_detail_never_replaces_one_with_detail():
+    """An overexposed near face is larger and more frontal than the small one before it."""
+    best = BestShots("door", SHOT, settings.Crop())
+    white = np.full_like(IMAGE, 255)
+    for number in range(5):
+        best.update(frame(number), [TrackedFace(1, face(BAD), True)])
+    for number in range(5, 20):
+        best.update(frame(number, white), [TrackedFace(1, face(BEST), True)])
+    ((shot,), (visit,)) = best.finish_visits([EndedTrack(1, True)])
+    assert (shot.candidate.frame, visit.dismissed) == (0, "")
+
+
+def test_a_dismissed_visit_is_not_pending_for_ever_and_seldom_checked():
+    """A poster stays all day; now and then the mesh takes it for a face."""
+    mesh = Mesh(*[MeshResult(presence, 0.3) for presence in (0.05, 0.05, 0.05, 0.6)] * 200)
+    visitor = Visitor(mesh=mesh).show(*[UNSURE] * frames(60))
+    assert not visitor.pending
+    assert mesh.checks < 60
     (visit,) = visitor.leave()
-    assert (visit.shots, visit.refused) == (1, "")
+    assert (visit.shots, visit.dismissed) == (0, NO_FACE)
+
+
+def test_too_few_checks_dismiss_nothing():
+    visitor = Visitor(mesh=Mesh(NOTHING)).show(*[UNSURE] * (DISMISSAL_CHECKS - 1))
+    (visit,) = visitor.leave()
+    assert (visit.shots, visit.dismissed) == (1, "")
     assert [each[1] for each in visitor.selected] == ["only"]
 
 
-def test_a_small_face_is_never_refused():
+def test_a_small_face_is_never_dismissed():
     best = BestShots("door", SHOT, settings.Crop(), Mesh(NOTHING))
     for number in range(frames(4)):
         best.update(frame(number), [TrackedFace(1, detection(200, 150, 20, UNSURE), True)])
     ((shot,), (visit,)) = best.finish_visits([EndedTrack(1, True)])
-    assert (shot.why, visit.refused) == ("only", "")
+    assert (shot.why, visit.dismissed) == ("only", "")
 
 
-def test_a_person_who_moves_is_never_refused():
+def test_a_person_who_moves_is_never_dismissed():
     best = BestShots("door", SHOT, settings.Crop(), Mesh(NOTHING))
     for number in range(frames(4)):
         best.update(frame(number), [TrackedFace(1, detection(200 + 2 * number, 150, 140, UNSURE), True)])
     ((shot,), (visit,)) = best.finish_visits([EndedTrack(1, True)])
-    assert (shot.why, visit.refused) == ("only", "")
+    assert (shot.why, visit.dismissed) == ("only", "")
 
 
 def test_checks_only_pictures_that_may_become_shots():
