@@ -323,6 +323,13 @@ def test_the_next_of_a_queue_is_another_track(tracker):
     assert follow_scenes(tracker, first[:3], 10 + round(2 / STEP)) == [[2]] * 3
 
 
+def test_two_persons_of_one_frame_are_never_joined(tracker):
+    """The second is not confirmed yet when the first, of the same look, is hidden for a moment."""
+    first, second = (200, 200, 80, 1), (288, 200, 80, 1)
+    tracks = follow_scenes(tracker, [[first]] * 5 + [[first, second], [], [second], [first, second]])
+    assert tracks[5:] == [[1, 2], [], [2], [1, 2]]
+
+
 def test_a_person_of_another_size_is_another_track(tracker):
     tracks = follow_scenes(tracker, [[(100, 100, 80, 0)]] * 5 + [[]] * round(2 / STEP) + [[(110, 110, 50, 0)]] * 3)
     assert tracks[-3:] == [[2]] * 3
