@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from face_app.edge.image import Box, Image, overlap
-from face_app.edge.vision.appearance import Appearance, describe, similarity
+from face_app.edge.vision.appearance import Appearance, blend, describe, similarity
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.face_mesh import FaceMesh
 
@@ -143,8 +143,7 @@ class _Track:
         self.detection = detection
         self.last_seen = elapsed
         self.hits += 1
-        share = np.float32(max(APPEARANCE_WEIGHT, 1 / self.hits))
-        self.appearance = self.appearance + (appearance - self.appearance) * share
+        self.appearance = blend(self.appearance, appearance, max(APPEARANCE_WEIGHT, 1 / self.hits))
         self.gaps += self.lost - 1  # `lost` counts the current update, which has a match
         self.lost = 0
 

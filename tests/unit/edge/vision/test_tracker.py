@@ -323,6 +323,13 @@ def test_the_next_of_a_queue_is_another_track(tracker):
     assert follow_scenes(tracker, first[:3], 10 + round(2 / STEP)) == [[2]] * 3
 
 
+def test_joins_a_person_whose_clothes_left_the_picture_before_the_occlusion(tracker):
+    """The clothes are below the border for a second, and visible again after the occlusion."""
+    seen = [(100, 100, 60, 1)] * 5 + [(100, min(410, 110 + 30 * number), 60, 1) for number in range(18)]
+    frames = [[each] for each in seen] + [[]] * round(2 / STEP) + [[(100, 330, 60, 1)]] * 3
+    assert follow_scenes(tracker, frames)[-1] == [1]
+
+
 def test_two_persons_of_one_frame_are_never_joined(tracker):
     """The second is not confirmed yet when the first, of the same look, is hidden for a moment."""
     first, second = (200, 200, 80, 1), (288, 200, 80, 1)
