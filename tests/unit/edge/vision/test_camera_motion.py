@@ -63,6 +63,34 @@ def test_a_flash_is_one_withheld_frame():
     assert kinds([view(), white, view(), view()]) == ["shift", "transient", "shift", "shift"]
 
 
+@pytest.mark.parametrize("level", [0, 128, 255], ids=["black", "grey", "white"])
+def test_a_plain_picture_is_no_cut_however_long_it_lasts(level):
+    plain = [np.full_like(view(), level)] * 20
+    assert kinds([view(), *plain, *[view()] * 3]) == ["shift", "transient", *["plain"] * 8, *["shift"] * 14]
+
+
+def test_a_shift_is_relative_to_the_picture_before_a_plain_one():
+    *_, motion = motions([view(), *[np.full_like(view(), 0)] * 4, view(180 - 12)])
+    assert motion.dx == pytest.approx(12, abs=2)
+
+
+def test_a_plain_van_that_fills_the_picture_is_no_cut():
+    van = view()
+    van[30:, 90:] = 200
+    assert "cut" not in kinds([view(), *[van] * 4, view()])
+
+
+def test_another_scene_after_a_plain_picture_is_a_cut():
+    plain = [np.full_like(view(), 0)] * 3
+    assert "cut" in kinds([view(), *plain, *[view(seed=1)] * 3])
+
+
+def test_a_cut_to_a_plainer_scene_is_a_cut():
+    plainer = np.full_like(view(), 150)
+    plainer[180:, 300:] = view(seed=1)[180:, 300:]
+    assert "cut" in kinds([view(), *[plainer] * 3])
+
+
 def test_a_cut_withholds_one_frame():
     assert kinds([view(), view(seed=1), view(seed=1), view(seed=1)]) == ["shift", "transient", "cut", "shift"]
 
