@@ -43,7 +43,7 @@ TEMPLATE_BORDER = 0.2
 matching finds. Wider borders leave a smaller template, which may be only the person."""
 MAX_SHIFT = 0.3
 """Maximum shift, as a share of each side. A larger one leaves too little in common to check it."""
-MAX_WITHHELD_SECONDS = 0.6
+MAX_WITHHELD_SECONDS = 0.3
 """Maximum seconds between two frames for which a frame may be withheld. Slower cameras show a person too
 seldom to skip a frame."""
 MAX_PLAIN_SECONDS = 1.0
@@ -59,12 +59,13 @@ class CameraMotion:
 
     Attributes:
         kind: ``shift`` (also of 0 pixels); ``cut``: another scene; ``transient``: a picture that resembles nothing,
-            such as a flash or the first frame of another scene; ``plain``: a picture without a pattern.
+            such as a flash or the first frame of another scene; ``plain``: a picture without a pattern;
+            ``late-cut``: the withheld frame showed another scene.
         dx: Pixels of the frame by which the scene moved to the right.
         dy: Pixels of the frame by which it moved down.
     """
 
-    kind: Literal["shift", "cut", "transient", "plain"]
+    kind: Literal["shift", "cut", "transient", "plain", "late-cut"]
     dx: float = 0.0
     dy: float = 0.0
 
@@ -73,6 +74,7 @@ STILL = CameraMotion("shift")
 CUT = CameraMotion("cut")
 TRANSIENT = CameraMotion("transient")
 PLAIN = CameraMotion("plain")
+LATE_CUT = CameraMotion("late-cut")
 
 
 class CameraMotionDetector:
@@ -81,6 +83,7 @@ class CameraMotionDetector:
     def __init__(self) -> None:
         self._reference: Thumbnail | None = None
         self._referenced = self._previous = 0.0
+        self._withheld: Thumbnail | None = None
         self._may_withhold = True
 
     def skip(self, elapsed: float) -> None:
@@ -94,7 +97,8 @@ class CameraMotionDetector:
     def update(self, frame: Thumbnail, elapsed: float) -> CameraMotion:
         """Compare a frame with the last one that was neither withheld nor, for up to `MAX_PLAIN_SECONDS`, ``plain``.
 
-        After a frame is ``transient``, no other is until one resembles the scene again.
+        After a frame is ``transient``, no other is until one resembles the scene again. After a ``late-cut``, process
+        the withheld frame, and update with this one again: it is compared with the withheld one.
 
         Args:
             frame: Thumbnail of the frame on which the detector is about to run.
@@ -103,13 +107,17 @@ class CameraMotionDetector:
         may_withhold = self._may_withhold and elapsed - self._previous <= MAX_WITHHELD_SECONDS
         self._previous = elapsed
         before = self._reference
+        withheld, self._withheld = self._withheld, None
         if before is None or before.size != frame.size:
             motion = CUT if before else STILL
         else:
             motion = _compare(before, frame)
             if may_withhold and motion in (CUT, PLAIN):
                 self._may_withhold = False
+                self._withheld = frame
                 return TRANSIENT
+        if motion == CUT and withheld:
+            motion, frame = LATE_CUT, withheld
         self._may_withhold = motion.kind == "shift"
         if motion != PLAIN or elapsed - self._referenced > MAX_PLAIN_SECONDS:
             self._reference = frame

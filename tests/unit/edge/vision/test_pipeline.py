@@ -120,6 +120,26 @@ def test_a_picture_that_goes_black_or_white_does_not_end_the_visit(level):
     assert [each.track for each in visits] == [1]
 
 
+def test_reads_a_withheld_frame_if_the_source_ends():
+    images = [*[wall()] * 5, scene(200, 180, 40, seed=1)]
+    shots, visits = process(pipeline(), frames(images))
+    assert [shot.candidate.frame for shot in shots] == [5]
+    assert [visit.looks for visit in visits] == [1]
+
+
+@pytest.mark.parametrize("step", [STEP, 0.5])
+def test_reads_every_frame_if_each_shows_another_scene(step):
+    stages = pipeline()
+    process(stages, frames([scene(200, 180, 30, seed=seed) for seed in range(12)], step=step))
+    assert stages.detector_runs == 12
+
+
+def test_a_visit_begins_with_the_first_frame_of_a_scene():
+    images = [*[wall()] * 5, *[scene(200 + index, 180, 40, seed=1) for index in range(12)]]
+    _, visits = process(pipeline(), frames(images))
+    assert [(each.first_at - NOON, each.looks) for each in visits] == [(timedelta(seconds=5 * STEP), 12)]
+
+
 def test_a_cut_ends_the_visit_of_a_face_at_the_same_place():
     images = [scene(200 + index, 180, 30, seed=index // 12) for index in range(24)]
     shots, visits = process(pipeline(), frames(images))
