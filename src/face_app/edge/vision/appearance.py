@@ -54,7 +54,7 @@ def blend(mean: Appearance, latest: Appearance, weight: float) -> Appearance:
         latest: The next one.
         weight: Its weight, 0 to 1.
     """
-    result = mean.copy()
+    result: Appearance = mean.copy()
     for part in (HEAD_PART, CLOTHES_PART):
         if latest[part].any():
             result[part] += (latest[part] - mean[part]) * np.float32(weight if mean[part].any() else 1)

@@ -88,10 +88,12 @@ class EndedTrack:
     Attributes:
         track: Number of the track.
         confirmed: True if the track was a real face.
+        joined: Number of the track that shows the same face and continues; None if there is none.
     """
 
     track: int
     confirmed: bool
+    joined: int | None = None
 
 
 @dataclass(eq=False)
@@ -314,7 +316,7 @@ class Tracker:
             self._tracks = [track for track in self._tracks if track is not each and track is not old] + [old]
             self._waiting = [track for track in self._waiting if track is not old]
             if each.hits > 1:
-                ended.append(EndedTrack(each.number, confirmed=False))
+                ended.append(EndedTrack(each.number, confirmed=False, joined=old.number))
         return [(detection, replaced.get(track.number, track)) for detection, track in pairs], ended
 
     def expected(self, elapsed: float) -> list[tuple[Box, float]]:

@@ -352,7 +352,7 @@ def test_joins_a_track_whose_first_detection_is_half_hidden(tracker):
     assert ([each.track for each in faces], ended) == ([2], [])
     faces, ended = tracker.update(detections, (number + 1) * STEP, image)
     assert [(each.track, each.confirmed) for each in faces] == [(1, True)]
-    assert [(end.track, end.confirmed) for end in ended] == [(2, False)]
+    assert [(end.track, end.confirmed, end.joined) for end in ended] == [(2, False, 1)]
 
 
 def test_a_shift_moves_all_tracks(tracker):
