@@ -46,6 +46,21 @@ def describe(image: Image, box: Box) -> Appearance:
     return np.concatenate([_histograms(_region(image, box, region)) for region in (HEAD, CLOTHES)])
 
 
+def blend(mean: Appearance, latest: Appearance, weight: float) -> Appearance:
+    """Return the mean with one more appearance; parts that are not visible in one of them come from the other.
+
+    Args:
+        mean: Mean of the appearances so far.
+        latest: The next one.
+        weight: Its weight, 0 to 1.
+    """
+    result: Appearance = mean.copy()
+    for part in (HEAD_PART, CLOTHES_PART):
+        if latest[part].any():
+            result[part] += (latest[part] - mean[part]) * np.float32(weight if mean[part].any() else 1)
+    return result
+
+
 def similarity(one: Appearance, other: Appearance) -> float:
     """Return how similar two appearances are, 0 to 1.
 

@@ -153,6 +153,18 @@ class _OpenVisit:
         self.detections += 1
         self.confirmed = self.confirmed or face.confirmed
 
+    def join(self, other: "_OpenVisit") -> None:
+        """Add the counts and measurements of another visit; the times remain, because this one is seen now."""
+        self.detections += other.detections
+        self.best = max(self.best, other.best)
+        self.checks += other.checks
+        self.presence += other.presence
+        self.max_presence = max(self.max_presence, other.max_presence)
+        self.score = max(self.score, other.score)
+        left, top, right, bottom = zip(self.reach, other.reach, strict=True)
+        self.reach = min(left), min(top), max(right), max(bottom)
+        self.width = min(self.width, other.width)
+
     @property
     def suspect(self) -> bool:
         """Whether no check has shown a face so far."""
@@ -235,7 +247,8 @@ class BestShots:
         """End the visits of tracks that have ended.
 
         Args:
-            tracks: Ended tracks. A track that was never confirmed yields neither shot nor visit.
+            tracks: Ended tracks. A track that was never confirmed yields neither shot nor visit; if it was joined with
+                another, its counts and its picture go to the visit of that one.
 
         Returns:
             Their pending pictures as shots, and the ended visits. A visit without a shot has a reason.
@@ -244,6 +257,8 @@ class BestShots:
         visits: list[Visit] = []
         for ended in tracks:
             visit = self._visits.pop(ended.track)
+            if ended.joined is not None:
+                self._join(self._visits[ended.joined], visit)
             if not ended.confirmed:
                 continue
             dismissed = "" if visit.shots else self._reason_to_dismiss(visit)
@@ -255,6 +270,13 @@ class BestShots:
                 Visit(self._camera, ended.track, *times, visit.detections, visit.shots, visit.best, dismissed)
             )
         return shots, visits
+
+    def _join(self, visit: _OpenVisit, other: _OpenVisit) -> None:
+        """Add a visit of the same face, which has no shot, to an open one."""
+        pending = other.pending
+        if pending and visit.shots < self._shot.most and pending.quality.score > self._score_to_exceed(visit):
+            visit.pending = pending
+        visit.join(other)
 
     def _assess(self, frame: Frame, face: Detection, others: Iterable[Detection], visit: _OpenVisit) -> None:
         """Make the face the pending picture of its visit, if it is better than all pictures before."""

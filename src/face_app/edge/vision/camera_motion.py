@@ -25,9 +25,11 @@ MIN_CORRELATION = 0.65
 """Minimum correlation of two blocks that show the same. Gain and offset of the light do not change it. Higher takes
 blur and fast persons for another scene, lower finds more in common by chance."""
 MIN_PATTERN = 0.15
-"""Minimum share of blocks with a pattern, without which no change is judged: a white wall resembles any other."""
+"""Minimum share of blocks with a pattern in both pictures, without which no change is judged: a white wall resembles
+any other, and after a black picture the scene may be the same."""
 MAX_RESEMBLANCE = 0.15
-"""Maximum share of common blocks after a cut. Higher takes a person who fills the picture for a cut."""
+"""Maximum share of common blocks after a cut, of those with a pattern in the plainer picture. Higher takes a person who
+fills the picture for a cut."""
 STILL_RESEMBLANCE = 0.9
 """Minimum share of common blocks of a camera that does not move; above it, the shift is not measured."""
 MIN_GAIN = 0.3
@@ -41,9 +43,12 @@ TEMPLATE_BORDER = 0.2
 matching finds. Wider borders leave a smaller template, which may be only the person."""
 MAX_SHIFT = 0.3
 """Maximum shift, as a share of each side. A larger one leaves too little in common to check it."""
-MAX_WITHHELD_SECONDS = 0.6
+MAX_WITHHELD_SECONDS = 0.3
 """Maximum seconds between two frames for which a frame may be withheld. Slower cameras show a person too
 seldom to skip a frame."""
+MAX_PLAIN_SECONDS = 1.0
+"""Maximum seconds of plain pictures after which a picture is compared with the one before them. Longer finds more cuts
+and shifts; but in front of a plain wall, it takes the next person elsewhere for a shift of the camera."""
 
 Grey: TypeAlias = npt.NDArray[np.float32]
 
@@ -54,12 +59,13 @@ class CameraMotion:
 
     Attributes:
         kind: ``shift`` (also of 0 pixels); ``cut``: another scene; ``transient``: a picture that resembles nothing,
-            such as a flash or the first frame of another scene.
+            such as a flash or the first frame of another scene; ``plain``: a picture without a pattern;
+            ``late-cut``: the withheld frame showed another scene.
         dx: Pixels of the frame by which the scene moved to the right.
         dy: Pixels of the frame by which it moved down.
     """
 
-    kind: Literal["shift", "cut", "transient"]
+    kind: Literal["shift", "cut", "transient", "plain", "late-cut"]
     dx: float = 0.0
     dy: float = 0.0
 
@@ -67,6 +73,8 @@ class CameraMotion:
 STILL = CameraMotion("shift")
 CUT = CameraMotion("cut")
 TRANSIENT = CameraMotion("transient")
+PLAIN = CameraMotion("plain")
+LATE_CUT = CameraMotion("late-cut")
 
 
 class CameraMotionDetector:
@@ -74,8 +82,9 @@ class CameraMotionDetector:
 
     def __init__(self) -> None:
         self._reference: Thumbnail | None = None
-        self._previous = 0.0
-        self._withheld = False
+        self._referenced = self._previous = 0.0
+        self._withheld: Thumbnail | None = None
+        self._may_withhold = True
 
     def skip(self, elapsed: float) -> None:
         """Pass over a frame without a detector run.
@@ -83,28 +92,36 @@ class CameraMotionDetector:
         Args:
             elapsed: Seconds on the source's clock.
         """
-        self._previous = elapsed
+        self._referenced = self._previous = elapsed
 
     def update(self, frame: Thumbnail, elapsed: float) -> CameraMotion:
-        """Compare a frame with the last one that was not withheld.
+        """Compare a frame with the last one that was neither withheld nor, for up to `MAX_PLAIN_SECONDS`, ``plain``.
 
-        Two frames in a row are never both ``transient``.
+        After a frame is ``transient``, no other is until one resembles the scene again. After a ``late-cut``, process
+        the withheld frame, and update with this one again: it is compared with the withheld one.
 
         Args:
             frame: Thumbnail of the frame on which the detector is about to run.
             elapsed: Seconds on the source's clock.
         """
-        may_withhold = not self._withheld and elapsed - self._previous <= MAX_WITHHELD_SECONDS
+        may_withhold = self._may_withhold and elapsed - self._previous <= MAX_WITHHELD_SECONDS
         self._previous = elapsed
         before = self._reference
+        withheld, self._withheld = self._withheld, None
         if before is None or before.size != frame.size:
             motion = CUT if before else STILL
         else:
             motion = _compare(before, frame)
-            self._withheld = motion == CUT and may_withhold
-            if self._withheld:
+            if may_withhold and motion in (CUT, PLAIN):
+                self._may_withhold = False
+                self._withheld = frame
                 return TRANSIENT
-        self._reference = frame
+        if motion == CUT and withheld:
+            motion, frame = LATE_CUT, withheld
+        self._may_withhold = motion.kind == "shift"
+        if motion != PLAIN or elapsed - self._referenced > MAX_PLAIN_SECONDS:
+            self._reference = frame
+            self._referenced = elapsed
         return motion
 
 
@@ -112,9 +129,11 @@ def _compare(before: Thumbnail, now: Thumbnail) -> CameraMotion:
     height, width = now.grey.shape
     if min(height, width) < 2 * BLOCK:
         return STILL
-    still, pattern = _resemblance(before.grey, now.grey)
-    if pattern < MIN_PATTERN or still >= STILL_RESEMBLANCE:
+    still, pattern_before, pattern_now = _resemblance(before.grey, now.grey)
+    if pattern_before < MIN_PATTERN or still >= STILL_RESEMBLANCE:
         return STILL
+    if pattern_now < MIN_PATTERN:
+        return PLAIN
     shift = _correlate(before.grey, now.grey)
     moved = _resemblance_after(before.grey, now.grey, shift)
     if moved < GOOD_RESEMBLANCE:
@@ -123,7 +142,9 @@ def _compare(before: Thumbnail, now: Thumbnail) -> CameraMotion:
     dx, dy = shift
     if moved >= still + MIN_GAIN * (1 - still):
         return CameraMotion("shift", dx * now.size[0] / width, dy * now.size[1] / height)
-    return CUT if max(still, moved) <= MAX_RESEMBLANCE else STILL
+    # A plain van hides most of the pattern, but what is left of it is common.
+    of_plainer = still * max(1.0, pattern_before / pattern_now)
+    return CUT if max(of_plainer, moved) <= MAX_RESEMBLANCE else STILL
 
 
 def _correlate(before: Grey, now: Grey) -> tuple[float, float]:
@@ -161,8 +182,11 @@ def _overlap(before: Grey, now: Grey, dx: float, dy: float) -> tuple[Grey, Grey]
     return aligned[top:bottom, left:right], now[top:bottom, left:right]
 
 
-def _resemblance(before: Grey, now: Grey) -> tuple[float, float]:
-    """Return the share of common blocks among those with a pattern before, and the share of those with a pattern."""
+def _resemblance(before: Grey, now: Grey) -> tuple[float, float, float]:
+    """Return the share of common blocks among those with a pattern before, and the shares of those with a pattern.
+
+    These are the share before, and the share now.
+    """
     size = before.shape[1] // BLOCK, before.shape[0] // BLOCK
 
     def mean(values: Grey) -> Grey:
@@ -178,4 +202,5 @@ def _resemblance(before: Grey, now: Grey) -> tuple[float, float]:
     pattern = variance_before >= MIN_CONTRAST**2
     count = int(np.count_nonzero(pattern))
     common = int(np.count_nonzero(correlation[pattern] >= MIN_CORRELATION))
-    return common / max(count, 1), count / pattern.size
+    pattern_now = float(np.mean(variance_now >= MIN_CONTRAST**2))
+    return common / max(count, 1), count / pattern.size, pattern_now

@@ -24,7 +24,7 @@ from face_app.edge.vision.camera_motion import CameraMotionDetector
 from face_app.edge.vision.detectors.load import load_detector
 from face_app.edge.vision.face_mesh import load_face_mesh
 from face_app.edge.vision.gate import Gate
-from face_app.edge.vision.motion import thumbnail
+from face_app.edge.vision.motion import Mask, thumbnail
 from face_app.edge.vision.scan import Scan
 from face_app.edge.vision.tracker import EndedTrack, Tracker
 from face_app.edge.vision.zones import Zones
@@ -63,6 +63,7 @@ class VisionPipeline:
         self._zones = Zones(settings.zones)
         self._gate = Gate(settings.gate, limit_cpu=settings.camera.pace != "fast")
         self._camera_motion = CameraMotionDetector()
+        self._withheld: Frame | None = None
         detector = load_detector(settings.detector)
         self._scan = Scan(detector, settings.detector.score)
         mesh = load_face_mesh() if settings.shot.check else None
@@ -77,31 +78,47 @@ class VisionPipeline:
 
     def process(self, frame: Frame) -> PipelineResult:
         """Process the next frame, and blacken the privacy zones in its image."""
+        elapsed = frame.elapsed
+        self._zones.blacken(frame.image)
+        if frame.independent:
+            return self._detect(frame, [])
+        small = thumbnail(frame.image)
+        if not self._gate.should_detect(small, elapsed):
+            self._tracker.skip(elapsed)
+            self._camera_motion.skip(elapsed)
+            return PipelineResult()
+        motion = self._camera_motion.update(small, elapsed)
+        withheld, self._withheld = self._withheld, None
+        if motion.kind == "transient":
+            self._withheld = frame
+            self._gate.request_frames(elapsed)
+            return PipelineResult()
+        earlier = PipelineResult()
+        if motion.kind == "late-cut" and withheld:
+            earlier = self._detect(withheld, self._tracker.cut())
+            motion = self._camera_motion.update(small, elapsed)
+        self._tracker.shift(motion.dx, motion.dy)
+        now = self._detect(frame, self._tracker.cut() if motion.kind == "cut" else [], self._gate.moving)
+        return PipelineResult(earlier.shots + now.shots, earlier.visits + now.visits)
+
+    def _detect(self, frame: Frame, ended: list[EndedTrack], moving: Mask | None = None) -> PipelineResult:
+        """Run the detector and all later stages on a frame.
+
+        Args:
+            frame: The frame.
+            ended: Tracks that have ended before it.
+            moving: Pixels that move; None if they are not known.
+        """
         image = frame.image
         elapsed = frame.elapsed
-        self._zones.blacken(image)
-        ended: list[EndedTrack] = []
-        if not frame.independent:
-            small = thumbnail(image)
-            if not self._gate.should_detect(small, elapsed):
-                self._tracker.skip(elapsed)
-                self._camera_motion.skip(elapsed)
-                return PipelineResult()
-            motion = self._camera_motion.update(small, elapsed)
-            if motion.kind == "transient":
-                self._gate.request_frames(elapsed)
-                return PipelineResult()
-            self._tracker.shift(motion.dx, motion.dy)
-            if motion.kind == "cut":
-                ended += self._tracker.cut()
         started = time.thread_time()
         if frame.independent:
             found = self._scan.detect_photo(image)
         else:
-            found = self._scan.detect(image, elapsed, self._tracker.expected(elapsed), self._gate.moving)
+            found = self._scan.detect(image, elapsed, self._tracker.expected(elapsed), moving)
         detections = [each for each in found if self._zones.contains(each.box, image)]
         faces, lost = self._tracker.update(detections, elapsed, image)
-        ended += lost
+        ended = [*ended, *lost]
         if frame.independent:
             ended += self._tracker.finish()
         shots = self._best_shots.update(frame, faces)
@@ -115,10 +132,14 @@ class VisionPipeline:
         return PipelineResult((*shots, *final_shots), tuple(visits))
 
     def finish(self) -> PipelineResult:
-        """End every visit, because no frame follows."""
+        """End every visit, because no frame follows. A withheld frame is taken for another scene."""
+        earlier = PipelineResult()
+        if self._withheld:
+            earlier = self._detect(self._withheld, self._tracker.finish())
+            self._withheld = None
         shots, visits = self._best_shots.finish_visits(self._tracker.finish())
         self.visits += len(visits)
-        return PipelineResult(tuple(shots), tuple(visits))
+        return PipelineResult((*earlier.shots, *shots), (*earlier.visits, *visits))
 
 
 @contextmanager

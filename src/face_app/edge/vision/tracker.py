@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from face_app.edge.image import Box, Image, overlap
-from face_app.edge.vision.appearance import Appearance, describe, similarity
+from face_app.edge.vision.appearance import Appearance, blend, describe, similarity
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.face_mesh import FaceMesh
 
@@ -88,10 +88,12 @@ class EndedTrack:
     Attributes:
         track: Number of the track.
         confirmed: True if the track was a real face.
+        joined: Number of the track that shows the same face and continues; None if there is none.
     """
 
     track: int
     confirmed: bool
+    joined: int | None = None
 
 
 @dataclass(eq=False)
@@ -102,12 +104,15 @@ class _Track:
         hits: Number of detections.
         gaps: Number of updates before the last match in which the track had no match.
         lost: Number of updates since the last match, counting the current one.
+        first_seen: Seconds on the source's clock of the first detection, and `last_seen` of the latest; skipped time
+            does not count.
         velocity: Pixels per second in x and y.
         appearance: Mean appearance.
     """
 
     number: int
     detection: Detection
+    first_seen: float
     last_seen: float
     appearance: Appearance
     hits: int = 1
@@ -140,8 +145,7 @@ class _Track:
         self.detection = detection
         self.last_seen = elapsed
         self.hits += 1
-        share = np.float32(max(APPEARANCE_WEIGHT, 1 / self.hits))
-        self.appearance = self.appearance + (appearance - self.appearance) * share
+        self.appearance = blend(self.appearance, appearance, max(APPEARANCE_WEIGHT, 1 / self.hits))
         self.gaps += self.lost - 1  # `lost` counts the current update, which has a match
         self.lost = 0
 
@@ -155,10 +159,13 @@ class _Track:
 
 
 def _is_plausible(old: _Track, new: _Track, elapsed: float) -> bool:
-    """Return whether a new track may continue a lost one, by size, position and motion.
+    """Return whether a new track may continue a lost one, by time, size, position and motion.
 
-    A person who walked when the track was lost is expected further on, and not where the next one may come from.
+    A person who walked when the track was lost is expected further on, and not where the next one may come from. Two
+    faces of one frame are two persons.
     """
+    if new.first_seen <= old.last_seen:
+        return False
     old_width, new_width = (max(track.detection.box[2] - track.detection.box[0], 1.0) for track in (old, new))
     if min(old_width, new_width) < MIN_SIZE_RATIO * max(old_width, new_width):
         return False
@@ -265,6 +272,7 @@ class Tracker:
     def _remove_lost(self, elapsed: float) -> list[EndedTrack]:
         """Remove the tracks that are lost for too long; confirmed ones wait before they end."""
         for track in self._tracks:
+            track.first_seen += self._skipped
             track.last_seen += self._skipped
         # Use the previous step: after a long absence of the camera, the tracks from before it must end.
         max_lost = max(MAX_LOST_SECONDS, MAX_LOST_STEPS * self._step)
@@ -308,7 +316,7 @@ class Tracker:
             self._tracks = [track for track in self._tracks if track is not each and track is not old] + [old]
             self._waiting = [track for track in self._waiting if track is not old]
             if each.hits > 1:
-                ended.append(EndedTrack(each.number, confirmed=False))
+                ended.append(EndedTrack(each.number, confirmed=False, joined=old.number))
         return [(detection, replaced.get(track.number, track)) for detection, track in pairs], ended
 
     def expected(self, elapsed: float) -> list[tuple[Box, float]]:
@@ -344,7 +352,7 @@ class Tracker:
 
     def _start(self, detection: Detection, elapsed: float, image: Image) -> _Track:
         self._count += 1
-        track = _Track(self._count, detection, elapsed, describe(image, detection.box))
+        track = _Track(self._count, detection, elapsed, elapsed, describe(image, detection.box))
         self._tracks.append(track)
         return track
 

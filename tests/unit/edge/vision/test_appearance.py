@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from face_app.edge.vision.appearance import describe, similarity
+from face_app.edge.vision.appearance import CLOTHES_PART, HEAD_PART, blend, describe, similarity
 from face_app.edge.vision.tracker import MIN_APPEARANCE
 from support.clips import drawn
 
@@ -48,6 +48,21 @@ def test_without_colours_no_person_is_the_same():
 def test_clothes_count_only_if_both_show_them():
     cut = person(1)[:175]
     assert similarity(of(cut), of(person(1))) > MIN_APPEARANCE
+
+
+def test_the_mean_retains_clothes_that_are_not_visible():
+    whole, cut = of(person(1)), of(person(1)[:175])
+    assert not cut[CLOTHES_PART].any()
+    mean = blend(whole, cut, 0.2)
+    assert (mean[CLOTHES_PART] == whole[CLOTHES_PART]).all()
+    assert blend(cut, whole, 0.2)[CLOTHES_PART] == pytest.approx(whole[CLOTHES_PART])
+
+
+def test_the_mean_contains_each_part_by_its_weight():
+    one, other = of(person(1)), of(person(2))
+    mean = blend(one, other, 0.25)
+    for part in (HEAD_PART, CLOTHES_PART):
+        assert mean[part] == pytest.approx(0.75 * one[part] + 0.25 * other[part], abs=1e-6)
 
 
 @pytest.mark.parametrize("box", [(0, 0, 0, 0), (-50, -50, 5, 5), (310, 310, 900, 900), (0, 0, 320, 320)])

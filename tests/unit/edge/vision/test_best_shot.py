@@ -100,6 +100,32 @@ def test_the_constants_fit_the_settings():
     assert q(GOOD) * SHOT.better_factor < q(BEST)
 
 
+@pytest.mark.parametrize(
+    ("before", "alone", "chosen"),
+    [([FAIR], GOOD, 1), ([GOOD], FAIR, 0), ([FAIR, None, None, None, None], GOOD, 5)],
+    ids=["better", "worse", "better than the shot"],
+)
+def test_a_joined_visit_yields_its_picture_and_counts(before, alone, chosen):
+    visitor = Visitor().show(*before).show(alone, track=2, confirmed=False).show(POOR)
+    assert visitor.best.finish_visits([EndedTrack(2, confirmed=False, joined=1)]) == ([], [])
+    (visit,) = visitor.leave()
+    assert (visit.track, visit.looks, visit.first_at, visit.last_at) == (
+        1,
+        3,
+        NOON,
+        NOON + timedelta(seconds=STEP * (len(before) + 1)),
+    )
+    assert visit.best == pytest.approx(max(q(before[0]), q(alone)))
+    assert visitor.shots[-1][1].candidate.frame == chosen
+
+
+def test_a_joined_visit_yields_no_shot_above_the_most():
+    most = settings.Shot(first_within=1.0, acceptable=0.2, least=0.05, better_factor=1.4, most=1)
+    visitor = Visitor(most).show(FAIR, None, None, None, None).show(BEST, track=2, confirmed=False)
+    visitor.best.finish_visits([EndedTrack(2, confirmed=False, joined=1)])
+    assert visitor.leave()[0].shots == 1
+
+
 def test_the_first_shot_is_the_best_so_far():
     visitor = Visitor().show(FAIR, GOOD, FAIR, FAIR, FAIR, FAIR)
     assert visitor.selected == [(SHOT.first_within, "first", 1)]

@@ -1,7 +1,5 @@
 """The camera's own motion is separated from persons, lamps, flashes and cuts."""
 
-import itertools
-
 import cv2
 import numpy as np
 import pytest
@@ -63,14 +61,50 @@ def test_a_flash_is_one_withheld_frame():
     assert kinds([view(), white, view(), view()]) == ["shift", "transient", "shift", "shift"]
 
 
+@pytest.mark.parametrize("level", [0, 128, 255], ids=["black", "grey", "white"])
+def test_a_plain_picture_is_no_cut_however_long_it_lasts(level):
+    plain = [np.full_like(view(), level)] * 20
+    assert kinds([view(), *plain, *[view()] * 3]) == ["shift", "transient", *["plain"] * 8, *["shift"] * 14]
+
+
+def test_a_shift_is_relative_to_the_picture_before_a_plain_one():
+    *_, motion = motions([view(), *[np.full_like(view(), 0)] * 4, view(180 - 12)])
+    assert motion.dx == pytest.approx(12, abs=2)
+
+
+def test_a_plain_van_that_fills_the_picture_is_no_cut():
+    van = view()
+    van[30:, 90:] = 200
+    assert not {"cut", "late-cut"} & set(kinds([view(), *[van] * 4, view()]))
+
+
+def test_another_scene_after_a_plain_picture_is_a_cut():
+    plain = [np.full_like(view(), 0)] * 3
+    assert "cut" in kinds([view(), *plain, *[view(seed=1)] * 3])
+
+
+def test_a_cut_to_a_plainer_scene_is_a_cut():
+    plainer = np.full_like(view(), 150)
+    plainer[180:, 300:] = view(seed=1)[180:, 300:]
+    assert "late-cut" in kinds([view(), *[plainer] * 3])
+
+
 def test_a_cut_withholds_one_frame():
-    assert kinds([view(), view(seed=1), view(seed=1), view(seed=1)]) == ["shift", "transient", "cut", "shift"]
+    assert kinds([view(), view(seed=1), view(seed=1), view(seed=1)]) == ["shift", "transient", "late-cut", "shift"]
 
 
-def test_two_frames_in_a_row_are_never_withheld():
-    result = kinds([view(seed=seed) for seed in range(20)])
-    assert "transient" in result
-    assert all(pair != ("transient", "transient") for pair in itertools.pairwise(result))
+def test_after_a_late_cut_a_frame_is_compared_with_the_withheld_one():
+    detector = CameraMotionDetector()
+    for number, seed in enumerate((0, 1)):
+        detector.update(thumbnail(view(seed=seed)), number * STEP)
+    second, third = thumbnail(view(180 - 12, seed=1)), thumbnail(view(seed=2))
+    assert detector.update(second, 2 * STEP).kind == "late-cut"
+    assert detector.update(second, 2 * STEP).dx == pytest.approx(12, abs=2)
+    assert [detector.update(third, at * STEP).kind for at in (3, 4, 4)] == ["transient", "late-cut", "shift"]
+
+
+def test_withholds_nothing_after_a_cut_until_a_scene_lasts():
+    assert kinds([view(seed=seed) for seed in range(5)]) == ["shift", "transient", "late-cut", "cut", "cut"]
 
 
 def test_a_slow_camera_withholds_nothing():

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 NOON = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
 STEP = 0.125
 PRESENT, ABSENT = 12, 16
-"""Frames: enough for a first shot, and for the end of a track."""
+"""Frames: enough for a first shot, and for the next person to be a new track."""
 
 
 def pipeline(**changes):
@@ -60,6 +60,7 @@ def test_selects_one_shot_for_each_of_three_visits():
     images = [*visit(80, 120, 40), *EMPTY, *visit(160, 120, 30, look=1), *EMPTY, *visit(240, 120, 40, look=2)]
     shots, visits = process(stages, frames(images))
     assert [(shot.track, shot.why) for shot in shots] == [(1, "first"), (2, "first"), (3, "first")]
+    visits.sort(key=lambda each: each.track)
     assert [(each.track, each.shots) for each in visits] == [(1, 1), (2, 1), (3, 1)]
     begins = [0, PRESENT + ABSENT, 2 * (PRESENT + ABSENT)]
     assert [each.first_at for each in visits] == [NOON + timedelta(seconds=STEP * begin) for begin in begins]
@@ -108,6 +109,35 @@ def test_a_flash_is_withheld_and_the_visit_continues():
     _, visits = process(stages, frames(images))
     assert [each.track for each in visits] == [1]
     assert visits[0].last_at - NOON == timedelta(seconds=23 * STEP)
+
+
+@pytest.mark.parametrize("level", [0, 255], ids=["black", "white"])
+def test_a_picture_that_goes_black_or_white_does_not_end_the_visit(level):
+    images = [scene(200 + index, 180, 40) for index in range(24)]
+    for index in range(10, 14):
+        images[index] = np.full_like(images[0], level)
+    _, visits = process(pipeline(), frames(images))
+    assert [each.track for each in visits] == [1]
+
+
+def test_reads_a_withheld_frame_if_the_source_ends():
+    images = [*[wall()] * 5, scene(200, 180, 40, seed=1)]
+    shots, visits = process(pipeline(), frames(images))
+    assert [shot.candidate.frame for shot in shots] == [5]
+    assert [visit.looks for visit in visits] == [1]
+
+
+@pytest.mark.parametrize("step", [STEP, 0.5])
+def test_reads_every_frame_if_each_shows_another_scene(step):
+    stages = pipeline()
+    process(stages, frames([scene(200, 180, 30, seed=seed) for seed in range(12)], step=step))
+    assert stages.detector_runs == 12
+
+
+def test_a_visit_begins_with_the_first_frame_of_a_scene():
+    images = [*[wall()] * 5, *[scene(200 + index, 180, 40, seed=1) for index in range(12)]]
+    _, visits = process(pipeline(), frames(images))
+    assert [(each.first_at - NOON, each.looks) for each in visits] == [(timedelta(seconds=5 * STEP), 12)]
 
 
 def test_a_cut_ends_the_visit_of_a_face_at_the_same_place():
@@ -181,7 +211,7 @@ def test_ignores_a_face_outside_the_detection_zones():
 
 
 def test_jumps_of_the_wall_clock_do_not_change_the_result():
-    images = [*visit(80, 120, 40), *EMPTY, *visit(160, 120, 30)]
+    images = [*visit(80, 120, 40), *EMPTY, *visit(160, 120, 30, look=1)]
     jumps = [timedelta(days=days) for days in (0, 1, -20000, 3000, -1)]
     turn = itertools.cycle(jumps)
     steady, _ = process(pipeline(), frames(images))

@@ -323,6 +323,20 @@ def test_the_next_of_a_queue_is_another_track(tracker):
     assert follow_scenes(tracker, first[:3], 10 + round(2 / STEP)) == [[2]] * 3
 
 
+def test_joins_a_person_whose_clothes_left_the_picture_before_the_occlusion(tracker):
+    """The clothes are below the border for a second, and visible again after the occlusion."""
+    seen = [(100, 100, 60, 1)] * 5 + [(100, min(410, 110 + 30 * number), 60, 1) for number in range(18)]
+    frames = [[each] for each in seen] + [[]] * round(2 / STEP) + [[(100, 330, 60, 1)]] * 3
+    assert follow_scenes(tracker, frames)[-1] == [1]
+
+
+def test_two_persons_of_one_frame_are_never_joined(tracker):
+    """The second is not confirmed yet when the first, of the same look, is hidden for a moment."""
+    first, second = (200, 200, 80, 1), (288, 200, 80, 1)
+    tracks = follow_scenes(tracker, [[first]] * 5 + [[first, second], [], [second], [first, second]])
+    assert tracks[5:] == [[1, 2], [], [2], [1, 2]]
+
+
 def test_a_person_of_another_size_is_another_track(tracker):
     tracks = follow_scenes(tracker, [[(100, 100, 80, 0)]] * 5 + [[]] * round(2 / STEP) + [[(110, 110, 50, 0)]] * 3)
     assert tracks[-3:] == [[2]] * 3
@@ -338,7 +352,7 @@ def test_joins_a_track_whose_first_detection_is_half_hidden(tracker):
     assert ([each.track for each in faces], ended) == ([2], [])
     faces, ended = tracker.update(detections, (number + 1) * STEP, image)
     assert [(each.track, each.confirmed) for each in faces] == [(1, True)]
-    assert [(end.track, end.confirmed) for end in ended] == [(2, False)]
+    assert [(end.track, end.confirmed, end.joined) for end in ended] == [(2, False, 1)]
 
 
 def test_a_shift_moves_all_tracks(tracker):
