@@ -98,7 +98,8 @@ class VisionPipeline:
         if frame.independent:
             found = self._scan.detect_photo(image)
         else:
-            found = self._scan.detect(image, elapsed, self._tracker.expected(elapsed), self._gate.moving)
+            expected = self._tracker.expected(elapsed)
+            found = self._scan.detect(image, elapsed, expected, self._gate.moving, self._gate.affordable)
         detections = [each for each in found if self._zones.contains(each.box, image)]
         faces, lost = self._tracker.update(detections, elapsed, image)
         ended += lost
@@ -110,7 +111,7 @@ class VisionPipeline:
         self.visits += len(visits)
         metrics.DETECTOR_RUNS.inc()
         pending = self._best_shots.has_pending(elapsed) or self._tracker.has_lost
-        cpu = time.thread_time() - started
+        cpu = (time.thread_time() - started) / self._scan.reads
         self._gate.record_detection(pending=pending, complete=self._scan.complete, cpu=cpu, elapsed=elapsed)
         return PipelineResult((*shots, *final_shots), tuple(visits))
 

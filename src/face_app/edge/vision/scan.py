@@ -8,7 +8,7 @@ confirms a proposal, and finds a known face that the rest of the run did not sho
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, hypot
+from math import ceil, hypot, inf
 
 import cv2
 import numpy as np
@@ -41,8 +41,8 @@ MOTION_SECONDS = 1.0
 MIN_MOTION = 0.05
 """Share of its motion that a cell retains after three time constants; below it, the cell is still."""
 SPARSE_SECONDS = 1.0
-"""Seconds since the previous run from which a run has time for the whole frame and `SPARSE_TILES`: nothing moves, or
-the camera gives few frames."""
+"""Seconds since the previous run from which a run reads the whole frame and `SPARSE_TILES`, if the CPU limit allows it:
+nothing moves, or the camera gives few frames. A slow computer also runs seldom, but has no time for more."""
 SPARSE_TILES = 3
 """Number of tiles in such a run. Each costs as much as a whole frame."""
 QUIET_WEIGHT = 0.002
@@ -97,6 +97,7 @@ class Scan:
 
     Attributes:
         complete: True if the latest run covered the frame at its own scale.
+        reads: Number of whole frames and tiles that the latest run read, at least 1.
     """
 
     def __init__(self, detector: Detector, score: float) -> None:
@@ -107,6 +108,7 @@ class Scan:
             score: Minimum confidence that starts a track, 0 to 1.
         """
         self.complete = True
+        self.reads = 1
         self._detector = detector
         self._score = score
         self._plan = _Plan()
@@ -114,7 +116,12 @@ class Scan:
         self._light = DAYLIGHT
 
     def detect(
-        self, image: Image, elapsed: float, expected: Sequence[tuple[Box, float]], moving: Mask | None
+        self,
+        image: Image,
+        elapsed: float,
+        expected: Sequence[tuple[Box, float]],
+        moving: Mask | None,
+        affordable: float = inf,
     ) -> list[Detection]:
         """Return the faces of the next frame of a camera.
 
@@ -123,7 +130,9 @@ class Scan:
             elapsed: Seconds on the source's clock.
             expected: Box of each known face, and its search radius in widths of the box.
             moving: Pixels that move, in any size; None if they are not known.
+            affordable: Number of runs per second, each of a whole frame or a tile, that the CPU limit allows.
         """
+        self.reads = 1
         width = self._detector.width
         self.complete = width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width
         if width is None:
@@ -133,14 +142,17 @@ class Scan:
             return self._judge(self._detector.detect(image, light=self._light))
         self._plan.update(image, elapsed, moving)
         self._pixels = 0
-        whole, boxes = self._plan.advance(image, _tile_size(image, width), elapsed)
+        whole, boxes = self._plan.advance(image, _tile_size(image, width), elapsed, affordable)
+        self.reads = max(1, whole + len(boxes))
         tiles = [face for box in boxes for face in self._read(image, _region(image, box, width))]
         faces = self._join(image, self._read(image, None) if whole else [], tiles, expected, MAX_PROPOSALS)
-        self._plan.spend(self._pixels / _whole_pixels(image, width))
+        # A sparse run has had the time for its further tiles: the next one need not save it.
+        self._plan.spend(self._pixels / _whole_pixels(image, width) - (self.reads - 1))
         return faces
 
     def detect_photo(self, image: Image) -> list[Detection]:
         """Return the faces of a picture that follows no other (H x W x 3, BGR): read it whole and in all tiles."""
+        self.reads = 1
         width = self._detector.width
         self._light = DAYLIGHT  # more contrast finds more false boxes too, and no later frame corrects them
         if width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width:
@@ -250,15 +262,17 @@ class _Plan:
             cells = cv2.resize(moving.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA) > 0
             np.maximum(self._motion, cells, out=self._motion)
 
-    def advance(self, image: Image, size: tuple[int, int], elapsed: float) -> tuple[bool, list[Box]]:
+    def advance(self, image: Image, size: tuple[int, int], elapsed: float, affordable: float) -> tuple[bool, list[Box]]:
         """Return whether to read the whole frame in this run, and which tiles.
 
         Args:
             image: Frame, for its size.
             size: Width and height of a tile, pixels of the frame.
             elapsed: Seconds on the source's clock.
+            affordable: Number of runs per second that the CPU limit allows.
         """
-        sparse = self._turns > 0 and self._interval >= SPARSE_SECONDS
+        has_time = self._interval >= SPARSE_SECONDS and self._interval * affordable >= 1 + SPARSE_TILES
+        sparse = self._turns > 0 and has_time
         if self._debt > 0 and self._skipped < MAX_SKIPPED and not sparse:
             self._skipped += 1
             return False, []

@@ -11,7 +11,7 @@ from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.detectors.load import load_detector
 from face_app.edge.vision.gate import Gate
 from face_app.edge.vision.motion import thumbnail
-from face_app.edge.vision.scan import CELLS, Scan
+from face_app.edge.vision.scan import CELLS, SPARSE_TILES, Scan
 from face_app.edge.vision.tracker import Tracker
 from support.clips import draw_face, drawn, empty_frame
 
@@ -156,3 +156,30 @@ def test_tiles_follow_motion():
     tiles = [region.box for region in reader.regions if region]
     there = [box for box in tiles if box[0] <= 1440 and box[2] >= 1488 and box[1] <= 240 and box[3] >= 288]
     assert len(there) > len(tiles) / 2
+
+
+def reads_of(stage, times, affordable):
+    """Return the number of whole frames and tiles of each run."""
+    reads = []
+    for elapsed in times:
+        stage.detect(empty_frame(HD), elapsed, [], None, affordable)
+        reads.append(stage.reads)
+    return reads
+
+
+@pytest.mark.parametrize(
+    ("step", "affordable", "reads"),
+    [(5.0, 8.0, 1 + SPARSE_TILES), (1.0, 8.0, 1 + SPARSE_TILES), (1.0, 1.0, 1), (5.0, 0.5, 1), (STEP, 8.0, 1)],
+)
+def test_a_run_after_a_pause_reads_more_if_the_cpu_limit_allows_it(step, affordable, reads):
+    times = [number * step for number in range(8)]
+    assert reads_of(Scan(Reader(), SCORE), times, affordable)[1:] == [reads] * 7
+
+
+def test_the_run_after_a_sparse_one_reads_too():
+    reader = Reader()
+    stage = Scan(reader, SCORE)
+    reads_of(stage, [0.0, 5.0], 8.0)
+    reader.regions.clear()
+    reads_of(stage, [5.0 + STEP], 8.0)
+    assert reader.regions
