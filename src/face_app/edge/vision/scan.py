@@ -396,9 +396,16 @@ def _width(box: Box) -> float:
 
 
 def _suppress(faces: Sequence[Detection]) -> list[Detection]:
-    """Return each face once, with its most confident detection (non-maximum suppression)."""
+    """Return each face once, with its most confident detection (non-maximum suppression).
+
+    A face is sure if one of its detections is: a tile may be more confident than the close-up that confirms it.
+    """
     selected: list[Detection] = []
     for each in sorted(faces, key=lambda face: -face.score):
-        if all(iou(each.box, other.box) <= MAX_IOU for other in selected):
+        same = [number for number, other in enumerate(selected) if iou(each.box, other.box) > MAX_IOU]
+        if not same:
             selected.append(each)
+        elif each.sure:
+            number = max(same, key=lambda number: iou(each.box, selected[number].box))
+            selected[number] = replace(selected[number], sure=True)
     return selected

@@ -183,3 +183,31 @@ def test_the_run_after_a_sparse_one_reads_too():
     reader.regions.clear()
     reads_of(stage, [5.0 + STEP], 8.0)
     assert reader.regions
+
+
+FACE, NEIGHBOUR = (960.0, 500.0, 990.0, 540.0), (1000.0, 500.0, 1030.0, 540.0)
+
+
+class Neighbours(Reader):
+    """Shows two small faces: a tile shows the second one better than a close-up."""
+
+    def detect(self, image, region=None, light=None):
+        super().detect(image, region, light)
+        if region is None:
+            return []
+        x1, _, x2, _ = region.box
+        scores = (0.9, 0.92) if x2 - x1 > 600 else (0.9, 0.9)
+        return [
+            Detection(box, (), score)
+            for box, score in zip((FACE, NEIGHBOUR), scores, strict=True)
+            if x1 <= box[0] and box[2] <= x2
+        ]
+
+
+@pytest.mark.parametrize("radius", [1.5, 5.0])
+def test_a_face_beside_a_known_face_may_start_a_track(radius):
+    stage = Scan(Neighbours(), SCORE)
+    moving = np.zeros((90, 160), np.bool_)
+    moving[40:46, 78:90] = True
+    found = [stage.detect(empty_frame(HD), number * STEP, [(FACE, radius)], moving) for number in range(12)]
+    assert any(face.sure for faces in found for face in faces if face.box == NEIGHBOUR)
