@@ -60,6 +60,9 @@ CLOSE_UP_FACE = 56
 at their own scale, and 97 % enlarged to 48. Masked faces need more; at 64 an object on a shelf became a face."""
 FOLLOW_FACE = 36
 """The same for a known face, of which a lower score suffices; a close-up costs half as much."""
+MAX_FOLLOW = 0.7
+"""Maximum pixels of the close-ups of known faces in a run, as a multiple of a whole frame's. If they need more, they
+take turns, each in about every second run: the tracks of a crowd matter more than the budget."""
 CLOSE_UP_RADIUS = 1.0
 """Search radius of a close-up of a new face, in widths of the face."""
 MAX_CLOSE_UP_INPUT = 256
@@ -113,6 +116,7 @@ class Scan:
         self._score = score
         self._plan = _Plan()
         self._pixels = 0
+        self._next_followed = 0
         self._light = DAYLIGHT
 
     def detect(
@@ -184,11 +188,31 @@ class Scan:
     def _close_up(self, image: Image, box: Box, radius: float, face: int) -> list[Detection]:
         """Return the faces in a region around a box, scaled so that a face of its width has `face` pixels."""
         side = _width(box) * (2 + radius)
-        length = input_length(min(face * (2 + radius), MAX_CLOSE_UP_INPUT))
+        length = _close_up_length(radius, face)
         part = _square(image, box, side)
         # At the border of a small frame, the region is smaller: the scale of both axes remains.
         size = input_length(length * (part[2] - part[0]) / side), input_length(length * (part[3] - part[1]) / side)
         return [each.detection for each in self._read(image, Region(part, size)) if not each.cut]
+
+    def _follow(self, image: Image, expected: Sequence[tuple[Box, float]], hidden: Sequence[int]) -> list[Detection]:
+        """Take close-ups of known faces; of many, the first ones are those that the previous run left out.
+
+        Args:
+            image: H x W x 3, BGR.
+            expected: Known faces.
+            hidden: Numbers of those that the run does not show clearly, in ascending order.
+        """
+        costs = {number: _close_up_length(expected[number][1], FOLLOW_FACE) ** 2 for number in hidden}
+        limit = max(MAX_FOLLOW * _whole_pixels(image, self._detector.width or 0), sum(costs.values()) / 2)
+        spent = 0
+        close_ups: list[Detection] = []
+        for number in sorted(hidden, key=lambda number: (number < self._next_followed, number)):
+            if spent >= limit:
+                self._next_followed = number
+                break
+            spent += costs[number]
+            close_ups += self._close_up(image, *expected[number], FOLLOW_FACE)
+        return close_ups
 
     def _join(
         self,
@@ -208,14 +232,15 @@ class Scan:
             proposals: Maximum number of close-ups of new faces.
         """
         faces = self._judge(each.detection for each in whole)
-        close_ups: list[Detection] = []
-        for box, radius in expected:
+        hidden = []
+        for number, (box, radius) in enumerate(expected):
             found = [
                 each for each in (*whole, *tiles) if not each.cut and _is_near(each.detection.box, box, radius / 2)
             ]
             faces += [each.detection for each in found]
             if not any(each.clear for each in found):
-                close_ups += self._close_up(image, box, radius, FOLLOW_FACE)
+                hidden.append(number)
+        close_ups = self._follow(image, expected, hidden)
         known = [box for box, _ in expected] + [each.box for each in (*faces, *close_ups) if each.sure]
         uncertain = sorted((each.detection for each in (*whole, *tiles)), key=lambda each: -each.score)
         for each in uncertain:
@@ -321,6 +346,11 @@ class _Plan:
         left = min(round(column / scale), image.shape[1] - size[0])
         top = min(round(row / scale), image.shape[0] - size[1])
         return left, top, left + size[0], top + size[1]
+
+
+def _close_up_length(radius: float, face: int) -> int:
+    """Return the side of the input of a close-up, pixels."""
+    return input_length(min(face * (2 + radius), MAX_CLOSE_UP_INPUT))
 
 
 def _whole_pixels(image: Image, width: int) -> int:

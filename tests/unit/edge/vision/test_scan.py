@@ -1,6 +1,7 @@
 """Faces of any size are found, known faces in each run, with the real detector on drawn frames."""
 
 import importlib.util
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.detectors.load import load_detector
 from face_app.edge.vision.gate import Gate
 from face_app.edge.vision.motion import thumbnail
-from face_app.edge.vision.scan import CELLS, SPARSE_TILES, Scan
+from face_app.edge.vision.scan import CELLS, MAX_CLOSE_UP_INPUT, SPARSE_TILES, Scan
 from face_app.edge.vision.tracker import Tracker
 from support.clips import draw_face, drawn, empty_frame
 
@@ -211,3 +212,23 @@ def test_a_face_beside_a_known_face_may_start_a_track(radius):
     moving[40:46, 78:90] = True
     found = [stage.detect(empty_frame(HD), number * STEP, [(FACE, radius)], moving) for number in range(12)]
     assert any(face.sure for faces in found for face in faces if face.box == NEIGHBOUR)
+
+
+@pytest.mark.parametrize("radius", [1.5, 5.0])
+def test_the_faces_of_a_crowd_take_turns(radius):
+    reader = Reader()
+    stage = Scan(reader, SCORE)
+    crowd = [(float(x), float(y), x + 30.0, y + 36.0) for x in range(40, 1900, 180) for y in range(40, 1000, 200)]
+    turns = []
+    for number in range(12):
+        reader.regions.clear()
+        stage.detect(empty_frame(HD), number * STEP, [(face, radius) for face in crowd], None)
+        close_ups = [region for region in reader.regions if region and max(region.size) <= MAX_CLOSE_UP_INPUT]
+        turns.append({
+            face for face in crowd for region in close_ups
+            if abs(region.box[0] + region.box[2] - face[0] - face[2]) <= 2
+            and abs(region.box[1] + region.box[3] - face[1] - face[3]) <= 2
+        })  # fmt: skip
+        assert len(close_ups) <= len(crowd) / 2 + 1
+    inner = {face for face in crowd if 120 < face[0] < 1700 and 120 < face[1] < 900}
+    assert all(inner <= one | next_one for one, next_one in pairwise(turns))
