@@ -157,6 +157,7 @@ class Scan:
     def detect_photo(self, image: Image) -> list[Detection]:
         """Return the faces of a picture that follows no other (H x W x 3, BGR): read it whole and in all tiles."""
         self.reads = 1
+        self._plan = _Plan()  # the motion of frames before it does not count
         width = self._detector.width
         self._light = DAYLIGHT  # more contrast finds more false boxes too, and no later frame corrects them
         if width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width:

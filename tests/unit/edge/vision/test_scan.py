@@ -12,7 +12,7 @@ from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.detectors.load import load_detector
 from face_app.edge.vision.gate import Gate
 from face_app.edge.vision.motion import thumbnail
-from face_app.edge.vision.scan import CELLS, MAX_CLOSE_UP_INPUT, SPARSE_TILES, Scan
+from face_app.edge.vision.scan import CELLS, MAX_CLOSE_UP_INPUT, NEW_MARGIN, SPARSE_TILES, STILL_MARGIN, Scan
 from face_app.edge.vision.tracker import Tracker
 from support.clips import draw_face, drawn, empty_frame
 
@@ -97,8 +97,9 @@ class Reader:
     name = "reader"
     width = 640
 
-    def __init__(self, face=None):
+    def __init__(self, face=None, score=0.9):
         self.face = face
+        self.score = score
         self.regions = []
 
     def detect(self, image, region=None, light=None):
@@ -108,7 +109,7 @@ class Reader:
             return []
         x1, y1, x2, y2 = region.box
         box = max(self.face[0], x1), max(self.face[1], y1), min(self.face[2], x2), min(self.face[3], y2)
-        return [Detection(box, (), 0.9)] if box[0] < box[2] and box[1] < box[3] else []
+        return [Detection(box, (), self.score)] if box[0] < box[2] and box[1] < box[3] else []
 
 
 def test_reads_each_known_face_in_each_run():
@@ -232,3 +233,16 @@ def test_the_faces_of_a_crowd_take_turns(radius):
         assert len(close_ups) <= len(crowd) / 2 + 1
     inner = {face for face in crowd if 120 < face[0] < 1700 and 120 < face[1] < 900}
     assert all(inner <= one | next_one for one, next_one in pairwise(turns))
+
+
+def test_a_photo_does_not_depend_on_the_frames_before_it():
+    face = (600.0, 300.0, 640.0, 348.0)
+    score = SCORE + (NEW_MARGIN + STILL_MARGIN) / 2
+
+    def photo(frames):
+        stage = Scan(Reader(face, score), SCORE)
+        for number in range(frames):
+            stage.detect(empty_frame(HD), number * STEP, [], np.zeros((90, 160), np.bool_))
+        return [each.sure for each in stage.detect_photo(empty_frame(HD))]
+
+    assert photo(0) == photo(3) == [True]
