@@ -10,7 +10,8 @@ DETECT_AFTER_MOTION = 2.0
 FULL_RATE_AFTER_EVENT = 3.0
 """Seconds of the full rate after motion has begun, or after a detection that left a shot pending."""
 QUIET_DIVISOR = 2.0
-"""Divisor of the rate while nothing is pending: every face has a good shot, or there is no face."""
+"""Divisor of the rate while nothing is pending (every face has a good shot, or there is no face), and each detection
+covers the frame. A large frame is read in parts at the full rate, because the next part may show a new face."""
 IDLE_RATE = 5.0
 """Frames per second that are checked for motion while nothing moves."""
 MIN_RATE = 1.0
@@ -89,7 +90,7 @@ class Gate:
 
     @property
     def interval(self) -> float:
-        """Return the seconds until the next frame is needed."""
+        """Return the seconds until the next frame is needed: longer while idle, quiet, or over the CPU limit."""
         if self._idle:
             return 1 / IDLE_RATE
         quiet = self._complete and self._last_detection - self._last_event > FULL_RATE_AFTER_EVENT
