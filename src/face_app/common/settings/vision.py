@@ -99,7 +99,13 @@ class Gate(Section):
     motion: bool = Field(True, description="Run the detector only during motion, and every recheck seconds.")
     area: float = Field(0.002, gt=0, lt=1, description="Share of the frame that must change to count as motion.")
     recheck: Seconds = Field(5, description="Seconds without motion until the detector runs anyway.")
-    rate: float = Field(8, ge=1, le=60, description="Maximum detections per second; halved while no face needs a shot.")
+    rate: float = Field(
+        8,
+        ge=1,
+        le=60,
+        description="Maximum detections per second; halved while no face needs a shot, if frames are not longer than "
+        "1.25 times detector.width.",
+    )
     cpu: float = Field(
         0.5,
         gt=0,

@@ -1,5 +1,7 @@
 """Decide on which frames the detector runs, and how many frames a second the source converts."""
 
+from math import inf
+
 from face_app.common import settings
 from face_app.edge.vision.motion import Mask, MotionDetector, Thumbnail
 
@@ -8,7 +10,8 @@ DETECT_AFTER_MOTION = 2.0
 FULL_RATE_AFTER_EVENT = 3.0
 """Seconds of the full rate after motion has begun, or after a detection that left a shot pending."""
 QUIET_DIVISOR = 2.0
-"""Divisor of the rate while nothing is pending: every face has a good shot, or there is no face."""
+"""Divisor of the rate while nothing is pending (every face has a good shot, or there is no face), and each detection
+covers the frame. A large frame is read in parts at the full rate, because the next part may show a new face."""
 IDLE_RATE = 5.0
 """Frames per second that are checked for motion while nothing moves."""
 MIN_RATE = 1.0
@@ -28,9 +31,9 @@ class Gate:
             limit_cpu: True: lower the rate to stay within ``gate.cpu``. False: a file gives the same result everywhere.
         """
         self._settings = gate
-        self._max_cpu = gate.cpu if limit_cpu else float("inf")
+        self._max_cpu = gate.cpu if limit_cpu else inf
         self._motion = MotionDetector(gate.area) if gate.motion else None
-        self._last_motion = self._last_event = self._last_detection = float("-inf")
+        self._last_motion = self._last_event = self._last_detection = -inf
         self._idle = False
         self._complete = True
         self._mean_cost = 0.0
@@ -58,7 +61,7 @@ class Gate:
         Args:
             pending: True if a face needs more frames: it has no shot yet, its better shot is not stable, or it is lost.
             complete: True if the detection covered the frame at its own scale; otherwise the next ones continue it.
-            cpu: CPU seconds that the detection took.
+            cpu: CPU seconds that the detection took, for each whole frame or tile that it read.
             elapsed: Seconds on the source's clock.
         """
         self._mean_cost += (cpu - self._mean_cost) * (COST_WEIGHT if self._mean_cost else 1)
@@ -81,11 +84,15 @@ class Gate:
         return self._motion.moving if self._motion else None
 
     @property
+    def affordable(self) -> float:
+        """Return the number of usual detections per second that the CPU limit allows."""
+        return self._max_cpu / self._mean_cost if self._mean_cost else inf
+
+    @property
     def interval(self) -> float:
-        """Return the seconds until the next frame is needed."""
+        """Return the seconds until the next frame is needed: longer while idle, quiet, or over the CPU limit."""
         if self._idle:
             return 1 / IDLE_RATE
         quiet = self._complete and self._last_detection - self._last_event > FULL_RATE_AFTER_EVENT
         rate = self._settings.rate / (QUIET_DIVISOR if quiet else 1)
-        affordable = self._max_cpu / self._mean_cost if self._mean_cost else rate
-        return 1 / max(min(rate, affordable), MIN_RATE)
+        return 1 / max(min(rate, self.affordable), MIN_RATE)

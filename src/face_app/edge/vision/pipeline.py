@@ -13,7 +13,7 @@ quality, best shots    score each face, select the shots of a visit
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from face_app.common.settings import EdgeSettings
 from face_app.edge import metrics
@@ -90,7 +90,7 @@ class VisionPipeline:
         motion = self._camera_motion.update(small, elapsed)
         withheld, self._withheld = self._withheld, None
         if motion.kind == "transient":
-            self._withheld = frame
+            self._withheld = replace(frame, image=frame.image.copy())  # the source may reuse its memory
             self._gate.request_frames(elapsed)
             return PipelineResult()
         earlier = PipelineResult()
@@ -115,7 +115,8 @@ class VisionPipeline:
         if frame.independent:
             found = self._scan.detect_photo(image)
         else:
-            found = self._scan.detect(image, elapsed, self._tracker.expected(elapsed), moving)
+            expected = self._tracker.expected(elapsed)
+            found = self._scan.detect(image, elapsed, expected, moving, self._gate.affordable)
         detections = [each for each in found if self._zones.contains(each.box, image)]
         faces, lost = self._tracker.update(detections, elapsed, image)
         ended = [*ended, *lost]
@@ -127,7 +128,7 @@ class VisionPipeline:
         self.visits += len(visits)
         metrics.DETECTOR_RUNS.inc()
         pending = self._best_shots.has_pending(elapsed) or self._tracker.has_lost
-        cpu = time.thread_time() - started
+        cpu = (time.thread_time() - started) / self._scan.reads
         self._gate.record_detection(pending=pending, complete=self._scan.complete, cpu=cpu, elapsed=elapsed)
         return PipelineResult((*shots, *final_shots), tuple(visits))
 

@@ -8,7 +8,7 @@ confirms a proposal, and finds a known face that the rest of the run did not sho
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, hypot
+from math import ceil, hypot, inf
 
 import cv2
 import numpy as np
@@ -41,8 +41,8 @@ MOTION_SECONDS = 1.0
 MIN_MOTION = 0.05
 """Share of its motion that a cell retains after three time constants; below it, the cell is still."""
 SPARSE_SECONDS = 1.0
-"""Seconds since the previous run from which a run has time for the whole frame and `SPARSE_TILES`: nothing moves, or
-the camera gives few frames."""
+"""Seconds since the previous run from which a run reads the whole frame and `SPARSE_TILES`, if the CPU limit allows it:
+nothing moves, or the camera gives few frames. A slow computer also runs seldom, but has no time for more."""
 SPARSE_TILES = 3
 """Number of tiles in such a run. Each costs as much as a whole frame."""
 QUIET_WEIGHT = 0.002
@@ -60,6 +60,9 @@ CLOSE_UP_FACE = 56
 at their own scale, and 97 % enlarged to 48. Masked faces need more; at 64 an object on a shelf became a face."""
 FOLLOW_FACE = 36
 """The same for a known face, of which a lower score suffices; a close-up costs half as much."""
+MAX_FOLLOW = 0.7
+"""Maximum pixels of the close-ups of known faces in a run, as a multiple of a whole frame's. If they need more, they
+take turns, each in about every second run: the tracks of a crowd matter more than the budget."""
 CLOSE_UP_RADIUS = 1.0
 """Search radius of a close-up of a new face, in widths of the face."""
 MAX_CLOSE_UP_INPUT = 256
@@ -97,6 +100,7 @@ class Scan:
 
     Attributes:
         complete: True if the latest run covered the frame at its own scale.
+        reads: Number of whole frames and tiles that the latest run read, at least 1.
     """
 
     def __init__(self, detector: Detector, score: float) -> None:
@@ -107,14 +111,21 @@ class Scan:
             score: Minimum confidence that starts a track, 0 to 1.
         """
         self.complete = True
+        self.reads = 1
         self._detector = detector
         self._score = score
         self._plan = _Plan()
         self._pixels = 0
+        self._next_followed = 0
         self._light = DAYLIGHT
 
     def detect(
-        self, image: Image, elapsed: float, expected: Sequence[tuple[Box, float]], moving: Mask | None
+        self,
+        image: Image,
+        elapsed: float,
+        expected: Sequence[tuple[Box, float]],
+        moving: Mask | None,
+        affordable: float = inf,
     ) -> list[Detection]:
         """Return the faces of the next frame of a camera.
 
@@ -123,7 +134,9 @@ class Scan:
             elapsed: Seconds on the source's clock.
             expected: Box of each known face, and its search radius in widths of the box.
             moving: Pixels that move, in any size; None if they are not known.
+            affordable: Number of runs per second, each of a whole frame or a tile, that the CPU limit allows.
         """
+        self.reads = 1
         width = self._detector.width
         self.complete = width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width
         if width is None:
@@ -133,14 +146,18 @@ class Scan:
             return self._judge(self._detector.detect(image, light=self._light))
         self._plan.update(image, elapsed, moving)
         self._pixels = 0
-        whole, boxes = self._plan.advance(image, _tile_size(image, width), elapsed)
+        whole, boxes = self._plan.advance(image, _tile_size(image, width), elapsed, affordable)
+        self.reads = max(1, whole + len(boxes))
         tiles = [face for box in boxes for face in self._read(image, _region(image, box, width))]
         faces = self._join(image, self._read(image, None) if whole else [], tiles, expected, MAX_PROPOSALS)
-        self._plan.spend(self._pixels / _whole_pixels(image, width))
+        # A sparse run has had the time for its further tiles: the next one need not save it.
+        self._plan.spend(self._pixels / _whole_pixels(image, width) - (self.reads - 1))
         return faces
 
     def detect_photo(self, image: Image) -> list[Detection]:
         """Return the faces of a picture that follows no other (H x W x 3, BGR): read it whole and in all tiles."""
+        self.reads = 1
+        self._plan = _Plan()  # the motion of frames before it does not count
         width = self._detector.width
         self._light = DAYLIGHT  # more contrast finds more false boxes too, and no later frame corrects them
         if width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width:
@@ -172,11 +189,31 @@ class Scan:
     def _close_up(self, image: Image, box: Box, radius: float, face: int) -> list[Detection]:
         """Return the faces in a region around a box, scaled so that a face of its width has `face` pixels."""
         side = _width(box) * (2 + radius)
-        length = input_length(min(face * (2 + radius), MAX_CLOSE_UP_INPUT))
+        length = _close_up_length(radius, face)
         part = _square(image, box, side)
         # At the border of a small frame, the region is smaller: the scale of both axes remains.
         size = input_length(length * (part[2] - part[0]) / side), input_length(length * (part[3] - part[1]) / side)
         return [each.detection for each in self._read(image, Region(part, size)) if not each.cut]
+
+    def _follow(self, image: Image, expected: Sequence[tuple[Box, float]], hidden: Sequence[int]) -> list[Detection]:
+        """Take close-ups of known faces; of many, the first ones are those that the previous run left out.
+
+        Args:
+            image: H x W x 3, BGR.
+            expected: Known faces.
+            hidden: Numbers of those that the run does not show clearly, in ascending order.
+        """
+        costs = {number: _close_up_length(expected[number][1], FOLLOW_FACE) ** 2 for number in hidden}
+        limit = max(MAX_FOLLOW * _whole_pixels(image, self._detector.width or 0), sum(costs.values()) / 2)
+        spent = 0
+        close_ups: list[Detection] = []
+        for number in sorted(hidden, key=lambda number: (number < self._next_followed, number)):
+            if spent >= limit:
+                self._next_followed = number
+                break
+            spent += costs[number]
+            close_ups += self._close_up(image, *expected[number], FOLLOW_FACE)
+        return close_ups
 
     def _join(
         self,
@@ -196,14 +233,15 @@ class Scan:
             proposals: Maximum number of close-ups of new faces.
         """
         faces = self._judge(each.detection for each in whole)
-        close_ups: list[Detection] = []
-        for box, radius in expected:
+        hidden = []
+        for number, (box, radius) in enumerate(expected):
             found = [
                 each for each in (*whole, *tiles) if not each.cut and _is_near(each.detection.box, box, radius / 2)
             ]
             faces += [each.detection for each in found]
             if not any(each.clear for each in found):
-                close_ups += self._close_up(image, box, radius, FOLLOW_FACE)
+                hidden.append(number)
+        close_ups = self._follow(image, expected, hidden)
         known = [box for box, _ in expected] + [each.box for each in (*faces, *close_ups) if each.sure]
         uncertain = sorted((each.detection for each in (*whole, *tiles)), key=lambda each: -each.score)
         for each in uncertain:
@@ -250,15 +288,17 @@ class _Plan:
             cells = cv2.resize(moving.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA) > 0
             np.maximum(self._motion, cells, out=self._motion)
 
-    def advance(self, image: Image, size: tuple[int, int], elapsed: float) -> tuple[bool, list[Box]]:
+    def advance(self, image: Image, size: tuple[int, int], elapsed: float, affordable: float) -> tuple[bool, list[Box]]:
         """Return whether to read the whole frame in this run, and which tiles.
 
         Args:
             image: Frame, for its size.
             size: Width and height of a tile, pixels of the frame.
             elapsed: Seconds on the source's clock.
+            affordable: Number of runs per second that the CPU limit allows.
         """
-        sparse = self._turns > 0 and self._interval >= SPARSE_SECONDS
+        has_time = self._interval >= SPARSE_SECONDS and self._interval * affordable >= 1 + SPARSE_TILES
+        sparse = self._turns > 0 and has_time
         if self._debt > 0 and self._skipped < MAX_SKIPPED and not sparse:
             self._skipped += 1
             return False, []
@@ -307,6 +347,11 @@ class _Plan:
         left = min(round(column / scale), image.shape[1] - size[0])
         top = min(round(row / scale), image.shape[0] - size[1])
         return left, top, left + size[0], top + size[1]
+
+
+def _close_up_length(radius: float, face: int) -> int:
+    """Return the side of the input of a close-up, pixels."""
+    return input_length(min(face * (2 + radius), MAX_CLOSE_UP_INPUT))
 
 
 def _whole_pixels(image: Image, width: int) -> int:
@@ -382,9 +427,16 @@ def _width(box: Box) -> float:
 
 
 def _suppress(faces: Sequence[Detection]) -> list[Detection]:
-    """Return each face once, with its most confident detection (non-maximum suppression)."""
+    """Return each face once, with its most confident detection (non-maximum suppression).
+
+    A face is sure if one of its detections is: a tile may be more confident than the close-up that confirms it.
+    """
     selected: list[Detection] = []
     for each in sorted(faces, key=lambda face: -face.score):
-        if all(iou(each.box, other.box) <= MAX_IOU for other in selected):
+        same = [number for number, other in enumerate(selected) if iou(each.box, other.box) > MAX_IOU]
+        if not same:
             selected.append(each)
+        elif each.sure:
+            number = max(same, key=lambda number: iou(each.box, selected[number].box))
+            selected[number] = replace(selected[number], sure=True)
     return selected

@@ -10,6 +10,7 @@ of head and clothes. So an occlusion or a pan does not begin a second visit.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,9 @@ MAX_OVERLAP = 0.3
 """Maximum share of such a face that another face may cover: a forehead or a cheek also looks like a face."""
 MAX_CHECKS = 2
 """Maximum number of such checks in one update; each takes 3 ms."""
+REFUSED_SECONDS = 5.0
+"""Seconds for which a face at a place that the mesh has refused comes after faces at other places. Higher leaves more
+checks for new faces among patterns on a wall, lower finds a person sooner who stands where one was."""
 MIN_STEP_SECONDS = 0.05
 """Minimum step for a velocity: one pixel of jitter in a millisecond is no speed."""
 VELOCITY_WEIGHT = 0.5
@@ -190,6 +194,7 @@ class Tracker:
         self._mesh = mesh
         self._tracks: list[_Track] = []
         self._waiting: list[_Track] = []
+        self._refused: list[tuple[Box, float]] = []
         self._count = 0
         self._skipped = 0.0
         self._updated = 0.0
@@ -244,16 +249,19 @@ class Tracker:
         assigned = {id(detection) for detection, _ in pairs}
         new = [each for each in detections if id(each) not in assigned]
         known = [*detections, *(track.detection for track in self._tracks)]
-        pairs += [(each, self._start(each, elapsed, image)) for each in self._confident(new, known, image)]
+        pairs += [(each, self._start(each, elapsed, image)) for each in self._confident(new, known, elapsed, image)]
         pairs, joined = self._rejoin(pairs, elapsed)
         return [TrackedFace(track.number, each, track.confirmed) for each, track in pairs], ended + joined
 
-    def _confident(self, faces: Sequence[Detection], known: Sequence[Detection], image: Image) -> list[Detection]:
+    def _confident(
+        self, faces: Sequence[Detection], known: Sequence[Detection], elapsed: float, image: Image
+    ) -> list[Detection]:
         """Return the new faces that may start a track: those that are sure, or that the face mesh confirms.
 
         Args:
             faces: Detections without a track.
             known: Other detections, and the latest ones of lost tracks: a part of such a face is no new face.
+            elapsed: Seconds on the source's clock.
             image: The frame, H x W x 3, BGR.
         """
         unsure = [
@@ -264,10 +272,22 @@ class Tracker:
             and each.score >= MIN_CHECKED_SCORE
             and not any(overlap(each.box, other.box) > MAX_OVERLAP for other in known if other is not each)
         ]
-        unsure.sort(key=lambda each: -each.score)
-        mesh = self._mesh
-        confirmed = [each for each in unsure[:MAX_CHECKS] if mesh and mesh.check(image, each).presence >= MIN_PRESENCE]
-        return [each for each in faces if each.sure] + confirmed
+        confident = [each for each in faces if each.sure]
+        if self._mesh is None:
+            return confident
+        self._refused = [(box, at) for box, at in self._refused if elapsed - at < REFUSED_SECONDS]
+        # Patterns take turns: otherwise two with high scores would use up the checks of each update.
+        unsure.sort(key=lambda each: (self._refused_at(each.box), -each.score))
+        for each in unsure[:MAX_CHECKS]:
+            if self._mesh.check(image, each).presence >= MIN_PRESENCE:
+                confident.append(each)
+            else:
+                self._refused.append((each.box, elapsed))
+        return confident
+
+    def _refused_at(self, place: Box) -> float:
+        """Return when the mesh last refused a face at this place."""
+        return max((at for box, at in self._refused if overlap(place, box) > MAX_OVERLAP), default=-inf)
 
     def _remove_lost(self, elapsed: float) -> list[EndedTrack]:
         """Remove the tracks that are lost for too long; confirmed ones wait before they end."""

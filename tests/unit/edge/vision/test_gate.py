@@ -152,3 +152,11 @@ def test_uses_only_differences_of_the_clock():
         return [at - begin for at in run_gate(Gate(settings.Gate()), 30, begin=begin)]
 
     assert run(0.0) == run(4096.0)
+
+
+def test_reports_how_many_detections_the_cpu_limit_allows():
+    gate = Gate(settings.Gate(cpu=0.5))
+    assert gate.affordable == float("inf")
+    gate.record_detection(pending=False, complete=False, cpu=0.1, elapsed=0.0)
+    assert gate.affordable == pytest.approx(5)
+    assert Gate(settings.Gate(), limit_cpu=False).affordable == float("inf")

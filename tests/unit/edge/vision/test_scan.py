@@ -1,6 +1,7 @@
 """Faces of any size are found, known faces in each run, with the real detector on drawn frames."""
 
 import importlib.util
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.detectors.load import load_detector
 from face_app.edge.vision.gate import Gate
 from face_app.edge.vision.motion import thumbnail
-from face_app.edge.vision.scan import CELLS, Scan
+from face_app.edge.vision.scan import CELLS, MAX_CLOSE_UP_INPUT, NEW_MARGIN, SPARSE_TILES, STILL_MARGIN, Scan
 from face_app.edge.vision.tracker import Tracker
 from support.clips import draw_face, drawn, empty_frame
 
@@ -96,8 +97,9 @@ class Reader:
     name = "reader"
     width = 640
 
-    def __init__(self, face=None):
+    def __init__(self, face=None, score=0.9):
         self.face = face
+        self.score = score
         self.regions = []
 
     def detect(self, image, region=None, light=None):
@@ -107,7 +109,7 @@ class Reader:
             return []
         x1, y1, x2, y2 = region.box
         box = max(self.face[0], x1), max(self.face[1], y1), min(self.face[2], x2), min(self.face[3], y2)
-        return [Detection(box, (), 0.9)] if box[0] < box[2] and box[1] < box[3] else []
+        return [Detection(box, (), self.score)] if box[0] < box[2] and box[1] < box[3] else []
 
 
 def test_reads_each_known_face_in_each_run():
@@ -156,3 +158,91 @@ def test_tiles_follow_motion():
     tiles = [region.box for region in reader.regions if region]
     there = [box for box in tiles if box[0] <= 1440 and box[2] >= 1488 and box[1] <= 240 and box[3] >= 288]
     assert len(there) > len(tiles) / 2
+
+
+def reads_of(stage, times, affordable):
+    """Return the number of whole frames and tiles of each run."""
+    reads = []
+    for elapsed in times:
+        stage.detect(empty_frame(HD), elapsed, [], None, affordable)
+        reads.append(stage.reads)
+    return reads
+
+
+@pytest.mark.parametrize(
+    ("step", "affordable", "reads"),
+    [(5.0, 8.0, 1 + SPARSE_TILES), (1.0, 8.0, 1 + SPARSE_TILES), (1.0, 1.0, 1), (5.0, 0.5, 1), (STEP, 8.0, 1)],
+)
+def test_a_run_after_a_pause_reads_more_if_the_cpu_limit_allows_it(step, affordable, reads):
+    times = [number * step for number in range(8)]
+    assert reads_of(Scan(Reader(), SCORE), times, affordable)[1:] == [reads] * 7
+
+
+def test_the_run_after_a_sparse_one_reads_too():
+    reader = Reader()
+    stage = Scan(reader, SCORE)
+    reads_of(stage, [0.0, 5.0], 8.0)
+    reader.regions.clear()
+    reads_of(stage, [5.0 + STEP], 8.0)
+    assert reader.regions
+
+
+FACE, NEIGHBOUR = (960.0, 500.0, 990.0, 540.0), (1000.0, 500.0, 1030.0, 540.0)
+
+
+class Neighbours(Reader):
+    """Shows two small faces: a tile shows the second one better than a close-up."""
+
+    def detect(self, image, region=None, light=None):
+        super().detect(image, region, light)
+        if region is None:
+            return []
+        x1, _, x2, _ = region.box
+        scores = (0.9, 0.92) if x2 - x1 > 600 else (0.9, 0.9)
+        return [
+            Detection(box, (), score)
+            for box, score in zip((FACE, NEIGHBOUR), scores, strict=True)
+            if x1 <= box[0] and box[2] <= x2
+        ]
+
+
+@pytest.mark.parametrize("radius", [1.5, 5.0])
+def test_a_face_beside_a_known_face_may_start_a_track(radius):
+    stage = Scan(Neighbours(), SCORE)
+    moving = np.zeros((90, 160), np.bool_)
+    moving[40:46, 78:90] = True
+    found = [stage.detect(empty_frame(HD), number * STEP, [(FACE, radius)], moving) for number in range(12)]
+    assert any(face.sure for faces in found for face in faces if face.box == NEIGHBOUR)
+
+
+@pytest.mark.parametrize("radius", [1.5, 5.0])
+def test_the_faces_of_a_crowd_take_turns(radius):
+    reader = Reader()
+    stage = Scan(reader, SCORE)
+    crowd = [(float(x), float(y), x + 30.0, y + 36.0) for x in range(40, 1900, 180) for y in range(40, 1000, 200)]
+    turns = []
+    for number in range(12):
+        reader.regions.clear()
+        stage.detect(empty_frame(HD), number * STEP, [(face, radius) for face in crowd], None)
+        close_ups = [region for region in reader.regions if region and max(region.size) <= MAX_CLOSE_UP_INPUT]
+        turns.append({
+            face for face in crowd for region in close_ups
+            if abs(region.box[0] + region.box[2] - face[0] - face[2]) <= 2
+            and abs(region.box[1] + region.box[3] - face[1] - face[3]) <= 2
+        })  # fmt: skip
+        assert len(close_ups) <= len(crowd) / 2 + 1
+    inner = {face for face in crowd if 120 < face[0] < 1700 and 120 < face[1] < 900}
+    assert all(inner <= one | next_one for one, next_one in pairwise(turns))
+
+
+def test_a_photo_does_not_depend_on_the_frames_before_it():
+    face = (600.0, 300.0, 640.0, 348.0)
+    score = SCORE + (NEW_MARGIN + STILL_MARGIN) / 2
+
+    def photo(frames):
+        stage = Scan(Reader(face, score), SCORE)
+        for number in range(frames):
+            stage.detect(empty_frame(HD), number * STEP, [], np.zeros((90, 160), np.bool_))
+        return [each.sure for each in stage.detect_photo(empty_frame(HD))]
+
+    assert photo(0) == photo(3) == [True]

@@ -381,3 +381,29 @@ def test_a_cut_ends_all_tracks_like_an_ordinary_end(tracker):
     follow(tracker, [[face(400)], [face(400), face(500)]], begin=(5 + round(2 / STEP)) * STEP)
     assert sorted((end.track, end.confirmed) for end in tracker.cut()) == [(1, True), (2, True), (3, False)]
     assert finish(tracker) == []
+
+
+class Patterns(Mesh):
+    """Refuses faces of a high score, like patterns on a wall."""
+
+    def check(self, image, detection):
+        self.checks += 1
+        return MeshResult(0.1 if detection.score > 0.72 else 0.9, 0.3)
+
+
+def test_patterns_do_not_use_up_the_checks():
+    scene = [face(100, score=0.78), face(200, score=0.76), face(400, score=0.7)]
+    assert follow(Tracker(Patterns(0.0)), [scene] * 3) == [[], [1], [1]]
+
+
+def test_patterns_take_turns():
+    checked = []
+
+    class Recorder(Patterns):
+        def check(self, image, detection):
+            checked.append(detection.box[0])
+            return super().check(image, detection)
+
+    scene = [face(100 * number, score=0.79 - number / 100) for number in range(6)]
+    follow(Tracker(Recorder(0.0)), [scene] * 6)
+    assert sorted(checked) == sorted([each.box[0] for each in scene] * 2)
