@@ -13,7 +13,7 @@ from face_app.edge.sources.frame import Frame
 from face_app.edge.vision import quality
 from face_app.edge.vision.crop import cut
 from face_app.edge.vision.detectors.detection import Detection
-from face_app.edge.vision.face_mesh import FaceMesh
+from face_app.edge.vision.face_mesh import FaceMesh, MeshResult
 from face_app.edge.vision.quality import Quality
 from face_app.edge.vision.tracker import EndedTrack, TrackedFace
 
@@ -31,6 +31,10 @@ FIRST_CHECKS = 4
 """Number of checks that a visit may have at its start. Each costs as much as a detection at 320 x 192."""
 CHECKS_PER_SECOND = 4.0
 """Number of checks that a visit may have per second."""
+CHECKS_PER_FRAME = 4
+"""Number of checks in one frame: a crowd must not stop the camera."""
+UNCHECKED = MeshResult(0.0, 0.0)
+"""Measurements that are assumed of a picture that was not checked: any checked one is better."""
 DISMISSED_CHECKS_PER_SECOND = 0.5
 """The same for a visit that is dismissed as far as it is known: a poster stays all day."""
 DISMISSAL_CHECKS = 3
@@ -207,6 +211,7 @@ class BestShots:
         self._crop = crop
         self._mesh = mesh
         self._visits: dict[int, _OpenVisit] = {}
+        self._checks = 0
 
     def has_pending(self, elapsed: float) -> bool:
         """Return whether a visit needs more frames: it is new and has no shot, or it has a pending picture.
@@ -233,6 +238,7 @@ class BestShots:
         """
         now = _FrameTime(frame.index, frame.captured_at, frame.elapsed)
         faces = list(faces)
+        self._checks = 0
         for face in faces:
             visit = self._visits.setdefault(face.track, _OpenVisit(now, now))
             visit.add(now, face)
@@ -294,17 +300,25 @@ class BestShots:
         size = frame.image.shape[1], frame.image.shape[0]
         visit.pending = Candidate(crop, face, assessed, frame.index, size, frame.captured_at, frame.elapsed)
 
-    @staticmethod
-    def _check(mesh: FaceMesh, frame: Frame, face: Detection, assessed: Quality, visit: _OpenVisit) -> Quality | None:
-        """Add the measurements of the face mesh; return None if the visit has used up its checks for now."""
+    def _check(
+        self, mesh: FaceMesh, frame: Frame, face: Detection, assessed: Quality, visit: _OpenVisit
+    ) -> Quality | None:
+        """Add the measurements of the face mesh.
+
+        Returns:
+            None if the visit or the frame has used up its checks. A visit without any picture gets an unchecked one.
+        """
+        width = face.box[2] - face.box[0]
         rate = DISMISSED_CHECKS_PER_SECOND if visit.dismissed else CHECKS_PER_SECOND
-        if visit.checks >= FIRST_CHECKS + rate * (frame.elapsed - visit.first.elapsed):
-            return None
+        allowed = FIRST_CHECKS + rate * (frame.elapsed - visit.first.elapsed)
+        if visit.checks >= allowed or self._checks >= CHECKS_PER_FRAME:
+            return None if visit.pending or visit.shots else quality.add_mesh(assessed, UNCHECKED, width)
+        self._checks += 1
         visit.checks += 1
         result = mesh.check(frame.image, face)
         visit.presence += result.presence
         visit.max_presence = max(visit.max_presence, result.presence)
-        return quality.add_mesh(assessed, result, face.box[2] - face.box[0])
+        return quality.add_mesh(assessed, result, width)
 
     def _score_to_exceed(self, visit: _OpenVisit) -> float:
         """Return the quality that the next candidate of a visit must exceed."""

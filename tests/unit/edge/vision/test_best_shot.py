@@ -11,6 +11,7 @@ from face_app.common import settings
 from face_app.edge.sources.frame import Frame
 from face_app.edge.vision import quality
 from face_app.edge.vision.best_shot import (
+    CHECKS_PER_FRAME,
     DISMISSAL_CHECKS,
     MAX_DISMISSED_SCORE,
     MAX_FIRST_SHOT_WAIT,
@@ -340,6 +341,17 @@ def test_a_dismissed_visit_is_not_pending_for_ever_and_seldom_checked():
     assert mesh.checks < 60
     (visit,) = visitor.leave()
     assert (visit.shots, visit.dismissed) == (0, NO_FACE)
+
+
+def test_limits_the_checks_of_a_crowd_and_each_visit_has_a_picture():
+    mesh = Mesh(OPEN)
+    best = BestShots("door", SHOT, settings.Crop(), mesh)
+    crowd = [TrackedFace(number, detection(10 * number, 150, 60), True) for number in range(30)]
+    best.update(frame(0), crowd)
+    assert mesh.checks == CHECKS_PER_FRAME
+    shots, visits = best.finish_visits([EndedTrack(number, True) for number in range(30)])
+    assert len(shots) == 30
+    assert all(visit.shots for visit in visits)
 
 
 def test_too_few_checks_dismiss_nothing():
