@@ -29,8 +29,10 @@ STABLE_SECONDS = 2.0
 """Seconds for which a better picture must stay the best: the pictures of an approaching person improve at each step."""
 FIRST_CHECKS = 4
 """Number of checks that a visit may have at its start. Each costs as much as a detection at 320 x 192."""
-CHECKS_PER_SECOND = 4.0
+CHECKS_PER_SECOND = 2.0
 """Number of checks that a visit may have per second."""
+CHECK_FACTOR = 1.1
+"""Ratio by which a picture must exceed the pending one to be checked: an approaching person improves in each frame."""
 CHECKS_PER_FRAME = 4
 """Number of checks in one frame: a crowd must not stop the camera."""
 UNCHECKED = MeshResult(0.0, 0.0)
@@ -47,6 +49,8 @@ MAX_DISMISSED_SCORE = 0.88
 MIN_DISMISSED_WIDTH = 24.0
 """Minimum width of the box of a dismissed visit, pixels. The mesh misses many smaller faces, above all against the
 light."""
+MIN_DISMISSED_SECONDS = 1.5
+"""Minimum seconds from the first to the last detection of a dismissed visit: in a moment, people do not move either."""
 MAX_DISMISSED_MOVEMENT = 0.1
 """Maximum movement of a dismissed visit, in widths of its box. Objects do not move, and people seldom sit so still."""
 
@@ -177,7 +181,8 @@ class _OpenVisit:
     @property
     def dismissed(self) -> bool:
         """Whether this is an object and no face, as far as it is known."""
-        return self.checks >= DISMISSAL_CHECKS and self.may_be_dismissed
+        lasted = self.last.elapsed - self.first.elapsed >= MIN_DISMISSED_SECONDS
+        return lasted and self.checks >= DISMISSAL_CHECKS and self.may_be_dismissed
 
     @property
     def may_be_dismissed(self) -> bool:
@@ -289,6 +294,8 @@ class BestShots:
         if visit.shots >= self._shot.most:
             return
         exceeds = self._score_to_exceed(visit)
+        if visit.pending and self._mesh:
+            exceeds *= CHECK_FACTOR
         # A visit that may be dismissed needs more checks than its best pictures.
         assessed = quality.assess(frame.image, face, -1.0 if visit.may_be_dismissed else exceeds, others)
         if assessed and self._mesh and face.landmarks:

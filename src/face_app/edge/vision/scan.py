@@ -47,6 +47,8 @@ SPARSE_TILES = 3
 """Number of tiles in such a run. Each costs as much as a whole frame."""
 QUIET_WEIGHT = 0.002
 """Weight of a cell without motion, against 1 of a cell that moves. If nothing moves, the longest wait decides."""
+LIGHT_SECONDS = 1.0
+"""Seconds between two measurements of the light."""
 BUDGET = 1.3
 """Mean pixels of all inputs of a run, as a multiple of a whole frame's. Higher finds new faces sooner at more CPU."""
 MAX_SKIPPED = 1
@@ -118,6 +120,7 @@ class Scan:
         self._pixels = 0
         self._next_followed = 0
         self._light = DAYLIGHT
+        self._light_measured_at = -inf
 
     def detect(
         self,
@@ -141,7 +144,8 @@ class Scan:
         self.complete = width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width
         if width is None:
             return self._judge(self._detector.detect(image))
-        self._light = measure_light(image)
+        if elapsed - self._light_measured_at >= LIGHT_SECONDS:
+            self._light, self._light_measured_at = measure_light(image), elapsed
         if self.complete:
             return self._judge(self._detector.detect(image, light=self._light))
         self._plan.update(image, elapsed, moving)

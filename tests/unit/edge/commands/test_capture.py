@@ -219,12 +219,17 @@ def test_serves_readiness_and_metrics(face_app, broker, cloud, clip):
     assert state["facts"]["frame_age"] < 5
     assert state["facts"]["connected"]
     assert state["facts"]["link_up"]
-    metrics = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
-    values = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line.startswith("face_app_"))
+    deadline = time.monotonic() + 60
+    visits = 0.0  # a visit ends seconds after its person has left
+    while not visits and time.monotonic() < deadline:
+        metrics = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+        values = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if line.startswith("face_app_"))
+        visits = float(values["face_app_capture_visits_total"])
+        time.sleep(0.2)
     assert float(values["face_app_capture_frames_total"]) > 10
     assert float(values["face_app_capture_faces_total"]) >= 2
     assert float(values["face_app_sender_stored_total"]) >= 1
-    assert float(values["face_app_capture_visits_total"]) >= 1
+    assert visits >= 1
     processed, frames = (float(values[f"face_app_capture_{name}_total"]) for name in ("looks", "frames"))
     assert 0 < processed <= frames
     assert float(values["face_app_capture_skipped_frames_total"]) > 0

@@ -267,8 +267,8 @@ def test_a_visit_without_usable_pictures_is_not_pending_for_ever():
 
 
 def test_the_first_shot_waits_for_open_eyes():
-    visitor = Visitor(mesh=Mesh(*[SHUT] * frames(4), OPEN)).show(*[GOOD] * frames(6))
-    assert visitor.selected == [(4.0, "first", frames(4))]
+    visitor = Visitor(mesh=Mesh(SHUT, OPEN)).show(*[GOOD] * frames(2), *[BEST] * frames(2))
+    assert visitor.selected == [(2.0, "first", frames(2))]
     assert visitor.shots[0][1].candidate.quality.terms["eyes"] == 1.0
 
 
@@ -335,7 +335,7 @@ def test_a_picture_without_detail_never_replaces_one_with_detail():
 
 def test_a_dismissed_visit_is_not_pending_for_ever_and_seldom_checked():
     """A poster stays all day; now and then the mesh takes it for a face."""
-    mesh = Mesh(*[MeshResult(presence, 0.3) for presence in (0.05, 0.05, 0.05, 0.6)] * 200)
+    mesh = Mesh(*[MeshResult(presence, 0.3) for presence in (*[0.05] * 7, 0.6)] * 200)
     visitor = Visitor(mesh=mesh).show(*[UNSURE] * frames(60))
     assert not visitor.pending
     assert mesh.checks < 60
