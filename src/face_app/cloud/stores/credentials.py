@@ -24,6 +24,8 @@ def read_credentials(file: Path, bucket: str) -> Credentials:
         lines = [line.strip() for line in file.read_text().splitlines()]
     except (OSError, ValueError) as error:
         raise SettingsError(f"store.credentials_file {file} cannot be read: {error}") from error
+    if not all(line.isascii() and line.isprintable() for line in lines if not line.startswith("#")):
+        raise SettingsError(f"store.credentials_file {file} contains a character that no key has; write it again")
     entries = [line.split(":") for line in lines if line and not line.startswith("#")]
     # A line for this bucket has priority over a line for all buckets.
     for entry in entries:

@@ -109,7 +109,7 @@ class RetryingStore:
         except StoreError as error:
             self._state.failed("check", str(error))
             return False
-        except Exception as error:
+        except BaseException as error:  # a panic of native code is no Exception
             # An uncaught error would end the thread, and the last known state would stay for ever.
             log.exception("the check of the store failed unexpectedly")
             self._state.failed("check", f"the check of the store failed: {error!r}")

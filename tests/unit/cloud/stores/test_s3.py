@@ -153,6 +153,15 @@ def test_boto3_replaces_obstore_for_a_while_after_a_failure(made, each_client, m
     assert store.put(first.key, first.payload, first.sha256).outcome == "already"
 
 
+def test_a_panic_of_native_code_is_a_failure_like_any_other(made):
+    """obstore panics at an address with a blank; pydantic refuses one, `model_copy` does not."""
+    store, face = open_store(made.model_copy(update={"endpoint": made.endpoint + " "})), drawn_face()
+    with pytest.raises(StoreError):
+        store.check()
+    with pytest.raises(StoreError):
+        store.put(face.key, face.payload, face.sha256)
+
+
 WITHOUT_CERTIFICATES = """
 import sys
 from pathlib import Path

@@ -324,11 +324,16 @@ def test_reports_receipts_that_the_broker_does_not_accept(folder, tmp_path):
         assert objects_in(folder) == {FACE.key: FACE.payload}
 
 
-def test_an_unexpected_error_does_not_end_the_worker(broker, edge, folder, caplog):
+class Panic(BaseException):
+    """Stands for the panic of native code, which is no `Exception`."""
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, RecursionError, Panic, SystemExit])
+def test_an_unexpected_error_does_not_end_the_worker(broker, edge, folder, caplog, error):
     class Broken(Slow):
         def put(self, key, data, sha256):
             if key == FACE.key:
-                raise ZeroDivisionError
+                raise error
             return self.store.put(key, data, sha256)
 
     with consuming(broker, folder, opened=Broken(folder), workers=1) as consumer:
@@ -336,7 +341,7 @@ def test_an_unexpected_error_does_not_end_the_worker(broker, edge, folder, caplo
         (receipt,) = edge.wait_for_receipts(1)
         assert receipt.id == drawn_face(2).id
         assert total(consumer.metrics.unexpected) == 1
-    assert "ZeroDivisionError" in caplog.text
+    assert error.__name__ in caplog.text
 
 
 def test_a_shortage_while_judging_refuses_nothing_and_the_next_copy_is_stored(broker, edge, folder, monkeypatch):

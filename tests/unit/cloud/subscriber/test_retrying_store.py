@@ -125,12 +125,20 @@ def test_checks_report_a_problem_before_the_first_face(moody, store, monkeypatch
     wait_until(lambda: store.problem == "")
 
 
-def test_an_unexpected_error_does_not_end_the_checks(moody, store, monkeypatch):
+class Panic(BaseException):
+    """Stands for the panic of native code, which is no `Exception`."""
+
+
+@pytest.mark.parametrize("error", [KeyError("ETag"), Panic("invalid address")])
+def test_an_unexpected_error_does_not_end_the_checks(moody, store, monkeypatch, error):
+    def fail():
+        raise error
+
     monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.01)
     with monkeypatch.context() as patch:
-        patch.setattr(moody, "check", lambda: {}["ETag"])
+        patch.setattr(moody, "check", fail)
         store.start()
-        wait_until(lambda: store.problem == "the check of the store failed: KeyError('ETag')")
+        wait_until(lambda: store.problem == f"the check of the store failed: {error!r}")
     wait_until(lambda: store.problem == "")
 
 
