@@ -150,3 +150,31 @@ def test_blanks_and_slashes_around_an_address_are_removed(address, before, after
 def test_a_region_is_one_word():
     with pytest.raises(SettingsError, match=r"store\.region"):
         load(CloudSettings, None, {**S3, "store.region": "eu west"})
+
+
+@pytest.mark.parametrize("name", ["endpoint", "public_endpoint"])
+@pytest.mark.parametrize(
+    ("address", "instead"),
+    [
+        ("http://host:9000/face-app", "http://host:9000"),
+        ("http://host/face-app/", "http://host"),
+        ("http://host/s3/f%61ce-app", "http://host/s3"),
+        ("http://face-app.host:9000", "http://host:9000"),
+        ("https://Face-App.s3.eu-west-1.amazonaws.com", "https://s3.eu-west-1.amazonaws.com"),
+        ("http://face-app.host/face-app", "http://host"),
+    ],
+)
+def test_an_address_with_the_bucket_in_it_is_refused_with_the_right_one(name, address, instead):
+    with pytest.raises(SettingsError) as refused:
+        load(CloudSettings, None, {**S3, f"store.{name}": address})
+    assert str(refused.value) == f"store: {name} contains the bucket face-app; set {name} to {instead}"
+
+
+def test_an_address_that_only_resembles_the_bucket_is_accepted():
+    for address in (
+        "http://face-app:9000",
+        "http://face-apps.host",
+        "http://host/face-apps",
+        "http://my.face-app.host",
+    ):
+        assert load(CloudSettings, None, {**S3, "store.endpoint": address}).store.endpoint == address

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -46,9 +46,14 @@ class Store(Section):
     def _check_endpoints(self) -> "Store":
         # Not a check of each field: its error would contain the whole value, with a password.
         for name, value in (("endpoint", self.endpoint), ("public_endpoint", self.public_endpoint)):
-            problem = _endpoint_problem(value) if value is not None else ""
+            if value is None:
+                continue
+            problem = _endpoint_problem(value)
             if problem:
                 raise ValueError(f"{name} {problem}; set it to http(s)://HOST[:PORT][/PATH]")
+            rest = _without_bucket(value, self.bucket)
+            if rest != value and self.kind != "directory":
+                raise ValueError(f"{name} contains the bucket {self.bucket}; set {name} to {rest}")
         return self
 
 
@@ -72,6 +77,17 @@ def _endpoint_problem(endpoint: str) -> str:
         "has an invalid path": not _PATH.fullmatch(parts.path),
     }
     return next((problem for problem, found in problems.items() if found), "")
+
+
+def _without_bucket(endpoint: str, bucket: str) -> str:
+    """Return an address without the bucket, as consoles add it to the host or the path.
+
+    Requests name the bucket themselves. With both, a store takes the second name as the beginning of each key.
+    """
+    parts = urlsplit(endpoint)
+    path = "/".join(each for each in parts.path.split("/") if unquote(each) != bucket)
+    netloc = parts.netloc[len(bucket) + 1 :] if parts.netloc.lower().startswith(f"{bucket}.") else parts.netloc
+    return urlunsplit(parts._replace(netloc=netloc, path=path))
 
 
 class Bucket(Section):

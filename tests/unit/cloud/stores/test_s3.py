@@ -162,6 +162,22 @@ def test_a_panic_of_native_code_is_a_failure_like_any_other(made):
         store.put(face.key, face.payload, face.sha256)
 
 
+def test_an_address_that_contains_a_bucket_fails_the_check(made):
+    """Settings refuse the bucket's own name; another name, or a host that stands for a bucket, only shows here."""
+    wrong = made.model_copy(update={"endpoint": f"{made.endpoint}/{made.bucket}"})
+    with pytest.raises(StoreError, match=r"store\.endpoint"):
+        open_store(wrong).check()
+
+
+@pytest.mark.parametrize("awkward", [False], indirect=True)
+@pytest.mark.parametrize("body", [b"", b"<html/>", b"<ListBucketResult><Name>other</Name></ListBucketResult>"])
+def test_an_answer_that_does_not_name_the_bucket_fails_the_check(awkward, body):
+    settings, handler = awkward
+    handler.do_GET = lambda self: self.answer(200, body)
+    with pytest.raises(StoreError, match=r"store\.endpoint"):
+        open_store(settings).check()
+
+
 WITHOUT_CERTIFICATES = """
 import sys
 from pathlib import Path

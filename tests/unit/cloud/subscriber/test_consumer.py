@@ -217,6 +217,21 @@ def test_a_store_that_fails_and_heals_loses_nothing_and_says_why(broker, edge, t
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("server", ["weed"], indirect=True)
+def test_an_address_that_contains_the_bucket_stores_nothing(broker, edge, made, s3):
+    """The store would accept each face under a wrong key; settings refuse this address, the check must too."""
+    wrong = made.model_copy(update={"endpoint": f"{made.endpoint}/{made.bucket}"})
+    with consuming(broker, made, opened=open_store(wrong)) as consumer:
+        edge.send(FACE)
+        wait_until(lambda: "store.endpoint" in consumer.health().reason)
+        time.sleep(1)
+        assert (edge.receipts, consumer.health().ready) == ([], False)
+    assert "Contents" not in s3.list_objects_v2(Bucket=made.bucket)
+    with consuming(broker, made):
+        edge.wait_for_receipts(1)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_the_broker_restarts_while_faces_wait_for_the_store(folder, tmp_path):
     port, home = free_port(), tmp_path / "broker"
     home.mkdir()
