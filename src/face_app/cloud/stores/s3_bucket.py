@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from face_app.cloud.stores.fast_client import INSTALLED, fast_client
-from face_app.cloud.stores.s3_client import connect, error_code, error_status, translate_errors
+from face_app.cloud.stores.s3_causes import error_code, error_status
+from face_app.cloud.stores.s3_client import connect, translate_errors
 from face_app.common import settings
 from face_app.common.errors import StoreError
 
