@@ -1,5 +1,6 @@
-"""Read the key pair of a bucket from a file in the format of s3fs."""
+"""Read the files that identify both ends: the key pair in the format of s3fs, and the CA of the store."""
 
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,3 +38,16 @@ def read_credentials(file: Path, bucket: str) -> Credentials:
     raise SettingsError(
         f"store.credentials_file {file} contains no line ACCESS_KEY:SECRET_KEY or {bucket}:ACCESS_KEY:SECRET_KEY"
     )
+
+
+def read_ca(file: Path) -> bytes:
+    """Read the CA certificates of a store, in PEM.
+
+    Raises:
+        SettingsError: The file cannot be read, or contains no certificate.
+    """
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+        return file.read_bytes()
+    except OSError as error:  # an SSLError is one: no certificate
+        raise SettingsError(f"store.ca_file {file} cannot be read: {error}; it needs CA certificates, PEM") from error

@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from face_app.cloud.stores.credentials import read_credentials
+from face_app.cloud.stores.credentials import read_ca, read_credentials
 from face_app.common.errors import SettingsError
 from face_app.common.settings import Store
 
@@ -40,7 +40,7 @@ def fast_client(store: Store, *, connections: int) -> "FastClient | None":
         connections: Maximum number of idle connections.
 
     Raises:
-        SettingsError: The credentials file cannot be read.
+        SettingsError: The credentials file or the CA file cannot be read.
     """
     try:
         return FastClient(store, connections=connections)
@@ -63,6 +63,8 @@ class FastClient:
             "timeout": timedelta(seconds=10),
             "pool_max_idle_per_host": str(connections),
         }
+        if store.ca_file:
+            client["root_certificate"] = read_ca(store.ca_file)
         config: S3Config = {"region": store.region, "virtual_hosted_style_request": False}
         if store.endpoint:
             config["endpoint"] = store.endpoint

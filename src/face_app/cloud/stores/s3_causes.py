@@ -16,6 +16,7 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     ProxyConnectionError,
     ReadTimeoutError,
+    SSLError,
 )
 from botocore.parsers import ResponseParserError
 
@@ -46,7 +47,6 @@ _SILENCE: dict[type[BaseException], str] = {
 }
 _TLS_ADVICE = "if its port expects TLS, let store.endpoint begin with https://"
 _EXPIRED = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
-_OTHER_NAME = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
 
 def cause_of_answer(error: ClientError, store: Store) -> str:
@@ -83,11 +83,10 @@ def cause_of_silence(error: BotoCoreError | ResponseParserError, store: Store) -
     if isinstance(error, ResponseParserError):
         return f"does not answer like S3: {_one_line(error)}; set store.endpoint to the S3 address"
     causes = list(_chain(error))
-    tls = [each for each in causes if isinstance(each, ssl.SSLError)]
     known = [cause for kind, cause in _SILENCE.items() if any(isinstance(each, kind) for each in causes)]
     system = [each.strerror for each in causes if isinstance(each, OSError) and each.strerror]
-    if tls:
-        cause = _tls(tls[-1])
+    if isinstance(error, SSLError):
+        cause = _tls(causes[-1], store)
     elif known:
         cause = known[0]
     elif isinstance(error, ConnectionClosedError):
@@ -99,14 +98,16 @@ def cause_of_silence(error: BotoCoreError | ResponseParserError, store: Store) -
     return f"does not answer: {cause}"
 
 
-def _tls(error: ssl.SSLError) -> str:
+def _tls(error: BaseException, store: Store) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         cause = f"its certificate is refused, {error.verify_message.rstrip('.')}"
         if error.verify_code in _EXPIRED:
             return f"{cause}; renew it, or set this machine's clock"
-        if error.verify_code in _OTHER_NAME:
-            return f"{cause}; set store.endpoint to a name in the certificate"
-        return f"{cause}; its CA is not among those of this machine"
+        if store.ca_file:
+            return f"{cause}; store.ca_file {store.ca_file} does not contain its CA"
+        return f"{cause}; set store.ca_file to the certificate of its CA"
+    if not isinstance(error, ssl.SSLError):  # urllib3 compares the names itself
+        return f"its certificate is refused, {_one_line(error)}; set store.endpoint to a name in the certificate"
     if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}:
         return "its port has no TLS; let store.endpoint begin with http://, or change the port"
     return f"TLS fails, {error.reason or _one_line(error)}; check store.endpoint and the TLS versions of the store"

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from face_app.cloud.stores.credentials import read_credentials
+from face_app.cloud.stores.credentials import read_ca, read_credentials
 from face_app.cloud.stores.s3_causes import cause_of_answer, cause_of_silence, error_code, error_status
 from face_app.common.errors import StoreError
 from face_app.common.settings import Store
@@ -37,19 +37,22 @@ def connect(store: Store, endpoint: str | None, *, connections: int, signed: boo
     """Create a client without a request.
 
     Args:
-        store: Region and credentials file.
+        store: Region, credentials file and CA file.
         endpoint: S3 address; None: AWS.
         connections: Maximum number of parallel requests.
         signed: False: send anonymous requests.
 
     Raises:
-        SettingsError: The credentials file cannot be read.
+        SettingsError: The credentials file or the CA file cannot be read.
     """
+    if store.ca_file:
+        read_ca(store.ca_file)  # boto3 would report a bad file as a failed connection
     keys = read_credentials(store.credentials_file, store.bucket) if store.credentials_file and signed else None
     client = boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name=store.region,
+        verify=str(store.ca_file) if store.ca_file else None,
         aws_access_key_id=keys.access_key if keys else None,
         aws_secret_access_key=keys.secret_key if keys else None,
         config=Config(

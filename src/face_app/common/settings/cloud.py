@@ -31,6 +31,9 @@ class Store(Section):
         None, description="S3 address as http(s)://HOST[:PORT][/PATH], without the bucket; unset: AWS."
     )
     public_endpoint: Endpoint | None = Field(None, description="S3 address in links for browsers; unset: endpoint.")
+    ca_file: Path | None = Field(
+        None, description="CA certificates of the store, PEM; unset: those of this machine. s3fs has its own setting."
+    )
     region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9._-]+$", description="S3 region.")
     credentials_file: Path | None = Field(None, description="File with ACCESS_KEY:SECRET_KEY, as s3fs reads it.")
 

@@ -53,8 +53,8 @@ class Answer(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def answering(certificate=None, **values):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Answer,), values))
+def answering(certificate=None, host="127.0.0.1", **values):
+    server = ThreadingHTTPServer((host, 0), type("Handler", (Answer,), values))
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(f"{certificate}.crt", f"{certificate}.key")
@@ -179,7 +179,26 @@ def test_clear_text_to_a_port_with_tls_and_the_reverse(problems, tmp_path):
 
 
 def test_a_certificate_of_an_unknown_ca(problems, tmp_path):
-    Authority(tmp_path).issue("store", usage="server")
-    with answering(tmp_path / "store") as port:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    Authority(tmp_path / "first").issue("store", usage="server")
+    Authority(tmp_path / "second", "another authority")
+    with answering(tmp_path / "first" / "store") as port:
         for problem in problems(f"https://127.0.0.1:{port}"):
-            assert "its certificate is refused, unable to get local issuer certificate; its CA" in problem
+            assert "its certificate is refused, unable to get local issuer certificate" in problem
+            assert "set store.ca_file to the certificate of its CA" in problem
+        other = tmp_path / "second" / "ca.crt"
+        for problem in problems(f"https://127.0.0.1:{port}", ca_file=other):
+            assert f"store.ca_file {other} does not contain its CA" in problem
+
+
+def test_a_certificate_that_has_expired_or_has_another_name(problems, tmp_path):
+    authority = Authority(tmp_path)
+    authority.issue("old", usage="server", days=-1)
+    authority.issue("store", usage="server")
+    with answering(tmp_path / "old") as port:
+        for problem in problems(f"https://127.0.0.1:{port}", ca_file=tmp_path / "ca.crt"):
+            assert "certificate has expired; renew it, or set this machine's clock" in problem
+    with answering(tmp_path / "store", host="127.0.0.2") as port:
+        for problem in problems(f"https://127.0.0.2:{port}", ca_file=tmp_path / "ca.crt"):
+            assert "set store.endpoint to a name in the certificate" in problem
