@@ -87,6 +87,21 @@ def scans(count: int, size: int) -> bytes:
     return image[:-2] + image[image.rfind(b"\xff\xda") : -2] * count + image[-2:]
 
 
+def hidden_scans(marker: int, count: int, size: int) -> bytes:
+    """A progressive JPEG with repeated scans after a marker that has no length.
+
+    libjpeg steps over the marker, reads an empty comment and decodes the scans. A parser that takes the next two bytes,
+    FF FE, as a length skips 65,534 bytes.
+    """
+    file = io.BytesIO()
+    Image.new("L", (size, size)).save(file, "JPEG", progressive=True)
+    image = file.getvalue()
+    first, table, last = image.index(b"\xff\xda"), image.rfind(b"\xff\xc4"), image.rfind(b"\xff\xda")
+    hidden = segment(0xFE, b"") + image[table:last] + image[last:-2] * count
+    padding = segment(0xFE, bytes(0xFFFE - len(hidden) - 4))
+    return image[:first] + bytes((0xFF, marker)) + hidden + padding + image[first:]
+
+
 def corpus() -> list[bytes]:
     """Small messages of every kind, to mutate."""
     metadata = FACE.metadata
@@ -108,6 +123,7 @@ def corpus() -> list[bytes]:
         nested_directories(),
         fractions(4000),
         scans(10, 16),
+        *(hidden_scans(marker, 10, 16) for marker in (0x00, 0x01, 0xD0, 0xD7)),
         reworded((b"jetson", b"../../")),
         reworded((b"door", b"/etc")),
         reworded((b"0badcafe", b"../../..")),

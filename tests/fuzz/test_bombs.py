@@ -40,6 +40,8 @@ print(json.dumps([reason, time.process_time() - started, (after - before) / 1024
         ("nested_directories()", "", 1, 20),
         ("scans(5000, 7000)", "too-many-scans", 1, 60),
         ("scans(50, 7000)", "", 15, 400),
+        ("hidden_scans(0xD0, 400, 7000)", "not-an-image", 1, 60),
+        ("hidden_scans(0x01, 400, 7000)", "not-an-image", 1, 60),
         ("with_comment('[' * 60_000)", "bad-metadata", 1, 20),
         ("with_comment('9' * 60_000)", "bad-metadata", 1, 20),
     ],

@@ -32,6 +32,9 @@ _APP1 = 0xE1
 # Application segments and comments without pixel data; JFIF (0xE0) and Adobe (0xEE) define the colours.
 _METADATA = {*range(0xE1, 0xEE), 0xEF, 0xFE}
 _START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Markers with a length (ITU-T T.81, table B.1). Decoders step over others, such as TEM and RST, without one: a length
+# read there would let scans hide in the segment.
+_SEGMENT_MARKERS = {*range(0xC0, 0xD0), *range(0xDB, 0xF0), 0xFE}
 _PNG_PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 
 
@@ -75,6 +78,8 @@ def _split_jpeg(payload: bytes) -> ImageParts:
         marker = payload[fill.end()]
         if marker == _START_OF_SCAN:
             break
+        if marker not in _SEGMENT_MARKERS:
+            raise MessageError("not-an-image", f"the JPEG marker {marker:02X} at byte {offset} begins no segment")
         start = fill.end() + 1
         end = start + int.from_bytes(payload[start : start + 2], "big")
         if end > len(payload) or end < start + 2:
@@ -91,7 +96,8 @@ def _split_jpeg(payload: bytes) -> ImageParts:
         raise MessageError("not-an-image", f"more than {MAX_SEGMENTS} JPEG segments")
     if frames != 1:
         raise MessageError("not-an-image", f"expected one JPEG frame, found {frames}")
-    scans = payload.count(b"\xff\xda", offset)  # byte stuffing keeps FF DA out of entropy data
+    # Byte stuffing keeps FF DA out of entropy data. The segments count too: a decoder may read them as scans.
+    scans = payload.count(b"\xff\xda", offset) + sum(part.count(b"\xff\xda") for part in parts)
     if scans > MAX_SCANS:
         raise MessageError("too-many-scans", f"{scans} JPEG scans > {MAX_SCANS}")
     return ImageParts("jpg", b"".join((*parts, payload[offset:])), exif)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from face_app.common.errors import MessageError
 from face_app.common.image_container import MAX_EXIF_BYTES, MAX_SCANS, MAX_SEGMENTS, split_image
+from fuzz.seeds import hidden_scans
 from support.faces import drawn_face, picture
 
 JPEG, PNG = picture(), picture("PNG")
@@ -62,6 +63,21 @@ def test_a_scan_bomb_is_refused_before_anything_is_decoded():
     assert split_image(image)
     with pytest.raises(MessageError, match="too-many-scans"):
         split_image(image[:-2] + image[last:-2] * MAX_SCANS + image[-2:])
+
+
+# libjpeg steps over two bytes here. A parser that reads a length skips the scans that libjpeg decodes.
+@pytest.mark.parametrize("marker", [0x00, 0x01, 0x02, 0xBF, *range(0xD0, 0xDA), 0xF0, 0xFD])
+def test_scans_behind_a_marker_without_length_are_refused_before_anything_is_decoded(marker):
+    with pytest.raises(MessageError, match=f"marker {marker:02X} at byte .* begins no segment"):
+        split_image(hidden_scans(marker, 20, 16))
+
+
+def test_scans_inside_a_segment_count():
+    image = progressive()
+    first = image.index(b"\xff\xda")
+    table = segment(0xDB, b"\xff\xda" * (MAX_SCANS + 1))
+    with pytest.raises(MessageError, match="too-many-scans"):
+        split_image(image[:first] + table + image[first:])
 
 
 @pytest.mark.parametrize(

@@ -99,3 +99,82 @@ def test_a_store_that_cannot_work_is_refused():
         load(CloudSettings, None, {"store.kind": "s3"})
     with pytest.raises(SettingsError, match="path"):
         load(CloudSettings, None, {"store.kind": "directory"})
+
+
+S3 = {"store.kind": "s3", "store.credentials_file": "/keys"}
+
+
+@pytest.mark.parametrize("name", ["endpoint", "public_endpoint"])
+@pytest.mark.parametrize(
+    ("endpoint", "problem"),
+    [
+        ("", "is empty"),
+        ("http://a b", "contains a blank"),
+        ("http://host\u00a0name", "contains a blank"),
+        ("http://host\nname", "contains a blank"),
+        ("http://h\u00f6st", "contains a blank or a special"),
+        ("host:9000", "does not begin with http"),
+        ("ftp://user:hidden@host", "does not begin with http"),
+        ("http://user:hidden@host", "contains a user or a password"),
+        ("http://hidden@host", "contains a user or a password"),
+        ("http://host?hidden=1", "contains a query"),
+        ("http://host/?", "contains a query"),
+        ("http://host#hidden", "contains a fragment"),
+        ("http://", "has no host"),
+        ("http://:9000", "has no host"),
+        ("http:///path", "has no host"),
+        ("http://[::1", "has an invalid host"),
+        ("http://ho*st", "has an invalid host"),
+        ("http://host:99999", "has an invalid port"),
+        ("http://host:0", "has an invalid port"),
+        ("http://host:", "has an invalid port"),
+        ("http://host:x", "has an invalid port"),
+        ("http://host/<path>", "has an invalid path"),
+    ],
+)
+def test_an_address_that_no_client_can_use_is_refused_without_its_secrets(name, endpoint, problem):
+    with pytest.raises(SettingsError, match=f"store: {name} {problem}") as refused:
+        load(CloudSettings, None, {**S3, f"store.{name}": endpoint})
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://host", "https://[::1]:9000", "https://a.b/storage/v1/s3", "http://10.0.0.1:80"]
+)
+@pytest.mark.parametrize(("before", "after"), [("", ""), (" ", "\n"), ("\u00a0", "/ ")])
+def test_blanks_and_slashes_around_an_address_are_removed(address, before, after):
+    store = load(CloudSettings, None, {**S3, "store.endpoint": before + address + after}).store
+    assert store.endpoint == address
+
+
+def test_a_region_is_one_word():
+    with pytest.raises(SettingsError, match=r"store\.region"):
+        load(CloudSettings, None, {**S3, "store.region": "eu west"})
+
+
+@pytest.mark.parametrize("name", ["endpoint", "public_endpoint"])
+@pytest.mark.parametrize(
+    ("address", "instead"),
+    [
+        ("http://host:9000/face-app", "http://host:9000"),
+        ("http://host/face-app/", "http://host"),
+        ("http://host/s3/f%61ce-app", "http://host/s3"),
+        ("http://face-app.host:9000", "http://host:9000"),
+        ("https://Face-App.s3.eu-west-1.amazonaws.com", "https://s3.eu-west-1.amazonaws.com"),
+        ("http://face-app.host/face-app", "http://host"),
+    ],
+)
+def test_an_address_with_the_bucket_in_it_is_refused_with_the_right_one(name, address, instead):
+    with pytest.raises(SettingsError) as refused:
+        load(CloudSettings, None, {**S3, f"store.{name}": address})
+    assert str(refused.value) == f"store: {name} contains the bucket face-app; set {name} to {instead}"
+
+
+def test_an_address_that_only_resembles_the_bucket_is_accepted():
+    for address in (
+        "http://face-app:9000",
+        "http://face-apps.host",
+        "http://host/face-apps",
+        "http://my.face-app.host",
+    ):
+        assert load(CloudSettings, None, {**S3, "store.endpoint": address}).store.endpoint == address

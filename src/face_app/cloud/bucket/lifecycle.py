@@ -6,7 +6,8 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.cloud.stores.s3_client import error_code, not_offered
+from face_app.cloud.stores.s3_causes import error_code
+from face_app.cloud.stores.s3_client import not_offered
 from face_app.common.errors import StoreError
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.cloud.stores.s3_client import error_code, not_offered
+from face_app.cloud.stores.s3_causes import error_code
+from face_app.cloud.stores.s3_client import not_offered
 from face_app.common.errors import StoreError
 from face_app.common.wire import face_of_key
 

@@ -8,12 +8,13 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from face_app.cloud.stores.credentials import read_credentials
+from face_app.cloud.stores.credentials import read_ca, read_credentials
+from face_app.common.errors import SettingsError
 from face_app.common.settings import Store
 
 try:
     import obstore
-    from obstore.exceptions import AlreadyExistsError, BaseError
+    from obstore.exceptions import AlreadyExistsError
     from obstore.store import S3Store
 except ImportError:
     INSTALLED = False
@@ -39,12 +40,15 @@ def fast_client(store: Store, *, connections: int) -> "FastClient | None":
         connections: Maximum number of idle connections.
 
     Raises:
-        SettingsError: The credentials file cannot be read.
+        SettingsError: The credentials file or the CA file cannot be read.
     """
     try:
         return FastClient(store, connections=connections)
-    except BaseError as error:
-        log.warning("obstore cannot start, boto3 is used instead: %s", str(error).splitlines()[0])
+    except (SettingsError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a panic of native code is no Exception
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        log.warning("obstore cannot start, boto3 is used instead: %s", cause)
         return None
 
 
@@ -59,6 +63,8 @@ class FastClient:
             "timeout": timedelta(seconds=10),
             "pool_max_idle_per_host": str(connections),
         }
+        if store.ca_file:
+            client["root_certificate"] = read_ca(store.ca_file)
         config: S3Config = {"region": store.region, "virtual_hosted_style_request": False}
         if store.endpoint:
             config["endpoint"] = store.endpoint
@@ -93,7 +99,9 @@ class FastClient:
             )
         except AlreadyExistsError:
             return None  # not a fault of obstore; boto3 repeats the request and handles the answer
-        except Exception as error:  # noqa: BLE001 - boto3 reports the cause
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a panic of native code is no Exception; boto3 reports the cause
             self._failed(error)
             return None
         return (answer["e_tag"] or "").strip('"') or None
@@ -110,11 +118,13 @@ class FastClient:
             answer = obstore.head(self._store, key)
         except FileNotFoundError:
             return None  # not a fault of obstore; boto3 repeats the request and handles the answer
-        except Exception as error:  # noqa: BLE001 - boto3 reports the cause
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a panic of native code is no Exception; boto3 reports the cause
             self._failed(error)
             return None
         return answer["size"], (answer["e_tag"] or "").strip('"')
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         log.debug("obstore failed, boto3 replaces it for %.0f s: %s", BOTO3_ONLY_SECONDS, error)
         self._boto3_only_until = time.monotonic() + BOTO3_ONLY_SECONDS

@@ -5,7 +5,7 @@ import logging
 from botocore.exceptions import ClientError
 
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.cloud.stores.s3_client import error_code, error_status
+from face_app.cloud.stores.s3_causes import error_code, error_status
 from face_app.cloud.stores.store import Stored, safe_parts
 from face_app.common.errors import StoreError
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from face_app.cloud.stores.fast_client import INSTALLED, fast_client
-from face_app.cloud.stores.s3_client import connect, error_code, error_status, translate_errors
+from face_app.cloud.stores.s3_causes import error_code, error_status
+from face_app.cloud.stores.s3_client import connect, translate_errors
 from face_app.common import settings
 from face_app.common.errors import StoreError
 
@@ -152,13 +153,26 @@ class S3Bucket:
     def check(self) -> None:
         """Check that the bucket exists and the key pair has access.
 
-        A listing is used, because its error names the cause.
+        A listing is used, because its error names the cause, and its answer names the bucket.
 
         Raises:
-            StoreError: The bucket is missing, or access is refused.
+            StoreError: The bucket is missing, access is refused, or the endpoint leads to something else.
         """
         with self.translate_errors():
-            self.client.list_objects_v2(Bucket=self.name, MaxKeys=1)
+            try:
+                answer = self.client.list_objects_v2(Bucket=self.name, MaxKeys=1)
+            except ClientError as error:
+                # The store took the bucket's name as a key.
+                if error_code(error) != "NoSuchKey":
+                    raise
+                raise StoreError(
+                    f"{self.where} is an object there: the address contains a bucket; remove it from store.endpoint"
+                ) from error
+        name = answer.get("Name", "no bucket")
+        if name != self.name:
+            raise StoreError(
+                f"{self.where} answers for {name!r:.80}; set store.endpoint to an S3 address without a bucket"
+            )
 
     def exists(self) -> bool:
         """Return True if the bucket exists.

@@ -15,8 +15,10 @@ import boto3
 from botocore import UNSIGNED, handlers
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-from face_app.cloud.stores.credentials import read_credentials
+from face_app.cloud.stores.credentials import read_ca, read_credentials
+from face_app.cloud.stores.s3_causes import cause_of_answer, cause_of_silence, error_code, error_status
 from face_app.common.errors import StoreError
 from face_app.common.settings import Store
 
@@ -25,37 +27,40 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_REFUSED = {
-    *("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"),
-    *("AccountProblem", "AllAccessDisabled", "Forbidden", "Unauthorized"),
-}
+CONNECT_SECONDS = 3
+"""Maximum seconds until a store accepts a connection."""
+READ_SECONDS = 10
+"""Maximum seconds between two parts of an answer."""
 
 
 def connect(store: Store, endpoint: str | None, *, connections: int, signed: bool = True) -> "S3Client":
     """Create a client without a request.
 
     Args:
-        store: Region and credentials file.
+        store: Region, credentials file and CA file.
         endpoint: S3 address; None: AWS.
         connections: Maximum number of parallel requests.
         signed: False: send anonymous requests.
 
     Raises:
-        SettingsError: The credentials file cannot be read.
+        SettingsError: The credentials file or the CA file cannot be read.
     """
+    if store.ca_file:
+        read_ca(store.ca_file)  # boto3 would report a bad file as a failed connection
     keys = read_credentials(store.credentials_file, store.bucket) if store.credentials_file and signed else None
     client = boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name=store.region,
+        verify=str(store.ca_file) if store.ca_file else None,
         aws_access_key_id=keys.access_key if keys else None,
         aws_secret_access_key=keys.secret_key if keys else None,
         config=Config(
             signature_version="s3v4" if signed else UNSIGNED,
             s3={"addressing_style": "path"},
             retries={"mode": "standard", "max_attempts": 3},
-            connect_timeout=3,
-            read_timeout=10,
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
             max_pool_connections=connections,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
@@ -67,7 +72,13 @@ def connect(store: Store, endpoint: str | None, *, connections: int, signed: boo
         log.debug("this botocore sends an Expect header", exc_info=True)
     # IBM requires Content-MD5; boto3 sends a CRC32 instead and has no parameter for it.
     client.meta.events.register("before-call.s3.PutBucketLifecycleConfiguration", _add_md5)
+    client.meta.events.register("needs-retry.s3.HeadBucket", _follow_no_redirect)
     return client
+
+
+def _follow_no_redirect(request_dict: dict[str, Any], **_: object) -> None:
+    """Prevent a recursion without end: boto3 answers a redirect by HeadBucket, and a redirect of that by another."""
+    request_dict["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _add_md5(params: dict[str, Any], **_: object) -> None:
@@ -86,33 +97,11 @@ def translate_errors(where: str, store: Store) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error_code(error)
-        status = error_status(error)
-        if code == "NoSuchBucket":
-            problem = "does not exist; `face-app bucket ensure` creates it, or change store.bucket"
-        elif code == "BucketAlreadyExists":
-            problem = "belongs to another account; change store.bucket"
-        elif code in _REFUSED or status in {401, 403}:
-            problem = f"refuses the key in {store.credentials_file} ({code})"
-        else:
-            problem = f"answers {status} {code}: {error.response['Error'].get('Message', '')}"[:300]
-        raise StoreError(f"{where} {problem}") from error
-    except BotoCoreError as error:
-        raise StoreError(
-            f"{where} does not answer ({type(error).__name__}); check store.endpoint and the store"
-        ) from error
+        raise StoreError(f"{where} {cause_of_answer(error, store)}") from error
+    except (BotoCoreError, ResponseParserError) as error:
+        raise StoreError(f"{where} {cause_of_silence(error, store)}") from error
 
 
 def not_offered(error: ClientError) -> bool:
     """Return True if the store does not offer this request, or denies it to this key."""
     return error_status(error) in {403, 405, 501} or error_code(error) in {"NotImplemented", "XNotImplemented"}
-
-
-def error_code(error: ClientError) -> str:
-    """Return the S3 code of an error, such as ``NoSuchBucket``."""
-    return str(error.response["Error"].get("Code", ""))
-
-
-def error_status(error: ClientError) -> int:
-    """Return the HTTP status of an error."""
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

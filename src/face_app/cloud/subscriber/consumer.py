@@ -164,7 +164,7 @@ class Consumer:
         except StoreError:
             # The store is healthy but rejects this object after several attempts: let other faces pass, then retry.
             self._deliveries.put(delivery)
-        except Exception:
+        except BaseException:  # a panic of native code is no Exception; it must not end the worker
             # Acknowledge it: otherwise a message that always fails would use up one place of `receive_maximum` until
             # the next connection. Its edge gets no receipt, so the edge retains the face and sends it again.
             log.exception("message on %s failed unexpectedly", delivery.message.topic)

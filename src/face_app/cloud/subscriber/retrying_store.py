@@ -65,6 +65,8 @@ class RetryingStore:
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
         """Store bytes under a key; wait through an outage of any length.
 
+        After a failed check nothing is stored until a check succeeds: an object could arrive in a wrong place.
+
         Raises:
             StoppedError: `stop` was called before the store accepted the bytes.
             StoreError: The store is healthy and rejects this object; a later retry may help.
@@ -72,7 +74,7 @@ class RetryingStore:
         """
         waits = pauses(MAX_PAUSE)
         attempt = 0
-        while True:
+        while self._state.wait_for_check():
             attempt += 1
             try:
                 stored = self._attempt(key, data, sha256)
@@ -83,8 +85,8 @@ class RetryingStore:
             else:
                 self._state.succeeded("put")
                 return stored
-            if not self._state.pause(next(waits)):
-                raise StoppedError
+            self._state.pause(next(waits))
+        raise StoppedError
 
     def _attempt(self, key: str, data: bytes, sha256: str) -> Stored:
         thread = threading.get_ident()
@@ -109,7 +111,7 @@ class RetryingStore:
         except StoreError as error:
             self._state.failed("check", str(error))
             return False
-        except Exception as error:
+        except BaseException as error:  # a panic of native code is no Exception
             # An uncaught error would end the thread, and the last known state would stay for ever.
             log.exception("the check of the store failed unexpectedly")
             self._state.failed("check", f"the check of the store failed: {error!r}")
@@ -137,7 +139,7 @@ class StoreState:
 
     @property
     def checked(self) -> bool:
-        """Return True if the latest check succeeded, or a put after it."""
+        """Return True if the latest check succeeded."""
         with self._changed:
             return "check" not in self._problems
 
@@ -153,19 +155,27 @@ class StoreState:
     def succeeded(self, source: Source) -> None:
         """Record a successful put or check.
 
-        A check does not clear the problem of a put: credentials may allow reads and deny writes.
+        Neither clears the problem of the other. Credentials may allow reads and deny writes; an address that contains
+        a bucket accepts writes, under wrong keys.
         """
         with self._changed:
-            if not self._problems:
+            if not self._problems.pop(source, ""):
                 return
-            self._problems.pop("check", None)
-            if source == "put":
-                self._problems.clear()
             if not self._problems:
                 log.info("the store works")
                 self._logged.clear()
                 self._recoveries += 1
-                self._changed.notify_all()
+            self._changed.notify_all()
+
+    def wait_for_check(self) -> bool:
+        """Wait until the latest check has succeeded.
+
+        Returns:
+            False when the program stops.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or "check" not in self._problems)
+            return not self._stopping
 
     def pause(self, seconds: float) -> bool:
         """Wait until the store recovers, at most `seconds`.

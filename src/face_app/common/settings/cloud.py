@@ -1,13 +1,21 @@
 """Define the settings of the cloud and of health checks."""
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from face_app.common.settings.program import PREFIX, Program
 from face_app.common.settings.section import Broker, Metrics, Name, Section
+
+# Blanks and a final slash come with copied text; obstore panics at the one and doubles the other.
+Endpoint = Annotated[str, AfterValidator(lambda text: text.strip().rstrip("/"))]
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%\w+)?")
+_PATH = re.compile(r"[A-Za-z0-9._~%+@:/-]*")
 
 
 class Store(Section):
@@ -19,11 +27,14 @@ class Store(Section):
     )
     path: Path | None = Field(None, description="Folder of the mount, or plain folder.")
     bucket: str = Field("face-app", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="Bucket name.")
-    endpoint: str | None = Field(None, pattern=r"^https?://", description="S3 address; unset: AWS.")
-    public_endpoint: str | None = Field(
-        None, pattern=r"^https?://", description="S3 address in links for browsers; unset: endpoint."
+    endpoint: Endpoint | None = Field(
+        None, description="S3 address as http(s)://HOST[:PORT][/PATH], without the bucket; unset: AWS."
     )
-    region: str = Field("us-east-1", description="S3 region.")
+    public_endpoint: Endpoint | None = Field(None, description="S3 address in links for browsers; unset: endpoint.")
+    ca_file: Path | None = Field(
+        None, description="CA certificates of the store, PEM; unset: those of this machine. s3fs has its own setting."
+    )
+    region: str = Field("us-east-1", pattern=r"^[A-Za-z0-9._-]+$", description="S3 region.")
     credentials_file: Path | None = Field(None, description="File with ACCESS_KEY:SECRET_KEY, as s3fs reads it.")
 
     @model_validator(mode="after")
@@ -33,6 +44,53 @@ class Store(Section):
         if self.kind != "directory" and not self.credentials_file:
             raise ValueError(f"credentials_file is missing: store kind {self.kind!r} needs ACCESS_KEY:SECRET_KEY")
         return self
+
+    @model_validator(mode="after")
+    def _check_endpoints(self) -> "Store":
+        # Not a check of each field: its error would contain the whole value, with a password.
+        for name, value in (("endpoint", self.endpoint), ("public_endpoint", self.public_endpoint)):
+            if value is None:
+                continue
+            problem = _endpoint_problem(value)
+            if problem:
+                raise ValueError(f"{name} {problem}; set it to http(s)://HOST[:PORT][/PATH]")
+            rest = _without_bucket(value, self.bucket)
+            if rest != value and self.kind != "directory":
+                raise ValueError(f"{name} contains the bucket {self.bucket}; set {name} to {rest}")
+        return self
+
+
+def _endpoint_problem(endpoint: str) -> str:
+    """Return what is wrong with an address, without the address itself; empty if it can be used."""
+    try:
+        parts = urlsplit(endpoint)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        return "has an invalid port" if "ort " in str(error) else "has an invalid host"
+    problems = {
+        "is empty": not endpoint,
+        "contains a blank or a special character": not re.fullmatch(r"[!-~]*", endpoint),
+        "does not begin with http:// or https://": not endpoint.startswith(("http:", "https:")),
+        "contains a user or a password, which belong in credentials_file": "@" in parts.netloc,
+        "contains a query": "?" in endpoint,
+        "contains a fragment": "#" in endpoint,
+        "has no host": not host,
+        "has an invalid host": not _HOST.fullmatch(host),
+        "has an invalid port": port == 0 or parts.netloc.endswith(":"),
+        "has an invalid path": not _PATH.fullmatch(parts.path),
+    }
+    return next((problem for problem, found in problems.items() if found), "")
+
+
+def _without_bucket(endpoint: str, bucket: str) -> str:
+    """Return an address without the bucket, as consoles add it to the host or the path.
+
+    Requests name the bucket themselves. With both, a store takes the second name as the beginning of each key.
+    """
+    parts = urlsplit(endpoint)
+    path = "/".join(each for each in parts.path.split("/") if unquote(each) != bucket)
+    netloc = parts.netloc[len(bucket) + 1 :] if parts.netloc.lower().startswith(f"{bucket}.") else parts.netloc
+    return urlunsplit(parts._replace(netloc=netloc, path=path))
 
 
 class Bucket(Section):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from face_app.cloud.stores import fast_client, open_store
 from face_app.common.errors import StoreError
 from face_app.common.settings import Store
+from support.authority import Authority
 from support.faces import drawn_face
 from support.ports import free_port
+from support.tls_relay import tls_relay
 
 pytestmark = pytest.mark.usefixtures("each_client")
 
@@ -151,6 +154,51 @@ def test_boto3_replaces_obstore_for_a_while_after_a_failure(made, each_client, m
         assert store.put(face.key, face.payload, face.sha256).outcome == "created"
     assert asked == ["obstore"]
     assert store.put(first.key, first.payload, first.sha256).outcome == "already"
+
+
+def test_a_panic_of_native_code_is_a_failure_like_any_other(made):
+    """obstore panics at an address with a blank; pydantic refuses one, `model_copy` does not."""
+    store, face = open_store(made.model_copy(update={"endpoint": made.endpoint + " "})), drawn_face()
+    with pytest.raises(StoreError):
+        store.check()
+    with pytest.raises(StoreError):
+        store.put(face.key, face.payload, face.sha256)
+
+
+def test_an_address_that_contains_a_bucket_fails_the_check(made):
+    """Settings refuse the bucket's own name; another name, or a host that stands for a bucket, only shows here."""
+    wrong = made.model_copy(update={"endpoint": f"{made.endpoint}/{made.bucket}"})
+    with pytest.raises(StoreError, match=r"store\.endpoint"):
+        open_store(wrong).check()
+
+
+@pytest.mark.parametrize("awkward", [False], indirect=True)
+@pytest.mark.parametrize("body", [b"", b"<html/>", b"<ListBucketResult><Name>other</Name></ListBucketResult>"])
+def test_an_answer_that_does_not_name_the_bucket_fails_the_check(awkward, body):
+    settings, handler = awkward
+    handler.do_GET = lambda self: self.answer(200, body)
+    with pytest.raises(StoreError, match=r"store\.endpoint"):
+        open_store(settings).check()
+
+
+@pytest.fixture
+def behind_tls(tmp_path):
+    """Return an address with a certificate of a private CA in front of a store's."""
+    Authority(tmp_path).issue("store", usage="server")
+    with ExitStack() as relays:
+        yield lambda endpoint: relays.enter_context(tls_relay(endpoint, tmp_path / "store"))
+
+
+@pytest.mark.parametrize("server", ["weed"], indirect=True)
+def test_a_store_with_a_certificate_of_a_private_ca(made, behind_tls, each_client, tmp_path, monkeypatch):
+    private = made.model_copy(update={"endpoint": behind_tls(made.endpoint), "ca_file": tmp_path / "ca.crt"})
+    store, face = open_store(private), drawn_face()
+    store.check()
+    if each_client == "obstore":
+        monkeypatch.setattr(store._bucket.client, "put_object", None)
+    assert store.put(face.key, face.payload, face.sha256).outcome == "created"
+    with pytest.raises(StoreError, match=r"set store\.ca_file"):
+        open_store(private.model_copy(update={"ca_file": None})).check()
 
 
 WITHOUT_CERTIFICATES = """

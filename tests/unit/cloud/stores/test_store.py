@@ -81,3 +81,14 @@ def test_a_bad_credentials_file_is_named(tmp_path, content, problem):
     with pytest.raises(SettingsError, match=problem) as error:
         open_store(Store(kind="s3", credentials_file=file))
     assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize("content", [None, "", "certificate\n"])
+def test_a_bad_ca_file_is_named(tmp_path, content):
+    (tmp_path / "keys").write_text("key:secret\n")
+    file = tmp_path / "ca.crt"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SettingsError) as error:
+        open_store(Store(kind="s3", credentials_file=tmp_path / "keys", ca_file=file))
+    assert str(error.value).startswith(f"store.ca_file {file} cannot be read: ")

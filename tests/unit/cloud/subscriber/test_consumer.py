@@ -217,6 +217,21 @@ def test_a_store_that_fails_and_heals_loses_nothing_and_says_why(broker, edge, t
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("server", ["weed"], indirect=True)
+def test_an_address_that_contains_the_bucket_stores_nothing(broker, edge, made, s3):
+    """The store would accept each face under a wrong key; settings refuse this address, the check must too."""
+    wrong = made.model_copy(update={"endpoint": f"{made.endpoint}/{made.bucket}"})
+    with consuming(broker, made, opened=open_store(wrong)) as consumer:
+        edge.send(FACE)
+        wait_until(lambda: "store.endpoint" in consumer.health().reason)
+        time.sleep(1)
+        assert (edge.receipts, consumer.health().ready) == ([], False)
+    assert "Contents" not in s3.list_objects_v2(Bucket=made.bucket)
+    with consuming(broker, made):
+        edge.wait_for_receipts(1)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_the_broker_restarts_while_faces_wait_for_the_store(folder, tmp_path):
     port, home = free_port(), tmp_path / "broker"
     home.mkdir()
@@ -324,11 +339,16 @@ def test_reports_receipts_that_the_broker_does_not_accept(folder, tmp_path):
         assert objects_in(folder) == {FACE.key: FACE.payload}
 
 
-def test_an_unexpected_error_does_not_end_the_worker(broker, edge, folder, caplog):
+class Panic(BaseException):
+    """Stands for the panic of native code, which is no `Exception`."""
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, RecursionError, Panic, SystemExit])
+def test_an_unexpected_error_does_not_end_the_worker(broker, edge, folder, caplog, error):
     class Broken(Slow):
         def put(self, key, data, sha256):
             if key == FACE.key:
-                raise ZeroDivisionError
+                raise error
             return self.store.put(key, data, sha256)
 
     with consuming(broker, folder, opened=Broken(folder), workers=1) as consumer:
@@ -336,7 +356,7 @@ def test_an_unexpected_error_does_not_end_the_worker(broker, edge, folder, caplo
         (receipt,) = edge.wait_for_receipts(1)
         assert receipt.id == drawn_face(2).id
         assert total(consumer.metrics.unexpected) == 1
-    assert "ZeroDivisionError" in caplog.text
+    assert error.__name__ in caplog.text
 
 
 def test_a_shortage_while_judging_refuses_nothing_and_the_next_copy_is_stored(broker, edge, folder, monkeypatch):

@@ -39,10 +39,18 @@ def moody(tmp_path):
 
 
 @pytest.fixture
-def store(moody):
+def stopped(moody):
     store = RetryingStore(moody, Histogram("seconds", "Seconds.", registry=CollectorRegistry()))
     yield store
     store.stop()
+
+
+@pytest.fixture
+def store(stopped):
+    """It has passed its first check."""
+    stopped.start()
+    wait_until(lambda: not stopped.problem)
+    return stopped
 
 
 def put_in_thread(store, face):
@@ -67,6 +75,7 @@ def wait_until(condition, seconds=90):
 
 
 def test_a_put_waits_and_each_change_is_logged_once(moody, store, monkeypatch, caplog):
+    monkeypatch.setattr(retrying_store, "ATTEMPTS", 1000)
     monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.02)
     caplog.set_level(logging.INFO, "face_app.cloud")
     moody.puts = "the disk is full"
@@ -84,6 +93,7 @@ def test_a_put_waits_and_each_change_is_logged_once(moody, store, monkeypatch, c
 
 
 def test_reports_a_lasting_problem_again(moody, store, monkeypatch, caplog):
+    monkeypatch.setattr(retrying_store, "ATTEMPTS", 1000)
     monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.01)
     monkeypatch.setattr(retrying_store, "REPEAT_SECONDS", 0.2, raising=False)
     moody.puts = "the disk is full"
@@ -115,7 +125,8 @@ def test_stop_ends_the_waiting(moody, store):
     assert result == ["stopped"]
 
 
-def test_checks_report_a_problem_before_the_first_face(moody, store, monkeypatch):
+def test_checks_report_a_problem_before_the_first_face(moody, stopped, monkeypatch):
+    store = stopped
     monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.01)
     assert store.problem == "the store was not checked yet"
     moody.checks = "no bucket is mounted there"
@@ -125,12 +136,46 @@ def test_checks_report_a_problem_before_the_first_face(moody, store, monkeypatch
     wait_until(lambda: store.problem == "")
 
 
-def test_an_unexpected_error_does_not_end_the_checks(moody, store, monkeypatch):
+def test_nothing_is_stored_before_a_check_has_succeeded(moody, stopped, monkeypatch):
+    monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.01)
+    moody.checks = "the address contains the bucket"
+    thread, result = put_in_thread(stopped, drawn_face())
+    stopped.start()
+    wait_until(lambda: stopped.problem == "the address contains the bucket")
+    time.sleep(0.2)
+    assert moody.calls == 0
+    moody.checks = ""
+    thread.join(5)
+    assert (result, moody.calls) == (["created"], 1)
+
+
+def test_a_put_in_progress_does_not_clear_the_problem_of_a_check(moody, store, monkeypatch):
+    state = store._state
+    monkeypatch.setattr(moody, "put", lambda *_: state.failed("check", "another bucket is mounted there"))
+    store.put("a", b"", "")
+    assert store.problem == "another bucket is mounted there"
+    thread, result = put_in_thread(store, drawn_face())
+    store.stop()
+    thread.join(5)
+    assert result == ["stopped"]
+
+
+class Panic(BaseException):
+    """Stands for the panic of native code, which is no `Exception`."""
+
+
+@pytest.mark.parametrize("error", [KeyError("ETag"), Panic("invalid address")])
+def test_an_unexpected_error_does_not_end_the_checks(moody, stopped, monkeypatch, error):
+    store = stopped
+
+    def fail():
+        raise error
+
     monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.01)
     with monkeypatch.context() as patch:
-        patch.setattr(moody, "check", lambda: {}["ETag"])
+        patch.setattr(moody, "check", fail)
         store.start()
-        wait_until(lambda: store.problem == "the check of the store failed: KeyError('ETag')")
+        wait_until(lambda: store.problem == f"the check of the store failed: {error!r}")
     wait_until(lambda: store.problem == "")
 
 
