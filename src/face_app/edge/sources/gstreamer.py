@@ -10,6 +10,7 @@ import numpy as np
 
 from face_app.common import settings
 from face_app.common.errors import SourceError
+from face_app.edge.sources.address import mask_secrets
 from face_app.edge.sources.decoder import Decoded
 
 SINK = "videoconvert ! video/x-raw,format=BGRx ! appsink name=frames drop=true max-buffers=1 sync=false"
@@ -140,9 +141,7 @@ class GStreamerCapture:
         kind = self._gst.MessageType
         message = self._pipeline.get_bus().timed_pop_filtered(self._gst.SECOND // 100, kind.ERROR)
         if message:
-            raise SourceError(
-                f"{self._name}: {_message_without_password(message.parse_error()[0])} ({message.src.get_name()})"
-            )
+            raise SourceError(f"{self._name}: {_message(message.parse_error()[0])} ({message.src.get_name()})")
 
 
 def redact_pipeline(description: str) -> str:
@@ -156,14 +155,12 @@ def _parse(gst: Any, name: str, description: str) -> Any:
     try:
         return gst.parse_launch(f"{description} ! {SINK}")
     except GLib.Error as error:
-        raise SourceError(
-            f"{name}: {_message_without_password(error)}; check camera.source and which plugins are installed"
-        ) from error
+        raise SourceError(f"{name}: {_message(error)}; check camera.source and which plugins are installed") from error
 
 
-def _message_without_password(error: Any) -> str:
-    """Return the message of a GStreamer error, on one line and without a password in a URL."""
-    return re.sub(r"//\S*@", "//", " ".join(str(error.message).split()))
+def _message(error: Any) -> str:
+    """Return the message of a GStreamer error, on one line and without secrets."""
+    return mask_secrets(" ".join(str(error.message).split()))
 
 
 def _import_gst() -> Any:

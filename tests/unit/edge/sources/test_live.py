@@ -152,6 +152,15 @@ def test_waits_for_a_camera_that_starts_late(stop, caplog):
     assert len(frames) == 3
 
 
+def test_masks_a_password_in_the_path_at_each_attempt(stop, caplog):
+    threading.Timer(1.5, stop.set).start()
+    address = f"http://127.0.0.1:{free_port()}/user=admin&password=S3cret&channel=1&stream=0.sdp"
+    with source(address, stop, reopen_max=0.2) as camera:
+        assert list(camera) == []
+    assert "no video stream; check address" in caplog.text
+    assert "S3cret" not in caplog.text
+
+
 def test_reopens_a_camera_that_falls_silent(stop, caplog):
     with (
         mjpeg_camera(free_port(), frames=5, hang=True) as address,
