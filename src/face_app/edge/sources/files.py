@@ -23,6 +23,9 @@ VIDEOS = {".avi", ".gif", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".m
 GAP_SECONDS = 2.0
 """Seconds on the source's clock between two files, or two plays of the same file in a loop. It exceeds the lifetime of
 a lost track, so no visit spans two files."""
+MAX_STEP = 10.0
+"""Maximum seconds between two frames of a file. A longer step is passed over: a timestamp may be hours ahead after a
+cut or a damage, and each wait that comes from a file must end soon."""
 
 
 class FileSource:
@@ -48,7 +51,7 @@ class FileSource:
         self._stop = stop
         self._schedule = FrameSchedule()
         converter = FrameConverter(str(path), camera.rotate)
-        self._player = Player(stop, self._schedule, converter, fast=camera.pace == "fast")
+        self._player = Player(str(path), stop, self._schedule, converter, fast=camera.pace == "fast")
         self._files: list[Path] = []
         self._clip: Clip | None = None
 
@@ -145,16 +148,18 @@ class Player:
     """
 
     def __init__(
-        self, stop: threading.Event, schedule: FrameSchedule, converter: FrameConverter, *, fast: bool
+        self, name: str, stop: threading.Event, schedule: FrameSchedule, converter: FrameConverter, *, fast: bool
     ) -> None:
         self.count = 0
         self.undecodable = 0
+        self._name = name
         self._stop = stop
         self._schedule = schedule
         self._converter = converter
         self._fast = fast
         self._elapsed = 0.0
         self._next_at = 0.0
+        self._step_logged = False
 
     @property
     def decoded(self) -> int:
@@ -164,13 +169,20 @@ class Player:
     def play(self, clip: Clip) -> Iterator[Frame]:
         """Yield the frames of one clip, at its own rate or as fast as they are read.
 
+        A step of more than `MAX_STEP` counts as `GAP_SECONDS` on the clock, and the next frame follows at once.
+
         Raises:
             SourceError: No frame can be decoded.
         """
         started = self._elapsed
         previous = 0.0
         while clip.grab():
-            self._wait(clip.position - previous)
+            step = clip.position - previous
+            if step > MAX_STEP:
+                self._log_step(step, previous)
+                started -= step - GAP_SECONDS
+            else:
+                self._wait(step)
             if self._stop.is_set():
                 return
             previous = clip.position
@@ -187,7 +199,15 @@ class Player:
                 continue
             self._schedule.advance(elapsed)
             yield Frame(image, index, datetime.now(timezone.utc), elapsed, independent=clip.independent)
-        self._wait(clip.last_seconds)
+        self._wait(min(clip.last_seconds, MAX_STEP))
+
+    def _log_step(self, step: float, previous: float) -> None:
+        """Log the first step that is passed over; a damaged file may have thousands."""
+        if not self._step_logged:
+            log.warning(
+                "%s: no frame for %.0f s after second %.0f; played without this pause", self._name, step, previous
+            )
+        self._step_logged = True
 
     def _wait(self, seconds: float) -> None:
         """Wait until `seconds` after the previous frame was due. After a delay, later frames are not sped up."""

@@ -3,8 +3,10 @@
 import os
 import threading
 import time
+from fractions import Fraction
 from itertools import islice
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -131,6 +133,39 @@ def test_plays_a_folder_in_order_of_names_and_skips_broken_files(tmp_path, caplo
     for name in ("d.mp4", "e.jpg", "f.png"):
         assert any(name in record.message for record in caplog.records)
     assert "notes.txt" not in caplog.text
+
+
+def write_with_steps(path, seconds):
+    """Write a video with a frame at each of these times."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for value, moment in enumerate(seconds):
+            frame = av.VideoFrame.from_ndarray(shades(20 + 20 * value)[0], "bgr24")
+            frame.pts = round(moment * 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("pace", ["fast", "source"])
+def test_passes_over_a_jump_of_the_timestamps(tmp_path, caplog, pace):
+    path = write_with_steps(tmp_path / "jump.mkv", [0, 0.05, 3600, 3600.05, 7200])
+    stop = threading.Event()
+    timer = threading.Timer(20, stop.set)
+    timer.start()
+    played = list(frames(path, pace=pace, stop=stop))
+    timer.cancel()
+    assert [shade(frame) for frame in played] == [20, 40, 60, 80, 100]
+    assert np.diff([frame.elapsed for frame in played]) == pytest.approx([0.05, GAP_SECONDS, 0.05, GAP_SECONDS])
+    assert caplog.text.count("no frame for 3600 s after second 0; played without this pause") == 1
+
+
+def test_waits_for_a_slow_clip(tmp_path):
+    started = time.monotonic()
+    assert len(list(frames(write_with_steps(tmp_path / "slow.mkv", [0, 1.5]), pace="source"))) == 2
+    assert time.monotonic() - started > 1.4
 
 
 def test_pictures_are_further_apart_than_a_lost_track_lives(tmp_path):
