@@ -13,6 +13,7 @@ from face_app.common import settings
 from face_app.common.errors import SourceError
 from face_app.edge.metrics import SKIPPED
 from face_app.edge.sources.clips import Clip, Picture, Video
+from face_app.edge.sources.file_name import printable_name
 from face_app.edge.sources.frame import Frame, FrameSchedule
 from face_app.edge.sources.frame_converter import FrameConverter
 
@@ -47,11 +48,12 @@ class FileSource:
         """
         self.length: int | None = None
         self._path = path
+        self._name = printable_name(path)
         self._loop = camera.loop
         self._stop = stop
         self._schedule = FrameSchedule()
-        converter = FrameConverter(str(path), camera.rotate)
-        self._player = Player(str(path), stop, self._schedule, converter, fast=camera.pace == "fast")
+        converter = FrameConverter(self._name, camera.rotate)
+        self._player = Player(self._name, stop, self._schedule, converter, fast=camera.pace == "fast")
         self._files: list[Path] = []
         self._clip: Clip | None = None
 
@@ -85,7 +87,7 @@ class FileSource:
             clip.release()
             lengths[file] = clip.length
         if not lengths:
-            raise SourceError(f"{self._path}: has no video and no picture; set camera.source to another folder")
+            raise SourceError(f"{self._name}: has no video and no picture; set camera.source to another folder")
         self._files = list(lengths)
         self.length = None if self._loop else sum(lengths.values())
         return self
@@ -116,7 +118,7 @@ class FileSource:
                     return
             if self._player.decoded == decoded_before:
                 raise SourceError(
-                    f"{self._path}: no frame in it can be decoded; set camera.source to another file or folder"
+                    f"{self._name}: no frame in it can be decoded; set camera.source to another file or folder"
                 )
             if not self._loop:
                 return
@@ -127,7 +129,7 @@ class FileSource:
         try:
             files = sorted(self._path.iterdir())
         except OSError as error:
-            raise SourceError(f"{self._path}: {error.strerror}; give uid {os.getuid()} read permission") from error
+            raise SourceError(f"{self._name}: {error.strerror}; give uid {os.getuid()} read permission") from error
         return [file for file in files if file.suffix.lower() in PICTURES | VIDEOS]
 
     def _skip_or_raise(self, file: Path, error: SourceError) -> None:

@@ -1,10 +1,13 @@
 """Files are played completely, in order, at their pace, once or in a loop."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 
 import av
 import cv2
@@ -17,7 +20,7 @@ from face_app.edge.image import set_up_opencv
 from face_app.edge.metrics import SKIPPED
 from face_app.edge.sources.files import GAP_SECONDS
 from face_app.edge.sources.open_source import open_source
-from support.clips import RATE, write_clip
+from support.clips import RATE, photo, write_clip
 
 set_up_opencv()
 
@@ -223,6 +226,46 @@ def test_refuses_a_folder_without_playable_files(tmp_path, content):
         (tmp_path / name).write_bytes(data)
     with pytest.raises(SourceError, match="has no video and no picture"):
         list(frames(tmp_path))
+
+
+PLAY = """
+import sys, threading
+from pathlib import Path
+from face_app.common import settings
+from face_app.edge.sources.files import FileSource
+
+with FileSource(Path(sys.argv[1]), settings.Camera(pace="fast"), threading.Event()) as source:
+    print(source.length, len(list(source)))
+"""
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["in a folder", "alone"])
+@pytest.mark.parametrize("name", [b"caf\xe9.avi", b"caf\xe9.png", b"a\nb.avi", b"\xff.mp4"])
+def test_plays_any_file_name(tmp_path, clip, name, alone):
+    """A native library may crash, so another process plays."""
+    file = os.fsencode(tmp_path) + b"/clips/" + name
+    (tmp_path / "clips").mkdir()
+    if name.endswith(b"png"):
+        photo(tmp_path / "photo.png").rename(os.fsdecode(file))
+    else:
+        clip.rename(os.fsdecode(file))
+    command = [sys.executable, "-c", PLAY, file if alone else tmp_path / "clips"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.returncode) == ("1 1\n" if name.endswith(b"png") else "10 10\n", 0)
+
+
+def test_escapes_a_broken_file_name_in_the_log(tmp_path, caplog):
+    write_clip(tmp_path / "a.avi", shades(50))
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\n.avi")).write_bytes(b"no video")
+    assert len(list(frames(tmp_path))) == 1
+    assert r"caf\xe9\n.avi: cannot be decoded" in caplog.text
+
+
+def test_a_name_with_a_colon_is_no_url(tmp_path, clip, monkeypatch):
+    clip.rename(tmp_path / "a:b.avi")
+    monkeypatch.chdir(tmp_path)
+    assert len(list(frames("a:b.avi"))) == 10
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
