@@ -16,6 +16,7 @@ from face_app.edge.sources.clips import Clip, Picture, Video
 from face_app.edge.sources.file_name import printable_name
 from face_app.edge.sources.frame import Frame, FrameSchedule
 from face_app.edge.sources.frame_converter import FrameConverter
+from face_app.edge.sources.frozen import FrozenPictureCheck
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +163,7 @@ class Player:
         self._elapsed = 0.0
         self._next_at = 0.0
         self._step_logged = False
+        self._frozen = FrozenPictureCheck(name)
 
     @property
     def decoded(self) -> int:
@@ -200,7 +202,8 @@ class Player:
                 self.undecodable += 1
                 continue
             self._schedule.advance(elapsed)
-            yield Frame(image, index, datetime.now(timezone.utc), elapsed, independent=clip.independent)
+            unchanged = 0.0 if clip.independent else self._frozen.seconds_unchanged(image, elapsed)
+            yield Frame(image, index, datetime.now(timezone.utc), elapsed, unchanged, clip.independent)
         self._wait(min(clip.last_seconds, MAX_STEP))
 
     def _log_step(self, step: float, previous: float) -> None:

@@ -20,7 +20,7 @@ from face_app.edge.image import set_up_opencv
 from face_app.edge.metrics import SKIPPED
 from face_app.edge.sources.files import GAP_SECONDS
 from face_app.edge.sources.open_source import open_source
-from support.clips import RATE, photo, write_clip
+from support.clips import RATE, drawn, photo, write_clip
 
 set_up_opencv()
 
@@ -163,6 +163,24 @@ def test_passes_over_a_jump_of_the_timestamps(tmp_path, caplog, pace):
     assert [shade(frame) for frame in played] == [20, 40, 60, 80, 100]
     assert np.diff([frame.elapsed for frame in played]) == pytest.approx([0.05, GAP_SECONDS, 0.05, GAP_SECONDS])
     assert caplog.text.count("no frame for 3600 s after second 0; played without this pause") == 1
+
+
+def test_refuses_interlaced_video_in_one_line(tmp_path):
+    """OpenCV cannot convert it, but reports success. Unwritten memory is 0 in a new process, so another one plays."""
+    path, interlaced = tmp_path / "interlaced.mp4", {"flags": "+ilme+ildct", "x264-params": "tff=1"}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=20, options=interlaced)
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        for value in range(20):
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(drawn((150 + value, 120, 40), size=(640, 480)), "bgr24"))
+            )
+        container.mux(stream.encode(None))
+    command = [sys.executable, "-c", PLAY, path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert "pictures are blank, each pixel is 0" in done.stderr
+    assert "interlaced.mp4: no frame in it can be decoded" in done.stderr
 
 
 def test_waits_for_a_slow_clip(tmp_path):
