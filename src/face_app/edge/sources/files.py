@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,8 +21,13 @@ from face_app.edge.sources.frozen import FrozenPictureCheck
 
 log = logging.getLogger(__name__)
 
-PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-VIDEOS = {".avi", ".gif", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm"}
+PICTURES = {".avif", ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+VIDEOS = {
+    *(".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
+    *(".mts", ".ogv", ".ts", ".webm", ".wmv"),
+}
+MAX_LOGGED_SUFFIXES = 10
+"""Maximum number of suffixes in the report of skipped files, the most frequent first; a folder may have thousands."""
 GAP_SECONDS = 2.0
 """Seconds on the source's clock between two files, or two plays of the same file in a loop. It exceeds the lifetime of
 a lost track, so no visit spans two files."""
@@ -131,7 +137,18 @@ class FileSource:
             files = sorted(self._path.iterdir())
         except OSError as error:
             raise SourceError(f"{self._name}: {error.strerror}; give uid {os.getuid()} read permission") from error
-        return [file for file in files if file.suffix.lower() in PICTURES | VIDEOS]
+        playable = [file for file in files if file.suffix.lower() in PICTURES | VIDEOS]
+        self._log_skipped(Counter(map(_kind, sorted(set(files).difference(playable)))))
+        return playable
+
+    def _log_skipped(self, kinds: Counter[str]) -> None:
+        """Log how many files of the folder have a suffix that is not played."""
+        if kinds:
+            counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MAX_LOGGED_SUFFIXES))
+            more = ", others" if len(kinds) > MAX_LOGGED_SUFFIXES else ""
+            log.warning(
+                "%s: skipped by suffix: %s%s; convert pictures to JPEG and videos to MP4", self._name, counts, more
+            )
 
     def _skip_or_raise(self, file: Path, error: SourceError) -> None:
         """Log an undecodable file of a folder, and skip it; raise the error if it is the only file."""
@@ -219,6 +236,13 @@ class Player:
         if not self._fast:
             self._next_at = max(self._next_at + seconds, time.monotonic())
             self._stop.wait(self._next_at - time.monotonic())
+
+
+def _kind(file: Path) -> str:
+    """Return the suffix of a file for the log."""
+    if file.is_dir():
+        return "folder"
+    return printable_name(Path(file.suffix.lower())) if file.suffix else "without suffix"
 
 
 def _open_clip(file: Path, *, loop: bool) -> Clip:

@@ -138,6 +138,31 @@ def test_plays_a_folder_in_order_of_names_and_skips_broken_files(tmp_path, caplo
     assert "notes.txt" not in caplog.text
 
 
+def test_reports_once_what_it_skips_in_a_folder(tmp_path, caplog):
+    names = ["a.HEIC", "b.heic", "c.txt", "README", "d.h\udce9ic", ".hidden"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"never opened")
+    (tmp_path / "more").mkdir()
+    cv2.imwrite(str(tmp_path / "one.png"), shades(50)[0])
+    assert len(list(islice(frames(tmp_path, loop=True), 3))) == 3
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert f"{tmp_path}: skipped by suffix: " in record.message
+    for part in ("2 .heic", "1 .txt", "2 without suffix", r"1 .h\xe9ic", "1 folder", "convert pictures to JPEG"):
+        assert part in record.message
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".JPE", ".avif"])
+def test_plays_every_picture_in_a_folder_that_plays_alone(tmp_path, suffix, caplog):
+    form = ".avif" if suffix == ".avif" else ".jpg"
+    if not cv2.haveImageWriter(f"a{form}"):
+        pytest.skip("this OpenCV has no AVIF")
+    (tmp_path / f"one{suffix}").write_bytes(cv2.imencode(form, shades(70)[0])[1].tobytes())
+    (frame,) = frames(tmp_path)
+    assert shade(frame) == 70
+    assert not caplog.records
+
+
 def write_with_steps(path, seconds):
     """Write a video with a frame at each of these times."""
     with av.open(str(path), "w") as container:
