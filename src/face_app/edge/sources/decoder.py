@@ -1,7 +1,9 @@
 """Define captures, which read frame by frame, and wrap OpenCV's: FFmpeg for files and streams, V4L2 for devices."""
 
+import ctypes
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
 import cv2
@@ -22,6 +24,10 @@ MAX_PIXEL_ASPECT = 4.0
 """Maximum ratio of the sides of a pixel. A larger one is damage, and would enlarge a picture without bound."""
 SQUARE_TOLERANCE = 0.02
 """Deviation from a square that is ignored: a detector does not notice it, and each resized frame costs CPU."""
+
+M_PERTURB = -6
+"""Option of glibc's `mallopt`: new memory is filled with the complement of its value. 0 switches this off."""
+FILL_WITH_ZEROS = 0xFF
 
 
 class Capture(Protocol):
@@ -57,6 +63,7 @@ class OpenCVCapture:
     def __init__(self, capture: cv2.VideoCapture) -> None:
         self.timestamp = 0.0
         self._capture = capture
+        self._size = (0.0, 0.0)
 
     def grab(self) -> bool:
         """Advance to the next frame that can be decoded; return False at the end."""
@@ -79,10 +86,23 @@ class OpenCVCapture:
     def retrieve(self) -> Decoded | None:
         """Convert the frame that was grabbed last to H x W x 3, BGR; return None if it is undecodable."""
         try:
-            decoded, image = self._capture.retrieve()
+            decoded, image = self._retrieve()
         except cv2.error:
             return None
         return square_pixels(image, self._pixel_aspect()) if decoded else None
+
+    def _retrieve(self) -> tuple[bool, Decoded]:
+        """Convert the frame. OpenCV allocates its picture at first and at each new size.
+
+        If it cannot convert a frame, such as an interlaced one, it reports success and returns this picture as it is.
+        So the picture must be 0, and not a former picture, perhaps of another file, that the memory still holds.
+        """
+        size = (self._capture.get(cv2.CAP_PROP_FRAME_WIDTH), self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        if size == self._size:
+            return self._capture.retrieve()
+        self._size = size
+        with zeroed_allocations():
+            return self._capture.retrieve()
 
     def _pixel_aspect(self) -> float:
         """Return width / height of a pixel as it is retrieved, upright; 1 if the stream does not name it."""
@@ -97,6 +117,19 @@ class OpenCVCapture:
     def release(self) -> None:
         """Close the device, the connection or the file."""
         self._capture.release()
+
+
+@contextmanager
+def zeroed_allocations() -> Iterator[None]:
+    """Fill memory that libraries allocate with zeros while the context lasts; do nothing without glibc."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(M_PERTURB, FILL_WITH_ZEROS)
+    try:
+        yield
+    finally:
+        if mallopt:
+            mallopt(M_PERTURB, 0)
 
 
 def square_pixels(image: Decoded, aspect: float) -> Decoded:

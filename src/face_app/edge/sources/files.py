@@ -115,6 +115,7 @@ class FileSource:
         while True:
             decoded_before = self._player.decoded
             for file in self._files:
+                before = self._player.count, self._player.decoded
                 try:
                     self._clip = _open_clip(file, loop=self._loop)
                     yield from self._player.play(self._clip)
@@ -123,6 +124,8 @@ class FileSource:
                     self._skip_or_raise(file, error)
                 if self._stop.is_set():
                     return
+                if self._player.count > before[0] and self._player.decoded == before[1] and file != self._path:
+                    log.warning("skipped: %s: no frame in it can be decoded", printable_name(file))
             if self._player.decoded == decoded_before:
                 raise SourceError(
                     f"{self._name}: no frame in it can be decoded; set camera.source to another file or folder"

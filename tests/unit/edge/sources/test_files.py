@@ -190,22 +190,37 @@ def test_passes_over_a_jump_of_the_timestamps(tmp_path, caplog, pace):
     assert caplog.text.count("no frame for 3600 s after second 0; played without this pause") == 1
 
 
-def test_refuses_interlaced_video_in_one_line(tmp_path):
-    """OpenCV cannot convert it, but reports success. Unwritten memory is 0 in a new process, so another one plays."""
-    path, interlaced = tmp_path / "interlaced.mp4", {"flags": "+ilme+ildct", "x264-params": "tff=1"}
+def write_h264(path, **options):
+    """Write a video of a face that moves."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=20, options=interlaced)
+        stream = container.add_stream("libx264", rate=20, options=options)
         stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
         for value in range(20):
-            container.mux(
-                stream.encode(av.VideoFrame.from_ndarray(drawn((150 + value, 120, 40), size=(640, 480)), "bgr24"))
-            )
+            image = drawn((150 + value, 120, 40), size=(640, 480))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "bgr24")))
         container.mux(stream.encode(None))
-    command = [sys.executable, "-c", PLAY, path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert "pictures are blank, each pixel is 0" in done.stderr
-    assert "interlaced.mp4: no frame in it can be decoded" in done.stderr
+    return path
+
+
+INTERLACED = {"flags": "+ilme+ildct", "x264-params": "tff=1"}
+
+
+def test_refuses_interlaced_video_in_one_line(tmp_path, caplog):
+    path = write_h264(tmp_path / "interlaced.mp4", **INTERLACED)
+    with pytest.raises(SourceError, match=r"interlaced\.mp4: no frame in it can be decoded"):
+        list(frames(path))
+    assert "pictures are blank, each pixel is 0" in caplog.text
+
+
+def test_never_gives_a_picture_of_another_file(tmp_path, caplog):
+    """OpenCV cannot convert interlaced video, and returns what its memory held before, such as an earlier picture."""
+    write_h264(tmp_path / "a.mp4")
+    write_h264(tmp_path / "b.mp4", **INTERLACED)
+    with open_source(settings.Camera(source=str(tmp_path), pace="fast", loop=True), threading.Event()) as source:
+        played = list(islice(source, 60))
+    assert [frame.index % 40 for frame in played] == [*range(20)] * 3
+    assert "b.mp4: no frame in it can be decoded" in caplog.text
+    assert "a.mp4" not in caplog.text
 
 
 def test_waits_for_a_slow_clip(tmp_path):
