@@ -69,6 +69,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
         with run_pipeline(source, pipeline, commit) as results:
             for frame, result in results:
                 watchdog.frame_received()
+                watchdog.unchanged = frame.unchanged
                 sender.check()
                 metrics.FRAMES.inc()
                 status.frame(frame.captured_at, faces=commit(result))

@@ -10,6 +10,7 @@ from face_app.common import health_server, settings
 from face_app.common.health_server import Capability, Health
 from face_app.edge import metrics
 from face_app.edge.outbox.outbox import Outbox
+from face_app.edge.sources.frozen import FROZEN_SECONDS
 from face_app.edge.uplink.sender import Sender
 from face_app.edge.uplink.sender_state import SenderState
 
@@ -26,6 +27,7 @@ class SourceWatchdog:
         limit: Seconds without a frame after which the source is late; they count from the start too.
         block_reason: Reason why no frame is read; empty while frames are read.
         outbox_full: True if the reason is that waiting faces fill the outbox.
+        unchanged: Seconds for which the source has given exactly the same picture.
         processed: Number of frames that were processed completely.
     """
 
@@ -33,6 +35,7 @@ class SourceWatchdog:
         self.limit = limit
         self.block_reason = ""
         self.outbox_full = False
+        self.unchanged = 0.0
         self.processed = 0
         self._last = time.monotonic()
 
@@ -60,6 +63,11 @@ class SourceWatchdog:
     def late(self) -> bool:
         """Return True if the last frame is older than `limit`."""
         return self.age > self.limit
+
+    @property
+    def frozen(self) -> bool:
+        """Return True if the source repeats one picture."""
+        return self.unchanged > FROZEN_SECONDS
 
 
 def edge_health(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None = None) -> Health:
@@ -115,6 +123,8 @@ def _delay(watchdog: SourceWatchdog | None, late_backlog: str) -> str:
         return watchdog.block_reason
     if watchdog and watchdog.late:
         return f"no frame for {watchdog.age:.0f} s: check the camera"
+    if watchdog and watchdog.frozen:
+        return f"the picture has not changed for {watchdog.unchanged:.0f} s: check the camera"
     return late_backlog
 
 
@@ -126,7 +136,7 @@ def _capabilities(
     In a process that does not send, the capabilities of the sender count as observed: only the sender observes them.
     """
     observed = set()
-    if watchdog and watchdog.processed and not watchdog.late:
+    if watchdog and watchdog.processed and not watchdog.late and not watchdog.frozen:
         observed.add(Capability.FRAMES)
     # A sender that is not elected has found the outbox locked: another process sends.
     other_sends = not state.elected and not state.failure and state.running > LOCK_SECONDS

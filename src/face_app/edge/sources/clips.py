@@ -8,6 +8,7 @@ import cv2
 
 from face_app.common.errors import SourceError
 from face_app.edge.sources.decoder import Capture, Decoded, OpenCVCapture, open_ffmpeg
+from face_app.edge.sources.file_name import native_name, printable_name
 
 DEFAULT_RATE = 25.0
 """Frames per second of a video that reports none, or an impossible one."""
@@ -52,8 +53,11 @@ class Picture:
         self._path = path
         self._grabbed = False
         self.last_seconds = LOOPED_PICTURE_SECONDS if loop else 0.0
-        if not cv2.haveImageReader(str(path)):
-            raise SourceError(f"{path}: cannot be decoded as a picture; set camera.source to another file")
+        self._name = printable_name(path)
+        with native_name(path) as name:
+            readable = cv2.haveImageReader(name)
+        if not readable:
+            raise SourceError(f"{self._name}: cannot be decoded as a picture; set camera.source to another file")
 
     def grab(self) -> bool:
         """Return True once."""
@@ -68,11 +72,12 @@ class Picture:
             SourceError: The file is truncated, or the picture is too large.
         """
         try:
-            image = cv2.imread(str(self._path), cv2.IMREAD_COLOR)
+            with native_name(self._path) as name:
+                image = cv2.imread(name, cv2.IMREAD_COLOR)
         except cv2.error:  # the header declares more pixels than OpenCV accepts
             image = None
         if image is None:
-            raise SourceError(f"{self._path}: cannot be decoded to its end; set camera.source to another file")
+            raise SourceError(f"{self._name}: cannot be decoded to its end; set camera.source to another file")
         return image
 
     def release(self) -> None:
@@ -90,10 +95,13 @@ class Video:
         Raises:
             SourceError: The file is not a video.
         """
-        self._path = path
-        capture = open_ffmpeg(str(path))
+        self._name = printable_name(path)
+        with native_name(path) as name:
+            capture = open_ffmpeg(name)
         if not capture.isOpened():
-            raise SourceError(f"{path}: cannot be decoded; set camera.source to a video, a picture or a folder of them")
+            raise SourceError(
+                f"{self._name}: cannot be decoded; set camera.source to a video, a picture or a folder of them"
+            )
         rate = capture.get(cv2.CAP_PROP_FPS)
         self.length = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.position = 0.0
@@ -109,7 +117,7 @@ class Video:
         """
         grabbed = self._capture.grab()
         if not grabbed and self._first_time is None:
-            raise SourceError(f"{self._path}: has no frame that can be decoded; set camera.source to another file")
+            raise SourceError(f"{self._name}: has no frame that can be decoded; set camera.source to another file")
         if grabbed:
             self._update_position()
         return grabbed

@@ -21,6 +21,7 @@ class Frame:
         index: Number of the frame, counted from 0 over the whole run. A gap means that frames were skipped or missed.
         captured_at: Wall time of the capture if the source knows it, otherwise of the read (aware).
         elapsed: Seconds on the source's own clock. Stages that use this clock give the same result at any pace.
+        unchanged: Seconds for which the source has given exactly this picture.
         independent: True if the frames before and after it show other scenes, as the photos of a folder do.
     """
 
@@ -28,6 +29,7 @@ class Frame:
     index: int
     captured_at: datetime
     elapsed: float
+    unchanged: float = 0.0
     independent: bool = False
 
 

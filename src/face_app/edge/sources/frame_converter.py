@@ -12,7 +12,7 @@ from face_app.edge.sources.decoder import Decoded
 log = logging.getLogger(__name__)
 
 SAMPLE_STEP = 8
-"""Step in x and y, pixels, of the sample that is checked for filler."""
+"""Step in x and y, pixels, of the sample that is checked for blank pictures and for filler."""
 MAX_GREEN = 0.25
 """Maximum share of a picture that may have the green of filler. Above it, the rest of the picture is damaged too."""
 MAX_GREY = 0.95
@@ -41,6 +41,7 @@ class FrameConverter:
         self._name = name
         self._rotation = ROTATIONS.get(rotate)
         self._size: tuple[int, ...] = ()
+        self._blank_logged = False
 
     def convert(self, decoded: Decoded | None) -> Image | None:
         """Return a picture as H x W x 3, BGR; without a copy if it is upright and has that format.
@@ -56,6 +57,9 @@ class FrameConverter:
             reason = "empty"
         elif (image := _to_bgr(decoded)) is None:
             reason = "format"
+        elif _is_blank(image):
+            reason = "blank"
+            self._log_blank()
         elif _is_filler(image):
             reason = "filler"
         else:
@@ -65,6 +69,15 @@ class FrameConverter:
             return image
         UNDECODABLE.labels(reason).inc()
         return None
+
+    def _log_blank(self) -> None:
+        if not self._blank_logged:
+            self._blank_logged = True
+            log.warning(
+                "%s: pictures are blank, each pixel is 0. OpenCV cannot convert interlaced video: set the camera to "
+                "progressive, or convert the file: ffmpeg -i IN -vf yadif OUT",
+                self._name,
+            )
 
     def _log_size_change(self, image: Image) -> None:
         size = image.shape[1::-1]
@@ -89,12 +102,20 @@ def _to_bgr(decoded: Decoded) -> Image | None:
     return None
 
 
+def _is_blank(image: Image) -> bool:
+    """Return whether no pixel was written. OpenCV reports success also if a picture could not be converted.
+
+    A camera adds noise to each picture, also of a covered lens or a dark room, so its pictures are never entirely 0.
+    """
+    return not image[::SAMPLE_STEP, ::SAMPLE_STEP].any() and not image.any()
+
+
 def _is_filler(image: Image) -> bool:
     """Return whether the decoder filled a large part of the picture because the stream was damaged.
 
     Green filler: unwritten memory is Y = U = V = 0, a green without red and blue. FFmpeg shows it below the end of a
     truncated JPEG, as 135 of 255; OpenCV converts it to 154, BT.709 to 77. Grey filler: a decoder that lacks a
-    reference frame assumes Y = U = V = 128, which is 130 or 128. A covered lens is black, so it is not filler.
+    reference frame assumes Y = U = V = 128, which is 130 or 128. A covered lens is nearly black, so it is not filler.
     """
     sample = np.ascontiguousarray(image[::SAMPLE_STEP, ::SAMPLE_STEP])  # each use of a sparse view costs cache misses
     blue, green, red = sample[..., 0], sample[..., 1], sample[..., 2]

@@ -10,7 +10,8 @@ import numpy as np
 
 from face_app.common import settings
 from face_app.common.errors import SourceError
-from face_app.edge.sources.decoder import Decoded
+from face_app.edge.sources.address import mask_secrets
+from face_app.edge.sources.decoder import Decoded, square_pixels
 
 SINK = "videoconvert ! video/x-raw,format=BGRx ! appsink name=frames drop=true max-buffers=1 sync=false"
 """Tail appended to every pipeline. BGRx is what nvvidconv emits, so on a Jetson no frame is converted twice."""
@@ -104,7 +105,11 @@ class GStreamerCapture:
         raise SourceError(f"{self._name} has given no frame for {self._timeout:.0f} s")
 
     def retrieve(self) -> Decoded | None:
-        """Copy the pixels of the frame that was grabbed last: H x W x 4, BGRx; None if the buffer is too short."""
+        """Copy the pixels of the frame that was grabbed last: H x W x 4, BGRx, with square pixels.
+
+        Returns:
+            None if the buffer is too short.
+        """
         buffer = self._sample.get_buffer()
         structure = self._sample.get_caps().get_structure(0)
         width = structure.get_int("width").value
@@ -113,7 +118,8 @@ class GStreamerCapture:
         if len(data) < width * height * 4:
             return None
         picture: Decoded = np.ndarray((height, width, 4), np.uint8, data, strides=(len(data) // height, 4, 1))
-        return picture
+        known, across, down = structure.get_fraction("pixel-aspect-ratio")
+        return square_pixels(picture, across / down) if known and down else picture
 
     def release(self) -> None:
         """Stop the pipeline."""
@@ -140,9 +146,7 @@ class GStreamerCapture:
         kind = self._gst.MessageType
         message = self._pipeline.get_bus().timed_pop_filtered(self._gst.SECOND // 100, kind.ERROR)
         if message:
-            raise SourceError(
-                f"{self._name}: {_message_without_password(message.parse_error()[0])} ({message.src.get_name()})"
-            )
+            raise SourceError(f"{self._name}: {_message(message.parse_error()[0])} ({message.src.get_name()})")
 
 
 def redact_pipeline(description: str) -> str:
@@ -156,14 +160,12 @@ def _parse(gst: Any, name: str, description: str) -> Any:
     try:
         return gst.parse_launch(f"{description} ! {SINK}")
     except GLib.Error as error:
-        raise SourceError(
-            f"{name}: {_message_without_password(error)}; check camera.source and which plugins are installed"
-        ) from error
+        raise SourceError(f"{name}: {_message(error)}; check camera.source and which plugins are installed") from error
 
 
-def _message_without_password(error: Any) -> str:
-    """Return the message of a GStreamer error, on one line and without a password in a URL."""
-    return re.sub(r"//\S*@", "//", " ".join(str(error.message).split()))
+def _message(error: Any) -> str:
+    """Return the message of a GStreamer error, on one line and without secrets."""
+    return mask_secrets(" ".join(str(error.message).split()))
 
 
 def _import_gst() -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from face_app.common import settings
 from face_app.common.errors import SourceError
+from face_app.edge.sources.address import printable_address
 from face_app.edge.sources.gstreamer import prepare_pipeline
 from face_app.edge.sources.live import LiveSource
 
@@ -39,7 +40,9 @@ def open_csi(address: str, camera: settings.Camera, stop: threading.Event) -> Li
     """
     number = address.partition("://")[2]
     if not number.isdecimal():
-        raise SourceError(f"camera.source = {address!r}: name the sensor by its number, such as csi://0")
+        raise SourceError(
+            f"camera.source = {printable_address(address)!r}: name the sensor by its number, such as csi://0"
+        )
     connect = prepare_pipeline(address, csi_pipeline(int(number), camera), camera, stop)
     return LiveSource(address, camera, stop, connect, ArgusMonitor(camera.argus_restart).record_loss)
 

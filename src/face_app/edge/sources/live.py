@@ -12,6 +12,7 @@ from face_app.common.errors import SourceError
 from face_app.edge.sources.decoder import LiveCapture
 from face_app.edge.sources.frame import Frame, FrameSchedule
 from face_app.edge.sources.frame_converter import FrameConverter
+from face_app.edge.sources.frozen import FrozenPictureCheck
 from face_app.edge.sources.reader import FrameReader, LatestFrame
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class LiveSource:
         self._on_loss = on_loss
         self._schedule = FrameSchedule()
         self._converter = FrameConverter(name, camera.rotate)
+        self._frozen = FrozenPictureCheck(name)
         self._reader: FrameReader | None = None
         self._count_before = 0
 
@@ -96,7 +98,9 @@ class LiveSource:
                 for latest in self._read_capture():
                     # The timestamps of a camera may jump back; this clock never does.
                     elapsed = max(elapsed, latest.timestamp - started)
-                    yield Frame(latest.image, self._count_before + latest.number, latest.captured_at, elapsed)
+                    unchanged = self._frozen.seconds_unchanged(latest.image, elapsed)
+                    index = self._count_before + latest.number
+                    yield Frame(latest.image, index, latest.captured_at, elapsed, unchanged)
                     first, last = first or latest.timestamp, latest.timestamp
                     waits = pauses(self._camera.reopen_max)
             except SourceError as error:

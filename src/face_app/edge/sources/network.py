@@ -7,21 +7,13 @@ import cv2
 
 from face_app.common import settings
 from face_app.common.errors import SourceError
+from face_app.edge.sources.address import printable_address
 from face_app.edge.sources.decoder import OpenCVCapture, open_ffmpeg
 from face_app.edge.sources.gstreamer import prepare_pipeline
 from face_app.edge.sources.jetson import RTSP_PIPELINE
 from face_app.edge.sources.live import LiveSource
 
 SCHEMES = {"http", "https", "rtsp", "rtsps"}
-
-
-def strip_credentials(address: str) -> str:
-    """Remove user, password and query from an address, so that the address can be logged.
-
-    A password may contain an unescaped ``/`` or ``?``, so everything before the last ``@`` is removed first.
-    """
-    scheme, _, rest = address.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 def stream_source(address: str, camera: settings.Camera, stop: threading.Event) -> LiveSource:
@@ -35,7 +27,7 @@ def stream_source(address: str, camera: settings.Camera, stop: threading.Event) 
     Raises:
         SourceError: The decoder of a Jetson is set, but GStreamer cannot be used.
     """
-    name = strip_credentials(address)
+    name = printable_address(address)
     timeout_ms = round(camera.read_timeout * 1000)
     if camera.decoder == "nvidia" and address.lower().startswith("rtsp"):
         properties = {"location": address, "tcp-timeout": timeout_ms * 1000}  # microseconds

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from face_app.common.errors import SourceError
 from face_app.edge.image import Image
 from face_app.edge.metrics import MISSED, SKIPPED
+from face_app.edge.sources.address import mask_secrets
 from face_app.edge.sources.decoder import LiveCapture
 from face_app.edge.sources.frame import FrameSchedule
 from face_app.edge.sources.frame_converter import FrameConverter
@@ -68,7 +69,7 @@ class FrameReader(threading.Thread):
             end = error
         except Exception as error:
             log.exception("%s cannot be read", self._source)
-            end = SourceError(f"{self._source}: {error!r}"[:200])
+            end = SourceError(f"{self._source}: {mask_secrets(repr(error))}"[:200])
         finally:
             with self._changed:
                 self._end = end

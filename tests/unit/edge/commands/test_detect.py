@@ -127,7 +127,7 @@ def test_reads_grey_and_transparent_photos(tmp_path, shape):
 
 
 def test_reads_a_photo_of_one_pixel(tmp_path):
-    assert cv2.imwrite(str(tmp_path / "dot.png"), np.zeros((1, 1, 3), np.uint8))
+    assert cv2.imwrite(str(tmp_path / "dot.png"), np.full((1, 1, 3), 9, np.uint8))
     (result,) = run(tmp_path / "dot.png")
     assert (result.width, result.height, result.faces) == (1, 1, [])
 

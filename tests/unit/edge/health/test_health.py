@@ -95,6 +95,19 @@ def test_frames_must_arrive():
     assert edge_health(Waiting(), Sending(), watchdog).ready
 
 
+def test_pictures_must_change():
+    watchdog = SourceWatchdog(limit=10)
+    watchdog.frame_received()
+    watchdog.frame_processed()
+    watchdog.unchanged = 61.0
+    frozen = edge_health(Waiting(), Sending(), watchdog)
+    assert (frozen.live, frozen.ready) == (True, False)
+    assert frozen.reason == "the picture has not changed for 61 s: check the camera"
+    assert Capability.FRAMES not in frozen.capabilities
+    watchdog.unchanged = 0.0
+    assert edge_health(Waiting(), Sending(), watchdog).ready
+
+
 def test_a_full_outbox_is_not_blamed_on_the_camera():
     watchdog = SourceWatchdog(limit=0.05)
     watchdog.block("outbox: full")

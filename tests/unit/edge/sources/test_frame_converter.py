@@ -83,6 +83,20 @@ def test_discards_unwritten_memory(code):
     assert bad("filler") - before == 1
 
 
+def test_discards_blank_pictures_and_logs_once(caplog):
+    before = bad("blank")
+    converter = FrameConverter("camera")
+    assert [converter.convert(np.zeros((240, 320, 3), np.uint8)) for _ in range(3)] == [None] * 3
+    assert bad("blank") - before == 3
+    assert caplog.text.count("camera: pictures are blank, each pixel is 0") == 1
+
+
+def test_accepts_a_dark_picture_with_one_lit_pixel():
+    picture = np.zeros((240, 320, 3), np.uint8)
+    picture[3, 5] = 1
+    assert convert(picture) is not None
+
+
 @pytest.mark.parametrize(("share", "intact"), [(0.4, False), (0.6, False), (0.9, True)])
 def test_discards_a_picture_that_is_largely_green(share, intact):
     picture = scene()
@@ -97,7 +111,6 @@ def covered(noise):
 @pytest.mark.parametrize(
     "picture",
     [
-        np.zeros((240, 320, 3), np.uint8),
         covered(6),
         np.full((240, 320, 3), 255, np.uint8),
         np.full((240, 320, 3), (60, 140, 70), np.uint8),
@@ -107,7 +120,6 @@ def covered(noise):
         np.vstack([np.full((200, 320, 3), 130, np.uint8), scene()[:40]]),
     ],
     ids=[
-        "black",
         "a covered lens",
         "white",
         "a green wall",
@@ -125,7 +137,7 @@ def test_accepts_and_logs_a_new_size(caplog):
     caplog.set_level(logging.INFO)
     converter = FrameConverter("camera")
     sizes = [(64, 48), (64, 48), (32, 24), (32, 24), (64, 48)]
-    assert [converter.convert(np.zeros((*size[::-1], 3), np.uint8)).shape[1::-1] for size in sizes] == sizes
+    assert [converter.convert(np.full((*size[::-1], 3), 9, np.uint8)).shape[1::-1] for size in sizes] == sizes
     assert [record.message for record in caplog.records] == [
         "camera: frames are 32 x 24 now, no longer 64 x 48",
         "camera: frames are 64 x 48 now, no longer 32 x 24",

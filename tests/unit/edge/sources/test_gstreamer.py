@@ -70,6 +70,12 @@ def test_accepts_any_format(stop, form):
 
 
 @needs_gstreamer
+def test_makes_pixels_square(stop):
+    with source(f"{LIVE},pixel-aspect-ratio=2/1", stop) as camera:
+        assert next(iter(camera)).image.shape == (120, 324, 3)
+
+
+@needs_gstreamer
 def test_reopens_a_pipeline_that_ends(stop, caplog):
     with source(LIVE.replace("is-live=true", "is-live=true num-buffers=5"), stop) as camera:
         frames = list(islice(camera, 12))

@@ -28,6 +28,7 @@ from support.ports import free_port
 set_up_opencv()
 
 DETAILED = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))[1].tobytes()
+BLANK = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
 
 
 def source(address, stop, **camera):
@@ -152,6 +153,15 @@ def test_waits_for_a_camera_that_starts_late(stop, caplog):
     assert len(frames) == 3
 
 
+def test_masks_a_password_in_the_path_at_each_attempt(stop, caplog):
+    threading.Timer(1.5, stop.set).start()
+    address = f"http://127.0.0.1:{free_port()}/user=admin&password=S3cret&channel=1&stream=0.sdp"
+    with source(address, stop, reopen_max=0.2) as camera:
+        assert list(camera) == []
+    assert "no video stream; check address" in caplog.text
+    assert "S3cret" not in caplog.text
+
+
 def test_reopens_a_camera_that_falls_silent(stop, caplog):
     with (
         mjpeg_camera(free_port(), frames=5, hang=True) as address,
@@ -207,6 +217,29 @@ def test_reopens_a_camera_that_turned_green(stop, caplog):
     assert frame.index > 20
     assert UNDECODABLE.labels("filler")._value.get() - before > 20
     assert "has given only undecodable frames for 1 s; trying again" in caplog.text
+
+
+def test_reopens_a_camera_whose_pictures_are_blank(stop, caplog):
+    calls = 0
+
+    def picture(index):
+        nonlocal calls
+        calls += index == 0
+        return DETAILED if calls > 2 else BLANK
+
+    with mjpeg_camera(free_port(), picture=picture) as address, source(address, stop, read_timeout=1) as camera:
+        assert next(iter(camera)).image.any()
+    assert caplog.text.count("pictures are blank") == 1
+    assert "has given only undecodable frames for 1 s; trying again" in caplog.text
+
+
+def test_measures_for_how_long_a_picture_is_repeated(stop):
+    with mjpeg_camera(free_port(), picture=lambda _: DETAILED) as address, source(address, stop) as camera:
+        first, *_, last = islice(camera, 20)
+    assert last.unchanged == pytest.approx(last.elapsed - first.elapsed)
+    assert last.unchanged > 0.2
+    with mjpeg_camera(free_port()) as address, source(address, stop) as camera:
+        assert not any(frame.unchanged for frame in islice(camera, 20))
 
 
 def test_skips_a_few_broken_frames(stop, caplog):

@@ -47,3 +47,10 @@ def test_masks_a_password_in_the_message(secret):
     with pytest.raises(SourceError, match=r"camera\.source = 'rstp://cam/1': rstp is not known") as failed:
         make(f"rstp://user:{secret}@cam/1?token=secret")
     assert "ret" not in str(failed.value)
+
+
+@pytest.mark.parametrize("scheme", ["rstp://", "rtsp:/", "csi://"])
+def test_masks_a_password_in_a_path(scheme):
+    with pytest.raises(SourceError, match=r"camera\.source = ") as failed:
+        make(f"{scheme}cam/user=admin&password=S3cret&channel=1")
+    assert "S3cret" not in str(failed.value)
