@@ -29,10 +29,8 @@ STABLE_SECONDS = 2.0
 """Seconds for which a better picture must stay the best: the pictures of an approaching person improve at each step."""
 FIRST_CHECKS = 4
 """Number of checks that a visit may have at its start. Each costs as much as a detection at 320 x 192."""
-CHECKS_PER_SECOND = 2.0
+CHECKS_PER_SECOND = 4.0
 """Number of checks that a visit may have per second."""
-CHECK_FACTOR = 1.1
-"""Ratio by which a picture must exceed the pending one to be checked: an approaching person improves in each frame."""
 CHECKS_PER_FRAME = 4
 """Number of checks in one frame: a crowd must not stop the camera."""
 UNCHECKED = MeshResult(0.0, 0.0)
@@ -294,8 +292,6 @@ class BestShots:
         if visit.shots >= self._shot.most:
             return
         exceeds = self._score_to_exceed(visit)
-        if visit.pending and self._mesh:
-            exceeds *= CHECK_FACTOR
         # A visit that may be dismissed needs more checks than its best pictures.
         assessed = quality.assess(frame.image, face, -1.0 if visit.may_be_dismissed else exceeds, others)
         if assessed and self._mesh and face.landmarks:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from face_app.edge.image import Box, Image, iou
 from face_app.edge.vision.detectors.detection import Detection, Detector, Region
 from face_app.edge.vision.detectors.yunet import MAX_IOU, input_length
-from face_app.edge.vision.enhance import DAYLIGHT, measure_light
+from face_app.edge.vision.enhance import DAYLIGHT, Light, is_dark, measure_light
 from face_app.edge.vision.motion import Mask
 
 WHOLE_IS_FINE = 1.25
@@ -47,8 +47,8 @@ SPARSE_TILES = 3
 """Number of tiles in such a run. Each costs as much as a whole frame."""
 QUIET_WEIGHT = 0.002
 """Weight of a cell without motion, against 1 of a cell that moves. If nothing moves, the longest wait decides."""
-LIGHT_SECONDS = 1.0
-"""Seconds between two measurements of the light."""
+NOISE_SECONDS = 1.0
+"""Seconds between two measurements of the noise, which cost 0.4 ms each."""
 BUDGET = 1.3
 """Mean pixels of all inputs of a run, as a multiple of a whole frame's. Higher finds new faces sooner at more CPU."""
 MAX_SKIPPED = 1
@@ -120,7 +120,7 @@ class Scan:
         self._pixels = 0
         self._next_followed = 0
         self._light = DAYLIGHT
-        self._light_measured_at = -inf
+        self._noise_measured_at = -inf
 
     def detect(
         self,
@@ -144,8 +144,7 @@ class Scan:
         self.complete = width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width
         if width is None:
             return self._judge(self._detector.detect(image))
-        if elapsed - self._light_measured_at >= LIGHT_SECONDS:
-            self._light, self._light_measured_at = measure_light(image), elapsed
+        self._light = self._measure_light(image, elapsed)
         if self.complete:
             return self._judge(self._detector.detect(image, light=self._light))
         self._plan.update(image, elapsed, moving)
@@ -157,6 +156,12 @@ class Scan:
         # A sparse run has had the time for its further tiles: the next one need not save it.
         self._plan.spend(self._pixels / _whole_pixels(image, width) - (self.reads - 1))
         return faces
+
+    def _measure_light(self, image: Image, elapsed: float) -> Light:
+        if elapsed - self._noise_measured_at < NOISE_SECONDS:
+            return Light(is_dark(image), self._light.noisy)  # a cut may lead from a lit scene to a dark one
+        self._noise_measured_at = elapsed
+        return measure_light(image)
 
     def detect_photo(self, image: Image) -> list[Detection]:
         """Return the faces of a picture that follows no other (H x W x 3, BGR): read it whole and in all tiles."""
