@@ -162,7 +162,7 @@ def test_a_dry_run_asks_no_broker_and_makes_no_outbox(face_app, outbox, tmp_path
     code, out, err = face_app(*arguments, "--json", FACE_APP_LOG="warning")
     assert (code, err) == (0, "")
     output = json.loads(out)
-    assert output.keys() == {"frames", "detected", "tracks", "shots", "cpu_seconds", "seconds"}
+    assert output.keys() == {"frames", "detected", "tracks", "shots", "visits", "cpu_seconds", "seconds"}
     (shot,) = output["shots"]
     assert shot.keys() == {"file", "track", "why", "score", "first_frame", "last_frame", "frame", "box"}
     assert Path(shot["file"]).is_file()
