@@ -35,19 +35,25 @@ def clamp(box: Box, width: int, height: int) -> Box:
 
 def iou(one: Box, other: Box) -> float:
     """Return the intersection over union of two boxes, 0 to 1."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    intersection = width * height
-    return intersection / (area(one) + area(other) - intersection)
+    shared = intersection(one, other)
+    return shared / (area(one) + area(other) - shared) if shared else 0.0
 
 
 def overlap(one: Box, other: Box) -> float:
     """Return the share of the smaller box that lies inside the other, 0 to 1."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return max(0.0, width) * max(0.0, height) / max(min(area(one), area(other)), 1.0)
+    return intersection(one, other) / max(min(area(one), area(other)), 1.0)
+
+
+def intersection(one: Box, other: Box) -> float:
+    """Return the area that two boxes share, square pixels."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, across) * max(0.0, down)
+
+
+def centre(box: Box) -> tuple[float, float]:
+    """Return x and y of the centre of a box, pixels."""
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
 def area(box: Box) -> float:

@@ -2,28 +2,15 @@
 
 import re
 import subprocess
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
 
 from support.mosquitto import mosquitto
+from support.plugin import load_plugin
 
-ROOT = Path(__file__).parents[3]
-
-
-def _plugin() -> Any:
-    spec = spec_from_file_location("mosquitto_filter", ROOT / "plugins/filter/mosquitto.py")
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-mosquitto_password = _plugin().FilterModule().filters()["mosquitto_password"]
+mosquitto_password = load_plugin("filter/mosquitto.py").FilterModule().filters()["mosquitto_password"]
 
 
 def _login(port: int, user: str, password: str) -> int:

@@ -1,25 +1,12 @@
 """The result of a login: accepted, refused by the host, or never answered."""
 
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from support.plugin import load_plugin
 
-
-def _plugin() -> Any:
-    spec = spec_from_file_location("ssh_login", ROOT / "plugins/action/ssh_login.py")
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-ssh_login = _plugin()
+ssh_login = load_plugin("action/ssh_login.py")
 
 REACHED = "debug1: Remote protocol version 2.0, remote software version OpenSSH_9.2p1\n"
 ACCEPTED = (

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from face_app.common import settings
-from face_app.edge.image import Box, Image
+from face_app.edge.image import Box, Image, centre
 from face_app.edge.outbox.records import Visit
 from face_app.edge.sources.frame import Frame
 from face_app.edge.vision import quality
@@ -31,12 +31,12 @@ FIRST_CHECKS = 4
 """Number of checks that a visit may have at its start. Each costs as much as a detection at 320 x 192."""
 CHECKS_PER_SECOND = 4.0
 """Number of checks that a visit may have per second."""
+DISMISSED_CHECKS_PER_SECOND = 0.5
+"""The same for a visit that is dismissed as far as it is known: a poster stays all day."""
 CHECKS_PER_FRAME = 4
 """Number of checks in one frame: a crowd must not stop the camera."""
 UNCHECKED = MeshResult(0.0, 0.0)
 """Measurements that are assumed of a picture that was not checked: any checked one is better."""
-DISMISSED_CHECKS_PER_SECOND = 0.5
-"""The same for a visit that is dismissed as far as it is known: a poster stays all day."""
 DISMISSAL_CHECKS = 3
 """Minimum number of checks on which a dismissal rests."""
 MAX_DISMISSED_PRESENCE = 0.25
@@ -149,8 +149,8 @@ class _OpenVisit:
 
     def add(self, now: _FrameTime, face: TrackedFace) -> None:
         """Count a detection."""
-        x1, y1, x2, y2 = face.detection.box
-        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        x1, _, x2, _ = face.detection.box
+        x, y = centre(face.detection.box)
         left, top, right, bottom = self.reach
         self.reach = min(left, x), min(top, y), max(right, x), max(bottom, y)
         self.width = min(self.width, x2 - x1)

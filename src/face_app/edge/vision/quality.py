@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import cv2
 
-from face_app.edge.image import Box, Image, area, clamp
+from face_app.edge.image import Box, Image, area, clamp, intersection
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.face_mesh import MeshResult
 
@@ -131,13 +131,7 @@ def _weight(width: float, limits: tuple[float, float]) -> float:
 def _covered(box: Box, others: Iterable[Box]) -> float:
     """Return the largest share of a face that a nearer face covers. The lower edge of the nearer one is lower."""
     nearer = (other for other in others if other[3] > box[3])
-    return max((_intersection(box, other) / max(area(box), 1.0) for other in nearer), default=0.0)
-
-
-def _intersection(one: Box, other: Box) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return max(0.0, width) * max(0.0, height)
+    return max((intersection(box, other) / max(area(box), 1.0) for other in nearer), default=0.0)
 
 
 def _eye_distance(detection: Detection) -> float:

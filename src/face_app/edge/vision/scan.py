@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from face_app.edge.image import Box, Image, iou
+from face_app.edge.image import Box, Image, centre, iou
 from face_app.edge.vision.detectors.detection import Detection, Detector, Region
 from face_app.edge.vision.detectors.yunet import MAX_IOU, input_length
 from face_app.edge.vision.enhance import DAYLIGHT, Light, is_dark, measure_light
@@ -400,9 +400,9 @@ def _region(image: Image, box: Box, width: int) -> Region:
 def _square(image: Image, box: Box, side: float) -> tuple[int, int, int, int]:
     """Return a square around the centre of a box, moved into the frame, and not larger than it."""
     edges = []
-    for centre, length in zip(_centre(box), image.shape[1::-1], strict=True):
+    for middle, length in zip(centre(box), image.shape[1::-1], strict=True):
         whole = max(1, min(round(side), length))
-        start = min(max(round(centre - whole / 2), 0), length - whole)
+        start = min(max(round(middle - whole / 2), 0), length - whole)
         edges.append((start, start + whole))
     (x1, x2), (y1, y2) = edges
     return x1, y1, x2, y2
@@ -422,13 +422,9 @@ def _is_cut(face: Box, region: tuple[int, int, int, int], image: Image) -> bool:
 
 def _is_near(one: Box, other: Box, reach: float = 0.5) -> bool:
     """Return whether the centres of two boxes of similar size are at most `reach` widths apart."""
-    (x1, y1), (x2, y2) = _centre(one), _centre(other)
+    (x1, y1), (x2, y2) = centre(one), centre(other)
     smaller, larger = sorted((_width(one), _width(other)))
     return larger <= 2 * smaller and hypot(x1 - x2, y1 - y2) <= reach * larger
-
-
-def _centre(box: Box) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
 def _width(box: Box) -> float:

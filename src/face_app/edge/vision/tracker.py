@@ -15,7 +15,7 @@ from math import inf
 import numpy as np
 import numpy.typing as npt
 
-from face_app.edge.image import Box, Image, overlap
+from face_app.edge.image import Box, Image, centre, overlap
 from face_app.edge.vision.appearance import Appearance, blend, describe, similarity
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.face_mesh import FaceMesh
@@ -61,9 +61,9 @@ MAX_OVERLAP = 0.3
 """Maximum share of such a face that another face may cover: a forehead or a cheek also looks like a face."""
 MAX_CHECKS = 2
 """Maximum number of such checks in one update; each takes 3 ms."""
-REFUSED_SECONDS = 5.0
-"""Seconds for which a face at a place that the mesh has refused comes after faces at other places. Higher leaves more
-checks for new faces among patterns on a wall, lower finds a person sooner who stands where one was."""
+UNCONFIRMED_SECONDS = 5.0
+"""Seconds for which a face at a place that the mesh has not confirmed comes after faces at other places. Higher leaves
+more checks for new faces among patterns on a wall, lower finds a person sooner who stands where one was."""
 MIN_STEP_SECONDS = 0.05
 """Minimum step for a velocity: one pixel of jitter in a millisecond is no speed."""
 VELOCITY_WEIGHT = 0.5
@@ -143,7 +143,7 @@ class _Track:
         """Add a detection, and update the mean velocity and appearance."""
         seconds = max(elapsed - self.last_seen, MIN_STEP_SECONDS)
         weight = 1 if self.hits == 1 else VELOCITY_WEIGHT
-        steps = zip(_centre(self.detection.box), _centre(detection.box), self.velocity, strict=True)
+        steps = zip(centre(self.detection.box), centre(detection.box), self.velocity, strict=True)
         vx, vy = (mean + ((after - before) / seconds - mean) * weight for before, after, mean in steps)
         self.velocity = (vx, vy)
         self.detection = detection
@@ -174,7 +174,7 @@ def _is_plausible(old: _Track, new: _Track, elapsed: float) -> bool:
     if min(old_width, new_width) < MIN_SIZE_RATIO * max(old_width, new_width):
         return False
     seconds = elapsed - old.last_seen
-    begin, place = np.array(_centre(old.detection.box)), np.array(_centre(new.detection.box))
+    begin, place = np.array(centre(old.detection.box)), np.array(centre(new.detection.box))
     nearest, furthest = (np.array(old.velocity) * min(seconds, limit) for limit in (MAX_PREDICTION_SECONDS, seconds))
     path = furthest - nearest
     along = np.clip(np.dot(place - begin - nearest, path) / max(np.dot(path, path), 1.0), 0, 1)
@@ -194,7 +194,7 @@ class Tracker:
         self._mesh = mesh
         self._tracks: list[_Track] = []
         self._waiting: list[_Track] = []
-        self._refused: list[tuple[Box, float]] = []
+        self._unconfirmed: list[tuple[Box, float]] = []
         self._count = 0
         self._skipped = 0.0
         self._updated = 0.0
@@ -275,19 +275,19 @@ class Tracker:
         confident = [each for each in faces if each.sure]
         if self._mesh is None:
             return confident
-        self._refused = [(box, at) for box, at in self._refused if elapsed - at < REFUSED_SECONDS]
+        self._unconfirmed = [(box, at) for box, at in self._unconfirmed if elapsed - at < UNCONFIRMED_SECONDS]
         # Patterns take turns: otherwise two with high scores would use up the checks of each update.
-        unsure.sort(key=lambda each: (self._refused_at(each.box), -each.score))
+        unsure.sort(key=lambda each: (self._unconfirmed_at(each.box), -each.score))
         for each in unsure[:MAX_CHECKS]:
             if self._mesh.check(image, each).presence >= MIN_PRESENCE:
                 confident.append(each)
             else:
-                self._refused.append((each.box, elapsed))
+                self._unconfirmed.append((each.box, elapsed))
         return confident
 
-    def _refused_at(self, place: Box) -> float:
-        """Return when the mesh last refused a face at this place."""
-        return max((at for box, at in self._refused if overlap(place, box) > MAX_OVERLAP), default=-inf)
+    def _unconfirmed_at(self, place: Box) -> float:
+        """Return when the mesh last did not confirm a face at this place."""
+        return max((at for box, at in self._unconfirmed if overlap(place, box) > MAX_OVERLAP), default=-inf)
 
     def _remove_lost(self, elapsed: float) -> list[EndedTrack]:
         """Remove the tracks that are lost for too long; confirmed ones wait before they end."""
@@ -397,13 +397,9 @@ class Tracker:
         return [(detections[row], tracks[column]) for row, column in pairs.items()]
 
 
-def _centre(box: Box) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-
-
 def _points(detections: Sequence[Detection]) -> npt.NDArray[np.float64]:
     """Return N x 7 x 2: two corners of each box and its five landmarks, or five times its centre."""
-    return np.array([[each.box[:2], each.box[2:], *(each.landmarks or [_centre(each.box)] * 5)] for each in detections])
+    return np.array([[each.box[:2], each.box[2:], *(each.landmarks or [centre(each.box)] * 5)] for each in detections])
 
 
 def _similarity(
