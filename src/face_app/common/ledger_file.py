@@ -8,8 +8,9 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
@@ -56,12 +57,15 @@ class EdgeLedger:
             been pruned. None: nothing was pruned.
         entries: The faces in any order, including those recovered from an older outbox. May be an iterator,
             which can be read once.
+        openings: Token and first sequence number of each opening of an outbox, in ascending order, by outbox id. It may
+            lack the oldest ones of an outbox, and is empty in the file of an earlier version.
     """
 
     edge: str
     outboxes: dict[str, int]
     complete_since: datetime | None
     entries: Iterable[LedgerEntry]
+    openings: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
 
 
 def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
@@ -71,6 +75,7 @@ def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
         "edge": ledger.edge,
         "outboxes": ledger.outboxes,
         "complete_since": _format_time(since) if since else None,
+        "openings": ledger.openings,
         "format": FORMAT,
     }
     file.write(_line(header))
@@ -110,6 +115,7 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
             },
             None if since is None else _parse_time(since),
             _entries(file, name),
+            {outbox: _openings(given) for outbox, given in document.get("openings", {}).items()},
         )
     except _INVALID as error:
         raise LedgerError(f"{name}, line 1: not the first line of a ledger: {error!r}"[:300]) from error
@@ -158,6 +164,13 @@ def _entry(document: dict[str, Any]) -> LedgerEntry:
         sys.intern(str(document["reason"])),
         _parse_time(document["captured_at"]),
     )
+
+
+def _openings(given: list[Any]) -> list[tuple[str, int]]:
+    openings = [(_check_pattern("[0-9a-f]{16}", token), _check_sequence(first)) for token, first in given]
+    if any(later[1] <= earlier[1] for earlier, later in pairwise(openings)):
+        raise ValueError("the openings are not in ascending order")
+    return openings
 
 
 def _check_pattern(pattern: str, text: str) -> str:
