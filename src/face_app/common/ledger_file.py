@@ -37,6 +37,7 @@ class LedgerEntry:
             the quota, or damaged; ``erased``: erased on request.
         reason: Reason of ``refused``, ``expired`` or ``erased``; empty in the other states.
         captured_at: Capture time of its frame (aware).
+        settled_at: Time when the edge recorded the state (aware); None: it waits, or an earlier version wrote the file.
     """
 
     id: FaceId
@@ -45,6 +46,7 @@ class LedgerEntry:
     state: State
     reason: str
     captured_at: datetime
+    settled_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
             "reason": entry.reason,
             "captured_at": _format_time(entry.captured_at),
         }
+        if entry.settled_at:
+            document["settled_at"] = _format_time(entry.settled_at)
         file.write(_line(document))
 
 
@@ -169,6 +173,7 @@ def _entry(document: dict[str, Any]) -> LedgerEntry:
         sys.intern(state),  # type: ignore[arg-type]
         sys.intern(str(document["reason"])),
         _parse_time(document["captured_at"]),
+        None if (settled_at := document.get("settled_at")) is None else _parse_time(settled_at),
     )
 
 

@@ -1,8 +1,10 @@
 """Create the bucket, set its access and expiry, list its keys, read its objects, make links."""
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
+from face_app.cloud.bucket.expiry import ExpiryRules, days_by_prefix
 from face_app.cloud.stores import folder
 from face_app.common import settings
 from face_app.common.errors import StoreError
@@ -86,6 +88,29 @@ def _list_files(path: Path, prefix: str) -> Iterator[str]:
     names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
     # Relative paths with a leading dot are incomplete uploads in `.incoming/`; they have no key.
     return (name for name in names if name.startswith(prefix) and not name.startswith("."))
+
+
+def expiry_rules(store: settings.Store, fallback: settings.Bucket = _DEFAULT) -> ExpiryRules:
+    """Read the rules that delete objects.
+
+    Args:
+        store: Store settings.
+        fallback: Its `expire_days` counts if the store has no such rules, or this key may not read them.
+
+    Raises:
+        StoreError: No answer, or another refusal.
+        SettingsError: The credentials file cannot be read.
+    """
+    now = datetime.now(timezone.utc)
+    expected = (("", fallback.expire_days),) if fallback.expire_days else ()
+    if store.kind == "directory":
+        return ExpiryRules(expected, now, "a folder has none" if expected else "")
+
+    from face_app.cloud.bucket.lifecycle import Expiry  # noqa: PLC0415
+    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+    rules, refusal = Expiry(S3Bucket(store)).read()
+    return ExpiryRules(expected, now, refusal) if refusal else ExpiryRules(tuple(days_by_prefix(rules)), now)
 
 
 def reader(store: settings.Store, *, connections: int = 1) -> Callable[[str], bytes | None]:

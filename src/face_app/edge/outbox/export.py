@@ -32,10 +32,11 @@ def export_ledger(outbox: Outbox, edge: str) -> Iterator[EdgeLedger]:
 
 
 def _entries(snapshot: Connection) -> Iterator[LedgerEntry]:
-    query = "SELECT id, key, sha256, state, reason, captured_at FROM faces ORDER BY row"
-    for face_id, key, sha256, state, reason, captured_at in snapshot.execute(query):
+    query = "SELECT id, key, sha256, state, reason, captured_at, settled_at FROM faces ORDER BY row"
+    for face_id, key, sha256, state, reason, captured_at, settled_at in snapshot.execute(query):
         at = datetime.fromtimestamp(captured_at, timezone.utc)
-        yield LedgerEntry(FaceId.parse(face_id), key, sha256, state, reason, at)
+        settled = None if settled_at is None else datetime.fromtimestamp(settled_at, timezone.utc)
+        yield LedgerEntry(FaceId.parse(face_id), key, sha256, state, reason, at, settled)
 
 
 def export_visits(outbox: Outbox) -> Iterator[Visit]:
