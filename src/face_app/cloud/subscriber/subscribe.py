@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from face_app.cloud.stores import open_store
 from face_app.cloud.subscriber.consumer import Consumer
+from face_app.cloud.subscriber.marks import MarkRecorder
 from face_app.cloud.subscriber.metrics import SubscriberMetrics
 from face_app.common.health_server import serve
 from face_app.common.settings import Broker, CloudSettings
@@ -47,12 +48,15 @@ def run(settings: CloudSettings) -> None:
         consumer = Consumer(
             settings, store, SubscriberMetrics(REGISTRY), on_connection=lambda: events.put(Event.CONNECTION)
         )
+        marks = MarkRecorder(settings, store)
         server = serve(settings.metrics, consumer.health)
         consumer.start()
+        marks.start()
         try:
             _wait(consumer, settings.broker, events)
         finally:
             consumer.stop()
+            marks.stop()
             if server:
                 server.shutdown()
 

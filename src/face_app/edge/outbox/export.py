@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from sqlite3 import Connection
+from typing import Any
 
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry
 from face_app.common.wire import FaceId
@@ -28,14 +29,25 @@ def export_ledger(outbox: Outbox, edge: str) -> Iterator[EdgeLedger]:
         former = dict(snapshot.execute("SELECT id, sequence FROM former").fetchall())
         # A remaining face may have the same time as the latest pruned one, so the ledger is complete just after it.
         since = None if pruned_to is None else datetime.fromtimestamp(pruned_to + 1e-6, timezone.utc)
-        yield EdgeLedger(edge, {**former, own: last}, since, _entries(snapshot))
+        openings = _grouped(snapshot, "SELECT outbox, token, first FROM openings ORDER BY outbox, first")
+        pruned = _grouped(snapshot, "SELECT outbox, first, last, reason FROM pruned ORDER BY outbox, first")
+        yield EdgeLedger(edge, {**former, own: last}, since, _entries(snapshot), openings, pruned)
+
+
+def _grouped(snapshot: Connection, query: str) -> dict[str, list[Any]]:
+    """Return the rows of a query by their first column, without it."""
+    grouped: dict[str, list[Any]] = {}
+    for outbox, *rest in snapshot.execute(query):
+        grouped.setdefault(outbox, []).append(tuple(rest))
+    return grouped
 
 
 def _entries(snapshot: Connection) -> Iterator[LedgerEntry]:
-    query = "SELECT id, key, sha256, state, reason, captured_at FROM faces ORDER BY row"
-    for face_id, key, sha256, state, reason, captured_at in snapshot.execute(query):
+    query = "SELECT id, key, sha256, state, reason, captured_at, settled_at FROM faces ORDER BY row"
+    for face_id, key, sha256, state, reason, captured_at, settled_at in snapshot.execute(query):
         at = datetime.fromtimestamp(captured_at, timezone.utc)
-        yield LedgerEntry(FaceId.parse(face_id), key, sha256, state, reason, at)
+        settled = None if settled_at is None else datetime.fromtimestamp(settled_at, timezone.utc)
+        yield LedgerEntry(FaceId.parse(face_id), key, sha256, state, reason, at, settled)
 
 
 def export_visits(outbox: Outbox) -> Iterator[Visit]:

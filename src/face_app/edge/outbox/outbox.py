@@ -15,21 +15,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from face_app.common.errors import OutboxDamagedError, OutboxUnavailableError
+from face_app.common.errors import OutboxDamagedError, OutboxError, OutboxUnavailableError
 from face_app.common.metadata import write_metadata
 from face_app.common.settings import OutboxFile
 from face_app.common.wire import FaceId, FaceTopic, Receipt, object_key
+from face_app.edge.outbox import incarnation
+from face_app.edge.outbox.access import OpenOutbox, open_outbox, translate_errors
 from face_app.edge.outbox.quota import Quota, create_ballast, release_ballast
-from face_app.edge.outbox.records import Face, NewFace, Visit
+from face_app.edge.outbox.records import Face, Mark, NewFace, Visit
 from face_app.edge.outbox.recovery import recover
-from face_app.edge.outbox.schema import (
-    VISIT_COLUMNS,
-    OpenOutbox,
-    open_outbox,
-    placeholders,
-    transaction,
-    translate_errors,
-)
+from face_app.edge.outbox.schema import VISIT_COLUMNS, placeholders, transaction
 
 SPARE_PAGES = 2048
 """Number of free pages that stay in the file for the next faces. Pages are released to the disk if more than these, and
@@ -72,13 +67,14 @@ class Outbox:
         self._ledger_days = settings.ledger_days
         try:
             self._file = self._open()
-        except OutboxDamagedError:
-            self._file = recover(self.path)
+        except OutboxDamagedError as damage:
+            self._file = recover(self.path, str(damage))
         create_ballast(self.path)
         self.id = self._file.id
         self._connection = self._file.connection
         self._lock = threading.Lock()
         self._run = secrets.token_hex(4)
+        self._opening_drawn = False
         self._appended = 0
         ((self._last_row_before,),) = self._read("SELECT coalesce(max(row), 0) FROM faces")
 
@@ -114,15 +110,28 @@ class Outbox:
         with self._lock, translate_errors(self.path):
             self._quota.admit(self._connection, size, len(faces))
             with transaction(self._connection):
-                ((last,),) = self._connection.execute(
-                    "UPDATE outbox SET sequence = sequence + ? RETURNING sequence", (len(faces),)
-                ).fetchall()
-                start = last - len(faces) + 1
+                start = self._allocate(len(faces))
                 appended = [self._insert(FaceId(self.id, number), face) for number, face in enumerate(faces, start)]
                 self._insert_visits(visits)
                 self._quota.evict(self._connection)
+            if appended:
+                self._opening_drawn = True
+                incarnation.write(self.path, incarnation.state(self._connection))
             self._appended += len(appended)
         return appended
+
+    def _allocate(self, count: int) -> int:
+        """Allocate sequence numbers, and note the first one that this program gives; return the first of them."""
+        allocated = self._connection.execute(
+            "UPDATE outbox SET sequence = sequence + ? WHERE id = ? RETURNING sequence", (count, self.id)
+        ).fetchall()
+        if not allocated:
+            raise OutboxError(f"outbox {self.path} was replaced while it was open: start this program again")
+        start = int(allocated[0][0]) - count + 1
+        if count and not self._opening_drawn:
+            token = secrets.token_hex(8)
+            self._connection.execute("INSERT OR REPLACE INTO openings VALUES (?, ?, ?)", (self.id, token, start))
+        return start
 
     def _insert(self, face_id: FaceId, new: NewFace) -> Face:
         metadata = new.metadata
@@ -265,6 +274,18 @@ class Outbox:
         """Return the edge names of the waiting faces; there are several after a rename of the edge."""
         topics = self._read("SELECT DISTINCT topic FROM faces WHERE state = 'waiting'")
         return {FaceTopic.parse(topic).edge for (topic,) in topics}
+
+    def mark(self) -> Mark | None:
+        """Return the last number and its opening; None if no face is committed.
+
+        Raises:
+            OutboxError: The file cannot be read.
+        """
+        rows = self._read(
+            "SELECT id, sequence, token, first FROM outbox JOIN openings ON outbox = id AND first <= sequence"
+            " ORDER BY first DESC LIMIT 1"
+        )
+        return Mark(*rows[0]) if rows else None
 
     @property
     def stored_age(self) -> float | None:

@@ -12,9 +12,9 @@ import pytest
 from face_app.common.errors import OutboxDamagedError, OutboxUnavailableError
 from face_app.common.settings import OutboxFile
 from face_app.common.wire import FaceId, Receipt
+from face_app.edge.outbox.access import damage_mark
 from face_app.edge.outbox.export import export_ledger, export_visits
 from face_app.edge.outbox.outbox import Outbox
-from face_app.edge.outbox.schema import damage_mark
 from support.formats import insert_visit_3, new_format_1, new_format_2, new_format_3
 from support.new_faces import new_face
 from support.visits import visit
@@ -142,7 +142,8 @@ def test_a_damaged_ledger_page_costs_no_face_with_intact_pixels(path, faces):
     }
 
 
-def test_the_next_start_recovers_damage_that_was_found_later(path, faces):
+def test_the_next_start_recovers_damage_that_was_found_later(path, faces, monkeypatch):
+    monkeypatch.setattr("face_app.edge.outbox.access.CHECK_BYTES", 0)
     overwrite(path, range(40, 60))
 
     def use():
@@ -166,7 +167,8 @@ def test_a_file_without_a_header_is_moved_aside(path, faces):
     assert damaged_files(path)[0].read_bytes() == before
 
 
-def test_does_not_recover_while_another_process_has_the_file_open(path, faces):
+def test_does_not_recover_while_another_process_has_the_file_open(path, faces, monkeypatch):
+    monkeypatch.setattr("face_app.edge.outbox.access.RECOVERY_WAIT", 0.1)
     with opened(path):
         damage_mark(path).touch()
         with pytest.raises(OutboxUnavailableError, match="stop every face-app that uses it"):
