@@ -16,7 +16,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from face_app.common.backoff import MAX_PAUSE, pauses
 from face_app.common.errors import MessageError, OutboxDamagedError, OutboxError
-from face_app.common.mqtt import Connection, Message
+from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import EdgeSettings
 from face_app.common.wire import Receipt, load_receipts, receipts_topic
 from face_app.edge import metrics
@@ -40,6 +40,11 @@ UNREACHED_SECONDS = 3.0
 """Seconds without a connection to the broker before a warning."""
 WARN_SECONDS = 60.0
 """Seconds between two warnings with the same text."""
+SESSION_SECONDS = 3600
+"""Seconds for which the broker queues receipts for a lost connection. After a shorter outage no stored face is sent
+again. After a longer one the window is sent again, and the subscriber answers from its memory or the bucket."""
+RECEIPTS_BYTES = 262_144
+"""Maximum bytes of a message of receipts. A subscriber puts 100 receipts in one, each of at most 700 bytes."""
 NO_SUBSCRIBER = 0x10
 """MQTT 5 PUBACK reason "No matching subscribers": the broker accepted the message and delivered it to no client."""
 
@@ -75,11 +80,13 @@ class Sender:
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
         self._connection = Connection(
             settings.broker,
-            f"sender-{outbox.id}",
+            client_id("sender", outbox.id, settings.broker),
             subscriptions=[*(receipts_topic(edge, "+") for edge in self._edges(settings.edge)), *self._uplink.topics],
             on_message=lambda message, epoch: self._events.put(partial(self._receive, message, epoch)),
             on_sent=lambda message, reason: self._events.put(partial(self._acknowledged, message, reason)),
             on_state=lambda connected: self._events.put(partial(self._connection_changed, connected=connected)),
+            session_seconds=SESSION_SECONDS,
+            max_received_bytes=RECEIPTS_BYTES,
         )
 
     def __enter__(self) -> "Sender":

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 import paho.mqtt.client as paho
 import pytest
 
-from face_app.common import mqtt
+from face_app.common.mqtt import subscription
 from face_app.common.mqtt import Connection
 from face_app.common.settings import Broker
 from support.mosquitto import OPEN, PLUGIN, mosquitto
@@ -19,7 +19,7 @@ from support.ports import free_port
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(mqtt, "RETRY_SECONDS", 0.3)
+    monkeypatch.setattr(subscription, "RETRY_SECONDS", 0.3)
 
 
 def wait_until(condition, seconds=90):
