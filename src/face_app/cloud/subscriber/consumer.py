@@ -29,9 +29,11 @@ STOP_SECONDS = 5.0
 RECEIPT_SECONDS = 1.0
 """Maximum seconds that a stop then waits for receipts."""
 SESSION_SECONDS = 20
-"""Seconds for which the broker retains the session of a lost connection: long enough for a reconnect or a restart. While
-a session lives, the broker queues its share of the faces, also if no other program will ever read them. Afterwards the
-other subscribers of the group get all faces, and the outboxes send the queued ones again."""
+"""Seconds for which the broker retains the session of a lost connection: enough for a reconnect or a restart.
+
+While a session lives, the broker queues its share of the faces, even if its program never returns. Afterwards the other
+subscribers get all faces, and the outboxes send the queued ones again. Measured with one of two dead: all faces were
+stored 35 s after the death; with 86400, some still waited after 200 s."""
 SPARE_BYTES = 1_048_576
 """Bytes above `max_bytes` of the largest packet that the broker may deliver: an image somewhat too large still gets a
 receipt that refuses it. The broker drops a larger one, so it never uses memory here."""
