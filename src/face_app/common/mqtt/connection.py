@@ -68,8 +68,9 @@ class Connection:
             client_id: Name of the session, from `client_id`.
             subscriptions: Topic filters, all at QoS 1.
             on_message: Called in the network thread with the message and its epoch. It must not block for long.
-            on_sent: Called with message id and reason code after the broker has answered a publish. It runs under a
-                lock of paho, so it must not wait for a thread that publishes.
+            on_sent: Called with message id and reason code after the broker has answered a publish; never for a publish
+                whose connection was lost. It runs under a lock of paho, so it must not wait for a thread that
+                publishes.
             on_state: Called with True after a connect, with False after a loss or a permanent refusal.
             session_seconds: Seconds for which the broker retains the session of a lost connection; 0: not at all.
             receive_maximum: Maximum number of unacknowledged messages that the broker delivers. The default is enough
@@ -180,7 +181,7 @@ class Connection:
         if not self.connected:
             return None
         info = self._client.publish(topic, payload, qos=1)
-        # If the connection is lost meanwhile, paho queues the message and sends it after the next connect.
+        # If the connection is lost meanwhile, the next connect drops the message.
         return info.mid if info.rc in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN} else None
 
     def publish_retained(self, topic: str, state: bytes) -> bool:
@@ -225,6 +226,8 @@ class Connection:
                 if self._on_state:
                     self._on_state(False)
             return
+        # The caller sends lost messages again. paho would send all of them at once, also one that ends the connection.
+        self._client.drop_out_messages()
         with self._epoch_lock:
             self.refusal = None
             self.max_packet_bytes = getattr(properties, "MaximumPacketSize", None)
