@@ -18,7 +18,7 @@ from typing import Any, Literal
 from face_app import __version__
 from face_app.common.errors import FaceAppError, OutboxError
 from face_app.common.health_server import Health
-from face_app.common.mqtt import Connection, Message
+from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import EdgeSettings
 from face_app.common.wire import status_topic
 from face_app.edge.health.home_assistant import announcement, birth_topic
@@ -110,7 +110,7 @@ class StatusPublisher:
         self._election = ProcessLock(outbox.path, f"status-{camera}")
         self._connection = Connection(
             settings.broker,
-            f"status-{outbox.id}-{camera}",
+            client_id("status", f"{outbox.id}-{camera}", settings.broker),
             subscriptions=[birth_topic(settings.status)] if home_assistant else [],
             on_message=self._received,
             will=(self._topic, _document("offline", LOST, {})),

@@ -19,6 +19,8 @@ class SenderState:
         up: True while every hop to the cloud is up.
         quiet: Seconds since the last receipt while faces are in flight and the uplink is up; 0 while it is down.
         window: Maximum number of faces in flight now.
+        aside: Number of waiting faces that the broker cannot accept.
+        aside_reason: Reason for them, as text for an operator.
         refusal: Reason why the broker refuses the connection permanently; None if it does not.
         failure: Error that ended the sender; empty if it runs.
     """
@@ -31,11 +33,13 @@ class SenderState:
     up: bool
     quiet: float
     window: int
+    aside: int
+    aside_reason: str
     refusal: str | None
     failure: str
 
     @property
-    def obstacle(self) -> str:
+    def obstacle(self) -> str:  # noqa: PLR0911 - a list of causes in their order
         """Return the most likely reason why a face waits, as text for an operator."""
         if self.failure:
             return self.failure
@@ -47,5 +51,6 @@ class SenderState:
             return f"broker {self.broker} is not reached, check broker.host and broker.port"
         if not self.up:
             return "the forwarder does not reach the cloud"
-        late = self.quiet >= QUIET_SECONDS
-        return f"no receipt came for {self.quiet:.0f} s, check the subscriber" if late else "they are in flight"
+        if self.quiet >= QUIET_SECONDS:
+            return f"no receipt came for {self.quiet:.0f} s, check the subscriber"
+        return self.aside_reason or "they are in flight"

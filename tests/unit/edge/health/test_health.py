@@ -29,13 +29,16 @@ class Sending:
     connected: bool = True
     up: bool = True
     quiet: float = 0.0
+    aside: int = 0
     refusal: str | None = None
     failure: str = ""
     state: SenderState = field(init=False)
 
     def __post_init__(self):
         uplink = (self.running, self.elected, self.connected, {}, self.up)
-        self.state = SenderState("broker:1883", *uplink, self.quiet, 16, self.refusal, self.failure)
+        self.state = SenderState(
+            "broker:1883", *uplink, self.quiet, 16, self.aside, "too large" * self.aside, self.refusal, self.failure
+        )
 
 
 @pytest.mark.parametrize(
@@ -46,6 +49,8 @@ class Sending:
         (Waiting(3, 10**6, stored_age=5), Sending(), ""),
         (Waiting(stored_age=10**6), Sending(), ""),
         (Waiting(3, 10**6), Sending(running=60, up=False), ""),
+        (Waiting(1, 299, stored_age=5), Sending(aside=1), ""),
+        (Waiting(1, 301, stored_age=5), Sending(aside=1), "1 faces wait, the oldest for 301 s: too large"),
         (
             Waiting(3, 301, stored_age=400),
             Sending(quiet=301),

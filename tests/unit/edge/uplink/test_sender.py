@@ -245,7 +245,8 @@ def test_a_face_that_is_too_large_for_the_broker_does_not_delay_the_others(path,
         outbox.append([new_face(), new_face(size=1500), new_face(), new_face()])
         sender.wake()
         until(lambda: outbox.run_counts().stored == 3)
-        assert "is larger than broker" in caplog.text
+        assert "faces larger than broker" in sender.state.obstacle
+        assert "accepts, 20000 bytes: 1; raise its limit. Other faces pass" in caplog.text
         assert set(copies(cloud)) == {1, 3, 4}
         assert outbox.backlog()[0] == 1
 

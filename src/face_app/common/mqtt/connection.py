@@ -1,9 +1,10 @@
-"""Connect to an MQTT broker. No other module configures paho.
+"""Maintain a connection to an MQTT broker. No other module configures paho.
 
 Reasons for the configuration, measured with paho-mqtt 2.2:
 
-* By default the first connection discards the session. So `clean_start` is False, and the session has an expiry.
+* By default the first connection discards the session. So `clean_start` is False, and each session has its own expiry.
 * Without ReceiveMaximum the broker delivers no more than 20 unacknowledged messages.
+* Without MaximumPacketSize the broker delivers messages of up to 256 MB, and paho assembles each in memory.
 * An acknowledgement is valid only in the connection of its message. So each connection has an epoch.
 * A broker can refuse or ignore a subscription on a live connection. So `Subscription` waits for the answer.
 """
@@ -11,7 +12,7 @@ Reasons for the configuration, measured with paho-mqtt 2.2:
 import logging
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -22,12 +23,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from face_app.common.errors import BrokerError, SettingsError
+from face_app.common.mqtt.subscription import Subscription
 from face_app.common.settings import Broker
 
 log = logging.getLogger(__name__)
 
-SESSION_SECONDS = 86400
-"""Seconds for which the broker retains the session of a lost connection."""
+SMALL_PACKET = 65_536
+"""Maximum bytes of a packet from the broker, if a client needs only states and commands."""
 OVERHEAD_BYTES = 16
 """Maximum bytes of a PUBLISH besides topic and payload: header, lengths and packet id. It has no properties."""
 # MQTT 5 CONNACK reasons that a retry would get again: bad client id, user or password, not authorised, banned.
@@ -54,21 +56,26 @@ class Connection:
         on_message: Callable[[Message, int], None],
         on_sent: Callable[[int, ReasonCode], None] | None = None,
         on_state: Callable[[bool], None] | None = None,
+        session_seconds: int = 0,
         receive_maximum: int = 200,
+        max_received_bytes: int = SMALL_PACKET,
         will: tuple[str, bytes] | None = None,
     ) -> None:
         """Prepare the connection; `start` opens it.
 
         Args:
             broker: Address and identity.
-            client_id: Stable name of the session.
+            client_id: Name of the session, from `client_id`.
             subscriptions: Topic filters, all at QoS 1.
             on_message: Called in the network thread with the message and its epoch. It must not block for long.
-            on_sent: Called with message id and reason code after the broker has answered a publish. It runs under a
-                lock of paho, so it must not wait for a thread that publishes.
+            on_sent: Called with message id and reason code after the broker has answered a publish; never for a publish
+                whose connection was lost. It runs under a lock of paho, so it must not wait for a thread that
+                publishes.
             on_state: Called with True after a connect, with False after a loss or a permanent refusal.
+            session_seconds: Seconds for which the broker retains the session of a lost connection; 0: not at all.
             receive_maximum: Maximum number of unacknowledged messages that the broker delivers. The default is enough
                 for receipts: one message contains many.
+            max_received_bytes: Maximum size of a packet that the broker may deliver; it drops a larger one.
             will: Topic and state that the broker publishes (retained) when the connection breaks.
 
         Raises:
@@ -81,7 +88,10 @@ class Connection:
         self._on_message = on_message
         self._on_sent = on_sent
         self._on_state = on_state
-        self._receive_maximum = receive_maximum
+        self._properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        self._properties.SessionExpiryInterval = session_seconds
+        self._properties.ReceiveMaximum = receive_maximum
+        self._properties.MaximumPacketSize = max_received_bytes
         self._epoch_lock = threading.Lock()
         self._subscription = Subscription(subscriptions, f"{broker.host}:{broker.port}", self._subscribe)
         self._connected = threading.Event()
@@ -139,15 +149,12 @@ class Connection:
 
     def start(self) -> None:
         """Connect in a network thread; it reconnects after each loss."""
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = SESSION_SECONDS
-        properties.ReceiveMaximum = self._receive_maximum
         self._client.connect_async(
             self._broker.host,
             self._broker.port,
             keepalive=self._broker.keepalive,
             clean_start=False,
-            properties=properties,
+            properties=self._properties,
         )
         self._client.loop_start()
 
@@ -174,7 +181,7 @@ class Connection:
         if not self.connected:
             return None
         info = self._client.publish(topic, payload, qos=1)
-        # If the connection is lost meanwhile, paho queues the message and sends it after the next connect.
+        # If the connection is lost meanwhile, the next connect drops the message.
         return info.mid if info.rc in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN} else None
 
     def publish_retained(self, topic: str, state: bytes) -> bool:
@@ -203,7 +210,7 @@ class Connection:
                 self._client.ack(message.mid, message.qos)
 
     def stop(self) -> None:
-        """Disconnect; the broker retains the session."""
+        """Disconnect; the broker retains the session for `session_seconds`."""
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -219,6 +226,8 @@ class Connection:
                 if self._on_state:
                     self._on_state(False)
             return
+        # The caller sends lost messages again. paho would send all of them at once, also one that ends the connection.
+        self._client.drop_out_messages()
         with self._epoch_lock:
             self.refusal = None
             self.max_packet_bytes = getattr(properties, "MaximumPacketSize", None)
@@ -259,96 +268,3 @@ class Connection:
     def _published(self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
         if self._on_sent:
             self._on_sent(mid, reason)
-
-
-RETRY_SECONDS = 10.0
-"""Seconds until a refused or unanswered subscription is requested again."""
-
-
-class Subscription:
-    """Requests the topic filters of one connection until the broker grants them. Thread-safe.
-
-    A broker can refuse or ignore a SUBSCRIBE on a live connection. Then no message
-    arrives, and nothing else shows the fault.
-
-    Attributes:
-        granted: True while the broker has granted all filters on the current connection.
-    """
-
-    def __init__(self, topics: list[str], where: str, subscribe: Callable[[list[str]], None]) -> None:
-        """Prepare the subscription; `request` sends the first SUBSCRIBE.
-
-        Args:
-            topics: Topic filters.
-            where: Host and port of the broker, for the log.
-            subscribe: Sends one SUBSCRIBE for these topics; must not wait for the answer.
-        """
-        self.granted = False
-        self._topics = topics
-        self._where = where
-        self._subscribe = subscribe
-        self._lock = threading.Lock()
-        self._timer: threading.Timer | None = None
-        self._refused = ""
-        self._logged = ""
-
-    @property
-    def problem(self) -> str:
-        """Return the reason why no message arrives on a live connection; empty while granted."""
-        if self.granted:
-            return ""
-        return self._refused or f"broker {self._where} has not answered the subscription to {', '.join(self._topics)}"
-
-    def request(self) -> None:
-        """Send a SUBSCRIBE on a new connection."""
-        with self._lock:
-            self._refused = ""
-            if self._topics:
-                self._send()
-            else:
-                self.granted = True
-
-    def answered(self, reasons: Iterable[ReasonCode]) -> None:
-        """Handle the SUBACK: one reason for each topic."""
-        refusals = [
-            f"{topic} ({reason})" for topic, reason in zip(self._topics, reasons, strict=False) if reason.is_failure
-        ]
-        with self._lock:
-            if refusals:
-                self._refused = f"broker {self._where} refuses the subscription to {', '.join(refusals)}; check its ACL"
-                self._log_problem()
-                return
-            self._drop_timer()
-            self.granted = True
-            if self._logged:
-                log.info("broker %s granted the subscription", self._where)
-            self._logged = ""
-
-    def cancel(self) -> None:
-        """Stop requesting: the connection is lost."""
-        with self._lock:
-            self.granted = False
-            self._drop_timer()
-
-    def _send(self) -> None:
-        self._drop_timer()
-        self._timer = timer = threading.Timer(RETRY_SECONDS, lambda: self._retry(timer))
-        timer.daemon = True
-        timer.start()
-        self._subscribe(self._topics)
-
-    def _retry(self, timer: threading.Timer) -> None:
-        with self._lock:
-            if timer is self._timer:
-                self._log_problem()
-                self._send()
-
-    def _drop_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-        self._timer = None
-
-    def _log_problem(self) -> None:
-        if self.problem != self._logged:
-            self._logged = self.problem
-            log.error("%s; requesting it again", self._logged)
