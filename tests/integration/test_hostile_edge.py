@@ -4,11 +4,15 @@ An honest edge beside it publishes each face once: no resend hides a lost messag
 """
 
 import secrets
+import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
+import yaml
 
+from support.brokers import ROLES
+from support.clients import with_certificate
 from support.faces import drawn_face
 from support.hostile import HONEST, HOSTILE, cloud_broker, connected, subscribing
 
@@ -72,3 +76,59 @@ def test_no_edge_reads_the_name_of_the_group(broker, tmp_path):
         intruder.client.publish(f"face_app/{HOSTILE}/front", b"refused", qos=1).wait_for_publish(90)
     assert seen <= {f"receipts/{HOSTILE}/subscriber-1"}
     assert group not in (broker.folder / "log").read_text()
+
+
+@contextmanager
+def silent_connections(broker, count):
+    """Open connections that send nothing; no certificate is needed for them."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(socket.create_connection(("127.0.0.1", broker.port), 90)) for _ in range(count)]
+
+
+def test_a_thousand_silent_connections_do_not_shut_the_port(tmp_path):
+    """Docker gives a program 1024 open files, and lets it raise that limit."""
+    folder = tmp_path / "broker"
+    role = yaml.safe_load((ROLES / "cloud_broker/vars/main.yml").read_text())["__cloud_broker_command"]
+    command = [part.replace("{{ __cloud_broker_config }}", str(folder)) for part in role]
+    command = ("sh", "-c", 'ulimit -S -n 1024; exec "$@"', "sh", *command)
+    with cloud_broker(folder, command=command) as broker, silent_connections(broker, 1200):
+        assert with_certificate(broker.port, folder, HONEST).publish(f"face_app/{HONEST}/door").accepted
+
+
+def test_more_connections_than_allowed_take_no_memory_and_disturb_no_connection(tmp_path):
+    with (
+        cloud_broker(tmp_path / "broker", memory=8) as broker,
+        subscribing(broker, tmp_path / "store", group="secret") as consumer,
+        connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
+    ):
+        wait_until(lambda: consumer.connection.subscribed)
+        with silent_connections(broker, 100) as opened:
+            # The broker closes those that are too many.
+            assert opened[-1].recv(1) == b""
+            edge.send(FACES)
+            edge.wait_for_receipts(FACES)
+        wait_until(lambda: with_certificate(broker.port, broker.folder, HONEST).publish(FACES[0].topic).accepted)
+
+
+def test_a_message_without_bounds_ends_its_own_connection(broker, tmp_path):
+    with (
+        subscribing(broker, tmp_path / "store", group="secret") as consumer,
+        connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
+        connected(broker, HOSTILE, f"receipts/{HOSTILE}/#", client_id="large") as intruder,
+    ):
+        wait_until(lambda: consumer.connection.subscribed)
+        lost = []
+        intruder.client.on_disconnect = lambda *_: lost.append(True)
+        intruder.client.publish(f"face_app/{HOSTILE}/front", bytes(40_000_000), qos=1)
+        wait_until(lambda: lost)
+        edge.send(FACES)
+        edge.wait_for_receipts(FACES)
+
+
+@pytest.mark.parametrize("levels", [1, 180])
+def test_a_topic_has_one_level_for_the_camera(broker, levels):
+    """Each level of a retained message costs memory."""
+    edge = with_certificate(broker.port, broker.folder, HONEST)
+    for kind in ("face_app", "status"):
+        assert not edge.publish(f"{kind}/{HONEST}/door{'/x' * levels}").accepted
+        assert edge.publish(f"{kind}/{HONEST}/door").accepted

@@ -56,16 +56,16 @@ class Edge:
 
 
 @contextmanager
-def cloud_broker(folder: Path, *names: str, **changes: Any) -> Iterator[Broker]:
-    """Run the cloud's broker, with certificates of two edges, of ``subscriber-1`` and of further names."""
-    broker = Broker("cloud", folder, free_port())
+def cloud_broker(folder: Path, *, command: tuple[str, ...] = (), memory: int = 512) -> Iterator[Broker]:
+    """Run the cloud's broker, with certificates of two edges and of ``subscriber-1``."""
+    broker = Broker("cloud", folder, free_port(), command)
     folder.mkdir()
     authority = Authority(folder)
     authority.issue("cloud-broker", usage="server")
-    for name in ("subscriber-1", HONEST, HOSTILE, *names):
+    for name in ("subscriber-1", HONEST, HOSTILE):
         authority.issue(name)
     authority.revoke()
-    configure_cloud_broker(broker, **changes)
+    configure_cloud_broker(broker, memory=memory)
     broker.start()
     try:
         yield broker
