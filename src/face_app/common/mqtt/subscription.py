@@ -32,6 +32,7 @@ class Subscription:
         """
         self.granted = False
         self._topics = topics
+        self._names = [_without_group(topic) for topic in topics]
         self._where = where
         self._subscribe = subscribe
         self._lock = threading.Lock()
@@ -44,7 +45,7 @@ class Subscription:
         """Return the reason why no message arrives on a live connection; empty while granted."""
         if self.granted:
             return ""
-        return self._refused or f"broker {self._where} has not answered the subscription to {', '.join(self._topics)}"
+        return self._refused or f"broker {self._where} has not answered the subscription to {', '.join(self._names)}"
 
     def request(self) -> None:
         """Send a SUBSCRIBE on a new connection."""
@@ -58,7 +59,7 @@ class Subscription:
     def answered(self, reasons: Iterable[ReasonCode]) -> None:
         """Handle the SUBACK: one reason for each topic."""
         refusals = [
-            f"{topic} ({reason})" for topic, reason in zip(self._topics, reasons, strict=False) if reason.is_failure
+            f"{topic} ({reason})" for topic, reason in zip(self._names, reasons, strict=False) if reason.is_failure
         ]
         with self._lock:
             if refusals:
@@ -99,3 +100,8 @@ class Subscription:
         if self.problem != self._logged:
             self._logged = self.problem
             log.error("%s; requesting it again", self._logged)
+
+
+def _without_group(topic: str) -> str:
+    """Return a topic filter for messages: the name of a shared subscription's group is a secret."""
+    return topic.split("/", 2)[2] if topic.startswith("$share/") else topic
