@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -206,3 +207,9 @@ def test_several_files_at_once(tmp_path):
         (tmp_path / name).write_bytes(written(EdgeLedger(name, {}, None, [ENTRY])))
     with open_ledgers([str(tmp_path / "one"), str(tmp_path / "two")]) as ledgers:
         assert [(ledger.edge, list(ledger.entries)) for ledger in ledgers] == [("one", [ENTRY]), ("two", [ENTRY])]
+
+
+def test_the_time_of_the_receipt_survives():
+    settled = replace(ENTRY, settled_at=datetime(2026, 11, 23, 1, tzinfo=timezone.utc))
+    file = io.BytesIO(written(EdgeLedger("jetson", {}, None, [ENTRY, settled])))
+    assert list(read_ledger(file, "edge.ledger").entries) == [ENTRY, settled]

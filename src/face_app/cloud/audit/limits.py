@@ -8,6 +8,9 @@ from face_app.cloud.audit.report import OutboxReport
 from face_app.cloud.audit.scope import Scope
 from face_app.cloud.bucket.expiry import ExpiryRules
 
+SHOWN = 20
+"""Maximum number of numbers in a sentence; the JSON document has all."""
+
 
 def limits(  # noqa: PLR0913
     reports: Sequence[OutboxReport],
@@ -44,20 +47,19 @@ def _of_scope(reports: Sequence[OutboxReport], ledgers: LedgerIndex, scope: Scop
 
 def _of_disks(reports: Sequence[OutboxReport]) -> Iterator[str]:
     """Yield what a restored disk may hide: faces whose numbers did not reach the cloud before it."""
-    given = [report for report in reports if report.ledger and report.captured]
-    if any(report.mark for report in given):
+    given = [report for report in reports if report.ledger and (report.captured or report.newer)]
+    if given:
         yield (
-            "faces with a higher number than the mark that a disk lost again, such as one restored from a copy, before "
-            "their number reached the cloud"
+            "faces that a disk lost again, such as one restored from a copy, before the cloud knew their numbers; they "
+            f"would have these numbers or later ones: {'; '.join(map(_numbers, given))}"
         )
-    if unmarked := [f"{report.edge} {report.outbox}" for report in given if not report.mark]:
-        yield f"faces that a restored disk lost: no mark of {', '.join(unmarked)} shows which numbers were given"
-    for report in given:
-        for span in report.known_in_part:
-            yield (
-                f"{report.edge}, outbox {report.outbox}: faces that followed {span} and were lost with a restored "
-                "disk: no mark reaches these numbers"
-            )
+
+
+def _numbers(report: OutboxReport) -> str:
+    latest = report.unseen_from[-SHOWN:]
+    earlier = len(report.unseen_from) - len(latest)
+    more = f" and {earlier} earlier ones" if earlier else ""
+    return f"{report.edge} {report.outbox} {', '.join(map(str, latest))}{more}"
 
 
 def _of_expiry(reports: Sequence[OutboxReport], rules: ExpiryRules) -> Iterator[str]:

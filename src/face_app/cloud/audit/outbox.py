@@ -15,7 +15,7 @@ from face_app.cloud.audit.names import OutboxName
 from face_app.cloud.audit.report import OutboxReport, Unproven, WrongObject
 from face_app.cloud.audit.scope import HOUR, Scope, hour_of
 from face_app.cloud.audit.spans import Span, gaps_between, merge
-from face_app.cloud.audit.twice import given_twice, known_in_part
+from face_app.cloud.audit.twice import given_twice, unseen_from
 from face_app.cloud.bucket.expiry import ExpiryRules
 
 NEWER = "given after the ledger was written, and without an object; export the ledger again"
@@ -114,7 +114,7 @@ class OutboxAudit:
             gaps=tuple(gaps),
             missing=tuple(missing),
             given_twice=tuple(self._given_twice()),
-            known_in_part=tuple(known_in_part(self._marks, self._ledger.coverages if self._ledger else ())),
+            unseen_from=tuple(unseen_from(self._marks, self._ledger.coverages if self._ledger else ())),
             unproven=(*unaccounted.unproven, *self._doubts()),
             unproven_count=unproven,
             outside=unaccounted.outside,

@@ -65,8 +65,8 @@ class OutboxReport:
         missing: Sequence numbers of stored faces without an object, and those that the ledger does not contain.
         given_twice: Sequence numbers that the outbox gave to two faces each: it was restored from a copy,
             or runs twice.
-        known_in_part: Sequence numbers that the ledger lists and no mark has seen, before the outbox was opened again.
-            A copy that was restored then may have lost later faces.
+        unseen_from: Sequence numbers from which on a restored disk may have lost faces that no record has: one for the
+            end of each opening.
         unproven: Faces that may be lost.
         unproven_count: Number of those that the ledger has allocated.
         outside: Number of missing faces outside the time range, by the faces around them.
@@ -92,7 +92,7 @@ class OutboxReport:
     gaps: tuple[Span, ...]
     missing: tuple[Span, ...]
     given_twice: tuple[Span, ...]
-    known_in_part: tuple[Span, ...]
+    unseen_from: tuple[int, ...]
     unproven: tuple[Unproven, ...]
     unproven_count: int
     outside: int
@@ -125,7 +125,7 @@ class OutboxReport:
             "gaps": [[span.first, span.last] for span in self.gaps],
             "missing": [[span.first, span.last] for span in self.missing],
             "given_twice": [[span.first, span.last] for span in self.given_twice],
-            "known_in_part": [[span.first, span.last] for span in self.known_in_part],
+            "unseen_from": list(self.unseen_from),
             "unproven": [
                 {"numbers": each.numbers and [each.numbers.first, each.numbers.last], "why": each.why}
                 for each in self.unproven

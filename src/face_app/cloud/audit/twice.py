@@ -1,7 +1,7 @@
 """Find the numbers that an outbox gave twice: it went back in time, or two programs used copies of it."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from face_app.cloud.audit.ledgers import Coverage
 from face_app.cloud.audit.spans import Span, merge
@@ -49,13 +49,15 @@ def _shared(marks: Iterable[Mark]) -> Iterator[Span]:
             yield Span(later.first, earlier.last)
 
 
-def known_in_part(marks: Sequence[Mark], coverages: Iterable[Coverage]) -> list[Span]:
-    """Return the numbers of ended openings that no mark has: an outbox restored there may have lost later faces."""
+def unseen_from(marks: Sequence[Mark], coverages: Iterable[Coverage]) -> list[int]:
+    """Return the numbers from which on faces may have existed that no record has, one for the end of each opening.
+
+    An outbox that a disk brings back continues with a new opening. Faces after the number that the cloud knew of the
+    former opening may be lost.
+    """
     reached = {mark.token: mark.last for mark in marks}
-    spans: set[Span] = set()
+    numbers = {max(reached.values(), default=0) + 1}
     for coverage in coverages:
-        for (token, first), (_, following) in zip(coverage.openings, coverage.openings[1:], strict=False):
-            start = max(first, reached.get(token, 0) + 1)
-            if start < following:
-                spans.add(Span(start, following - 1))
-    return merge(spans)
+        for (token, first), (_, following) in pairwise(coverage.openings):
+            numbers.add(min(max(first, reached.get(token, 0) + 1), following))
+    return sorted(numbers)

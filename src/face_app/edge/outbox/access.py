@@ -5,13 +5,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from face_app.common.errors import OutboxDamagedError, OutboxError, OutboxUnavailableError
 from face_app.edge.outbox import incarnation
-from face_app.edge.outbox.schema import connect
+from face_app.edge.outbox.schema import BUSY_SECONDS, FORMAT, check_identity, connect
 from face_app.edge.outbox.wal import hidden_commits, wal_bytes
 
 CHECK_BYTES = 64 * 1024 * 1024
@@ -54,9 +54,9 @@ class OpenOutbox:
     id: str
     lock: int
 
-    def close(self) -> None:
-        """Close the file and release its lock."""
-        self.connection.close()
+    def close(self, path: Path) -> None:
+        """Close the file at `path` and release its lock."""
+        close(self.connection, path)
         os.close(self.lock)
 
 
@@ -94,6 +94,26 @@ def damage_mark(path: Path) -> Path:
 def mark_damaged(path: Path) -> None:
     """Mark an outbox as damaged, so that the next start recovers it."""
     damage_mark(path).touch(mode=0o600)
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Read a file without a change to it: a connection that may write merges the write-ahead log when it is closed."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        yield connection
+
+
+def close(connection: sqlite3.Connection, path: Path) -> None:
+    """Close a connection. If the file is damaged, the write-ahead log remains as it is, for the recovery."""
+    if not damage_mark(path).exists():
+        connection.close()
+        return
+    # The last connection merges the log; this one only reads.
+    with read_only(path) as last:
+        with suppress(sqlite3.Error):
+            last.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        connection.close()
 
 
 @contextmanager
@@ -157,15 +177,12 @@ def open_outbox(path: Path) -> OpenOutbox:
 def _open_checked(path: Path, *, alone: bool) -> tuple[sqlite3.Connection, str]:
     """Open the file; the only program that has it open checks for damage that SQLite overlooks."""
     seen = incarnation.read(path)  # before the file, so that the file is at least as new
-    if alone and wal_bytes(path):
-        _check_log(path, seen)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    if alone:
+        _check_unopened(path, seen)
     connection = connect(path)
     try:
-        went_back = seen is not None and incarnation.went_back(connection, seen)
-        if went_back or (alone and path.stat().st_size <= CHECK_BYTES):
-            _check_contents(connection, path)
-        if seen and went_back:
+        if seen and incarnation.went_back(connection, seen):
             incarnation.begin(connection, path, seen)
         ((own_id,),) = connection.execute("SELECT id FROM outbox").fetchall()
         incarnation.introduce(connection, path)
@@ -175,28 +192,33 @@ def _open_checked(path: Path, *, alone: bool) -> tuple[sqlite3.Connection, str]:
     return connection, own_id
 
 
-def _check_log(path: Path, seen: incarnation.Seen | None) -> None:
-    """Check the write-ahead log before SQLite applies it, or ignores it.
+def _check_unopened(path: Path, seen: incarnation.Seen | None) -> None:
+    """Check a file before SQLite writes to it, or merges its write-ahead log.
 
     Raises:
-        OutboxDamagedError: It is damaged, or older than the file.
+        OutboxDamagedError: It is damaged, or its log is older than the file.
     """
-    if hidden_commits(path) > 1:
+    log = wal_bytes(path)
+    if log and hidden_commits(path) > 1:
         raise OutboxDamagedError(f"outbox {path}: its write-ahead log is damaged")
-    if seen and path.exists() and path.stat().st_size and _went_back(path, seen):
-        raise OutboxDamagedError(
-            f"outbox {path} is an older copy of itself, or its write-ahead log is: number {seen.sequence} was given"
-        )
+    if not path.stat().st_size:
+        return
+    with read_only(path) as connection:
+        check_identity(connection, path)
+        went_back = seen is not None and _went_back(connection, seen)
+        if went_back and log:
+            raise OutboxDamagedError(f"outbox {path} or its write-ahead log is an older copy of itself")
+        if went_back or path.stat().st_size + log <= CHECK_BYTES:
+            _check_contents(connection, path)
 
 
-def _went_back(path: Path, seen: incarnation.Seen) -> bool:
-    """Return True if the file, read without a change to it, is older than the record beside it."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
-        try:
-            return incarnation.went_back(connection, seen)
-        except sqlite3.OperationalError:  # a table is missing: this file has an earlier format than the record
-            return True
+def _went_back(connection: sqlite3.Connection, seen: incarnation.Seen) -> bool:
+    try:
+        return incarnation.went_back(connection, seen)
+    except sqlite3.OperationalError:
+        # A table is missing: the file has an earlier format than the program that wrote the record. No such program
+        # has read it since, so the copy is older.
+        return True
 
 
 def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
@@ -208,6 +230,8 @@ def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
     results = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if results != [("ok",)]:
         raise OutboxDamagedError(f"outbox {path}: {str(results[0][0])[:200]}")
+    if connection.execute("PRAGMA user_version").fetchall() != [(FORMAT,)]:
+        return
     orphans = connection.execute(
         "SELECT row FROM pixels WHERE row NOT IN (SELECT row FROM faces WHERE state IN ('waiting', 'refused')) LIMIT 1"
     ).fetchall()

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from face_app.edge.outbox.wal import PAGE, read_frames, wal_path
 
@@ -35,6 +36,10 @@ _PIXELS = re.compile(rb"[\x03-\x07]\x00[\x80-\xff]{0,4}[\x00-\x7f](?=\xff\xd8\xf
 _VISITS = re.compile(rb"[\x0a-\x0e]\x00\x1d", re.DOTALL)
 _SMALL = re.compile(rb"[\x03-\x06]\x1d[\x00-\x1d]", re.DOTALL)
 _INDEX = {0x02, 0x0A}
+Part = Literal["log", "unsure", "file"]
+ORDERS: tuple[tuple[Part, ...], ...] = (("log", "unsure", "file"), ("unsure", "log", "file"), ("file", "log", "unsure"))
+"""Orders in which a file with a log is read. An older log hides newer pages of the file, and a frame of the log whose
+checksum is wrong, or whose commit is incomplete, may contain whole faces all the same."""
 Value = int | float | str | bytes | None
 
 
@@ -60,27 +65,27 @@ class DamagedFile:
         pages: Number of pages.
     """
 
-    def __init__(self, path: Path, *, log: bool = True) -> None:
+    def __init__(self, path: Path, order: tuple[Part, ...] = ORDERS[0]) -> None:
         """Open the files read-only. A missing file has no pages.
 
         Args:
             path: The outbox.
-            log: Read the pages in its write-ahead log in place of those in the file.
+            order: Where to read a page that is in several places, the preferred place first.
         """
         self._file = _open(path)
-        self._log = _open(wal_path(path)) if log else None
+        self._log = _open(wal_path(path))
+        self._order = order
         self._latest: dict[int, int] = {}
-        self._unsure: dict[int, int] = {}
-        for frame in read_frames(path) if log else ():
+        self._unsure: dict[int, list[int]] = {}
+        for frame in read_frames(path):
             if frame.good:
                 self._latest[frame.page] = frame.offset
-                self._unsure.pop(frame.page, None)
             else:
-                self._unsure[frame.page] = frame.offset
+                self._unsure.setdefault(frame.page, []).insert(0, frame.offset)
         size = 0 if self._file is None else os.fstat(self._file).st_size
-        limit = size // PAGE + 1 + (0 if self._log is None else os.fstat(self._log).st_size // PAGE)
-        known = [page for page in (*self._latest, *self._unsure) if page <= limit]
-        self.pages = max([-(-size // PAGE), *known])
+        pages = max([-(-size // PAGE), *self._latest])
+        # The page number in a damaged frame may be anything.
+        self.pages = max([pages, *(page for page in self._unsure if page <= pages + len(self._unsure))])
         self._free = self._free_pages()
 
     def __enter__(self) -> "DamagedFile":
@@ -115,17 +120,23 @@ class DamagedFile:
         return number not in self._free and self._kind(number) != _FREE
 
     def _versions(self, number: int) -> list[bytes]:
-        if number not in self._unsure or self._log is None:
-            return [self._page(number)]
-        return [os.pread(self._log, PAGE, self._unsure[number]).ljust(PAGE, b"\0"), self._page(number)]
+        """Return the versions of a page, the preferred one first."""
+        return list(dict.fromkeys(page for part in self._order for page in self._read(part, number)))
 
     def _page(self, number: int) -> bytes:
-        """Return the latest version of a page whose checksum is correct, or the one in the file."""
-        if number in self._latest and self._log is not None:
-            return os.pread(self._log, PAGE, self._latest[number]).ljust(PAGE, b"\0")
-        if self._file is None:
-            return bytes(PAGE)
-        return os.pread(self._file, PAGE, (number - 1) * PAGE).ljust(PAGE, b"\0")
+        """Return the preferred version of a page."""
+        return next(page for part in self._order for page in self._read(part, number))
+
+    def _read(self, part: Part, number: int) -> Iterator[bytes]:
+        """Yield the versions of a page in one place, the latest first; the log may have none."""
+        if part == "file":
+            data = b"" if self._file is None else os.pread(self._file, PAGE, (number - 1) * PAGE)
+            yield data.ljust(PAGE, b"\0")
+            return
+        latest = [self._latest[number]] if number in self._latest else []
+        for offset in latest if part == "log" else self._unsure.get(number, []):
+            if self._log is not None:
+                yield os.pread(self._log, PAGE, offset).ljust(PAGE, b"\0")
 
     def _kind(self, number: int) -> int:
         """Return the kind of a page in the pointer map, 0 if it has none."""

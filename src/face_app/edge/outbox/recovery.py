@@ -6,14 +6,17 @@ damaged file is renamed. The damaged file is never deleted, so the disk needs ro
 
 import logging
 import os
+import sqlite3
 import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from face_app.edge.outbox import incarnation
 from face_app.edge.outbox.access import OpenOutbox, damage_mark, exclusive_access, open_outbox, translate_errors
-from face_app.edge.outbox.pages import DamagedFile
+from face_app.edge.outbox.pages import ORDERS, DamagedFile
 from face_app.edge.outbox.salvage import Salvage
 from face_app.edge.outbox.schema import connect, transaction
 from face_app.edge.outbox.wal import wal_bytes
@@ -53,16 +56,11 @@ def _copy_readable(damaged: Path, created: Path) -> None:
     part.touch(mode=0o600)
     with closing(connect(part)) as target:
         salvage = Salvage(target)
-        # An older log hides newer pages of the file, so the file is read without its log too.
-        with DamagedFile(damaged) as whole, DamagedFile(damaged, log=False) as alone:
-            sources = (whole, alone) if wal_bytes(damaged) else (whole,)
-            for add in (salvage.add_rows, salvage.add_pixels):
-                for source in sources:
-                    numbers = source.numbers()
-                    while batch := list(islice(numbers, BATCH)):
-                        with transaction(target):
-                            for number in batch:
-                                add(source, number)
+        orders = ORDERS if wal_bytes(damaged) else ORDERS[:1]
+        for add in (salvage.add_rows, salvage.add_pixels):
+            for order in orders:
+                with DamagedFile(damaged, order) as source:
+                    _in_batches(target, partial(add, source), source.numbers())
         with transaction(target):
             copied = salvage.complete(incarnation.read(damaged))
     log.error(
@@ -71,6 +69,13 @@ def _copy_readable(damaged: Path, created: Path) -> None:
         *(damaged, copied),
     )
     part.rename(created)
+
+
+def _in_batches(target: sqlite3.Connection, add: Callable[[int], None], numbers: Iterator[int]) -> None:
+    while batch := list(islice(numbers, BATCH)):
+        with transaction(target):
+            for number in batch:
+                add(number)
 
 
 def _swap(path: Path, created: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard, get_args
 from face_app.common.errors import MessageError
 from face_app.common.ledger_file import State
 from face_app.common.metadata import read_image
-from face_app.common.wire import FaceId, FaceTopic, object_key
+from face_app.common.wire import FaceId, FaceTopic, face_of_key, object_key
 from face_app.edge import metrics
 from face_app.edge.outbox.incarnation import Seen
 from face_app.edge.outbox.pages import DamagedFile, Record
@@ -27,7 +27,7 @@ _COLUMNS = "id, run, topic, key, sha256, state, reason, captured_at, settled_at,
 
 
 @dataclass(frozen=True)
-class _Row:
+class LedgerRow:
     """Contains one row of the ledger, in the order of the columns."""
 
     id: str
@@ -63,7 +63,7 @@ class Salvage:
         for record in source.records(number):
             values = record.values
             if len(values) == 11 and (row := _ledger_row(values)):
-                self._insert_face(record.row, row)
+                insert_face(self._target, record.row, row)
             elif len(values) in {9, 10} and _is_visit(values):
                 self._insert_visit(record)
             elif _is_hex(values[0], 8):
@@ -71,7 +71,8 @@ class Salvage:
 
     def add_pixels(self, source: DamagedFile, number: int) -> None:
         """Insert the pixels of a page into the faces that they belong to, by their hash."""
-        for record in source.records(number):
+        # The versions that are in doubt come last: an image without a ledger row cannot be verified by its hash.
+        for record in reversed(list(source.records(number))):
             pixels = record.values[-1]
             if len(record.values) != 2 or record.values[0] is not None or not isinstance(pixels, bytes):
                 continue
@@ -84,17 +85,19 @@ class Salvage:
                 if state in {"waiting", "refused"}:
                     self._target.execute("INSERT OR IGNORE INTO pixels VALUES (?, ?)", (row, pixels))
 
-    def _adopt(self, number: int, face: _Row) -> list[tuple[int, str]]:
+    def _adopt(self, number: int, face: LedgerRow) -> list[tuple[int, str]]:
         """Insert the ledger row of pixels without one, or correct a damaged one that nothing else confirms."""
-        query = "SELECT row, state FROM faces WHERE id = ? AND row NOT IN (SELECT row FROM pixels)"
-        known: list[tuple[int, str]] = self._target.execute(query, (face.id,)).fetchall()
+        query = "SELECT row, state, sha256, key FROM faces WHERE id = ?"
+        known = self._target.execute(query, (face.id,)).fetchall()
         if not known:
-            self._insert_face(number, face)
+            insert_face(self._target, number, face)
             return self._target.execute("SELECT row, state FROM faces WHERE sha256 = ?", (face.sha256,)).fetchall()
-        if known[0][1] in {"waiting", "refused"}:
-            update = "UPDATE faces SET sha256 = ?, key = ?, topic = ? WHERE row = ?"
-            self._target.execute(update, (face.sha256, face.key, face.topic, known[0][0]))
-        return known
+        ((row, state, sha256, key),) = known
+        if sha256[:12] in key or face.sha256[:12] not in key:
+            return []  # the row is intact, so these pixels are damaged
+        update = "UPDATE faces SET sha256 = ?, key = ?, topic = ? WHERE row = ?"
+        self._target.execute(update, (face.sha256, face.key, face.topic, row))
+        return [(row, state)]
 
     def complete(self, seen: Seen | None) -> int:
         """Set aside the faces whose pixels are lost, and record the former ids of this outbox.
@@ -121,16 +124,6 @@ class Salvage:
         for state, count in counts:
             metrics.RECOVERED.labels(state).inc(count)
         return sum(count for _, count in counts)
-
-    def _insert_face(self, number: int, row: _Row) -> None:
-        """Insert a face under its row number; the first of several versions of it counts."""
-        query = f"INSERT OR IGNORE INTO faces (row, {_COLUMNS}) VALUES (?, {placeholders(_COLUMNS)})"
-        known = "SELECT 1 FROM faces WHERE id = ?"
-        if self._target.execute(known, (row.id,)).fetchall():
-            return
-        inserted = self._target.execute(query, (number if 0 < number < MOST_ROWS else None, *astuple(row))).rowcount
-        if not inserted:  # another face has the row number
-            self._target.execute(query, (None, *astuple(row)))
 
     def _insert_visit(self, record: Record) -> None:
         _, run, *rest = record.values
@@ -190,7 +183,23 @@ class Salvage:
         return bool(count + pruned >= last - first + 1)
 
 
-def row_from_pixels(pixels: bytes) -> _Row | None:
+def insert_face(target: sqlite3.Connection, number: int, row: LedgerRow) -> int | None:
+    """Insert a face under its row number, or under the next one if that is unusable; the first of its versions counts.
+
+    Returns:
+        Its row number; None if the ledger contains it.
+    """
+    if target.execute("SELECT 1 FROM faces WHERE id = ?", (row.id,)).fetchall():
+        return None
+    query = f"INSERT OR IGNORE INTO faces (row, {_COLUMNS}) VALUES (?, {placeholders(_COLUMNS)}) RETURNING row"
+    usable = number if 0 < number < MOST_ROWS else None
+    inserted = target.execute(query, (usable, *astuple(row))).fetchall()
+    if not inserted:  # another face has the row number
+        inserted = target.execute(query, (None, *astuple(row))).fetchall()
+    return int(inserted[0][0])
+
+
+def row_from_pixels(pixels: bytes) -> LedgerRow | None:
     """Rebuild the ledger row of a face from the metadata in its image; None if the image is no face."""
     try:
         image = read_image(pixels, max_pixels=MAX_PIXELS)
@@ -203,12 +212,12 @@ def row_from_pixels(pixels: bytes) -> _Row | None:
     topic = FaceTopic(metadata.edge, metadata.camera)
     key = object_key(topic, face_id, metadata.captured_at, sha256, image.suffix)
     at, score = metadata.captured_at.timestamp(), metadata.shot_score
-    return _Row(str(face_id), "", str(topic), key, sha256, "waiting", "", at, None, score)
+    return LedgerRow(str(face_id), "", str(topic), key, sha256, "waiting", "", at, None, score)
 
 
-def _ledger_row(values: tuple[Any, ...]) -> _Row | None:
+def _ledger_row(values: tuple[Any, ...]) -> LedgerRow | None:
     """Return the row of the ledger in a record; None if it is none, or damaged."""
-    row = _Row(*values[1:])
+    row = LedgerRow(*values[1:])
     texts = (row.id, row.run, row.topic, row.key, row.sha256, row.state, row.reason)
     if values[0] is not None or not all(isinstance(text, str) for text in texts) or row.state not in get_args(State):
         return None
@@ -217,9 +226,12 @@ def _ledger_row(values: tuple[Any, ...]) -> _Row | None:
         return None
     try:
         FaceTopic.parse(row.topic)
+        face_id = FaceId.parse(row.id)
     except MessageError:
         return None
-    return row if FaceId.parse(row.id).sequence < MOST_FACES else None
+    if row.state in {"waiting", "refused"} and face_of_key(row.key) not in {None, face_id}:
+        return None  # its pixels name the face
+    return row if face_id.sequence < MOST_FACES else None
 
 
 def _is_visit(values: tuple[Any, ...]) -> bool:

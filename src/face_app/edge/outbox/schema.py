@@ -158,18 +158,24 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def check_identity(connection: sqlite3.Connection, path: Path) -> None:
+    """Check that a file is an outbox whose contents this program understands; an empty one is.
+
+    Raises:
+        OutboxDamagedError: Its header, or its record of itself, is damaged.
+        OutboxError: The file is no outbox, or has a later format.
+    """
+    if _check_format(connection, path) == FORMAT:
+        _check_record(connection, path)
+
+
 def _create_or_migrate(connection: sqlite3.Connection, path: Path) -> None:
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    ((application,),) = connection.execute("PRAGMA application_id").fetchall()
-    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-    if not tables:
+    version = _check_format(connection, path)
+    if version == 0:
         _execute_all(connection, _SCHEMA + _INDEXES + _VISITS)
         connection.execute("INSERT INTO outbox VALUES (?, 0, NULL)", (secrets.token_hex(4),))
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
-        version = 4
-    else:
-        _check_format(connection, path, tables, (application, version))
-    migrated = version
+    migrated = version or 4
     while migrated < FORMAT:
         migrated, statements = _MIGRATIONS[migrated]
         _execute_all(connection, statements)
@@ -188,14 +194,18 @@ def _complete_format_5(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO openings VALUES (?, ?, 1)", (own, token))
 
 
-def _check_format(connection: sqlite3.Connection, path: Path, tables: set[str], marks: tuple[int, int]) -> None:
-    """Distinguish another SQLite file, a later format, and an outbox whose header is damaged."""
-    application, version = marks
+def _check_format(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the format of a file, 0 if it is empty; `check_identity` names the errors."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    ((application,),) = connection.execute("PRAGMA application_id").fetchall()
+    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+    if not tables and application != APPLICATION:
+        return 0
     ours = {"outbox", "faces", "pixels"} <= tables
     if not ours and application != APPLICATION:
         raise OutboxError(f"{path} is no outbox but another SQLite file; set outbox.path to another file")
     if ours and application == APPLICATION and 1 <= version <= FORMAT:
-        return
+        return int(version)
     # A format of many releases later has other tables or columns. With those of this one, the header is damaged.
     later = FORMAT < version <= FORMAT + NEXT_FORMATS or _schema(connection) != _schema_of_this_format()
     if application == APPLICATION and version > FORMAT and later:

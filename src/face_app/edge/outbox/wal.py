@@ -12,7 +12,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Frame:
     Attributes:
         page: Number of its page.
         offset: Offset of the page in the log.
-        good: True if its checksum is correct.
+        good: True if its checksum is correct, and a commit follows.
     """
 
     page: int
@@ -56,7 +56,7 @@ def wal_bytes(path: Path) -> int:
 
 
 def read_frames(path: Path) -> list[Frame]:
-    """Return the frames in the log of an outbox up to the last commit, in their order, damaged ones included.
+    """Return the frames in the log of an outbox in their order, damaged ones included.
 
     Frames of an earlier generation of the log are left out: the file has newer versions of their pages.
     """
@@ -71,7 +71,7 @@ def read_frames(path: Path) -> list[Frame]:
         committed = 0
         for number, header in enumerate(headers):
             page, commit = struct.unpack_from(">II", header)
-            data = os.pread(file.fileno(), PAGE, _HEADER + number * FRAME + _FRAME_HEADER)
+            data = os.pread(file.fileno(), PAGE, _HEADER + number * FRAME + _FRAME_HEADER).ljust(PAGE, b"\0")
             good = _checksum(header[:8] + data, checksum, order) == header[16:24]
             checksum = header[16:24]
             if header[8:16] != salts or not page:
@@ -79,7 +79,7 @@ def read_frames(path: Path) -> list[Frame]:
             frames.append(Frame(page, _HEADER + number * FRAME + _FRAME_HEADER, good))
             if commit:
                 committed = len(frames)
-        return frames[:committed]
+        return frames[:committed] + [replace(frame, good=False) for frame in frames[committed:]]
 
 
 def hidden_commits(path: Path) -> int:
@@ -93,11 +93,11 @@ def hidden_commits(path: Path) -> int:
     if not headers or not any(first + headers[0]):
         return 0
     salts = _salts(first, headers)
-    # Without a file, SQLite deletes its log.
-    visible = _visible_frames(path) if path.exists() and path.stat().st_size else 0
+    # SQLite deletes the log of an empty file.
+    visible = _visible_frames(path) if path.stat().st_size else 0
     commits = sum(header[8:16] == salts and header[4:8] != bytes(4) for header in headers[visible:])
     # SQLite ignores a log whose own header is damaged; that header is older than every commit in the log.
-    complete = _header_is_valid(first) and path.exists() and path.stat().st_size
+    complete = _header_is_valid(first) and path.stat().st_size
     return commits if complete else 2 * commits
 
 

@@ -488,6 +488,11 @@ def test_the_command(command, tmp_path):
     assert (good.returncode, good.stderr) == (0, b"")
     assert json.loads(good.stdout.splitlines()[-1])["edges"][0]["counts"]["stored"] == 2
 
+    alone = command()
+    assert alone.returncode == 10
+    assert b"may be lost:\n  jetson, outbox 0badcafe: no ledger was given" in alone.stdout
+    assert alone.stderr.startswith(b"face-app: no fault, but not proven: 2 captured or more")
+
     place.remove(faces[0].key)
     (tmp_path / "edge.ledger").write_bytes(file.getvalue())
     bad = command("--ledger", str(tmp_path / "edge.ledger"))

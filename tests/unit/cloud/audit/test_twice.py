@@ -19,7 +19,7 @@ def entries(first, last, life=0):
 def test_marks_of_an_honest_outbox(folder):
     folder.put_mark(a1=(1, 4), b2=(5, 8))
     report, outbox = audited(folder, [ledger_of(entries(1, 8), 8, a1=1, b2=5)])
-    assert (outbox.mark, outbox.given_twice, outbox.known_in_part) == (8, (), ())
+    assert (outbox.mark, outbox.given_twice, outbox.unseen_from) == (8, (), (5, 9))
     assert report.proven
 
 
@@ -102,19 +102,24 @@ def test_two_ledgers_before_and_after_a_restored_copy(folder):
 
 
 def test_what_no_mark_has_seen_is_named(folder):
-    """The cloud knew 10 of the first opening. Faces 11 and 12 are known, 13 may be lost with a restored disk."""
-    folder.put_mark(a1=(1, 10), b2=(13, 14))
-    report, outbox = audited(folder, [ledger_of(entries(1, 14), 14, a1=1, b2=13)])
-    assert (outbox.known_in_part, report.proven) == ((Span(11, 12),), True)
-    assert any("faces that followed 11-12 and were lost" in sentence for sentence in report.not_judged)
-    none = [sentence for sentence in audited(folder, [ledger_of([], 0)])[0].not_judged if "no mark" in sentence]
-    assert none == []
+    """The cloud knew 10 of the first opening, and all of the second. Each may have given more before a restoration."""
+    folder.put_mark(a1=(1, 10), b2=(13, 14), c3=(15, 16))
+    ledger = ledger_of(entries(1, 16), 16, a1=1, b2=13, c3=15)
+    report, outbox = audited(folder, [ledger])
+    assert (outbox.unseen_from, report.proven) == ((11, 15, 17), True)
+    assert any(each.endswith("or later ones: jetson 0badcafe 11, 15, 17") for each in report.not_judged)
 
 
-def test_no_mark_is_a_limit(folder):
-    report, _ = audited(folder, [ledger_of(entries(1, 4), 4, a1=1)])
-    assert report.proven
-    assert any("no mark of jetson 0badcafe" in sentence for sentence in report.not_judged)
+def test_without_a_mark_no_number_is_known(folder):
+    report, outbox = audited(folder, [ledger_of(entries(1, 4), 4, a1=1, b2=3)])
+    assert (outbox.unseen_from, report.proven) == ((1,), True)
+
+
+def test_many_openings_are_shown_in_part(folder):
+    openings = {f"{number:02x}": number for number in range(1, 41)}
+    report, outbox = audited(folder, [ledger_of(entries(1, 40), 40, **openings)])
+    assert outbox.unseen_from == tuple(range(1, 40))
+    assert any(each.endswith("39 and 19 earlier ones") for each in report.not_judged)
 
 
 @pytest.mark.parametrize(
