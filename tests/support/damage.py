@@ -14,11 +14,30 @@ from support.visits import visit
 
 PAGE = 4096
 FRAME = PAGE + 24
-KINDS = ("page", "bytes", "bit", "zeros", "swap", "record", "header", "log", "log-header", "cut", "field", "copy")
+KINDS = (
+    "page",
+    "bytes",
+    "bit",
+    "zeros",
+    "swap",
+    "record",
+    "header",
+    "log",
+    "log-header",
+    "cut",
+    "field",
+    "copy",
+    "old",
+    "old-log",
+)
 
 
-def write_outbox(path: Path, chance: random.Random) -> dict[str, tuple[str, str]]:
-    """Write an outbox with a history, as a killed program leaves it: with a log. Return state and hash by id."""
+def write_outbox(path: Path, chance: random.Random) -> tuple[dict[str, tuple[str, str]], dict[str, bytes]]:
+    """Write an outbox with a history, as a killed program leaves it: with a log.
+
+    Returns:
+        State and hash of each face by its id, and the image of each face that has one.
+    """
     states: dict[str, tuple[str, str]] = {}
     with Outbox(OutboxFile(path=path)) as outbox:
         for _ in range(chance.randint(2, 12)):
@@ -37,13 +56,17 @@ def write_outbox(path: Path, chance: random.Random) -> dict[str, tuple[str, str]
                     if result == "stored" or states[str(each.id)][0] == "waiting":
                         states[str(each.id)] = (result, each.sha256)
             if chance.random() < 0.3:
+                _copy(path, path.parent / "older")
+            if chance.random() < 0.3:
                 outbox._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        query = "SELECT id, file FROM faces JOIN pixels USING (row)"
+        images = dict(outbox._connection.execute(query).fetchall())
         _copy(path, path.parent / "killed")
     for name in ("", "-wal", "-shm"):
         path.with_name(path.name + name).unlink(missing_ok=True)
     for file in (path.parent / "killed").iterdir():
         shutil.copy2(file, path.with_name(file.name))
-    return states
+    return states, images
 
 
 def _copy(path: Path, folder: Path) -> None:
@@ -59,6 +82,8 @@ def damage(path: Path, chance: random.Random) -> str:
     kind = chance.choice(KINDS)
     if kind in {"record", "field"}:
         return _damage_record(path, chance, kind)
+    if kind.startswith("old"):
+        return _mix(path, chance, kind)
     log = path.with_name(f"{path.name}-wal")
     use_log = log.exists() and log.stat().st_size > FRAME and (kind.startswith("log") or chance.random() < 0.4)
     target = log if use_log else path
@@ -66,6 +91,22 @@ def damage(path: Path, chance: random.Random) -> str:
     _spoil(data, chance, kind)
     target.write_bytes(data)
     return f"{kind} of {target.name}"
+
+
+def _mix(path: Path, chance: random.Random, kind: str) -> str:
+    """Put pages, or the log, of an earlier time beside those of now."""
+    name = path.name if kind == "old" else f"{path.name}-wal"
+    older = path.parent / "older" / name
+    if not older.exists():
+        return "nothing: there is no older copy"
+    data, now = older.read_bytes(), bytearray(path.with_name(name).read_bytes())
+    if kind == "old":
+        for _ in range(chance.randint(1, 6)):
+            start = chance.randrange(len(data) // PAGE) * PAGE
+            now[start : start + PAGE] = data[start : start + PAGE]
+        data = bytes(now)
+    path.with_name(name).write_bytes(data)
+    return kind
 
 
 def _spoil(data: bytearray, chance: random.Random, kind: str) -> None:
