@@ -14,12 +14,9 @@ from face_app.cloud.subscriber.consumer import Consumer
 from face_app.cloud.subscriber.marks import MarkRecorder
 from face_app.cloud.subscriber.metrics import SubscriberMetrics
 from face_app.common.health_server import serve
-from face_app.common.settings import Broker, CloudSettings
+from face_app.common.settings import CloudSettings
 
 log = logging.getLogger(__name__)
-
-CONNECT_WARNING_SECONDS = 5.0
-"""Seconds after the start without an answer of the broker until a warning is logged."""
 
 
 class Event(Enum):
@@ -53,7 +50,7 @@ def run(settings: CloudSettings) -> None:
         consumer.start()
         marks.start()
         try:
-            _wait(consumer, settings.broker, events)
+            _wait(consumer, events)
         finally:
             consumer.stop()
             marks.stop()
@@ -61,23 +58,10 @@ def run(settings: CloudSettings) -> None:
                 server.shutdown()
 
 
-def _wait(consumer: Consumer, broker: Broker, events: Events) -> None:
-    timeout: float | None = CONNECT_WARNING_SECONDS
-    while True:
-        try:
-            event = events.get(timeout=timeout)
-        except queue.Empty:
-            log.warning(
-                "no answer from broker %s:%d for %.0f s; retrying. Check broker.host, broker.port and broker.ca_file",
-                *(broker.host, broker.port, CONNECT_WARNING_SECONDS),
-            )
-            timeout = None
-            continue
-        if event is Event.STOP:
-            log.info("stopping; the broker redelivers the messages that are not stored")
-            return
-        timeout = None
+def _wait(consumer: Consumer, events: Events) -> None:
+    while events.get() is not Event.STOP:
         consumer.connection.wait_for_outcome(0)  # raises the error of a permanent refusal
+    log.info("stopping; the broker redelivers the messages that are not stored")
 
 
 @contextmanager

@@ -114,6 +114,7 @@ class StatusPublisher:
             subscriptions=[birth_topic(settings.status)] if home_assistant else [],
             on_message=self._received,
             will=(self._topic, _document("offline", LOST, {})),
+            quiet=True,  # the sender logs the failures of the same broker
         )
 
     def __enter__(self) -> Counts:

@@ -124,23 +124,21 @@ class Sender:
         """Return the current state."""
         connected = self._uplink.connected
         up_since = self._uplink.up_since
-        quiet = (
-            0.0
-            if up_since is None
-            else time.monotonic() - max(up_since, self._quiet_since, self._dispatcher.busy_since)
-        )
+        quiet_since = max(up_since or 0.0, self._quiet_since, self._dispatcher.busy_since)
         return SenderState(
             broker=self._broker,
             running=time.monotonic() - self._started,
             elected=self._elected,
             connected=connected,
             hops=self._uplink.hops,
+            reported=self._uplink.reported,
             up=up_since is not None,
-            quiet=quiet,
+            quiet=0.0 if up_since is None else time.monotonic() - quiet_since,
             window=self._window.limit,
             aside=self._dispatcher.aside,
             aside_reason=self._dispatcher.aside_reason,
-            refusal=self._connection.refusal,
+            problem=self._connection.problem or ("" if connected else f"broker {self._broker} is not connected yet"),
+            refused=self._connection.refused,
             failure=str(self._failure or ""),
         )
 
