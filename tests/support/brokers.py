@@ -109,7 +109,7 @@ def configure_forwarder(broker: Broker, edge: str, password: str, *, edge_port: 
         "edge_broker_container": "127.0.0.1",
         "edge_broker_cloud_address": "127.0.0.1",
         "edge_broker_cloud_port": cloud_port,
-        "__edge_broker_machine_id": "0badcafe",
+        "__edge_broker_client_id": "0badcafe",
         # Quicker than on a real link, so that tests need not wait for a reconnect.
         "__edge_broker_bridge": bridge.replace("restart_timeout 1 30", "restart_timeout 1 2"),
     }
