@@ -68,6 +68,11 @@ class Broker:
         wait_for_port(self.port, self._process)
         return self._process
 
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
     def stop(self) -> None:
         self._running.close()
 
