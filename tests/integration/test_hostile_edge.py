@@ -4,6 +4,7 @@ An honest edge beside it publishes each face once: no resend hides a lost messag
 """
 
 import os
+import re
 import secrets
 import signal
 import socket
@@ -155,3 +156,26 @@ def test_a_broker_that_the_kernel_ended_starts_again_at_once(tmp_path):
         assert (folder / "log").read_text().count("the kernel ended the broker") == 8
         (mosquitto,) = children.read_text().split()
     assert not Path(f"/proc/{mosquitto}").exists()
+
+
+def test_messages_that_wait_for_a_subscriber_take_a_part_of_the_memory(tmp_path):
+    memory = 128
+    with (
+        cloud_broker(tmp_path / "broker", memory=memory) as broker,
+        connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
+        connected(broker, HOSTILE, f"receipts/{HOSTILE}/#", client_id="flood") as intruder,
+    ):
+        with subscribing(broker, tmp_path / "store", group="secret") as consumer:
+            wait_until(lambda: consumer.connection.subscribed)
+        # The broker retains its session, and queues for it.
+        for _ in range(300):
+            intruder.client.publish(f"face_app/{HOSTILE}/front", bytes(1_000_000), qos=1).wait_for_publish(90)
+        (used,) = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{broker.pid}/status").read_text())
+        assert int(used) < memory * 1024
+        with subscribing(broker, tmp_path / "again", group="secret"):
+            # As an edge does: of those that found a full queue, no receipt comes.
+            for _ in range(20):
+                edge.send(FACES)
+                if edge.has_receipts(FACES, seconds=2):
+                    return
+        pytest.fail("the faces of the honest edge were not stored")
