@@ -3,10 +3,14 @@
 An honest edge beside it publishes each face once: no resend hides a lost message.
 """
 
+import os
+import re
 import secrets
+import signal
 import socket
 import time
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 import yaml
@@ -85,12 +89,16 @@ def silent_connections(broker, count):
         yield [stack.enter_context(socket.create_connection(("127.0.0.1", broker.port), 90)) for _ in range(count)]
 
 
+def start_command(folder):
+    """How the role starts the broker."""
+    role = yaml.safe_load((ROLES / "cloud_broker/vars/main.yml").read_text())["__cloud_broker_command"]
+    return tuple(part.replace("{{ __cloud_broker_config }}", str(folder)) for part in role)
+
+
 def test_a_thousand_silent_connections_do_not_shut_the_port(tmp_path):
     """Docker gives a program 1024 open files, and lets it raise that limit."""
     folder = tmp_path / "broker"
-    role = yaml.safe_load((ROLES / "cloud_broker/vars/main.yml").read_text())["__cloud_broker_command"]
-    command = [part.replace("{{ __cloud_broker_config }}", str(folder)) for part in role]
-    command = ("sh", "-c", 'ulimit -S -n 1024; exec "$@"', "sh", *command)
+    command = ("sh", "-c", 'ulimit -S -n 1024; exec "$@"', "sh", *start_command(folder))
     with cloud_broker(folder, command=command) as broker, silent_connections(broker, 1200):
         assert with_certificate(broker.port, folder, HONEST).publish(f"face_app/{HONEST}/door").accepted
 
@@ -132,3 +140,42 @@ def test_a_topic_has_one_level_for_the_camera(broker, levels):
     for kind in ("face_app", "status"):
         assert not edge.publish(f"{kind}/{HONEST}/door{'/x' * levels}").accepted
         assert edge.publish(f"{kind}/{HONEST}/door").accepted
+
+
+def test_a_broker_that_the_kernel_ended_starts_again_at_once(tmp_path):
+    """Docker would wait longer after each end, up to a minute."""
+    folder = tmp_path / "broker"
+    with cloud_broker(folder, command=start_command(folder)) as broker:
+        shell = broker.pid
+        children = Path(f"/proc/{shell}/task/{shell}/children")
+        for _ in range(8):
+            (mosquitto,) = map(int, children.read_text().split())
+            os.kill(mosquitto, signal.SIGKILL)
+            wait_until(lambda ended=mosquitto: children.read_text().split() not in ([str(ended)], []))
+            wait_until(lambda: with_certificate(broker.port, folder, HONEST).publish(FACES[0].topic).accepted)
+        assert (folder / "log").read_text().count("the kernel ended the broker") == 8
+        (mosquitto,) = children.read_text().split()
+    assert not Path(f"/proc/{mosquitto}").exists()
+
+
+def test_messages_that_wait_for_a_subscriber_take_a_part_of_the_memory(tmp_path):
+    memory = 128
+    with (
+        cloud_broker(tmp_path / "broker", memory=memory) as broker,
+        connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
+        connected(broker, HOSTILE, f"receipts/{HOSTILE}/#", client_id="flood") as intruder,
+    ):
+        with subscribing(broker, tmp_path / "store", group="secret") as consumer:
+            wait_until(lambda: consumer.connection.subscribed)
+        # The broker retains its session, and queues for it.
+        for _ in range(300):
+            intruder.client.publish(f"face_app/{HOSTILE}/front", bytes(1_000_000), qos=1).wait_for_publish(90)
+        (used,) = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{broker.pid}/status").read_text())
+        assert int(used) < memory * 1024
+        with subscribing(broker, tmp_path / "again", group="secret"):
+            # As an edge does: of those that found a full queue, no receipt comes.
+            for _ in range(20):
+                edge.send(FACES)
+                if edge.has_receipts(FACES, seconds=2):
+                    return
+        pytest.fail("the faces of the honest edge were not stored")

@@ -68,6 +68,11 @@ class Broker:
         wait_for_port(self.port, self._process)
         return self._process
 
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
     def stop(self) -> None:
         self._running.close()
 
@@ -109,7 +114,7 @@ def configure_forwarder(broker: Broker, edge: str, password: str, *, edge_port: 
         "edge_broker_container": "127.0.0.1",
         "edge_broker_cloud_address": "127.0.0.1",
         "edge_broker_cloud_port": cloud_port,
-        "__edge_broker_machine_id": "0badcafe",
+        "__edge_broker_client_id": "0badcafe",
         # Quicker than on a real link, so that tests need not wait for a reconnect.
         "__edge_broker_bridge": bridge.replace("restart_timeout 1 30", "restart_timeout 1 2"),
     }

@@ -42,11 +42,14 @@ class Edge:
         for face in faces:
             self.client.publish(face.topic, face.payload, qos=1).wait_for_publish(90)
 
-    def wait_for_receipts(self, faces: list[DrawnFace], *, seconds: float = 90) -> None:
+    def has_receipts(self, faces: list[DrawnFace], *, seconds: float) -> bool:
+        """Wait until each face is stored, at most so long."""
         wanted = {str(face.id) for face in faces}
         with self._changed:
-            done = self._changed.wait_for(lambda: wanted <= self._stored, seconds)
-        assert done, f"{len(wanted & self._stored)} of {len(wanted)} faces were stored"
+            return self._changed.wait_for(lambda: wanted <= self._stored, seconds)
+
+    def wait_for_receipts(self, faces: list[DrawnFace], *, seconds: float = 90) -> None:
+        assert self.has_receipts(faces, seconds=seconds), f"{len(self._stored)} of {len(faces)} faces were stored"
 
     def _received(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
         receipts = load_receipts(message.payload)
