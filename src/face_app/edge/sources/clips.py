@@ -9,6 +9,7 @@ import cv2
 from face_app.common.errors import SourceError
 from face_app.edge.sources.decoder import Capture, Decoded, OpenCVCapture, open_ffmpeg
 from face_app.edge.sources.file_name import native_name, printable_name
+from face_app.edge.sources.picture_file import decode_picture, refuse_partial_picture
 
 DEFAULT_RATE = 25.0
 """Frames per second of a video that reports none, or an impossible one."""
@@ -69,16 +70,9 @@ class Picture:
         """Decode the picture in colour and upright: H x W x 3, BGR.
 
         Raises:
-            SourceError: The file is truncated, or the picture is too large.
+            SourceError: The file is truncated, the picture is too large, or its values have no known scale.
         """
-        try:
-            with native_name(self._path) as name:
-                image = cv2.imread(name, cv2.IMREAD_COLOR)
-        except cv2.error:  # the header declares more pixels than OpenCV accepts
-            image = None
-        if image is None:
-            raise SourceError(f"{self._name}: cannot be decoded to its end; set camera.source to another file")
-        return image
+        return decode_picture(self._path)
 
     def release(self) -> None:
         """Do nothing, because the file is not open."""
@@ -93,9 +87,10 @@ class Video:
         """Open the file.
 
         Raises:
-            SourceError: The file is not a video.
+            SourceError: The file is not a video, or FFmpeg would read only a part of it.
         """
         self._name = printable_name(path)
+        refuse_partial_picture(path)
         with native_name(path) as name:
             capture = open_ffmpeg(name)
         if not capture.isOpened():
