@@ -53,8 +53,8 @@ class Dispatcher:
 
     @property
     def aside(self) -> int:
-        """Return the number of waiting faces that the broker cannot accept."""
-        return len(self._larger) + len(self._suspects.aside)
+        """Return the number of waiting faces that do not pass, although others do."""
+        return len(self._larger) + len(self._suspects.aside) + self._window.overtaken
 
     @property
     def aside_reason(self) -> str:
@@ -68,6 +68,11 @@ class Dispatcher:
             reasons.append(
                 f"faces set aside, of {min(aside.values())} bytes or more: {len(aside)}; broker {self._broker}, or a "
                 "proxy before it, rejects them or closes the connection: raise its limit of the message size"
+            )
+        if self._window.overtaken:
+            reasons.append(
+                f"faces without a receipt, although later ones have theirs: {self._window.overtaken}; check the log of "
+                "the subscriber, its max_bytes and the limits of the brokers between"
             )
         return "; ".join(reasons)
 

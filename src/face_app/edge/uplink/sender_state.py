@@ -22,7 +22,7 @@ class SenderState:
         up: True while every hop to the cloud is up.
         quiet: Seconds since the last receipt while faces are in flight and the uplink is up; 0 while it is down.
         window: Maximum number of faces in flight now.
-        aside: Number of waiting faces that the broker cannot accept.
+        aside: Number of waiting faces that do not pass, although others do.
         aside_reason: Reason for them, as text for an operator.
         problem: Reason why no receipt can arrive from the broker, which it names; empty if one can.
         refused: True if the broker refuses the connection permanently.

@@ -112,6 +112,20 @@ def test_no_more_faces_than_the_window_are_in_flight(path, broker, cloud):
         assert copies(cloud) == dict.fromkeys([1, 2, 3, 17, 18, 19, 20], 1)
 
 
+def test_faces_that_get_no_receipt_do_not_stop_the_others(path, broker, cloud):
+    """A subscriber that fails on some faces acknowledges them without a receipt."""
+    cloud.answer = lambda face: None if face.sequence % 2 else stored(face)
+    with sending(path, broker.port, resend_after=0.2, resend_cap=2) as (outbox, sender):
+        outbox.append([new_face() for _ in range(80)])
+        sender.wake()
+        until(lambda: outbox.run_counts().stored == 40)
+        until(lambda: "faces without a receipt, although later ones have theirs: " in sender.state.obstacle)
+        assert sender.state.aside > 16
+        cloud.answer = stored
+        until(all_stored(outbox))
+        assert sender.state.aside == 0
+
+
 def test_a_receipt_with_another_hash_leaves_the_face_waiting(path, broker, cloud, caplog):
     cloud.answer = lambda face: Receipt(face.id, "0" * 64, "elsewhere", face.metadata.captured_at, "stored")
     with sending(path, broker.port, resend_after=60) as (outbox, sender):
