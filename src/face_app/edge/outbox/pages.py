@@ -77,10 +77,11 @@ class DamagedFile:
         self._order = order
         self._latest: dict[int, int] = {}
         self._unsure: dict[int, list[int]] = {}
-        for frame in read_frames(path):
-            if frame.good:
-                self._latest[frame.page] = frame.offset
-            else:
+        frames = read_frames(path)
+        self._latest.update((frame.page, frame.offset) for frame in frames if frame.good)
+        # A row may have moved from an earlier frame to one that is damaged.
+        for frame in frames if not all(frame.good for frame in frames) else ():
+            if frame.offset != self._latest.get(frame.page):
                 self._unsure.setdefault(frame.page, []).insert(0, frame.offset)
         size = 0 if self._file is None else os.fstat(self._file).st_size
         pages = max([-(-size // PAGE), *self._latest])
@@ -106,10 +107,13 @@ class DamagedFile:
         """Return True if both the list of free pages and the pointer map say so: one of them may be damaged."""
         return number in self._free and self._kind(number) == _FREE
 
+    def current_records(self, number: int) -> Iterator[Record]:
+        """Yield the rows of the preferred version of a page."""
+        yield from self._cells(number, self._page(number))[0]
+
     def records(self, number: int) -> Iterator[Record]:
-        """Yield the rows of the current version of a page, then those of its other versions and of damaged parts."""
-        versions = self._versions(number)
-        for count, page in enumerate(versions):
+        """Yield the rows of the preferred version of a page, then those of its other versions and of damaged parts."""
+        for count, page in enumerate(self._versions(number)):
             cells, flawless = self._cells(number, page)
             yield from cells
             if not flawless and (count or self._may_be_node(number)):

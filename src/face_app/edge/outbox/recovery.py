@@ -57,7 +57,7 @@ def _copy_readable(damaged: Path, created: Path) -> None:
     with closing(connect(part)) as target:
         salvage = Salvage(target)
         orders = ORDERS if wal_bytes(damaged) else ORDERS[:1]
-        for add in (salvage.add_rows, salvage.add_pixels):
+        for add in (salvage.add_current_rows, salvage.add_rows, salvage.add_pixels):
             for order in orders:
                 with DamagedFile(damaged, order) as source:
                     _in_batches(target, partial(add, source), source.numbers())

@@ -5,6 +5,7 @@ import math
 import re
 import sqlite3
 import time
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import Any, TypeGuard, get_args
 
@@ -57,10 +58,17 @@ class Salvage:
         self._pruned_to: float | None = None
         target.execute("CREATE INDEX recovery ON faces (sha256)")
 
-    def add_rows(self, source: DamagedFile, number: int) -> None:
-        """Insert the rows of a page, except pixels."""
+    def add_current_rows(self, source: DamagedFile, number: int) -> None:
+        """Insert the rows in the current version of a page, except pixels; they take precedence over older ones."""
         self._pages += 1
-        for record in source.records(number):
+        self._add_rows(source.current_records(number))
+
+    def add_rows(self, source: DamagedFile, number: int) -> None:
+        """Insert the rows in every version of a page, except pixels."""
+        self._add_rows(source.records(number))
+
+    def _add_rows(self, records: Iterable[Record]) -> None:
+        for record in records:
             values = record.values
             if len(values) == 11 and (row := _ledger_row(values)):
                 insert_face(self._target, record.row, row)
