@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from face_app.cloud.bucket import operations
+from face_app.cloud.bucket.mark_object import MARKS
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.common.settings import Store
 from faults.program import Program
@@ -149,14 +150,15 @@ class World:
         return done.stdout
 
     def objects(self) -> dict[str, str]:
-        """Return the SHA-256 of each object's bytes, as read back, by its key."""
+        """Return the SHA-256 of each object's bytes, as read back, by its key; without marks."""
         reader = S3Bucket(self.store, connections=READERS)
 
         def digest(key: str) -> tuple[str, str]:
             return key, hashlib.sha256(reader.get(key) or b"").hexdigest()
 
         with ThreadPoolExecutor(READERS) as readers:
-            return dict(readers.map(digest, operations.keys(self.store, "")))
+            keys = (key for key in operations.keys(self.store, "") if not key.startswith(MARKS))
+            return dict(readers.map(digest, keys))
 
 
 @contextmanager

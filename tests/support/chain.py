@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from face_app.cloud.bucket import operations
+from face_app.cloud.bucket.mark_object import MARKS
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.common.metadata import read_image
 from face_app.common.settings import Store
@@ -84,8 +85,8 @@ class Chain:
         return ids
 
     def keys(self) -> set[str]:
-        """All objects in the bucket."""
-        return set(operations.keys(self.store, ""))
+        """All objects in the bucket but marks, which any subscriber writes."""
+        return {key for key in operations.keys(self.store, "") if not key.startswith(MARKS)}
 
 
 @contextmanager

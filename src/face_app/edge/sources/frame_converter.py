@@ -57,10 +57,10 @@ class FrameConverter:
             reason = "empty"
         elif (image := _to_bgr(decoded)) is None:
             reason = "format"
-        elif _is_blank(image):
+        elif _is_blank(image, sample := _sample(image)):
             reason = "blank"
             self._log_blank()
-        elif _is_filler(image):
+        elif _is_filler(sample):
             reason = "filler"
         else:
             if self._rotation is not None:
@@ -102,22 +102,26 @@ def _to_bgr(decoded: Decoded) -> Image | None:
     return None
 
 
-def _is_blank(image: Image) -> bool:
+def _sample(image: Image) -> Image:
+    """Copy a sample of the picture: each use of a sparse view would cost cache misses."""
+    return np.ascontiguousarray(image[::SAMPLE_STEP, ::SAMPLE_STEP])
+
+
+def _is_blank(image: Image, sample: Image) -> bool:
     """Return whether no pixel was written. OpenCV reports success also if a picture could not be converted.
 
     A camera adds noise to each picture, also of a covered lens or a dark room, so its pictures are never entirely 0.
     """
-    return not image[::SAMPLE_STEP, ::SAMPLE_STEP].any() and not image.any()
+    return not sample.any() and not image.any()
 
 
-def _is_filler(image: Image) -> bool:
-    """Return whether the decoder filled a large part of the picture because the stream was damaged.
+def _is_filler(sample: Image) -> bool:
+    """Return whether the decoder filled a large part of a picture because the stream was damaged.
 
     Green filler: unwritten memory is Y = U = V = 0, a green without red and blue. FFmpeg shows it below the end of a
     truncated JPEG, as 135 of 255; OpenCV converts it to 154, BT.709 to 77. Grey filler: a decoder that lacks a
     reference frame assumes Y = U = V = 128, which is 130 or 128. A covered lens is nearly black, so it is not filler.
     """
-    sample = np.ascontiguousarray(image[::SAMPLE_STEP, ::SAMPLE_STEP])  # each use of a sparse view costs cache misses
     blue, green, red = sample[..., 0], sample[..., 1], sample[..., 2]
     unwritten = green[(blue == 0) & (red == 0) & (green >= MIN_GREEN_LEVEL) & (green <= MAX_GREEN_LEVEL)]
     if unwritten.size > MAX_GREEN * green.size:

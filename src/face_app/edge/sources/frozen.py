@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 FROZEN_SECONDS = 60.0
 """Seconds of exactly equal pictures after which a source counts as frozen. Noise changes each picture of a camera, also
 of a covered lens; an encoder may repeat a still scene, but at most until its next key frame."""
-SAMPLE_STEP = 8
+SAMPLE_STEP = 16
 """Step in x and y, pixels, of the sample that is compared first: it differs in nearly all pairs of frames."""
 
 

@@ -28,6 +28,9 @@ GROWTH = 16
 BASE_MINUTES = 60
 """Minutes for which the shortest round trip is remembered. RFC 6817 uses 10 (BASE_HISTORY). But a backlog takes longer
 to drain, and its own queueing delay would then count as the shortest round trip."""
+OVERTAKEN_TRIES = 4
+"""Attempts without a receipt after which a face no longer counts, if one that was sent later has got its receipt. A
+subscriber may never answer some faces; without this rule 16 of them would stop all others."""
 
 
 class Lane(Enum):
@@ -45,13 +48,17 @@ class _Flight:
         lane: Lane of the first attempt.
         sent: Time of the latest attempt, seconds.
         tries: Number of attempts.
-        acknowledged: True after the broker's PUBACK. Before it, the MQTT client itself resends after a reconnect.
+        acknowledged: True after the broker's PUBACK.
+        lost: True if the connection was lost before the PUBACK.
+        overtaken: True if it no longer counts against the limit.
     """
 
     lane: Lane
     sent: float
     tries: int = 0
     acknowledged: bool = False
+    lost: bool = False
+    overtaken: bool = False
 
 
 class InFlightLimit:
@@ -136,11 +143,18 @@ class SendWindow:
         """Return the maximum number of faces in flight now."""
         return self._limit.limit
 
+    @property
+    def overtaken(self) -> int:
+        """Return the number of faces that no longer count, because later ones have got their receipts."""
+        return sum(flight.overtaken for flight in self._flights.copy().values())
+
     def capacity(self, lane: Lane) -> int:
         """Return the maximum number of faces that this lane may send now."""
         live = max(1, round(self.limit * self._settings.live_share))
         share = live if lane is Lane.LIVE else self.limit - live
-        return max(0, share - self._in_lane[lane])
+        # If all faces in flight were sent often, another one shows whether only they get no receipt.
+        probe = all(flight.tries >= OVERTAKEN_TRIES for flight in self._flights.values())
+        return max(int(probe), share - self._in_lane[lane])
 
     def record_sent(self, row: int, message: int, now: float, lane: Lane = Lane.BACKLOG) -> None:
         """Record a first or repeated attempt.
@@ -158,18 +172,39 @@ class SendWindow:
         flight.sent = now
         flight.tries += 1
         flight.acknowledged = False
+        lost, flight.lost = flight.lost, False
         self._unacknowledged[message] = row
-        if flight.tries > 1:
+        if flight.tries > 1 and not lost and not flight.overtaken:
             # New faces start with the doubled time-out too (RFC 6298, 5.5 to 5.7). Otherwise, on an uplink slower than
             # the time-out, every face would be sent twice, and no round trip could ever be measured.
             self._doublings = max(self._doublings, flight.tries - 1)
             self._limit.record_loss(now, self._round_trip)
 
-    def record_acknowledgement(self, message: int) -> None:
-        """Record the broker's PUBACK for a publish."""
-        flight = self._flights.get(self._unacknowledged.pop(message, 0))
+    def record_acknowledgement(self, message: int) -> int | None:
+        """Record the broker's PUBACK for a publish; return the row of its face, or None if it is not known."""
+        row = self._unacknowledged.pop(message, None)
+        flight = self._flights.get(row) if row is not None else None
         if flight:
             flight.acknowledged = True
+        return row
+
+    def record_connection_lost(self) -> list[int]:
+        """Record that no outstanding publish will be answered; return their rows in the order of their publishes."""
+        rows = [row for row in self._unacknowledged.values() if row in self._flights]
+        self._unacknowledged.clear()
+        for row in rows:
+            self._flights[row].lost = True
+        return rows
+
+    @property
+    def unanswered(self) -> int:
+        """Return the number of publishes that the broker has not answered."""
+        return len(self._unacknowledged)
+
+    @property
+    def lost(self) -> list[int]:
+        """Return the rows of the faces whose publish was lost with the connection, oldest first."""
+        return sorted(row for row, flight in self._flights.items() if flight.lost)
 
     def record_receipt(self, row: int, now: float, up_since: float | None) -> None:
         """Record a receipt, and measure the round trip.
@@ -183,6 +218,8 @@ class SendWindow:
         """
         in_flight = len(self._flights)
         flight = self._remove(row)
+        if flight:
+            self._overtake(flight)
         if flight and flight.tries == 1 and up_since is not None and flight.sent >= up_since:
             self._doublings = 0
             self._measure(now - flight.sent)
@@ -226,9 +263,19 @@ class SendWindow:
 
     def _remove(self, row: int) -> _Flight | None:
         flight = self._flights.pop(row, None)
-        if flight:
+        if flight and not flight.overtaken:
             self._in_lane[flight.lane] -= 1
         return flight
+
+    def _overtake(self, answered: _Flight) -> None:
+        """Stop counting faces whose receipt did not come, although one that was sent later has got its receipt."""
+        room = self._settings.window - self.overtaken
+        for flight in self._flights.values():
+            late = flight.tries >= OVERTAKEN_TRIES and flight.sent < answered.sent
+            if late and not flight.overtaken and room > 0:
+                flight.overtaken = True
+                self._in_lane[flight.lane] -= 1
+                room -= 1
 
     def _measure(self, seconds: float) -> None:
         if not self._measured:

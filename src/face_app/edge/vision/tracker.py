@@ -51,6 +51,10 @@ MIN_SIZE_RATIO = 0.7
 """Minimum ratio of the widths of both faces. Lower joins a person to one further away."""
 APPEARANCE_WEIGHT = 0.2
 """Minimum weight of the latest detection in the mean appearance. Higher follows the light, lower ignores occlusions."""
+DESCRIBED_DETECTIONS = 5
+"""Number of first detections of a track whose appearance is always measured: a new track is compared by them."""
+DESCRIBED_SECONDS = 0.3
+"""Minimum seconds between later measurements; each costs 0.6 ms. Lower follows a change of the light sooner."""
 MIN_CHECKED_SCORE = 0.65
 """Minimum confidence of a new face that is not sure and that the face mesh checks. Lower finds few more faces: they
 are small, masked or dark, and the mesh misses them too."""
@@ -111,7 +115,8 @@ class _Track:
         first_seen: Seconds on the source's clock of the first detection, and `last_seen` of the latest; skipped time
             does not count.
         velocity: Pixels per second in x and y.
-        appearance: Mean appearance.
+        appearance: Mean appearance, of some of the detections.
+        described_at: Seconds on the source's clock of the latest measurement of the appearance.
     """
 
     number: int
@@ -119,6 +124,7 @@ class _Track:
     first_seen: float
     last_seen: float
     appearance: Appearance
+    described_at: float
     hits: int = 1
     gaps: int = 0
     lost: int = 0
@@ -139,8 +145,12 @@ class _Track:
         landmarks = tuple((x + dx, y + dy) for x, y in self.detection.landmarks)
         self.detection = replace(self.detection, box=(x1 + dx, y1 + dy, x2 + dx, y2 + dy), landmarks=landmarks)
 
-    def update(self, detection: Detection, elapsed: float, appearance: Appearance) -> None:
-        """Add a detection, and update the mean velocity and appearance."""
+    def needs_description(self, elapsed: float) -> bool:
+        """Return whether the appearance of the next detection is to be measured."""
+        return self.hits < DESCRIBED_DETECTIONS or elapsed - self.described_at >= DESCRIBED_SECONDS
+
+    def update(self, detection: Detection, elapsed: float, appearance: Appearance | None) -> None:
+        """Add a detection, and update the mean velocity, and the appearance if it was measured."""
         seconds = max(elapsed - self.last_seen, MIN_STEP_SECONDS)
         weight = 1 if self.hits == 1 else VELOCITY_WEIGHT
         steps = zip(centre(self.detection.box), centre(detection.box), self.velocity, strict=True)
@@ -149,7 +159,9 @@ class _Track:
         self.detection = detection
         self.last_seen = elapsed
         self.hits += 1
-        self.appearance = blend(self.appearance, appearance, max(APPEARANCE_WEIGHT, 1 / self.hits))
+        if appearance is not None:
+            self.appearance = blend(self.appearance, appearance, max(APPEARANCE_WEIGHT, 1 / self.hits))
+            self.described_at = elapsed
         self.gaps += self.lost - 1  # `lost` counts the current update, which has a match
         self.lost = 0
 
@@ -245,7 +257,8 @@ class Tracker:
         unmatched = [track for track in self._tracks if track.number not in matched]
         pairs += self._match([each for each in detections if not each.sure], unmatched, elapsed)
         for detection, track in pairs:
-            track.update(detection, elapsed, describe(image, detection.box))
+            described = describe(image, detection.box) if track.needs_description(elapsed) else None
+            track.update(detection, elapsed, described)
         assigned = {id(detection) for detection, _ in pairs}
         new = [each for each in detections if id(each) not in assigned]
         known = [*detections, *(track.detection for track in self._tracks)]
@@ -294,6 +307,7 @@ class Tracker:
         for track in self._tracks:
             track.first_seen += self._skipped
             track.last_seen += self._skipped
+            track.described_at += self._skipped
         # Use the previous step: after a long absence of the camera, the tracks from before it must end.
         max_lost = max(MAX_LOST_SECONDS, MAX_LOST_STEPS * self._step)
         step = elapsed - self._updated
@@ -372,7 +386,7 @@ class Tracker:
 
     def _start(self, detection: Detection, elapsed: float, image: Image) -> _Track:
         self._count += 1
-        track = _Track(self._count, detection, elapsed, elapsed, describe(image, detection.box))
+        track = _Track(self._count, detection, elapsed, elapsed, describe(image, detection.box), elapsed)
         self._tracks.append(track)
         return track
 

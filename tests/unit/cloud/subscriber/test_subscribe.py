@@ -93,7 +93,7 @@ def test_killed_while_storing_and_started_again_has_exactly_the_faces(broker, pr
             second.send_signal(signal.SIGKILL)
             second.wait()
         with program(broker.port):
-            edge.wait_for_faces(len(faces))
+            edge.resend_until_answered(*faces)
     assert objects_in(program.store) == {face.key: face.payload for face in faces}
 
 
@@ -138,7 +138,7 @@ def test_serves_its_health_with_the_reason(broker, program):
 def test_a_broker_that_is_not_up_yet_is_waited_for(program):
     port = free_port()
     with program(port):
-        wait_until(lambda: f"no answer from broker 127.0.0.1:{port}" in program.log.read_text())
+        wait_until(lambda: f"broker 127.0.0.1:{port} is not reached: nothing listens there" in program.log.read_text())
         with mosquitto(port=port) as broker, connected_edge(broker) as edge:
             wait_until(lambda: subscribed(broker), 35)
             edge.send(drawn_face())

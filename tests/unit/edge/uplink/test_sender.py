@@ -112,6 +112,20 @@ def test_no_more_faces_than_the_window_are_in_flight(path, broker, cloud):
         assert copies(cloud) == dict.fromkeys([1, 2, 3, 17, 18, 19, 20], 1)
 
 
+def test_faces_that_get_no_receipt_do_not_stop_the_others(path, broker, cloud):
+    """A subscriber that fails on some faces acknowledges them without a receipt."""
+    cloud.answer = lambda face: None if face.sequence % 2 else stored(face)
+    with sending(path, broker.port, resend_after=0.2, resend_cap=2) as (outbox, sender):
+        outbox.append([new_face() for _ in range(80)])
+        sender.wake()
+        until(lambda: outbox.run_counts().stored == 40)
+        until(lambda: "faces without a receipt, although later ones have theirs: " in sender.state.obstacle)
+        assert sender.state.aside > 16
+        cloud.answer = stored
+        until(all_stored(outbox))
+        assert sender.state.aside == 0
+
+
 def test_a_receipt_with_another_hash_leaves_the_face_waiting(path, broker, cloud, caplog):
     cloud.answer = lambda face: Receipt(face.id, "0" * 64, "elsewhere", face.metadata.captured_at, "stored")
     with sending(path, broker.port, resend_after=60) as (outbox, sender):
@@ -187,7 +201,10 @@ def test_waits_for_a_broker_and_warns_meanwhile(path, tmp_path, caplog, monkeypa
     with sending(path, port) as (outbox, sender):
         add(outbox, sender, 3)
         until(lambda: "faces wait: broker 127.0.0.1" in caplog.text)
-        assert sender.state.obstacle == f"broker 127.0.0.1:{port} is not reached, check broker.host and broker.port"
+        assert sender.state.obstacle == (
+            f"broker 127.0.0.1:{port} is not reached: "
+            "nothing listens there; check broker.host and broker.port, and start the broker"
+        )
         with mosquitto(port=port) as broker, connected_cloud(broker) as cloud:
             until(all_stored(outbox))
             assert set(copies(cloud)) == {1, 2, 3}
@@ -245,7 +262,8 @@ def test_a_face_that_is_too_large_for_the_broker_does_not_delay_the_others(path,
         outbox.append([new_face(), new_face(size=1500), new_face(), new_face()])
         sender.wake()
         until(lambda: outbox.run_counts().stored == 3)
-        assert "is larger than broker" in caplog.text
+        assert "faces larger than broker" in sender.state.obstacle
+        assert "accepts, 20000 bytes: 1; raise its limit. Other faces pass" in caplog.text
         assert set(copies(cloud)) == {1, 3, 4}
         assert outbox.backlog()[0] == 1
 
@@ -253,7 +271,7 @@ def test_a_face_that_is_too_large_for_the_broker_does_not_delay_the_others(path,
 def test_reports_a_permanent_refusal(path, tmp_path):
     with mosquitto(["allow_anonymous false"]) as broker, sending(path, broker.port) as (outbox, sender):
         add(outbox, sender, 1)
-        until(lambda: sender.state.refusal is not None)
+        until(lambda: sender.state.refused)
         assert "refuses the connection: Not authorized" in sender.state.obstacle
         assert outbox.backlog()[0] == 1
 

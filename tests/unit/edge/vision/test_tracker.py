@@ -4,8 +4,17 @@ import cv2
 import numpy as np
 import pytest
 
+from face_app.edge.vision.appearance import describe
 from face_app.edge.vision.face_mesh import MeshResult
-from face_app.edge.vision.tracker import MAX_CHECKS, MAX_LOST_SECONDS, MIN_HITS, REJOIN_SECONDS, Tracker
+from face_app.edge.vision.tracker import (
+    DESCRIBED_DETECTIONS,
+    DESCRIBED_SECONDS,
+    MAX_CHECKS,
+    MAX_LOST_SECONDS,
+    MIN_HITS,
+    REJOIN_SECONDS,
+    Tracker,
+)
 from support.clips import draw_face
 from support.detections import detection as face
 
@@ -13,6 +22,7 @@ STEP = 0.125
 CONFIDENT, DOUBTFUL = 0.9, 0.6
 ROOM = np.full((480, 640, 3), 120, np.uint8)
 """A picture without colours, in which no lost track is joined again."""
+FLAT = describe(ROOM, (100, 100, 200, 200))
 
 
 @pytest.fixture
@@ -407,3 +417,11 @@ def test_patterns_take_turns():
     scene = [face(100 * number, score=0.79 - number / 100) for number in range(6)]
     follow(Tracker(Recorder(0.0)), [scene] * 6)
     assert sorted(checked) == sorted([each.box[0] for each in scene] * 2)
+
+
+def test_measures_the_appearance_of_a_long_track_now_and_then(tracker, monkeypatch):
+    measured = []
+    monkeypatch.setattr("face_app.edge.vision.tracker.describe", lambda image, box: measured.append(box) or FLAT)
+    follow(tracker, [[face(100 + number)] for number in range(41)])
+    seconds = 40 * STEP
+    assert DESCRIBED_DETECTIONS + 0.5 * seconds / DESCRIBED_SECONDS < len(measured) < 0.7 * 41
