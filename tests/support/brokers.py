@@ -115,7 +115,7 @@ def configure_forwarder(broker: Broker, edge: str, password: str, *, edge_port: 
 
 
 def configure_cloud_broker(
-    broker: Broker, *, subscribers: Sequence[str] = ("subscriber-1",), lab_port: int | None = None
+    broker: Broker, *, subscribers: Sequence[str] = ("subscriber-1",), lab_port: int | None = None, memory: int = 0
 ) -> None:
     """Write the files of the role ``cloud_broker``, without certificates and the revocation list.
 
@@ -123,8 +123,11 @@ def configure_cloud_broker(
         broker: The one to configure.
         subscribers: Their names.
         lab_port: Of the laboratory's listener; None: none, as by default.
+        memory: MB that it may use; 0: the default of the role.
     """
     values: dict[str, Any] = {"cloud_broker_subscribers": subscribers}
+    if memory:
+        values["cloud_broker_memory"] = memory
     changes = {"listener 8883": f"listener {broker.port} 127.0.0.1"}
     if lab_port:
         values["cloud_broker_lab_listener"] = True
