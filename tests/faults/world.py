@@ -119,7 +119,12 @@ class World:
     def attack(self, name: str, seed: int) -> None:
         """Let a hostile edge attack the cloud's broker."""
         place = (str(self.cloud_port), self.home / "cloud")
-        self.help("attacker", "faults.attacks", name, *place, "--seed", str(seed))
+        attacker = self.help("attacker", "faults.attacks", name, *place, "--seed", str(seed))
+        deadline = time.monotonic() + 120
+        while attacks.BEGUN not in attacker.log.read_text():
+            assert attacker.alive, attacker.log.read_text()
+            assert time.monotonic() < deadline, f"{name}: the attack does not begin"
+            time.sleep(0.1)
 
     def stop_helpers(self) -> None:
         for helper in self.helpers.values():
@@ -173,17 +178,14 @@ class World:
             camera.stop()
         for number, _ in enumerate(self.outboxes):
             send = ("send", "--until-empty", "--config", self.home / f"edge-{number}.toml")
-            for attempt in range(attempts):
-                left = max(1.0, seconds - (time.monotonic() - started))
-                ends = (0,) if attempt == attempts - 1 else (0, OutboxError.exit_code)
-                if not self.face_app(*send, seconds=left, ends=ends).returncode:
-                    break
+            left = max(1.0, seconds - (time.monotonic() - started))
+            self.face_app(*send, seconds=left, attempts=attempts)
         return time.monotonic() - started
 
     def face_app(
-        self, *arguments: str | Path, seconds: float = 120, ends: Sequence[int] = (0,)
+        self, *arguments: str | Path, seconds: float = 120, ends: Sequence[int] = (0,), attempts: int = 1
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command of the product.
+        """Run a command of the product, and again if it finds a damaged outbox.
 
         Raises:
             AssertionError: It ended with another status than one of `ends`.
@@ -192,6 +194,8 @@ class World:
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=seconds, env=self.cameras[0].full_environment
         )
+        if attempts > 1 and done.returncode == OutboxError.exit_code:
+            return self.face_app(*arguments, seconds=seconds, ends=ends, attempts=attempts - 1)
         output = (done.stdout + done.stderr)[-3000:]
         assert done.returncode in ends, f"{arguments[0]} ended with {done.returncode}: {output}"
         assert "Traceback" not in output, output
