@@ -40,7 +40,7 @@ class Fault:
         own_clocks: True if cameras and subscribers have clocks of their own.
         copies: True if a client publishes copies of earlier faces in random order.
         attack: Name of the attack of a hostile edge during the fault; empty: none.
-        broker_memory: MB at which the cloud's broker is killed; 0: the default of its role.
+        broker_memory: Maximum of the cloud's broker in MB; it is killed there. The default is that of its role.
         audit: ``balanced``: no face is lost. ``names losses``: the disk or the store may lose faces, and the audit must
             not end with 0 then.
         check: Called when the fault ends, before the repair.
@@ -58,7 +58,7 @@ class Fault:
     own_clocks: bool = False
     copies: bool = False
     attack: str = ""
-    broker_memory: int = 0
+    broker_memory: int = 512
     audit: Literal["balanced", "names losses"] = "balanced"
     check: Callable[[World], None] = lambda _: None
     alone: bool = False

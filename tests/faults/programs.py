@@ -33,12 +33,6 @@ def broker_program(broker: Broker, home: Path) -> Program:
     return Program(broker.name, command, home / f"{broker.name}.log", broker.port)
 
 
-def broker_memory() -> int:
-    """Return the MB that the role lets the container of the cloud's broker use; 0: no limit."""
-    defaults = yaml.safe_load((ROLES / "cloud_broker/defaults/main.yml").read_text())
-    return int(defaults.get("cloud_broker_memory", 0))
-
-
 def _container_command(folder: Path) -> list[str | Path]:
     """Return the command that the role gives its container; empty: that of the image."""
     variables = yaml.safe_load((ROLES / "cloud_broker/vars/main.yml").read_text())

@@ -12,7 +12,6 @@ from faults.disks import small_disk
 from faults.faults import Fault, make_room
 from faults.figures import Meter, limited_memory
 from faults.outcome import Outcome, outcome
-from faults.programs import broker_memory
 from faults.verdict import audit
 from faults.world import World, world
 from support.chain import EDGE, PASSWORD
@@ -88,8 +87,7 @@ def _set_up(fault: Fault, home: Path, seed: int, *, forget: bool) -> Iterator[Wo
                 own_clock(program, home)
         if fault.copies:
             stack.enter_context(copies(running["edge"].port or 0, EDGE, PASSWORD, seed))
-        if limit := fault.broker_memory or broker_memory():
-            stack.enter_context(limited_memory(running["cloud"], limit))
+        stack.enter_context(limited_memory(running["cloud"], fault.broker_memory))
         yield running
 
 

@@ -13,6 +13,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from face_app.cloud.bucket import operations
+from face_app.cloud.bucket.mark_object import MARKS
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.common.errors import OutboxError
 from face_app.common.settings import Store
@@ -202,14 +203,15 @@ class World:
         return done
 
     def objects(self) -> dict[str, str]:
-        """Return the SHA-256 of each object's bytes, as read back, by its key."""
+        """Return the SHA-256 of each object's bytes, as read back, by its key; without marks."""
         reader = S3Bucket(self.store, connections=READERS)
 
         def digest(key: str) -> tuple[str, str]:
             return key, hashlib.sha256(reader.get(key) or b"").hexdigest()
 
         with ThreadPoolExecutor(READERS) as readers:
-            return dict(readers.map(digest, operations.keys(self.store, "")))
+            keys = (key for key in operations.keys(self.store, "") if not key.startswith(MARKS))
+            return dict(readers.map(digest, keys))
 
 
 @contextmanager
@@ -222,7 +224,7 @@ def world(
     cameras: int = 1,
     subscribers: int = 2,
     forget: bool = False,
-    broker_memory: int = 0,
+    broker_memory: int = 512,
 ) -> Iterator[World]:
     """Start the chain; stop it at the end of the context.
 
@@ -234,7 +236,7 @@ def world(
         cameras: Number of cameras; each has an outbox of its own, all have the same edge name.
         subscribers: Number of subscribers that share the faces.
         forget: Drop faces after the PUBACK, without receipts.
-        broker_memory: MB that the cloud's broker may use; 0: the default of its role.
+        broker_memory: Maximum of the cloud's broker in MB.
     """
     with ExitStack() as stack:
         place, ports = new_folder(home / "store"), free_ports(10)

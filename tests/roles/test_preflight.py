@@ -52,7 +52,7 @@ INSTEAD = {
 }
 
 
-def errors(place: Path, host: str, values: dict[str, str]) -> list[str]:
+def errors(place: Path, host: str, values: dict[str, object]) -> list[str]:
     group = "edge" if host == "jetson" else "cloud"
     hosts = {"all": {"vars": {**LOCAL, **values, "preflight_free_mib": 1, "cloud_broker_port": 0}}}
     (place / "hosts.yml").write_text(yaml.safe_dump(hosts | {group: {"hosts": {host: None}}}))
@@ -76,3 +76,55 @@ def test_refuses_a_secret_of_the_example(tmp_path):
     assert (
         "face-server still has change-me in face_app_s3_secret_key. Set" in errors(tmp_path, "face-server", values)[0]
     )
+
+
+BAD_NAMES = ["test", "quarantine", "erased", "marks", "box\n", "a.b", "-a", "é", "a/b", "a" * 64]
+PLACES = {
+    "edge": lambda name: {"face_app_edge_name": name},
+    "camera": lambda name: {"capture_camera": name},
+    "further": lambda name: {"face_app_further_cameras": [{"name": name, "source": "/dev/video9"}]},
+    "subscriber": lambda name: {"subscriber_names": ["subscriber-1", name], "cloud_broker_port": 0},
+}
+
+
+@pytest.mark.parametrize("core", [FIRST, SECOND], ids=["first core", "second core"])
+def test_refuses_names_that_topics_and_keys_cannot_have(tmp_path, core):
+    if not (core / "ansible-playbook").exists():
+        pytest.skip("no second ansible-core here")
+    given = dict.fromkeys(REQUIRED["jetson"] + REQUIRED["face-server"], "given")
+    names = {f"{place}-{number}": name for place in PLACES for number, name in enumerate(BAD_NAMES)}
+    hosts = {host: PLACES[host.partition("-")[0]](name) for host, name in names.items()}
+    groups = {
+        "edge": {"hosts": {host: values for host, values in hosts.items() if "subscriber" not in host}},
+        "cloud": {"hosts": {host: values for host, values in hosts.items() if "subscriber" in host}},
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": {**LOCAL, **given}}, **groups}))
+    played = run_playbooks(core / "ansible-playbook", tmp_path, [ROOT / "playbooks/preflight.yml"])
+    failed = {
+        host: item["msg"]
+        for task in played.results
+        for host, result in task.items()
+        for item in result.get("results", [])
+        if item.get("failed")
+    }
+    assert set(failed) == set(names), played.output[-3000:]
+    for host, message in failed.items():
+        assert message.startswith(f"{host} has the name ")
+        assert "\n" not in message
+
+
+def test_refuses_two_names_of_one_machine_in_a_group(tmp_path):
+    values = {**LOCAL, **dict.fromkeys(REQUIRED["jetson"] + REQUIRED["face-server"], "given"), "preflight_free_mib": 1}
+    inventory = {
+        "all": {"vars": {**values, "cloud_broker_port": 0}},
+        "edge": {"hosts": {"jetson": {}, "garden": {}}},
+        "cloud": {"hosts": {"face-server": {}}},
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    played = run_playbooks(FIRST / "ansible-playbook", tmp_path, [ROOT / "playbooks/preflight.yml"], ["--check"])
+    assert {host: counts["failures"] for host, counts in played.stats.items()} == {
+        "jetson": 1,
+        "garden": 1,
+        "face-server": 0,
+    }
+    assert "jetson and garden of the inventory are one machine" in played.output

@@ -47,6 +47,8 @@ class Broker:
     name: str
     folder: Path
     port: int
+    command: tuple[str, ...] = ()
+    """How to start it, other than by name."""
     _running: ExitStack = field(default_factory=ExitStack)
     _process: Popen[bytes] | None = None
 
@@ -61,9 +63,15 @@ class Broker:
 
     def start(self) -> Popen[bytes]:
         log = self.folder / "log"
-        self._process = self._running.enter_context(process(["mosquitto", "-c", self.folder / "mosquitto.conf"], log))
+        command = self.command or ("mosquitto", "-c", self.folder / "mosquitto.conf")
+        self._process = self._running.enter_context(process(command, log))
         wait_for_port(self.port, self._process)
         return self._process
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
 
     def stop(self) -> None:
         self._running.close()
@@ -106,7 +114,7 @@ def configure_forwarder(broker: Broker, edge: str, password: str, *, edge_port: 
         "edge_broker_container": "127.0.0.1",
         "edge_broker_cloud_address": "127.0.0.1",
         "edge_broker_cloud_port": cloud_port,
-        "__edge_broker_machine_id": "0badcafe",
+        "__edge_broker_client_id": "0badcafe",
         # Quicker than on a real link, so that tests need not wait for a reconnect.
         "__edge_broker_bridge": bridge.replace("restart_timeout 1 30", "restart_timeout 1 2"),
     }
@@ -115,7 +123,7 @@ def configure_forwarder(broker: Broker, edge: str, password: str, *, edge_port: 
 
 
 def configure_cloud_broker(
-    broker: Broker, *, subscribers: Sequence[str] = ("subscriber-1",), lab_port: int | None = None, memory: int = 0
+    broker: Broker, *, subscribers: Sequence[str] = ("subscriber-1",), lab_port: int | None = None, memory: int = 512
 ) -> None:
     """Write the files of the role ``cloud_broker``, without certificates and the revocation list.
 
@@ -123,11 +131,9 @@ def configure_cloud_broker(
         broker: The one to configure.
         subscribers: Their names.
         lab_port: Of the laboratory's listener; None: none, as by default.
-        memory: MB that it may use; 0: the default of the role.
+        memory: Its maximum in MB, from which its limits derive.
     """
-    values: dict[str, Any] = {"cloud_broker_subscribers": subscribers}
-    if memory:
-        values["cloud_broker_memory"] = memory
+    values: dict[str, Any] = {"cloud_broker_subscribers": subscribers, "cloud_broker_memory": memory}
     changes = {"listener 8883": f"listener {broker.port} 127.0.0.1"}
     if lab_port:
         values["cloud_broker_lab_listener"] = True

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from face_app.cloud.bucket import operations
+from face_app.cloud.bucket.mark_object import MARKS
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.common.metadata import read_image
 from face_app.common.settings import Store
@@ -84,8 +85,8 @@ class Chain:
         return ids
 
     def keys(self) -> set[str]:
-        """All objects in the bucket."""
-        return set(operations.keys(self.store, ""))
+        """All objects in the bucket but marks, which any subscriber writes."""
+        return {key for key in operations.keys(self.store, "") if not key.startswith(MARKS)}
 
 
 @contextmanager
@@ -114,7 +115,7 @@ def chain(home: Path, server: SeaweedFS, bucket_name: str) -> Iterator[Chain]:
 
 
 def make_brokers(
-    home: Path, subscribers: Sequence[str] = ("subscriber-1",), *, others: Sequence[str] = (), memory: int = 0
+    home: Path, subscribers: Sequence[str] = ("subscriber-1",), *, others: Sequence[str] = (), memory: int = 512
 ) -> dict[str, Broker]:
     """Configure the three brokers as the roles do; none is started.
 
@@ -122,7 +123,7 @@ def make_brokers(
         home: An empty folder.
         subscribers: Names of the subscribers.
         others: Names of further edges, whose certificates are in the folder of the cloud's broker.
-        memory: MB that the cloud's broker may use; 0: the default of its role.
+        memory: Maximum of the cloud's broker in MB.
     """
     names = ("edge", "forwarder", "cloud")
     brokers = {name: Broker(name, home / name, port) for name, port in zip(names, free_ports(3), strict=True)}

@@ -19,7 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A camera sees a face; that face becomes one object in a bucket, exactly once.",
     epilog="Exit codes: 0 done, 2 wrong setting or usage, 3 source or detector, 4 outbox, 5 broker refuses, "
-    "6 store, 7 faces still wait, 8 not verified, 9 the audit found a fault, 1 anything else.",
+    "6 store, 7 faces still wait, 8 not verified, 9 the audit found a fault, 10 it found none and proved only a part, "
+    "1 anything else.",
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(edge.capture, edge.detect, edge.send, edge.ledger, edge.retry),

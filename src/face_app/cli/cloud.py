@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from face_app.cli.options import AsJson, BrokerAddress, Config, broker_overrides
-from face_app.common.errors import AuditError
+from face_app.common.errors import AuditError, UnprovenError
 from face_app.common.ledger_file import open_ledgers
 from face_app.common.log import log_to_stderr
 from face_app.common.settings import CloudSettings, load
@@ -49,26 +49,34 @@ def audit(  # noqa: PLR0913
     until: Annotated[
         str | None, typer.Option("--to", metavar="TIME", help="Only faces captured before this time.")
     ] = None,
+    renamed: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OLD=NEW", help="The edge NEW was called OLD: count faces of both names as one edge's."),
+    ] = None,
     content: Annotated[bool, typer.Option("--content/--no-content", help="Read and compare every object.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Prove that no face was lost: captured = stored + waiting + refused + expired + erased, face by face.
 
-    If no ledger is given, the audit checks the bucket alone: gaps in the numbers, duplicates, changed bytes. Times are
-    ISO 8601, such as 2026-11-22 or 2026-11-22T18:30:00+01:00; the default zone is UTC. The audit changes nothing.
+    If no ledger is given, the audit checks the bucket alone: gaps in the numbers, duplicates, changed bytes. It ends
+    with 0 if no face can be lost unnamed, with 9 on a fault, with 10 if it found no fault and cannot prove the rest.
+    Times are ISO 8601, such as 2026-11-22 or 2026-11-22T18:30:00+01:00; the default zone is UTC. The audit changes
+    nothing.
     """
     from face_app.cloud.audit import audit as program  # noqa: PLC0415
     from face_app.cloud.audit.scope import scope_between  # noqa: PLC0415
     from face_app.cloud.audit.table import table  # noqa: PLC0415
 
     settings = load(CloudSettings, config, {})
-    scope = scope_between(edge, since, until)
+    scope = scope_between(edge, since, until, renamed or [])
     log_to_stderr(settings.log)
     with open_ledgers(ledger or []) as ledgers:
-        report = program.run(settings.store, ledgers, scope, content=content)
+        report = program.run(settings.store, ledgers, scope, content=content, bucket=settings.bucket)
     typer.echo(json.dumps(report.document()) if as_json else table(report))
     if not report.balanced:
         raise AuditError(report.verdict)
+    if not report.proven:
+        raise UnprovenError(report.verdict)
 
 
 @bucket.command("ensure")

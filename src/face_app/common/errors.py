@@ -83,6 +83,12 @@ class AuditError(FaceAppError):
     exit_code = 9
 
 
+class UnprovenError(FaceAppError):
+    """Reports that the audit found no fault, but cannot prove that no face is lost."""
+
+    exit_code = 10
+
+
 class LedgerError(FaceAppError):
     """Reports that a ledger file cannot be read."""
 

@@ -6,12 +6,13 @@ The first line describes the edge, each further line one face. Reader and writer
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, get_args
+from typing import Any, BinaryIO, Literal, TypeVar, get_args
 
 from face_app.common.errors import LedgerError, MessageError
 from face_app.common.wire import NAME, FaceId
@@ -19,6 +20,7 @@ from face_app.common.wire import NAME, FaceId
 FORMAT = 1
 """Format of the file. A program reads no other format."""
 State = Literal["waiting", "stored", "refused", "expired", "erased"]
+Item = TypeVar("Item")
 
 _INVALID = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, MessageError)
 
@@ -35,6 +37,7 @@ class LedgerEntry:
             the quota, or damaged; ``erased``: erased on request.
         reason: Reason of ``refused``, ``expired`` or ``erased``; empty in the other states.
         captured_at: Capture time of its frame (aware).
+        settled_at: Time when the edge recorded the state (aware); None: it waits, or an earlier version wrote the file.
     """
 
     id: FaceId
@@ -43,6 +46,7 @@ class LedgerEntry:
     state: State
     reason: str
     captured_at: datetime
+    settled_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,18 @@ class EdgeLedger:
             been pruned. None: nothing was pruned.
         entries: The faces in any order, including those recovered from an older outbox. May be an iterator,
             which can be read once.
+        openings: Token and first sequence number of each opening of an outbox, in ascending order, by outbox id. It may
+            lack the oldest ones of an outbox, and is empty in the file of an earlier version.
+        pruned: First number, last number and reason of expired faces whose entries were pruned, in ascending order, by
+            outbox id.
     """
 
     edge: str
     outboxes: dict[str, int]
     complete_since: datetime | None
     entries: Iterable[LedgerEntry]
+    openings: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    pruned: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
 
 
 def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
@@ -71,6 +81,8 @@ def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
         "edge": ledger.edge,
         "outboxes": ledger.outboxes,
         "complete_since": _format_time(since) if since else None,
+        "openings": ledger.openings,
+        "pruned": ledger.pruned,
         "format": FORMAT,
     }
     file.write(_line(header))
@@ -83,6 +95,8 @@ def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
             "reason": entry.reason,
             "captured_at": _format_time(entry.captured_at),
         }
+        if entry.settled_at:
+            document["settled_at"] = _format_time(entry.settled_at)
         file.write(_line(document))
 
 
@@ -110,6 +124,8 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
             },
             None if since is None else _parse_time(since),
             _entries(file, name),
+            _by_outbox(document.get("openings", {}), _openings),
+            _by_outbox(document.get("pruned", {}), _pruned),
         )
     except _INVALID as error:
         raise LedgerError(f"{name}, line 1: not the first line of a ledger: {error!r}"[:300]) from error
@@ -157,7 +173,27 @@ def _entry(document: dict[str, Any]) -> LedgerEntry:
         sys.intern(state),  # type: ignore[arg-type]
         sys.intern(str(document["reason"])),
         _parse_time(document["captured_at"]),
+        None if (settled_at := document.get("settled_at")) is None else _parse_time(settled_at),
     )
+
+
+def _by_outbox(document: dict[str, Any], read: Callable[[list[Any]], list[Item]]) -> dict[str, list[Item]]:
+    return {_check_pattern("[0-9a-f]{8}", outbox): read(given) for outbox, given in document.items()}
+
+
+def _pruned(given: list[Any]) -> list[tuple[int, int, str]]:
+    spans = [(_check_sequence(first), _check_sequence(last), str(reason)) for first, last, reason in given]
+    numbers = [number for first, last, _ in spans for number in (first, last)]
+    if numbers != sorted(numbers):
+        raise ValueError("the pruned numbers are not in ascending order")
+    return spans
+
+
+def _openings(given: list[Any]) -> list[tuple[str, int]]:
+    openings = [(_check_pattern("[0-9a-f]{16}", token), _check_sequence(first)) for token, first in given]
+    if any(later[1] <= earlier[1] for earlier, later in pairwise(openings)):
+        raise ValueError("the openings are not in ascending order")
+    return openings
 
 
 def _check_pattern(pattern: str, text: str) -> str:

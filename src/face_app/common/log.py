@@ -1,12 +1,15 @@
-"""Configure logging, and mask secrets in every line."""
+"""Configure logging, mask secrets in every line, and limit repeated warnings."""
 
 import logging
 import sys
+import time
 from collections.abc import Iterable
 
 MASK = "***"
 MIN_SECRET = 4
 """Minimum length of a secret that is masked, characters: a shorter one is part of ordinary words and numbers."""
+WARN_SECONDS = 60.0
+"""Seconds between two equal warnings of a `RateLimitedLog`."""
 
 _secrets: set[str] = set()
 
@@ -36,3 +39,23 @@ def log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(MaskingFormatter("%(asctime)s %(levelname)-7s %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class RateLimitedLog:
+    """Logs repeated warnings, each text at most once in `WARN_SECONDS`."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._logged_at: dict[str, float] = {}
+
+    def warning(self, text: str, *values: object) -> None:
+        """Log a warning, unless one with the same text was logged recently.
+
+        Args:
+            text: Text with placeholders; it identifies the warning.
+            values: Values of the placeholders.
+        """
+        now = time.monotonic()
+        if now - self._logged_at.get(text, -WARN_SECONDS) >= WARN_SECONDS:
+            self._logged_at[text] = now
+            self._logger.warning(text, *values)

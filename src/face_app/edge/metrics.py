@@ -35,4 +35,5 @@ QUIET = Gauge(
     "face_app_sender_quiet_seconds",
     "Seconds since the last receipt while faces are in flight and the uplink is up; 0 otherwise.",
 )
+ASIDE = Gauge("face_app_sender_aside", "Waiting faces that the broker cannot accept, such as too large ones.")
 WINDOW = Gauge("face_app_sender_window", "Maximum number of faces in flight now.")

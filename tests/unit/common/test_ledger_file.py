@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -34,6 +35,18 @@ ledgers = st.builds(
     st.dictionaries(st.sampled_from(["0badcafe", "00000000"]), st.integers(0, 2**62)),
     st.none() | times,
     st.lists(entries),
+    st.dictionaries(
+        st.sampled_from(["0badcafe", "00000000"]),
+        st.lists(st.integers(0, 2**62), unique=True).map(
+            lambda firsts: [(f"{first:016x}", first) for first in sorted(firsts)]
+        ),
+    ),
+    st.dictionaries(
+        st.sampled_from(["0badcafe", "00000000"]),
+        st.lists(st.integers(0, 2**62), unique=True).map(
+            lambda firsts: [(first, first, "damaged") for first in sorted(firsts)]
+        ),
+    ),
 )
 
 
@@ -47,15 +60,27 @@ def written(ledger):
 def test_reads_back_a_written_ledger(ledger):
     back = read_ledger(io.BytesIO(written(ledger)), "file")
     assert (back.edge, back.outboxes, back.complete_since) == (ledger.edge, ledger.outboxes, ledger.complete_since)
+    assert (back.openings, back.pruned) == (ledger.openings, ledger.pruned)
     assert list(back.entries) == ledger.entries
 
 
 def test_the_first_line_is_the_edge_and_each_other_a_face():
-    first, second = written(EdgeLedger("jetson", {"0badcafe": 7}, AT, [ENTRY])).splitlines()
+    first, second = written(
+        EdgeLedger(
+            "jetson",
+            {"0badcafe": 7},
+            AT,
+            [ENTRY],
+            {"0badcafe": [("0123456789abcdef", 1)]},
+            {"0badcafe": [(2, 4, "drop-oldest")]},
+        )
+    ).splitlines()
     assert json.loads(first) == {
         "edge": "jetson",
         "outboxes": {"0badcafe": 7},
         "complete_since": "2026-11-22T17:30:00+00:00",
+        "openings": {"0badcafe": [["0123456789abcdef", 1]]},
+        "pruned": {"0badcafe": [[2, 4, "drop-oldest"]]},
         "format": 1,
     }
     assert json.loads(second) == {
@@ -142,6 +167,14 @@ def test_a_bad_line_is_named(line):
         {"outboxes": {"x": 7}},
         {"complete_since": "2026-11-22"},
         {"format": 2},
+        {"pruned": []},
+        {"pruned": {"0badcafe": [[2, 1, ""]]}},
+        {"pruned": {"0badcafe": [[2, "3", ""]]}},
+        {"openings": []},
+        {"openings": {"x": []}},
+        {"openings": {"0badcafe": [["0123", 1]]}},
+        {"openings": {"0badcafe": [["0123456789abcdef", "1"]]}},
+        {"openings": {"0badcafe": [["0123456789abcdef", 5], ["fedcba9876543210", 5]]}},
     ],
 )
 def test_a_bad_first_line_is_named(change):
@@ -149,6 +182,13 @@ def test_a_bad_first_line_is_named(change):
     assert read_ledger(io.BytesIO(json.dumps(header).encode()), "edge.ledger").edge == "jetson"
     with pytest.raises(LedgerError, match=r"^edge.ledger, line 1: "):
         read_ledger(io.BytesIO(json.dumps(header | change).encode()), "edge.ledger")
+
+
+def test_reads_the_file_of_an_earlier_version():
+    header = json.loads(written(EdgeLedger("jetson", {"0badcafe": 7}, None, [])))
+    del header["openings"], header["pruned"]
+    back = read_ledger(io.BytesIO(json.dumps(header).encode()), "edge.ledger")
+    assert back.openings == back.pruned == {}
 
 
 @given(st.binary())
@@ -167,3 +207,9 @@ def test_several_files_at_once(tmp_path):
         (tmp_path / name).write_bytes(written(EdgeLedger(name, {}, None, [ENTRY])))
     with open_ledgers([str(tmp_path / "one"), str(tmp_path / "two")]) as ledgers:
         assert [(ledger.edge, list(ledger.entries)) for ledger in ledgers] == [("one", [ENTRY]), ("two", [ENTRY])]
+
+
+def test_the_time_of_the_receipt_survives():
+    settled = replace(ENTRY, settled_at=datetime(2026, 11, 23, 1, tzinfo=timezone.utc))
+    file = io.BytesIO(written(EdgeLedger("jetson", {}, None, [ENTRY, settled])))
+    assert list(read_ledger(file, "edge.ledger").entries) == [ENTRY, settled]

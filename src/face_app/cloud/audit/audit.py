@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from face_app.cloud.audit.content import THREADS, wrong_contents
-from face_app.cloud.audit.ledgers import LedgerIndex, index_ledgers
-from face_app.cloud.audit.listing import BucketIndex, Listing, sort_keys
+from face_app.cloud.audit.evidence import group
+from face_app.cloud.audit.ledgers import index_ledgers
+from face_app.cloud.audit.limits import limits
+from face_app.cloud.audit.listing import sort_keys
 from face_app.cloud.audit.outbox import OutboxAudit
+from face_app.cloud.audit.read_marks import read_marks
 from face_app.cloud.audit.report import AuditReport, EdgeReport, OutboxReport
 from face_app.cloud.audit.scope import Scope
 from face_app.cloud.bucket import operations
@@ -21,9 +24,17 @@ PROGRESS_SECONDS = 5.0
 """Seconds between two log lines about the progress."""
 
 Item = TypeVar("Item")
+_NO_RULE = settings.Bucket()
 
 
-def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, content: bool) -> AuditReport:
+def run(
+    store: settings.Store,
+    ledgers: Iterable[EdgeLedger],
+    scope: Scope,
+    *,
+    content: bool,
+    bucket: settings.Bucket = _NO_RULE,
+) -> AuditReport:
     """Audit a bucket without changing it.
 
     The ledgers are read completely before the bucket is listed. So the list must contain every face that a ledger
@@ -34,6 +45,7 @@ def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, c
         ledgers: Ledgers of some or all edges. If there is none, the bucket alone is checked.
         scope: Faces to audit.
         content: Read every object and compare its SHA-256.
+        bucket: Its `expire_days` counts if the bucket does not show its rules.
 
     Raises:
         LedgerError: A line of a ledger is invalid.
@@ -41,27 +53,23 @@ def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, c
         SettingsError: The credentials file cannot be read.
     """
     ledger_index = index_ledgers(ledgers, scope)
+    # Before the faces: a mark of a face that is on its way would be ahead of the list.
+    marks = read_marks(store, scope)
     keys = (key for prefix in scope.prefixes for key in operations.keys(store, prefix))
-    listing = sort_keys(_with_progress(keys, "keys listed"))
-    outboxes = {
-        outbox: OutboxAudit(
-            outbox,
-            index=listing.outboxes.get(outbox) or BucketIndex(),
-            ledger=ledger_index.outboxes.get(outbox),
-            scope=scope,
-        )
-        for outbox in sorted(listing.outboxes.keys() | ledger_index.outboxes.keys())
-    }
+    listing = sort_keys(_with_progress(keys, "keys listed"), scope)
+    rules = operations.expiry_rules(store, bucket)
+    evidence = group(listing.outboxes, ledger_index.outboxes, marks.outboxes)
+    outboxes = [OutboxAudit(name, evidence[name], scope=scope, rules=rules) for name in sorted(evidence)]
     reasons_by_key: dict[str, str] = {}
     read = 0
     if content:
-        objects = (each for outbox in outboxes.values() for each in outbox.objects_to_read())
+        objects = (each for outbox in outboxes for each in outbox.objects_to_read())
         get = operations.reader(store, connections=THREADS)
         for key, why in _with_progress(wrong_contents(get, objects), "objects read"):
             read += 1
             if why:
                 reasons_by_key[key] = why
-    reports = [report for outbox in outboxes.values() if (report := outbox.report(reasons_by_key))]
+    reports = [report for outbox in outboxes if (report := outbox.report(reasons_by_key))]
     return AuditReport(
         since=scope.since,
         until=scope.until,
@@ -70,7 +78,8 @@ def run(store: settings.Store, ledgers: Iterable[EdgeLedger], scope: Scope, *, c
         quarantine=listing.quarantine,
         bare_images=listing.bare_images,
         foreign=listing.foreign,
-        not_judged=tuple(_limits(reports, ledger_index, listing, scope, content=content)),
+        not_judged=tuple(limits(reports, ledger_index, listing, scope, rules, content=content)),
+        bad_marks=marks.unreadable,
     )
 
 
@@ -87,29 +96,3 @@ def _with_progress(items: Iterable[Item], what: str) -> Iterator[Item]:
 def _by_edge(reports: list[OutboxReport]) -> Iterator[EdgeReport]:
     for edge in sorted({report.edge for report in reports}):
         yield EdgeReport(edge, tuple(report for report in reports if report.edge == edge))
-
-
-def _limits(
-    reports: list[OutboxReport], ledger_index: LedgerIndex, listing: Listing, scope: Scope, *, content: bool
-) -> Iterator[str]:
-    """Yield each limit of this audit as a sentence."""
-    if not reports:
-        yield "any face: none exists; check bucket, edge and times"
-    alone = [report.outbox for report in reports if not report.ledger]
-    if alone:
-        yield (
-            f"no ledger was given for {', '.join(alone)}: whether a gap is waiting, refused, expired or lost, and "
-            "whether the newest faces arrived"
-        )
-    if scope.ranged:
-        yield "faces without a ledger entry are dated by the hour in their key; a partial hour counts as a whole one"
-    if scope.edge:
-        yield f"quarantine and foreign objects outside {scope.edge}/: only without --edge"
-    if ledger_index.left_out:
-        yield f"the ledgers of {', '.join(ledger_index.left_out)}: --edge {scope.edge} was asked for"
-    if not content:
-        yield "the content of objects: --no-content was asked for"
-    if any(report.newer for report in reports):
-        yield "faces captured after their ledger was written: the next ledger contains them"
-    if listing.foreign:
-        yield f"{len(listing.foreign)} foreign objects: their keys are not face-app keys"

@@ -1,10 +1,17 @@
-"""Index the ledgers of the edges by outbox."""
+"""Index the ledgers of the edges by edge and outbox.
+
+A ledger speaks for its own edge alone. Its entries may have keys of a former name of the edge.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from face_app.cloud.audit.scope import Scope, hour_of
+from face_app.cloud.audit.listing import BucketIndex
+from face_app.cloud.audit.names import OutboxName
+from face_app.cloud.audit.scope import Scope, edge_of, hour_of
+from face_app.cloud.audit.spans import Span
+from face_app.cloud.bucket.mark_object import Mark
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry
 
 _STATES_IN_ORDER = ("waiting", "refused", "expired", "stored", "erased")
@@ -18,10 +25,14 @@ class Coverage:
     Attributes:
         last: Highest sequence number of the outbox when the ledger was written.
         complete_since: The ledger lists every face captured since then, up to `last`; None: every face up to `last`.
+        openings: Token and first number of each opening that the ledger lists, in ascending order.
+        lists_openings: False if the ledger lists no opening of any outbox: an earlier version wrote it.
     """
 
     last: int
     complete_since: datetime | None
+    openings: tuple[tuple[str, int], ...] = ()
+    lists_openings: bool = True
 
     def contains(self, sequence: int, key: str) -> bool:
         """Return True if the ledger lists every face with this sequence number and the hour in this key."""
@@ -33,19 +44,21 @@ class OutboxLedger:
     """Contains the ledger entries of one outbox.
 
     Attributes:
-        edge: Name of the edge.
         last: Highest allocated sequence number.
         coverages: One per ledger.
         entries: Entries by sequence number.
         contradicted: By sequence number, the keys of entries with the same id but different hashes. The audit reports
             them as duplicates.
+        edges: Names of edges in the keys of the entries: the present one and former ones.
+        pruned: Spans of expired faces without an entry, each with its reason.
     """
 
-    edge: str
     last: int = 0
     coverages: list[Coverage] = field(default_factory=list)
     entries: dict[int, LedgerEntry] = field(default_factory=dict)
     contradicted: dict[int, set[str]] = field(default_factory=dict)
+    edges: set[str] = field(default_factory=set)
+    pruned: dict[Span, str] = field(default_factory=dict)
 
     def add(self, entry: LedgerEntry) -> None:
         """Add a face. If ledgers list it twice, the entry with the later state counts."""
@@ -56,6 +69,7 @@ class OutboxLedger:
         if known is None or _STATES_IN_ORDER.index(entry.state) > _STATES_IN_ORDER.index(known.state):
             self.entries[sequence] = entry
         self.last = max(self.last, sequence)
+        self.edges.add(edge_of(entry.key))
 
     def must_contain(self, sequence: int, key: str) -> bool:
         """Return True if at least one ledger covers an object, by its sequence number and the hour in its key.
@@ -64,17 +78,33 @@ class OutboxLedger:
         """
         return any(coverage.contains(sequence, key) for coverage in self.coverages)
 
+    def explains(self, index: BucketIndex, marks: Iterable[Mark]) -> bool:
+        """Return True if faces under another name of an edge come from this outbox: the edge was renamed.
+
+        Keys and tokens cannot be guessed, so an edge that lists them has had them. It must list every object that it
+        has not pruned: otherwise a ledger with one known key could explain the gaps of another edge.
+        """
+        tokens = {token for coverage in self.coverages for token, _ in coverage.openings}
+        proven = any(mark.token in tokens for mark in marks)
+        for sequence, key in index.objects.items():
+            entry = self.entries.get(sequence)
+            if entry and entry.key == key:
+                proven = True
+            elif entry or self.must_contain(sequence, key):
+                return False
+        return proven
+
 
 @dataclass(frozen=True)
 class LedgerIndex:
     """Contains all ledgers in scope.
 
     Attributes:
-        outboxes: Ledgers by outbox id.
+        outboxes: Ledgers by edge and outbox.
         left_out: Edges whose ledgers are out of scope.
     """
 
-    outboxes: dict[str, OutboxLedger]
+    outboxes: dict[OutboxName, OutboxLedger]
     left_out: tuple[str, ...]
 
 
@@ -84,20 +114,22 @@ def index_ledgers(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerIndex:
     Raises:
         LedgerError: A line is invalid.
     """
-    outboxes: dict[str, OutboxLedger] = {}
+    outboxes: dict[OutboxName, OutboxLedger] = {}
     left_out: list[str] = []
     for ledger in ledgers:
-        if scope.edge not in {None, ledger.edge}:
+        edge = scope.present_name(ledger.edge)
+        if not scope.contains_edge(ledger.edge):
             left_out.append(ledger.edge)
             continue
         for outbox, last in ledger.outboxes.items():
-            known = outboxes.setdefault(outbox, OutboxLedger(ledger.edge))
+            known = outboxes.setdefault(OutboxName(edge, outbox), OutboxLedger())
             known.last = max(known.last, last)
-            known.coverages.append(Coverage(last, ledger.complete_since))
+            openings = tuple(ledger.openings.get(outbox, ()))
+            known.pruned.update({Span(first, end): reason for first, end, reason in ledger.pruned.get(outbox, ())})
+            known.coverages.append(
+                Coverage(last, ledger.complete_since, openings, lists_openings=bool(ledger.openings))
+            )
         for entry in ledger.entries:
-            outbox = entry.id.outbox
-            # The header may not list it. Without a coverage, no object of this outbox counts as unknown to the ledger.
-            if outbox not in outboxes:
-                outboxes[outbox] = OutboxLedger(ledger.edge)
-            outboxes[outbox].add(entry)
+            # The header may not list its outbox. Then it has no coverage: no object counts as unknown to the ledger.
+            outboxes.setdefault(OutboxName(edge, entry.id.outbox), OutboxLedger()).add(entry)
     return LedgerIndex(outboxes, tuple(left_out))

@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from face_app.cloud.audit.scope import hour_of
+from face_app.cloud.audit.names import OutboxName
+from face_app.cloud.audit.scope import Scope, edge_of, hour_of
+from face_app.cloud.bucket.mark_object import MARKS, outbox_of_mark
 from face_app.common.wire import FaceId, face_of_key
 
 ERASED = "erased/"
 """Prefix of tombstones: an empty object under it, named by the key of a face, marks the face as erased."""
 QUARANTINE = "quarantine/"
-"""Prefix of refused messages; the next level of the key is the reason."""
+"""Prefix of refused messages: ``quarantine/<edge>/<reason>/<sha256>.bin``. Earlier versions wrote no edge."""
 BARE_IMAGES = "test/seed/"
 """Prefix of images from the original homework's topic."""
 
@@ -35,6 +37,13 @@ class BucketIndex:
         if first != key:
             self.duplicates.setdefault(sequence, [first]).append(key)
 
+    def update(self, other: "BucketIndex") -> None:
+        """Add the objects of another index."""
+        for sequence in other.objects:
+            for key in other.keys_of(sequence):
+                self.add(sequence, key)
+        self.erased.update(other.erased)
+
     def keys_of(self, sequence: int) -> list[str]:
         """Return all keys of one face."""
         return self.duplicates.get(sequence) or ([self.objects[sequence]] if sequence in self.objects else [])
@@ -45,34 +54,40 @@ class Listing:
     """Contains the keys of the bucket by kind.
 
     Attributes:
-        outboxes: Faces by outbox id.
+        outboxes: Faces by edge and outbox.
         quarantine: Number of refused messages by reason.
         bare_images: Number of images of the original homework's topic.
         foreign: Keys that are not face-app keys.
     """
 
-    outboxes: dict[str, BucketIndex]
+    outboxes: dict[OutboxName, BucketIndex]
     quarantine: Counter[str]
     bare_images: int
     foreign: tuple[str, ...]
 
 
-def sort_keys(keys: Iterable[str]) -> Listing:
-    """Sort the keys of a bucket by kind."""
-    outboxes: dict[str, BucketIndex] = {}
+def sort_keys(keys: Iterable[str], scope: Scope) -> Listing:
+    """Sort the keys of a bucket by kind. Marks are in no kind: they are read before (see `read_marks`)."""
+    outboxes: dict[OutboxName, BucketIndex] = {}
+
+    def index(face: FaceId, key: str) -> BucketIndex:
+        return outboxes.setdefault(OutboxName(scope.present_name(edge_of(key)), face.outbox), BucketIndex())
+
     quarantine: Counter[str] = Counter()
     foreign: list[str] = []
     bare_images = 0
     for key in keys:
+        kind = key.split("/", 1)[0] + "/"
         if face := _face(key):
-            outboxes.setdefault(face.outbox, BucketIndex()).add(face.sequence, key)
-        elif key.startswith(ERASED) and (face := _face(key.removeprefix(ERASED))):
-            outboxes.setdefault(face.outbox, BucketIndex()).erased[face.sequence] = key.removeprefix(ERASED)
-        elif key.startswith(QUARANTINE) and key.count("/") == 2:
-            quarantine[key.split("/")[1]] += 1
+            index(face, key).add(face.sequence, key)
+        elif kind == ERASED and (face := _face(key.removeprefix(ERASED))):
+            erased = key.removeprefix(ERASED)
+            index(face, erased).erased[face.sequence] = erased
+        elif kind == QUARANTINE and key.count("/") in {2, 3}:
+            quarantine[key.split("/")[-2]] += 1
         elif key.startswith(BARE_IMAGES):
             bare_images += 1
-        else:
+        elif not (kind == MARKS and outbox_of_mark(key)):
             foreign.append(key)
     return Listing(outboxes, quarantine, bare_images, tuple(foreign))
 

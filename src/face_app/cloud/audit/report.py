@@ -23,6 +23,27 @@ class WrongObject:
 
 
 @dataclass(frozen=True)
+class Unproven:
+    """Describes faces that may be lost.
+
+    Attributes:
+        numbers: Sequence numbers of the faces; None: no number limits them.
+        why: Reason, and what to do.
+    """
+
+    numbers: Span | None
+    why: str
+
+    @property
+    def count(self) -> int:
+        """Return how many numbers are named."""
+        return self.numbers.count if self.numbers else 0
+
+    def __str__(self) -> str:
+        return f"{self.numbers}: {self.why}" if self.numbers else self.why
+
+
+@dataclass(frozen=True)
 class OutboxReport:
     """Counts the faces of one outbox, each once, and lists the faults.
 
@@ -37,9 +58,18 @@ class OutboxReport:
         refused: Number of refused faces by reason.
         expired: Number of waiting faces given up, by reason: evicted by the quota, or damaged.
         erased: Number of faces erased on request.
+        deleted_by_rule: Number of faces without an object that are older than the bucket's expiry rule allows.
         newer: Number of faces captured after the ledger was written. They are in no other count.
+        mark: Highest number that a subscriber has seen in the edge's status; 0: none.
         gaps: Sequence numbers without an object in the bucket. They are a fault only if no ledger explains them.
         missing: Sequence numbers of stored faces without an object, and those that the ledger does not contain.
+        given_twice: Sequence numbers that the outbox gave to two faces each: it was restored from a copy,
+            or runs twice.
+        unseen_from: Sequence numbers from which on a restored disk may have lost faces that no record has: one for the
+            end of each opening.
+        unproven: Faces that may be lost.
+        unproven_count: Number of those that the ledger has allocated.
+        outside: Number of missing faces outside the time range, by the faces around them.
         wrong: Objects with a wrong key or wrong bytes.
         duplicates: Keys of each face that has more than one.
         unknown: Keys of objects that the ledger must contain, but does not.
@@ -56,9 +86,16 @@ class OutboxReport:
     refused: Counter[str]
     expired: Counter[str]
     erased: int
+    deleted_by_rule: int
     newer: int
+    mark: int
     gaps: tuple[Span, ...]
     missing: tuple[Span, ...]
+    given_twice: tuple[Span, ...]
+    unseen_from: tuple[int, ...]
+    unproven: tuple[Unproven, ...]
+    unproven_count: int
+    outside: int
     wrong: tuple[WrongObject, ...]
     duplicates: tuple[tuple[str, ...], ...]
     unknown: tuple[str, ...]
@@ -69,6 +106,7 @@ class OutboxReport:
         """Return the number of faults by kind."""
         return {
             "missing": sum(span.count for span in self.missing),
+            "given twice": sum(span.count for span in self.given_twice),
             "unexplained": 0 if self.ledger else sum(span.count for span in self.gaps),
             "wrong": len(self.wrong),
             "duplicated": len(self.duplicates),
@@ -86,6 +124,13 @@ class OutboxReport:
             "expired": dict(self.expired),
             "gaps": [[span.first, span.last] for span in self.gaps],
             "missing": [[span.first, span.last] for span in self.missing],
+            "given_twice": [[span.first, span.last] for span in self.given_twice],
+            "unseen_from": list(self.unseen_from),
+            "unproven": [
+                {"numbers": each.numbers and [each.numbers.first, each.numbers.last], "why": each.why}
+                for each in self.unproven
+            ],
+            "mark": self.mark,
             "wrong": [{"key": each.key, "why": each.why} for each in self.wrong],
             "duplicates": [list(keys) for keys in self.duplicates],
             "unknown": list(self.unknown),
@@ -103,7 +148,9 @@ class OutboxReport:
             "refused": self.refused.total(),
             "expired": self.expired.total(),
             "erased": self.erased,
+            "deleted_by_rule": self.deleted_by_rule,
             "missing": sum(span.count for span in self.missing),
+            "unproven": self.unproven_count,
             "newer": self.newer,
         }
 
@@ -133,6 +180,7 @@ class AuditReport:
         bare_images: Number of images of the original homework's topic.
         foreign: Keys that are not face-app keys. They are listed and are no fault.
         not_judged: Limits of this audit, one sentence each.
+        bad_marks: Why a mark cannot be read, one sentence each: its outbox is not proven.
     """
 
     since: datetime | None
@@ -143,6 +191,7 @@ class AuditReport:
     bare_images: int
     foreign: tuple[str, ...]
     not_judged: tuple[str, ...]
+    bad_marks: tuple[str, ...] = ()
 
     @property
     def outboxes(self) -> Iterator[OutboxReport]:
@@ -165,16 +214,24 @@ class AuditReport:
         return not self.faults
 
     @property
+    def unproven(self) -> tuple[str, ...]:
+        """Return what may be lost, one sentence each."""
+        if not self.edges:
+            return ("no face, ledger or mark was found: check bucket, edge and times",)
+        each = (f"{report.edge}, outbox {report.outbox}: {why}" for report in self.outboxes for why in report.unproven)
+        return (*each, *self.bad_marks)
+
+    @property
     def proven(self) -> bool:
-        """Return True if balanced with a ledger of each outbox: the bucket alone cannot show a lost newest face."""
-        return self.balanced and all(outbox.ledger for outbox in self.outboxes)
+        """Return True if balanced, and no face that was ever given a number can be lost without being named."""
+        return self.balanced and not self.unproven
 
     @property
     def verdict(self) -> str:
         """Return the result as one sentence."""
         captured = self.counts().get("captured", 0)
         if self.balanced and not self.proven:
-            return f"no fault: {captured} captured or more; without a ledger of each outbox the equation is not proven"
+            return f"no fault, but not proven: {captured} captured or more; export a ledger of each edge, audit again"
         if self.balanced:
             return f"the equation holds: {captured} captured, none lost"
         faults = ", ".join(f"{count} {kind}" for kind, count in self.faults.items())
@@ -202,6 +259,7 @@ class AuditReport:
             "quarantine": dict(self.quarantine),
             "bare_images": self.bare_images,
             "foreign": list(self.foreign),
+            "unproven": list(self.unproven),
             "not_judged": list(self.not_judged),
         }
 

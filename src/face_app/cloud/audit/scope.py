@@ -1,14 +1,18 @@
 """Define the scope of an audit."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
+from face_app.cloud.bucket.mark_object import MARKS
 from face_app.common.errors import SettingsError
 from face_app.common.ledger_file import LedgerEntry
 from face_app.common.wire import NAME
 
 HOUR = timedelta(hours=1)
+_EARLIEST = datetime.min.replace(tzinfo=timezone.utc)
+_LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -19,11 +23,13 @@ class Scope:
         edge: Name of the only edge in scope; None: all edges. A renamed edge has two names.
         since: Time from which faces are in scope (aware); None: no limit.
         until: Time before which faces are in scope (aware); None: no limit.
+        renamed: Present name of each renamed edge, by its former name.
     """
 
     edge: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ranged(self) -> bool:
@@ -33,24 +39,52 @@ class Scope:
     @property
     def prefixes(self) -> tuple[str, ...]:
         """Return the key prefixes to list."""
-        return (f"{self.edge}/", f"erased/{self.edge}/") if self.edge else ("",)
+        return self._under("", "erased/") if self.edge else ("",)
+
+    @property
+    def mark_prefixes(self) -> tuple[str, ...]:
+        """Return the prefixes of the marks to read."""
+        return self._under(MARKS) if self.edge else (MARKS,)
+
+    def present_name(self, edge: str) -> str:
+        """Return the present name of an edge."""
+        return self.renamed.get(edge, edge)
+
+    def contains_edge(self, edge: str) -> bool:
+        """Return True if an edge is in scope, by its present or a former name."""
+        return self.edge in {None, edge, self.present_name(edge)}
 
     def contains_entry(self, entry: LedgerEntry) -> bool:
         """Return True if a ledger entry is in scope; its time is exact."""
-        return self._contains_edge(entry.key) and self._overlaps(entry.captured_at, entry.captured_at)
+        return self.contains_edge(edge_of(entry.key)) and self._overlaps(entry.captured_at, entry.captured_at)
 
     def contains_key(self, key: str) -> bool:
         """Return True if a face may be in scope by its key, which contains only the hour."""
-        return self._contains_edge(key) and (not self.ranged or self._contains_hour(hour_of(key)))
+        return self.contains_edge(edge_of(key)) and (not self.ranged or self._contains_hour(hour_of(key)))
 
-    def _contains_edge(self, key: str) -> bool:
-        return self.edge is None or key.startswith(f"{self.edge}/")
+    def _under(self, *places: str) -> tuple[str, ...]:
+        names = [name for name in (self.edge, *self.renamed) if name and self.contains_edge(name)]
+        return tuple(f"{place}{name}/" for place in places for name in names)
 
     def _contains_hour(self, hour: datetime) -> bool:
         return self._overlaps(hour, hour + HOUR - timedelta.resolution)
 
     def _overlaps(self, first: datetime, last: datetime) -> bool:
         return (self.since is None or last >= self.since) and (self.until is None or first < self.until)
+
+    def may_contain(self, earliest: datetime | None, latest: datetime | None) -> bool:
+        """Return True if a face captured between two times may be in scope; None: not limited."""
+        return self._overlaps(earliest or _EARLIEST, latest or _LATEST)
+
+    def must_contain(self, earliest: datetime | None, latest: datetime | None) -> bool:
+        """Return True if a face captured between two times is in scope; None: not limited."""
+        after = self.since is None or (earliest is not None and earliest >= self.since)
+        return after and (self.until is None or (latest is not None and latest < self.until))
+
+
+def edge_of(key: str) -> str:
+    """Return the edge in the key of a face."""
+    return key.split("/", 1)[0]
 
 
 def hour_of(key: str) -> datetime:
@@ -63,23 +97,32 @@ def hour_of(key: str) -> datetime:
     return datetime(year, month, day, hour, tzinfo=timezone.utc)
 
 
-def scope_between(edge: str | None, since: str | None, until: str | None) -> Scope:
+def scope_between(edge: str | None, since: str | None, until: str | None, renamed: Iterable[str] = ()) -> Scope:
     """Parse a scope from options.
 
     Args:
         edge: Name of an edge, or None.
         since: ISO 8601, UTC without a zone, or None.
         until: ISO 8601, UTC without a zone, or None.
+        renamed: Former and present name of each renamed edge, as ``OLD=NEW``.
 
     Raises:
-        SettingsError: The name or a time is invalid, or `until` is not after `since`.
+        SettingsError: A name or a time is invalid, or `until` is not after `since`.
     """
     if edge is not None and not re.fullmatch(NAME, edge):
         raise SettingsError(f"--edge = {edge!r}: not a valid edge name")
-    scope = Scope(edge, _time("--from", since), _time("--to", until))
+    names = dict(_rename(text) for text in renamed)
+    scope = Scope(edge and names.get(edge, edge), _time("--from", since), _time("--to", until), names)
     if scope.since and scope.until and scope.since >= scope.until:
         raise SettingsError(f"--from {since} is not before --to {until}")
     return scope
+
+
+def _rename(text: str) -> tuple[str, str]:
+    former, _, present = text.partition("=")
+    if not (re.fullmatch(NAME, former) and re.fullmatch(NAME, present)):
+        raise SettingsError(f"--renamed = {text!r}: give the former and the present name as OLD=NEW")
+    return former, present
 
 
 def _time(option: str, text: str | None) -> datetime | None:

@@ -36,11 +36,11 @@ def gaps_between(seen: Iterable[int], first: int, last: int) -> list[Span]:
 
 
 def merge(spans: Iterable[Span]) -> list[Span]:
-    """Sort spans and join adjacent ones. The spans must not overlap."""
+    """Sort spans and join those that are adjacent or overlap."""
     merged: list[Span] = []
     for span in sorted(spans):
-        if merged and merged[-1].last == span.first - 1:
-            merged[-1] = Span(merged[-1].first, span.last)
+        if merged and merged[-1].last >= span.first - 1:
+            merged[-1] = Span(merged[-1].first, max(merged[-1].last, span.last))
         else:
             merged.append(span)
     return merged

@@ -8,6 +8,11 @@ from face_app.cloud.audit.report import AuditReport, OutboxReport
 
 EXAMPLES = 20
 """Maximum number of examples of one fault."""
+COLUMNS = (
+    *("captured", "stored", "under_way", "waiting", "refused", "expired", "erased", "deleted_by_rule", "missing"),
+    *("unproven", "newer"),
+)
+"""Counts in the table, in this order."""
 
 
 def table(report: AuditReport) -> str:
@@ -16,14 +21,13 @@ def table(report: AuditReport) -> str:
 
 
 def _rows(report: AuditReport) -> Iterator[list[str]]:
-    names = ("captured", "stored", "under_way", "waiting", "refused", "expired", "erased", "missing", "newer")
-    yield ["edge", "outbox", *(name.replace("_", " ") for name in names)]
+    yield ["edge", "outbox", *(name.replace("_", " ") for name in COLUMNS), "mark"]
     for edge in report.edges:
         for outbox in edge.outboxes:
-            yield [edge.edge, outbox.outbox, *_known(outbox)]
+            yield [edge.edge, outbox.outbox, *_known(outbox), str(outbox.mark or "-")]
         if len(edge.outboxes) > 1:
             counts = edge.counts()
-            yield [edge.edge, "all", *(str(counts[name]) for name in names)]
+            yield [edge.edge, "all", *(str(counts[name]) for name in COLUMNS), ""]
 
 
 def _known(outbox: OutboxReport) -> Iterator[str]:
@@ -69,6 +73,7 @@ def _faults(report: AuditReport) -> Iterator[str]:
         yield from _listed(f"missing ({where}), by number", outbox.missing)
         title = "gaps, explained by the ledger or missing" if outbox.ledger else "gaps without a ledger"
         yield from _listed(f"{title} ({where}), by number", outbox.gaps)
+        yield from _listed(f"given twice ({where}), by number", outbox.given_twice)
         yield from _listed(f"wrong ({where})", (f"{each.key}: {each.why}" for each in outbox.wrong))
         yield from _listed(f"several objects for one face ({where})", map(", ".join, outbox.duplicates))
         yield from _listed(f"unknown to the ledger ({where})", outbox.unknown)
@@ -87,6 +92,7 @@ def _listed(title: str, examples: Iterable[object]) -> Iterator[str]:
 
 
 def _rest(report: AuditReport) -> Iterator[str]:
+    yield from _listed("may be lost", report.unproven)
     if report.not_judged:
         yield "not judged:"
         yield from (f"  {sentence}" for sentence in report.not_judged)

@@ -60,6 +60,20 @@ class Expiry:
         before = next((rule.get("Expiration", {}).get("Days", 0) for rule in managed), 0)
         return [f"objects {_describe(days)} (before: {_describe(before)})"]
 
+    def read(self) -> tuple[list[_Rule], str]:
+        """Return all lifecycle rules of the bucket, and why they cannot be read: empty if they were read.
+
+        Raises:
+            StoreError: No answer, or a refusal of something else than lifecycle rules.
+        """
+        with self._bucket.translate_errors():
+            try:
+                return self._read()[0], ""
+            except ClientError as error:
+                if not not_offered(error):
+                    raise
+                return [], error_code(error)
+
     def _read(self) -> tuple[list[_Rule], dict[str, Any]]:
         """Return all lifecycle rules, and the options that a write must repeat."""
         try:

@@ -1,9 +1,13 @@
 """Create the bucket, set its access and expiry, list its keys, read its objects, make links."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
+from face_app.cloud.bucket.expiry import ExpiryRules, days_by_prefix
 from face_app.cloud.stores import folder
+from face_app.cloud.stores.directory import DirectoryStore
 from face_app.common import settings
 from face_app.common.errors import StoreError
 
@@ -88,6 +92,29 @@ def _list_files(path: Path, prefix: str) -> Iterator[str]:
     return (name for name in names if name.startswith(prefix) and not name.startswith("."))
 
 
+def expiry_rules(store: settings.Store, fallback: settings.Bucket = _DEFAULT) -> ExpiryRules:
+    """Read the rules that delete objects.
+
+    Args:
+        store: Store settings.
+        fallback: Its `expire_days` counts if the store has no such rules, or this key may not read them.
+
+    Raises:
+        StoreError: No answer, or another refusal.
+        SettingsError: The credentials file cannot be read.
+    """
+    now = datetime.now(timezone.utc)
+    expected = (("", fallback.expire_days),) if fallback.expire_days else ()
+    if store.kind == "directory":
+        return ExpiryRules(expected, now, "a folder has none" if expected else "")
+
+    from face_app.cloud.bucket.lifecycle import Expiry  # noqa: PLC0415
+    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+    rules, refusal = Expiry(S3Bucket(store)).read()
+    return ExpiryRules(expected, now, refusal) if refusal else ExpiryRules(tuple(days_by_prefix(rules)), now)
+
+
 def reader(store: settings.Store, *, connections: int = 1) -> Callable[[str], bytes | None]:
     """Return a function that fetches an object by its key; it returns None for a missing object.
 
@@ -116,6 +143,32 @@ def reader(store: settings.Store, *, connections: int = 1) -> Callable[[str], by
             raise StoreError(f"store.path {path} cannot be read: {error.strerror}") from error
 
     return read
+
+
+def writer(store: settings.Store) -> Callable[[str, bytes], None]:
+    """Return a function that stores a JSON object under a key, and replaces the object that is there.
+
+    Faces are never replaced: their keys contain the hash of their bytes (see `Store.put`). The function raises
+    `StoreError` if the store does not confirm the object.
+
+    Args:
+        store: Store settings; a mount (s3fs) is written through the S3 API.
+
+    Raises:
+        SettingsError: The credentials file cannot be read.
+    """
+    if store.kind == "directory":
+        return DirectoryStore(folder(store)).replace
+
+    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
+
+    bucket = S3Bucket(store, connections=1)
+
+    def write(key: str, data: bytes) -> None:
+        with bucket.translate_errors():
+            bucket.put(key, data, hashlib.sha256(data).hexdigest(), "application/json", only_new=False)
+
+    return write
 
 
 def urls(store: settings.Store, keys: Iterable[str], *, seconds: int) -> list[str]:

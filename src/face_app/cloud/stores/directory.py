@@ -40,6 +40,27 @@ class DirectoryStore:
             raise self._translate(error) from error
         return Stored(outcome)
 
+    def replace(self, key: str, data: bytes) -> None:
+        """Store bytes under a key, in place of those that are there; a reader sees the old ones or the new ones.
+
+        Raises:
+            StoreError: The bytes may not be on disk.
+            MessageError: The key is not a relative path of plain names (`safe_parts`).
+        """
+        *folders, name = safe_parts(key)
+        temporary = f"{name}.{secrets.token_hex(8)}"
+        try:
+            with (
+                open_path(self._path, os.O_RDONLY | os.O_DIRECTORY) as root,
+                subfolder(root, [INCOMING], durable=True) as incoming,
+                subfolder(root, folders, durable=True) as folder,
+            ):
+                write_file(temporary, data, os.O_CREAT | os.O_EXCL, folder=incoming)
+                os.rename(temporary, name, src_dir_fd=incoming, dst_dir_fd=folder)
+                os.fsync(folder)
+        except OSError as error:
+            raise self._translate(error) from error
+
     def check(self) -> None:
         """Check that the folder exists and is writable; delete abandoned files."""
         try:

@@ -18,7 +18,7 @@ from face_app.cloud.subscriber.retrying_store import RetryingStore, StoppedError
 from face_app.cloud.subscriber.validate import Decision, Limits, validate
 from face_app.common.errors import StoreError
 from face_app.common.health_server import Capability, Facts, Health
-from face_app.common.mqtt import Connection, Message
+from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import CloudSettings
 from face_app.common.wire import FACES, Receipt
 
@@ -28,6 +28,15 @@ STOP_SECONDS = 5.0
 """Maximum seconds that a stop waits for puts in progress; Docker kills the program after ten."""
 RECEIPT_SECONDS = 1.0
 """Maximum seconds that a stop then waits for receipts."""
+SESSION_SECONDS = 20
+"""Seconds for which the broker retains the session of a lost connection: enough for a reconnect or a restart.
+
+While a session lives, the broker queues its share of the faces, even if its program never returns. Afterwards the other
+subscribers get all faces, and the outboxes send the queued ones again. Measured with one of two dead: all faces were
+stored 35 s after the death; with 86400, some still waited after 200 s."""
+SPARE_BYTES = 1_048_576
+"""Bytes above `max_bytes` of the largest packet that the broker may deliver: an image somewhat too large still gets a
+receipt that refuses it. The broker drops a larger one, so it never uses memory here."""
 
 
 class Consumer:
@@ -72,12 +81,14 @@ class Consumer:
         ]
         self.connection = Connection(
             settings.broker,
-            f"subscriber-{settings.subscriber}",
+            client_id("subscriber", settings.subscriber, settings.broker),
             subscriptions=[f"$share/{settings.group}/{FACES}"],
             on_message=self._receive,
             on_sent=self._receipt_answered,
             on_state=self._connection_changed,
+            session_seconds=SESSION_SECONDS,
             receive_maximum=settings.receive_maximum,
+            max_received_bytes=settings.max_bytes + SPARE_BYTES,
         )
         self._receipts = ReceiptPublisher(settings.subscriber, self.connection, metrics)
         metrics.connect(self.connection, self._deliveries.qsize)

@@ -11,14 +11,12 @@ from prometheus_client import REGISTRY
 
 from face_app.cloud.stores import open_store
 from face_app.cloud.subscriber.consumer import Consumer
+from face_app.cloud.subscriber.marks import MarkRecorder
 from face_app.cloud.subscriber.metrics import SubscriberMetrics
 from face_app.common.health_server import serve
-from face_app.common.settings import Broker, CloudSettings
+from face_app.common.settings import CloudSettings
 
 log = logging.getLogger(__name__)
-
-CONNECT_WARNING_SECONDS = 5.0
-"""Seconds after the start without an answer of the broker until a warning is logged."""
 
 
 class Event(Enum):
@@ -47,33 +45,23 @@ def run(settings: CloudSettings) -> None:
         consumer = Consumer(
             settings, store, SubscriberMetrics(REGISTRY), on_connection=lambda: events.put(Event.CONNECTION)
         )
+        marks = MarkRecorder(settings, store)
         server = serve(settings.metrics, consumer.health)
         consumer.start()
+        marks.start()
         try:
-            _wait(consumer, settings.broker, events)
+            _wait(consumer, events)
         finally:
             consumer.stop()
+            marks.stop()
             if server:
                 server.shutdown()
 
 
-def _wait(consumer: Consumer, broker: Broker, events: Events) -> None:
-    timeout: float | None = CONNECT_WARNING_SECONDS
-    while True:
-        try:
-            event = events.get(timeout=timeout)
-        except queue.Empty:
-            log.warning(
-                "no answer from broker %s:%d for %.0f s; retrying. Check broker.host, broker.port and broker.ca_file",
-                *(broker.host, broker.port, CONNECT_WARNING_SECONDS),
-            )
-            timeout = None
-            continue
-        if event is Event.STOP:
-            log.info("stopping; the broker redelivers the messages that are not stored")
-            return
-        timeout = None
+def _wait(consumer: Consumer, events: Events) -> None:
+    while events.get() is not Event.STOP:
         consumer.connection.wait_for_outcome(0)  # raises the error of a permanent refusal
+    log.info("stopping; the broker redelivers the messages that are not stored")
 
 
 @contextmanager

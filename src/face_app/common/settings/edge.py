@@ -21,14 +21,16 @@ class OutboxFile(Section):
     """Configures the storage for faces that wait for a receipt."""
 
     path: Path = Field(Path("~/.local/state/face-app/outbox.db"), description="SQLite file on a local disk.")
-    max_bytes: int = Field(10_000_000_000, ge=1_000_000, description="Maximum bytes of waiting faces.")
+    max_bytes: int = Field(10_000_000_000, ge=1_000_000, description="Maximum bytes of waiting and refused faces.")
     when_full: Literal["stop", "drop-oldest", "drop-lowest-score"] = Field(
         "stop", description="stop: read no frame until there is room; drop-…: evict faces; each counts as expired."
     )
     late_after: Seconds = Field(
         300, description="Seconds until a waiting face makes the program not ready, unless another was stored since."
     )
-    ledger_days: float = Field(30, gt=0, description="Days until the ledger row of a stored face is pruned.")
+    ledger_days: float = Field(
+        30, gt=0, description="Days until the row of a settled face is pruned; refused ones expire then."
+    )
 
 
 class Sender(Section):

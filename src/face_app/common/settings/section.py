@@ -1,9 +1,10 @@
 """Define value types with ranges, and the sections that both programs share."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from face_app.common.wire import NAME
 
@@ -12,6 +13,25 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def _check_host(text: str) -> str:
+    """Return a host without blanks around it.
+
+    Raises:
+        ValueError: No connection could use it; an invalid name would end a thread of the MQTT client.
+    """
+    host = text.strip()
+    try:
+        valid = bool(host.encode("idna")) and not re.search(r"[/@\s]|^[^:]*:[^:]*$", host)
+    except UnicodeError:
+        valid = False
+    if not valid:
+        raise ValueError("is no host: set it to a name or an address, without scheme and port")
+    return host
+
+
+Host = Annotated[str, AfterValidator(_check_host)]
 
 
 class Section(BaseModel):
@@ -23,7 +43,7 @@ class Section(BaseModel):
 class Broker(Section):
     """Configures address and identity for the broker. The password is read from a file."""
 
-    host: str = Field("localhost", min_length=1, description="Name or address of the broker.")
+    host: Host = Field("localhost", description="Name or address of the broker.")
     port: Port = Field(1883, description="1883 in clear text, 8883 with TLS.")
     keepalive: int = Field(
         15, ge=5, le=3600, description="Seconds between pings; limits the time until a lost connection is detected."

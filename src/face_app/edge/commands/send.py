@@ -40,7 +40,7 @@ def run(settings: EdgeSettings, *, until_empty: bool) -> None:
         while not stop.wait(POLL_SECONDS):
             sender.check()
             state = sender.state
-            if state.refusal:
+            if state.refused:
                 raise BrokerError(f"{state.obstacle}; the faces wait in {outbox.path}")
             waiting, oldest = outbox.backlog()
             if until_empty and not waiting:

@@ -83,7 +83,9 @@ def edge_health(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None 
     stored_age = outbox.stored_age
     # Late: the oldest waiting face, the last receipt and the start of the program are all older than `late_after`. So a
     # backlog that shrinks is not late, and a deployment during an outage succeeds.
-    late = min(oldest, math.inf if stored_age is None else stored_age, state.running) > outbox.late_after
+    # Stored faces do not excuse one that the broker cannot accept.
+    idle = math.inf if stored_age is None or state.aside else stored_age
+    late = min(oldest, idle, state.running) > outbox.late_after
     backlog = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}" if waiting else state.obstacle
     fault = _fault(state, watchdog, backlog)
     reason = fault or _delay(watchdog, backlog if late else "")
@@ -97,6 +99,7 @@ def edge_health(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None 
             "waiting": waiting,
             "oldest_waiting": round(oldest, 1),
             "last_stored_age": None if stored_age is None else round(stored_age, 1),
+            "aside": state.aside,
             "outbox_fullness": round(outbox.fullness, 3),
             "sender": state.elected,
             "connected": state.connected,
@@ -176,6 +179,7 @@ def _connect_gauges(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | N
     metrics.REFUSED_PRESENT.set_function(lambda: sum(outbox.refused().values()))
     metrics.ELECTED.set_function(lambda: sender.state.elected)
     metrics.QUIET.set_function(lambda: sender.state.quiet)
+    metrics.ASIDE.set_function(lambda: sender.state.aside)
     metrics.WINDOW.set_function(lambda: sender.state.window)
     for hop in sender.state.hops:
         metrics.HOP.labels(hop).set_function(partial(_hop_state, sender, hop))

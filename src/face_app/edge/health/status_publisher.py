@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from datetime import datetime, timezone
 from types import TracebackType
 from typing import Any, Literal
@@ -17,12 +18,13 @@ from typing import Any, Literal
 from face_app import __version__
 from face_app.common.errors import FaceAppError, OutboxError
 from face_app.common.health_server import Health
-from face_app.common.mqtt import Connection, Message
+from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import EdgeSettings
 from face_app.common.wire import status_topic
 from face_app.edge.health.home_assistant import announcement, birth_topic
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.process_lock import ProcessLock
+from face_app.edge.outbox.records import Mark
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,7 @@ class StatusPublisher:
         """Prepare the connection; entering the context starts the thread."""
         camera = settings.camera.name
         home_assistant = settings.status.home_assistant
+        self._outbox = outbox
         self._check_health = health
         self._counts = Counts()
         self._since = _now()
@@ -107,10 +110,11 @@ class StatusPublisher:
         self._election = ProcessLock(outbox.path, f"status-{camera}")
         self._connection = Connection(
             settings.broker,
-            f"status-{outbox.id}-{camera}",
+            client_id("status", f"{outbox.id}-{camera}", settings.broker),
             subscriptions=[birth_topic(settings.status)] if home_assistant else [],
             on_message=self._received,
             will=(self._topic, _document("offline", LOST, {})),
+            quiet=True,  # the sender logs the failures of the same broker
         )
 
     def __enter__(self) -> Counts:
@@ -134,7 +138,7 @@ class StatusPublisher:
             self._connection.start()
             while not self._stop.wait(POLL_SECONDS):
                 self._poll()
-            self._connection.publish_retained(self._topic, self._state("offline", self._end, {}))
+            self._connection.publish_retained(self._topic, self._state("offline", self._end, {}, self._mark()))
             self._connection.stop()
         except OutboxError as error:
             log.error("the status of the camera is not published: %s", error)  # noqa: TRY400 - the message names the cause
@@ -154,12 +158,12 @@ class StatusPublisher:
         if time.monotonic() >= self._next_check:
             self._health = self._determine_health()
             self._next_check = time.monotonic() + HEALTH_SECONDS
-        health = self._health
+        health, mark = self._health, self._mark()
         # A reason that differs only in its numbers is no change.
-        change = (connection.epoch, re.sub(r"[\d.]+", "", health.reason), self._counts.last_face)
+        change = (connection.epoch, re.sub(r"[\d.]+", "", health.reason), self._counts.last_face, mark)
         if change == self._published and time.monotonic() - self._published_at < RENEW_SECONDS:
             return  # the retained state is still correct and recent
-        if connection.publish_retained(self._topic, self._state("online", health.reason, health.facts)):
+        if connection.publish_retained(self._topic, self._state("online", health.reason, health.facts, mark)):
             self._published = change
             self._published_at = time.monotonic()
 
@@ -169,7 +173,16 @@ class StatusPublisher:
         except Exception as error:  # noqa: BLE001 - the status reports the error
             return Health.failed(str(error) or type(error).__name__)
 
-    def _state(self, state: Literal["online", "offline"], problem: str, facts: Mapping[str, Any]) -> bytes:
+    def _mark(self) -> Mark | None:
+        """Return how far the outbox has numbered its faces; None while it cannot be read, which health reports."""
+        try:
+            return self._outbox.mark()
+        except OutboxError:
+            return None
+
+    def _state(
+        self, state: Literal["online", "offline"], problem: str, facts: Mapping[str, Any], mark: Mark | None
+    ) -> bytes:
         current = self._counts
         last_face = current.last_face
         counts = {
@@ -178,6 +191,8 @@ class StatusPublisher:
             "frames": current.frames,
             "faces": current.faces,
             "last_face": last_face and last_face.astimezone(timezone.utc).isoformat(timespec="milliseconds"),
+            # The cloud records the highest number: an outbox that goes back in time would give numbers again.
+            **({"outbox": asdict(mark)} if mark else {}),
         }
         return _document(state, problem, {**counts, **facts})
 

@@ -15,29 +15,21 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from face_app.common.errors import OutboxDamagedError, OutboxUnavailableError
+from face_app.common.errors import OutboxDamagedError, OutboxError, OutboxUnavailableError
 from face_app.common.metadata import write_metadata
 from face_app.common.settings import OutboxFile
 from face_app.common.wire import FaceId, FaceTopic, Receipt, object_key
+from face_app.edge.outbox import incarnation
+from face_app.edge.outbox.access import OpenOutbox, open_outbox, translate_errors
+from face_app.edge.outbox.pruning import prune
 from face_app.edge.outbox.quota import Quota, create_ballast, release_ballast
-from face_app.edge.outbox.records import Face, NewFace, Visit
+from face_app.edge.outbox.receipts import apply_receipt
+from face_app.edge.outbox.records import Face, Mark, NewFace, Visit
 from face_app.edge.outbox.recovery import recover
-from face_app.edge.outbox.schema import (
-    VISIT_COLUMNS,
-    OpenOutbox,
-    open_outbox,
-    placeholders,
-    transaction,
-    translate_errors,
-)
+from face_app.edge.outbox.repair import is_intact, repair
+from face_app.edge.outbox.schema import VISIT_COLUMNS, placeholders, transaction
+from face_app.edge.outbox.upkeep import Upkeep
 
-SPARE_PAGES = 2048
-"""Number of free pages that stay in the file for the next faces. Pages are released to the disk if more than these, and
-more than half of the file, are free."""
-VACUUM_PAGES = 1000
-"""Number of pages released at a time; this delays a commit by about 50 ms."""
-PRUNE_ROWS = 1000
-"""Maximum number of ledger rows deleted at a time."""
 DAY_SECONDS = 86400
 
 
@@ -72,13 +64,17 @@ class Outbox:
         self._ledger_days = settings.ledger_days
         try:
             self._file = self._open()
-        except OutboxDamagedError:
-            self._file = recover(self.path)
+        except OutboxDamagedError as damage:
+            self._file = recover(self.path, str(damage))
         create_ballast(self.path)
         self.id = self._file.id
         self._connection = self._file.connection
         self._lock = threading.Lock()
         self._run = secrets.token_hex(4)
+        self._opening_drawn = False
+        self._empty_at = time.monotonic()
+        self._stored_at: float | None = None
+        self._upkeep = Upkeep(self.path)
         self._appended = 0
         ((self._last_row_before,),) = self._read("SELECT coalesce(max(row), 0) FROM faces")
 
@@ -98,7 +94,7 @@ class Outbox:
     ) -> None:
         """Close the file. Waiting faces stay in it."""
         with self._lock:
-            self._file.close()
+            self._file.close(self.path)
 
     def append(self, faces: Sequence[NewFace], visits: Sequence[Visit] = ()) -> list[Face]:
         """Commit faces and visits in one transaction: number the faces and write the metadata into each image.
@@ -114,15 +110,28 @@ class Outbox:
         with self._lock, translate_errors(self.path):
             self._quota.admit(self._connection, size, len(faces))
             with transaction(self._connection):
-                ((last,),) = self._connection.execute(
-                    "UPDATE outbox SET sequence = sequence + ? RETURNING sequence", (len(faces),)
-                ).fetchall()
-                start = last - len(faces) + 1
+                start = self._allocate(len(faces))
                 appended = [self._insert(FaceId(self.id, number), face) for number, face in enumerate(faces, start)]
                 self._insert_visits(visits)
                 self._quota.evict(self._connection)
+            if appended:
+                self._opening_drawn = True
+                incarnation.write(self.path, incarnation.state(self._connection))
             self._appended += len(appended)
         return appended
+
+    def _allocate(self, count: int) -> int:
+        """Allocate sequence numbers, and note the first one that this program gives; return the first of them."""
+        allocated = self._connection.execute(
+            "UPDATE outbox SET sequence = sequence + ? WHERE id = ? RETURNING sequence", (count, self.id)
+        ).fetchall()
+        if not allocated:
+            raise OutboxError(f"outbox {self.path} was replaced while it was open: start this program again")
+        start = int(allocated[0][0]) - count + 1
+        if count and not self._opening_drawn:
+            token = secrets.token_hex(8)
+            self._connection.execute("INSERT OR REPLACE INTO openings VALUES (?, ?, ?)", (self.id, token, start))
+        return start
 
     def _insert(self, face_id: FaceId, new: NewFace) -> Face:
         metadata = new.metadata
@@ -168,25 +177,10 @@ class Outbox:
 
     def _apply_all(self, receipts: list[Receipt]) -> list[tuple[int, Receipt]]:
         with self._lock, translate_errors(self.path), transaction(self._connection):
-            return [(row, receipt) for receipt in receipts for row in self._apply(receipt)]
-
-    def _apply(self, receipt: Receipt) -> list[int]:
-        """Apply one receipt; return the rows of the faces that changed their state."""
-        values = {"now": time.time(), "reason": receipt.reason, "sha256": receipt.sha256, "id": str(receipt.id)}
-        if receipt.result == "refused":
-            query = "UPDATE faces SET state = 'refused', reason = :reason, settled_at = :now WHERE state = 'waiting'"
-        else:
-            query = "UPDATE faces SET state = 'stored', reason = '', settled_at = :now"
-            query += " WHERE state IN ('waiting', 'refused', 'expired')"
-        query += " AND sha256 = :sha256"
-        if receipt.id is not None:
-            query += " AND id = :id"
-        elif receipt.result == "stored":
-            return []
-        rows = self._connection.execute(f"{query} RETURNING row", values).fetchall()
-        if receipt.result == "stored":
-            self._connection.executemany("DELETE FROM pixels WHERE row = ?", rows)
-        return [row for (row,) in rows]
+            applied = [(row, receipt) for receipt in receipts for row in apply_receipt(self._connection, receipt)]
+        if any(receipt.result == "stored" for _, receipt in applied):
+            self._stored_at = time.monotonic()
+        return applied
 
     def retry(self, reason: str | None) -> int:
         """Set refused faces to ``waiting`` again, after the cause of the refusal was removed in the cloud.
@@ -208,34 +202,15 @@ class Outbox:
             ).rowcount
 
     def maintain(self) -> None:
-        """Delete old ledger rows, release free pages to the disk, and create the ballast. One call does only a part.
+        """Prune the ledger, release unused space to the disk, and create the ballast. One call does only a part.
 
         Raises:
             OutboxError: The file cannot be written.
         """
         with self._lock, translate_errors(self.path):
-            self._prune()
-            ((free,),) = self._connection.execute("PRAGMA freelist_count").fetchall()
-            ((pages,),) = self._connection.execute("PRAGMA page_count").fetchall()
-            if free > max(SPARE_PAGES, pages // 2):
-                # `execute` would stop after the first page.
-                self._connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+            prune(self._connection, self._ledger_days * DAY_SECONDS)
+            self._upkeep.release_space(self._connection)
             create_ballast(self.path)
-
-    def _prune(self) -> None:
-        values = {"before": time.time() - self._ledger_days * DAY_SECONDS, "limit": PRUNE_ROWS}
-        visits = "SELECT row FROM visits WHERE last_at < :before LIMIT :limit"
-        faces = "SELECT row FROM faces WHERE state = 'stored' AND settled_at < :before LIMIT :limit"
-        # Select first: even a DELETE of no row locks the file for every other process.
-        if self._connection.execute(visits, values).fetchone():
-            self._connection.execute(f"DELETE FROM visits WHERE row IN ({visits})", values)
-        if not self._connection.execute(faces, values).fetchone():
-            return
-        with transaction(self._connection):
-            pruned = self._connection.execute(
-                f"DELETE FROM faces WHERE row IN ({faces}) RETURNING captured_at", values
-            ).fetchall()
-            self._connection.execute("UPDATE outbox SET pruned_to = max(coalesce(pruned_to, 0), ?)", (max(pruned)[0],))
 
     def oldest_pending(self, limit: int) -> list[int]:
         """Return the rows of at most `limit` waiting faces, oldest first."""
@@ -249,28 +224,65 @@ class Outbox:
         return [row for (row,) in self._read(query, (limit,))]
 
     def payload(self, row: int) -> tuple[str, bytes] | None:
-        """Return topic and image of a waiting face; None in any other state."""
-        rows = self._read(
-            "SELECT topic, file FROM faces JOIN pixels USING (row) WHERE row = ? AND state = 'waiting'", (row,)
-        )
-        return rows[0] if rows else None
+        """Return topic and image of a waiting face; None in any other state.
+
+        A face whose image is missing or damaged expires with the reason ``damaged``.
+        """
+        for _ in range(2):
+            rows = self._read(
+                "SELECT id, topic, key, sha256, file FROM faces LEFT JOIN pixels USING (row)"
+                " WHERE row = ? AND state = 'waiting'",
+                (row,),
+            )
+            if not rows or is_intact(*rows[0]):
+                break
+            with self._lock, translate_errors(self.path), transaction(self._connection):
+                repair(self._connection, row)
+        return (rows[0][1], rows[0][4]) if rows else None
 
     def backlog(self) -> tuple[int, float]:
-        """Return the number of waiting faces and the age of the oldest in seconds (0 if none wait)."""
+        """Return the number of waiting faces and the age of the oldest in seconds (0 if none wait).
+
+        If a clock that was ahead dated the oldest, its age is the time since this object saw no waiting face.
+        """
         ((waiting,),) = self._read("SELECT count(*) FROM faces WHERE state = 'waiting'")
         oldest = self._read("SELECT captured_at FROM faces WHERE state = 'waiting' ORDER BY row LIMIT 1")
-        return waiting, max(0.0, time.time() - oldest[0][0]) if oldest else 0.0
+        if not oldest:
+            self._empty_at = time.monotonic()
+            return waiting, 0.0
+        age = time.time() - oldest[0][0]
+        return waiting, age if age >= 0 else time.monotonic() - self._empty_at
 
     def pending_edges(self) -> set[str]:
         """Return the edge names of the waiting faces; there are several after a rename of the edge."""
         topics = self._read("SELECT DISTINCT topic FROM faces WHERE state = 'waiting'")
         return {FaceTopic.parse(topic).edge for (topic,) in topics}
 
+    def mark(self) -> Mark | None:
+        """Return the last number and its opening; None if no face is committed.
+
+        Raises:
+            OutboxError: The file cannot be read.
+        """
+        rows = self._read(
+            "SELECT id, sequence, token, first FROM outbox JOIN openings ON outbox = id AND first <= sequence"
+            " ORDER BY first DESC LIMIT 1"
+        )
+        return Mark(*rows[0]) if rows else None
+
     @property
     def stored_age(self) -> float | None:
-        """Return the seconds since the last ``stored`` receipt; None if there was none."""
-        ((last,),) = self._read("SELECT max(settled_at) FROM faces WHERE state = 'stored'")
-        return None if last is None else max(0.0, time.time() - last)
+        """Return the seconds since the last ``stored`` receipt; None if there was none.
+
+        Receipts that a clock ahead dated do not count, except those that this object applied itself.
+        """
+        query = "SELECT max(settled_at) FROM faces WHERE state = 'stored' AND settled_at <= ?"
+        now = time.time()
+        ((last,),) = self._read(query, (now,))
+        ages = [] if last is None else [now - last]
+        if self._stored_at is not None:
+            ages.append(time.monotonic() - self._stored_at)
+        return min(ages, default=None)
 
     @property
     def fullness(self) -> float:

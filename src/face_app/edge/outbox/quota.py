@@ -14,11 +14,12 @@ from pathlib import Path
 from face_app.common.errors import OutboxFullError, OutboxUnavailableError
 from face_app.common.settings import OutboxFile
 from face_app.edge import metrics
+from face_app.edge.outbox.pruning import make_room
+from face_app.edge.outbox.schema import WAL_BYTES, transaction
+from face_app.edge.outbox.wal import PAGE, wal_bytes
 
 log = logging.getLogger(__name__)
 
-PAGE = 4096
-"""Bytes of a page; SQLite's default."""
 BALLAST = 4 * 1024 * 1024
 """Bytes of the ballast file: the size of SQLite's write-ahead log between two checkpoints (1,000 pages)."""
 RESERVE = 2 * BALLAST
@@ -34,17 +35,17 @@ class Quota:
     """Applies `outbox.max_bytes` and `outbox.when_full`. The caller must own the lock of the outbox."""
 
     def __init__(self, settings: OutboxFile, path: Path) -> None:
-        self._max_pages = settings.max_bytes // PAGE
+        self._max_bytes = settings.max_bytes
         self._rule = settings.when_full
         self._path = path
         self._level = 0
 
     def fullness(self, connection: sqlite3.Connection) -> float:
-        """Return the used fraction of the quota, 0 to 1."""
-        return self._used_pages(connection) / self._max_pages
+        """Return the used fraction of the quota, 0 to 1: files, and the part of the log that a reader blocks."""
+        return min(1.0, (_pixel_bytes(connection) + self._blocked_bytes()) / self._max_bytes)
 
     def admit(self, connection: sqlite3.Connection, size: int, faces: int) -> None:
-        """Refuse new faces if the rule is ``stop`` and there is no room for them.
+        """Refuse new faces if the rule is ``stop`` and there is no room for them; prune the ledger first.
 
         Args:
             connection: Connection of the outbox, outside a transaction.
@@ -55,15 +56,18 @@ class Quota:
             OutboxFullError: The faces would exceed `outbox.max_bytes`.
             OutboxUnavailableError: The disk has no room for them.
         """
-        if self._rule != "stop":
-            return
         needed = size // PAGE + PAGES_PER_FACE * faces
-        if self._used_pages(connection) + needed > self._max_pages:
+        if self._file_is_large(connection, needed) or self._disk_is_full(connection, needed):
+            with transaction(connection):
+                make_room(connection)
+        if self._rule != "stop" or not faces:
+            return
+        if _pixel_bytes(connection) + self._blocked_bytes() + size > self._max_bytes:
             raise OutboxFullError(
-                f"outbox {self._path} is full ({self._max_pages * PAGE >> 20} MiB): check why faces wait, "
+                f"outbox {self._path} is full ({self._max_bytes >> 20} MiB): check why faces wait, "
                 "raise outbox.max_bytes, or set outbox.when_full to drop some"
             )
-        if self._disk_is_short() and _free_pages(connection) < needed:
+        if self._disk_is_full(connection, needed):
             raise OutboxUnavailableError(
                 f"outbox {self._path}: less than {RESERVE >> 20} MiB free; make room on its disk"
             )
@@ -76,8 +80,21 @@ class Quota:
         self._warn(self.fullness(connection))
 
     def _exceeded(self, connection: sqlite3.Connection) -> bool:
-        disk_is_full = self._disk_is_short() and not _free_pages(connection)
-        return self._used_pages(connection) > self._max_pages or disk_is_full
+        if _pixel_bytes(connection) > self._max_bytes:
+            return True
+        return self._disk_is_full(connection, 1) and not make_room(connection)
+
+    def _file_is_large(self, connection: sqlite3.Connection, needed: int) -> bool:
+        return (_used_pages(connection) + needed) * PAGE > self._max_bytes
+
+    def _disk_is_full(self, connection: sqlite3.Connection, needed: int) -> bool:
+        # The blocked part of the log is merged into the file later, which needs as much room again.
+        short = _free_disk_bytes(self._path) < RESERVE + self._blocked_bytes()
+        return short and _free_pages(connection) < needed
+
+    def _blocked_bytes(self) -> int:
+        """Return the bytes of the write-ahead log beyond its usual size."""
+        return max(0, wal_bytes(self._path) - WAL_BYTES)
 
     def _evict_one(self, connection: sqlite3.Connection) -> bool:
         """Evict one face; return False if no face can be evicted."""
@@ -99,13 +116,6 @@ class Quota:
         if level > self._level:
             log.warning("outbox %s: %.0f %% of outbox.max_bytes is used", self._path, fullness * 100)
         self._level = level
-
-    def _used_pages(self, connection: sqlite3.Connection) -> int:
-        ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
-        return int(pages) - _free_pages(connection)
-
-    def _disk_is_short(self) -> bool:
-        return _free_disk_bytes(self._path) < RESERVE
 
 
 def ballast_path(outbox: Path) -> Path:
@@ -138,6 +148,17 @@ def release_ballast(outbox: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _pixel_bytes(connection: sqlite3.Connection) -> int:
+    """Return the bytes of all files; a damaged sum is no more than the whole outbox."""
+    ((size,),) = connection.execute("SELECT pixel_bytes FROM outbox").fetchall()
+    return min(max(0, int(size)), _used_pages(connection) * PAGE)
+
+
+def _used_pages(connection: sqlite3.Connection) -> int:
+    ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
+    return int(pages) - _free_pages(connection)
 
 
 def _free_pages(connection: sqlite3.Connection) -> int:

@@ -60,6 +60,23 @@ class Face:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Describes how far an outbox has numbered its faces.
+
+    Attributes:
+        id: Id of the outbox.
+        sequence: Last number that was given.
+        opening: Token of the program run that gave it, 16 hex digits.
+        first: First number of that run.
+    """
+
+    id: str
+    sequence: int
+    opening: str
+    first: int
+
+
+@dataclass(frozen=True)
 class Visit:
     """Describes a visit that has ended: one track of one camera.
 

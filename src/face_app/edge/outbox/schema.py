@@ -1,22 +1,29 @@
-"""Define the SQLite file of an outbox: format, migrations and locks. Translate the errors of SQLite."""
+"""Define the tables of an outbox, and migrate files of earlier formats."""
 
-import fcntl
-import os
+import hashlib
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
-from face_app.common.errors import OutboxDamagedError, OutboxError, OutboxUnavailableError
+from face_app.common.errors import MessageError, OutboxDamagedError, OutboxError
+from face_app.common.wire import FaceId
 
-FORMAT = 4
+FORMAT = 5
 """Format of the file, in ``PRAGMA user_version``. A program migrates earlier formats and refuses later ones."""
+NEXT_FORMATS = 15
+"""Number of later formats that are recognised by their number alone."""
 APPLICATION = 0x66616365
 """``PRAGMA application_id``, "face" in ASCII: distinguishes an outbox from other SQLite files."""
 BUSY_SECONDS = 30.0
 """Seconds to wait for the write transaction of another process; a commit takes milliseconds."""
+WAL_BYTES = 8 * 1024 * 1024
+"""Maximum bytes of the write-ahead log after a checkpoint (``journal_size_limit``); it has half of that before one."""
+MOST_FACES = 2**62
+"""Limit of a sequence number. A higher one is damage: SQLite's integers end at twice this number."""
 
 # `faces` is the ledger: 350 bytes per face. Pixels are in a table of their own, because a row that once contained
 # them would occupy a page of 4 KiB after their deletion. `run` identifies the program run that added a face. Recovery
@@ -76,67 +83,39 @@ DROP TABLE faces;
 ALTER TABLE faces_2 RENAME TO faces;
 """
 _MIGRATE_3_TO_4 = "ALTER TABLE visits ADD COLUMN dismissed TEXT NOT NULL DEFAULT ''"
-
-# A part of SQLite's message, the advice, and the error to raise. Python 3.10 does not report SQLite's error codes.
-_DAMAGED = "it is damaged; the next start sets it aside and recovers the readable faces"
-_TRANSLATIONS: tuple[tuple[str, str, type[OutboxError]], ...] = (
-    ("is full", "make room on its disk", OutboxUnavailableError),
-    ("disk I/O error", "check its disk, and make room there", OutboxUnavailableError),
-    ("is locked", "another program blocks it; stop that program", OutboxUnavailableError),
-    ("malformed", _DAMAGED, OutboxDamagedError),
-    ("not a database", _DAMAGED, OutboxDamagedError),
-    ("", "set outbox.path to a file that this user may write", OutboxError),
+# `openings` has a token for each run that numbered faces, and its first number: it distinguishes two runs that
+# gave one number. `pruned` has the numbers of expired faces whose rows are gone. `pixel_bytes` is the sum of all files.
+_MIGRATE_4_TO_5 = """
+ALTER TABLE outbox ADD COLUMN pixel_bytes INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE openings (
+    outbox TEXT NOT NULL, token TEXT NOT NULL, first INTEGER NOT NULL, PRIMARY KEY (outbox, first)
+);
+CREATE TABLE pruned (
+    outbox TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (outbox, first)
+);
+CREATE INDEX expired ON faces (settled_at) WHERE state = 'expired';
+CREATE INDEX refusal ON faces (settled_at) WHERE state = 'refused';
+UPDATE outbox SET pixel_bytes = (SELECT coalesce(sum(length(file)), 0) FROM pixels);
+"""
+# A trigger of its own for each event: no statement that writes pixels can forget the sum.
+_TRIGGERS = (
+    "CREATE TRIGGER pixels_added AFTER INSERT ON pixels BEGIN"
+    " UPDATE outbox SET pixel_bytes = pixel_bytes + length(NEW.file); END",
+    "CREATE TRIGGER pixels_deleted AFTER DELETE ON pixels BEGIN"
+    " UPDATE outbox SET pixel_bytes = pixel_bytes - length(OLD.file); END",
 )
-
-
-@dataclass(frozen=True)
-class OpenOutbox:
-    """Contains the handles of an open outbox file.
-
-    Attributes:
-        connection: Connection that any thread can use.
-        id: Id of the outbox, 8 hex digits.
-        lock: Descriptor with a shared lock, which delays recovery while the file is open.
-    """
-
-    connection: sqlite3.Connection
-    id: str
-    lock: int
-
-    def close(self) -> None:
-        """Close the file and release its lock."""
-        self.connection.close()
-        os.close(self.lock)
-
-
-@contextmanager
-def translate_errors(path: Path) -> Iterator[None]:
-    """Translate errors of SQLite into an `OutboxError` that names what to change; mark damage for the next start.
-
-    Raises:
-        OutboxUnavailableError: A retry can succeed after a wait, or with more room on the disk.
-        OutboxDamagedError: The file is damaged.
-        OutboxError: A retry fails too.
-    """
-    try:
-        yield
-    except sqlite3.Error as error:
-        _, advice, error_class = next(each for each in _TRANSLATIONS if each[0] in str(error))
-        if error_class is OutboxDamagedError:
-            damage_mark(path).touch(mode=0o600)
-        raise error_class(f"outbox {path}: {error}; {advice}") from error
-    except OSError as error:
-        raise OutboxError(f"outbox {path}: {error.strerror}; set outbox.path to a file that can be written") from error
+_MIGRATIONS = {
+    1: (2, _MIGRATE_1_TO_2 + _INDEXES),
+    2: (4, _VISITS),
+    3: (4, _MIGRATE_3_TO_4),
+    4: (5, _MIGRATE_4_TO_5),
+}
 
 
 def placeholders(columns: str) -> str:
     """Return one SQL placeholder for each column of a comma-separated list."""
     return ", ".join("?" for _ in columns.split(","))
-
-
-def damage_mark(path: Path) -> Path:
-    """Return the path of the file that marks an outbox as damaged: the next start may not read the damaged page."""
-    return path.with_name(f"{path.name}.damaged")
 
 
 @contextmanager
@@ -152,59 +131,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def exclusive_access(path: Path) -> Iterator[None]:
-    """Prevent every other process from opening the outbox.
-
-    Raises:
-        OutboxUnavailableError: Another process has the outbox open.
-    """
-    lock = _open_lock_file(path)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise OutboxUnavailableError(
-            f"outbox {path} is damaged, and another program uses it: stop every face-app that uses it, then start again"
-        ) from error
-    finally:
-        os.close(lock)
-
-
-def _open_lock_file(path: Path) -> int:
-    return os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def open_outbox(path: Path) -> OpenOutbox:
-    """Open the file, and create it with a new id if it is missing. Several processes may call this concurrently.
-
-    Raises:
-        OutboxDamagedError: The file is damaged.
-        OutboxError: The file cannot be opened or written, is no outbox, or has a later format.
-    """
-    with translate_errors(path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = _open_lock_file(path)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-            if damage_mark(path).exists():
-                raise OutboxDamagedError(f"outbox {path} is damaged")
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection, own_id = connect(path)
-        except BaseException:
-            os.close(lock)
-            raise
-    return OpenOutbox(connection, own_id, lock)
-
-
-def connect(path: Path) -> tuple[sqlite3.Connection, str]:
+def connect(path: Path) -> sqlite3.Connection:
     """Open an existing file, empty or not, and migrate it to the current format.
 
     Returns:
-        The connection, usable from any thread, and the id of the outbox.
+        A connection that any thread can use.
 
     Raises:
         sqlite3.Error: SQLite cannot open or migrate the file.
+        OutboxDamagedError: Its contents contradict each other.
         OutboxError: The file is no outbox, or has a later format.
     """
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -215,34 +150,110 @@ def connect(path: Path) -> tuple[sqlite3.Connection, str]:
             _create_or_migrate(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        (own_id,) = connection.execute("SELECT id FROM outbox").fetchone()
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        _check_record(connection, path)
     except BaseException:
         connection.close()
         raise
-    return connection, own_id
+    return connection
+
+
+def check_identity(connection: sqlite3.Connection, path: Path) -> None:
+    """Check that a file is an outbox whose contents this program understands; an empty one is.
+
+    Raises:
+        OutboxDamagedError: Its header, or its record of itself, is damaged.
+        OutboxError: The file is no outbox, or has a later format.
+    """
+    if _check_format(connection, path) == FORMAT:
+        _check_record(connection, path)
 
 
 def _create_or_migrate(connection: sqlite3.Connection, path: Path) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables and application != APPLICATION:
-        raise OutboxError(f"{path} is no outbox but another SQLite file; set outbox.path to another file")
-    if version > FORMAT:
-        raise OutboxError(
-            f"outbox {path} has format {version}, this program reads up to {FORMAT}: run the face-app that wrote it"
-        )
-    if not tables:
+    version = _check_format(connection, path)
+    if version == 0:
         _execute_all(connection, _SCHEMA + _INDEXES + _VISITS)
         connection.execute("INSERT INTO outbox VALUES (?, 0, NULL)", (secrets.token_hex(4),))
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
-    elif version == 1:
-        _execute_all(connection, _MIGRATE_1_TO_2 + _INDEXES + _VISITS)
-    elif version == 2:
-        _execute_all(connection, _VISITS)
-    elif version == 3:
-        connection.execute(_MIGRATE_3_TO_4)
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    migrated = version or 4
+    while migrated < FORMAT:
+        migrated, statements = _MIGRATIONS[migrated]
+        _execute_all(connection, statements)
+    if version < FORMAT:
+        _complete_format_5(connection)
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _complete_format_5(connection: sqlite3.Connection) -> None:
+    for trigger in _TRIGGERS:
+        connection.execute(trigger)
+    # An older copy of this file that is migrated later must get the same token for the same numbers.
+    ((own, sequence),) = connection.execute("SELECT id, sequence FROM outbox").fetchall()
+    if sequence:
+        token = hashlib.sha256(own.encode()).hexdigest()[:16]
+        connection.execute("INSERT INTO openings VALUES (?, ?, 1)", (own, token))
+
+
+def _check_format(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the format of a file, 0 if it is empty; `check_identity` names the errors."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    ((application,),) = connection.execute("PRAGMA application_id").fetchall()
+    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+    if not tables and application != APPLICATION:
+        return 0
+    ours = {"outbox", "faces", "pixels"} <= tables
+    if not ours and application != APPLICATION:
+        raise OutboxError(f"{path} is no outbox but another SQLite file; set outbox.path to another file")
+    if ours and application == APPLICATION and 1 <= version <= FORMAT:
+        return int(version)
+    # A format of many releases later has other tables or columns. With those of this one, the header is damaged.
+    later = FORMAT < version <= FORMAT + NEXT_FORMATS or _schema(connection) != _schema_of_this_format()
+    if application == APPLICATION and version > FORMAT and later:
+        raise OutboxError(
+            f"outbox {path} has format {version}, this program reads up to {FORMAT}: run the face-app that wrote it"
+        )
+    raise OutboxDamagedError(f"outbox {path}: its header is damaged")
+
+
+def _schema(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    query = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+    names = {(kind, name) for kind, name in connection.execute(query)}
+    tables = [name for kind, name in names if kind == "table"]
+    columns = {(table, row[1]) for table in tables for row in connection.execute(f"PRAGMA table_info({table})")}
+    return names | columns
+
+
+def _schema_of_this_format() -> set[tuple[str, str]]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        _create_or_migrate(connection, Path(":memory:"))
+        return _schema(connection)
+    finally:
+        connection.close()
+
+
+def _check_record(connection: sqlite3.Connection, path: Path) -> None:
+    """Check the outbox's record of itself, without which no face can be numbered.
+
+    Raises:
+        OutboxDamagedError: It is missing, or contradicts the ledger.
+    """
+    try:
+        ((own, sequence, pruned_to, _),) = connection.execute(
+            "SELECT id, sequence, pruned_to, pixel_bytes FROM outbox"
+        ).fetchall()
+        if not re.fullmatch(r"[0-9a-f]{8}", own):
+            raise ValueError(f"id {own!r}")
+        if pruned_to is not None:
+            datetime.fromtimestamp(pruned_to + 1, timezone.utc)
+        ((newest,),) = connection.execute(
+            "SELECT max(id) FROM faces WHERE id BETWEEN ? AND ?", (own, f"{own}g")
+        ).fetchall()
+        highest = 0 if newest is None else FaceId.parse(newest).sequence
+        if not highest <= sequence < MOST_FACES:
+            raise ValueError(f"sequence {sequence!r} after {highest}")
+    except (ValueError, TypeError, OverflowError, OSError, MessageError) as error:
+        raise OutboxDamagedError(f"outbox {path}: its record of itself is damaged: {error}") from error
 
 
 def _execute_all(connection: sqlite3.Connection, statements: str) -> None:

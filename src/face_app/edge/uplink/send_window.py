@@ -45,13 +45,15 @@ class _Flight:
         lane: Lane of the first attempt.
         sent: Time of the latest attempt, seconds.
         tries: Number of attempts.
-        acknowledged: True after the broker's PUBACK. Before it, the MQTT client itself resends after a reconnect.
+        acknowledged: True after the broker's PUBACK.
+        lost: True if the connection was lost before the PUBACK.
     """
 
     lane: Lane
     sent: float
     tries: int = 0
     acknowledged: bool = False
+    lost: bool = False
 
 
 class InFlightLimit:
@@ -158,18 +160,39 @@ class SendWindow:
         flight.sent = now
         flight.tries += 1
         flight.acknowledged = False
+        lost, flight.lost = flight.lost, False
         self._unacknowledged[message] = row
-        if flight.tries > 1:
+        if flight.tries > 1 and not lost:
             # New faces start with the doubled time-out too (RFC 6298, 5.5 to 5.7). Otherwise, on an uplink slower than
             # the time-out, every face would be sent twice, and no round trip could ever be measured.
             self._doublings = max(self._doublings, flight.tries - 1)
             self._limit.record_loss(now, self._round_trip)
 
-    def record_acknowledgement(self, message: int) -> None:
-        """Record the broker's PUBACK for a publish."""
-        flight = self._flights.get(self._unacknowledged.pop(message, 0))
+    def record_acknowledgement(self, message: int) -> int | None:
+        """Record the broker's PUBACK for a publish; return the row of its face, or None if it is not known."""
+        row = self._unacknowledged.pop(message, None)
+        flight = self._flights.get(row) if row is not None else None
         if flight:
             flight.acknowledged = True
+        return row
+
+    def record_connection_lost(self) -> list[int]:
+        """Record that no outstanding publish will be answered; return their rows in the order of their publishes."""
+        rows = [row for row in self._unacknowledged.values() if row in self._flights]
+        self._unacknowledged.clear()
+        for row in rows:
+            self._flights[row].lost = True
+        return rows
+
+    @property
+    def unanswered(self) -> int:
+        """Return the number of publishes that the broker has not answered."""
+        return len(self._unacknowledged)
+
+    @property
+    def lost(self) -> list[int]:
+        """Return the rows of the faces whose publish was lost with the connection, oldest first."""
+        return sorted(row for row, flight in self._flights.items() if flight.lost)
 
     def record_receipt(self, row: int, now: float, up_since: float | None) -> None:
         """Record a receipt, and measure the round trip.

@@ -12,17 +12,17 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TypeAlias
 
-from paho.mqtt.reasoncodes import ReasonCode
-
 from face_app.common.backoff import MAX_PAUSE, pauses
 from face_app.common.errors import MessageError, OutboxDamagedError, OutboxError
-from face_app.common.mqtt import Connection, Message
+from face_app.common.log import RateLimitedLog
+from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import EdgeSettings
 from face_app.common.wire import Receipt, load_receipts, receipts_topic
 from face_app.edge import metrics
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.process_lock import ProcessLock
-from face_app.edge.uplink.send_window import Lane, SendWindow
+from face_app.edge.uplink.dispatcher import Dispatcher
+from face_app.edge.uplink.send_window import SendWindow
 from face_app.edge.uplink.sender_state import SenderState
 from face_app.edge.uplink.uplink_state import Uplink
 
@@ -34,14 +34,13 @@ RETRY_SECONDS = 0.5
 """Seconds between two attempts to become the sender of this outbox."""
 RECOVER_SECONDS = 5.0
 """Seconds to wait after an unexpected error."""
-BATCH = 50
-"""Maximum number of faces sent before the next receipts are applied."""
 UNREACHED_SECONDS = 3.0
 """Seconds without a connection to the broker before a warning."""
-WARN_SECONDS = 60.0
-"""Seconds between two warnings with the same text."""
-NO_SUBSCRIBER = 0x10
-"""MQTT 5 PUBACK reason "No matching subscribers": the broker accepted the message and delivered it to no client."""
+SESSION_SECONDS = 3600
+"""Seconds for which the broker queues receipts for a lost connection. After a shorter outage no stored face is sent
+again. After a longer one the window is sent again, and the subscriber answers from its memory or the bucket."""
+RECEIPTS_BYTES = 262_144
+"""Maximum bytes of a message of receipts. A subscriber puts 100 receipts in one, each of at most 700 bytes."""
 
 QueuedEvent: TypeAlias = Callable[[], None]
 
@@ -63,24 +62,26 @@ class Sender:
         self._uplink = Uplink(settings.edge, bridged=settings.sender.link == "bridged")
         self._window = SendWindow(settings.sender)
         self._failure: OutboxError | None = None
-        self._too_large: set[int] = set()
         self._quiet_since = 0.0
         self._receipts: list[tuple[Message, int, list[Receipt]]] = []
         self._was_up = False
         self._unreached_since: float | None = None
-        self._warned_at: dict[str, float] = {}
+        self._warnings = RateLimitedLog(log)
         self._broker = f"{settings.broker.host}:{settings.broker.port}"
         self._events: SimpleQueue[QueuedEvent] = SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
         self._connection = Connection(
             settings.broker,
-            f"sender-{outbox.id}",
+            client_id("sender", outbox.id, settings.broker),
             subscriptions=[*(receipts_topic(edge, "+") for edge in self._edges(settings.edge)), *self._uplink.topics],
             on_message=lambda message, epoch: self._events.put(partial(self._receive, message, epoch)),
-            on_sent=lambda message, reason: self._events.put(partial(self._acknowledged, message, reason)),
+            on_sent=lambda message, reason: self._events.put(partial(self._dispatcher.acknowledged, message, reason)),
             on_state=lambda connected: self._events.put(partial(self._connection_changed, connected=connected)),
+            session_seconds=SESSION_SECONDS,
+            max_received_bytes=RECEIPTS_BYTES,
         )
+        self._dispatcher = Dispatcher(outbox, self._window, self._connection, self._broker, self._warnings)
 
     def __enter__(self) -> "Sender":
         self._thread.start()
@@ -123,17 +124,21 @@ class Sender:
         """Return the current state."""
         connected = self._uplink.connected
         up_since = self._uplink.up_since
-        quiet = 0.0 if up_since is None else time.monotonic() - max(up_since, self._quiet_since)
+        quiet_since = max(up_since or 0.0, self._quiet_since, self._dispatcher.busy_since)
         return SenderState(
             broker=self._broker,
             running=time.monotonic() - self._started,
             elected=self._elected,
             connected=connected,
             hops=self._uplink.hops,
+            reported=self._uplink.reported,
             up=up_since is not None,
-            quiet=quiet,
+            quiet=0.0 if up_since is None else time.monotonic() - quiet_since,
             window=self._window.limit,
-            refusal=self._connection.refusal,
+            aside=self._dispatcher.aside,
+            aside_reason=self._dispatcher.aside_reason,
+            problem=self._connection.problem or ("" if connected else f"broker {self._broker} is not connected yet"),
+            refused=self._connection.refused,
             failure=str(self._failure or ""),
         )
 
@@ -158,8 +163,8 @@ class Sender:
             try:
                 self._run_events(POLL_SECONDS)
                 self._apply_receipts()
-                self._send_new()
-                self._send_overdue()
+                if self._uplink.connected:
+                    self._dispatcher.dispatch(self._uplink.up_since)
                 self._log_state()
                 self._outbox.maintain()
                 waits = pauses(MAX_PAUSE)
@@ -185,15 +190,10 @@ class Sender:
 
     def _connection_changed(self, *, connected: bool) -> None:
         self._uplink.connection_changed(time.monotonic(), connected=connected)
-        self._too_large.clear()
-
-    def _acknowledged(self, message: int, reason: ReasonCode) -> None:
-        self._window.record_acknowledgement(message)
-        if reason.is_failure:
-            metrics.REJECTED.labels(str(reason)).inc()
-            self._warn("broker %s rejects a face: %s; it waits. Check the broker's ACL", self._broker, reason)
-        elif reason.value == NO_SUBSCRIBER:
-            self._warn("broker %s has no subscriber for a face; it waits. Start a subscriber", self._broker)
+        if connected:
+            self._dispatcher.connection_opened()
+        else:
+            self._dispatcher.connection_lost()
 
     def _receive(self, message: Message, epoch: int) -> None:
         if message.topic in self._uplink.topics:
@@ -203,7 +203,7 @@ class Sender:
         try:
             receipts = load_receipts(bytes(message.payload))
         except MessageError as error:
-            self._warn("receipts on %s cannot be read: %s", message.topic, error)
+            self._warnings.warning("receipts on %s cannot be read: %s", message.topic, error)
             self._connection.acknowledge(message, epoch)
             return
         self._receipts.append((message, epoch, receipts))
@@ -217,6 +217,7 @@ class Sender:
         applied = self._outbox.apply_receipts(receipt for *_, receipts in self._receipts for receipt in receipts)
         for row, receipt in applied:
             self._window.record_receipt(row, time.monotonic(), self._uplink.up_since)
+            self._dispatcher.settled(row)
             if receipt.result == "stored":
                 metrics.STORED.inc()
             else:
@@ -229,57 +230,6 @@ class Sender:
         self._receipts.clear()
         self._quiet_since = time.monotonic()
 
-    def _send_new(self) -> None:
-        """Send the newest and the oldest pending faces, as many as each lane's share of the window allows."""
-        if not self._uplink.connected:
-            return
-        for lane, pending in (
-            (Lane.LIVE, self._outbox.newest_pending),
-            (Lane.BACKLOG, self._outbox.oldest_pending),
-        ):
-            capacity = min(self._window.capacity(lane), BATCH)
-            excluded = self._window.rows | self._too_large
-            rows = [row for row in pending(len(excluded) + capacity) if row not in excluded] if capacity else []
-            # "Newest first" applies to the selection. The selected faces are sent oldest first.
-            for row in sorted(rows[:capacity]):
-                if not self._send(row, lane):
-                    return
-
-    def _send_overdue(self) -> None:
-        """Send faces again whose receipt is overdue; send one probe face while the uplink is reported down."""
-        up_since = self._uplink.up_since
-        if up_since is None:
-            due = self._window.probe(time.monotonic()) if self._uplink.connected else []
-        else:
-            due = self._window.overdue(time.monotonic(), up_since)[:BATCH]
-        for row in due:
-            if not self._send(row, Lane.BACKLOG):
-                return
-            metrics.RESENT.inc()
-
-    def _send(self, row: int, lane: Lane) -> bool:
-        """Publish one face.
-
-        Returns:
-            False if the connection is lost or its queue is full.
-        """
-        face = self._outbox.payload(row)
-        if face is None:
-            self._window.discard(row)
-            return True
-        if not self._connection.accepts(*face):
-            self._too_large.add(row)
-            self._warn("a face of %d bytes is larger than broker %s accepts; it waits", len(face[1]), self._broker)
-            return True
-        message = self._connection.publish(*face)
-        if message is None:
-            return False
-        if not len(self._window):
-            self._quiet_since = time.monotonic()
-        self._window.record_sent(row, message, time.monotonic(), lane)
-        metrics.SENT.inc()
-        return True
-
     def _log_state(self) -> None:
         """Log when the uplink opens or closes, and warn while the broker is not reached."""
         up = self._uplink.up_since is not None
@@ -291,11 +241,4 @@ class Sender:
         elif self._unreached_since is None:
             self._unreached_since = time.monotonic()
         elif time.monotonic() - self._unreached_since > UNREACHED_SECONDS:
-            self._warn("faces wait: %s", self.state.obstacle)
-
-    def _warn(self, text: str, *values: object) -> None:
-        """Log a warning, at most one per text every `WARN_SECONDS`."""
-        now = time.monotonic()
-        if now - self._warned_at.get(text, -WARN_SECONDS) >= WARN_SECONDS:
-            self._warned_at[text] = now
-            log.warning(text, *values)
+            self._warnings.warning("faces wait: %s", self.state.obstacle)

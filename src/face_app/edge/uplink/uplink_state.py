@@ -26,11 +26,18 @@ class Uplink:
         self.connected = False
         self.up_since: float | None = None
         self._hops = dict.fromkeys(self.topics, False)
+        self._silent = set(self.topics)
+
+    @property
+    def reported(self) -> bool:
+        """Return True once every hop was reported on this connection, and without a forwarder."""
+        return not self._silent
 
     def connection_changed(self, now: float, *, connected: bool) -> None:
         """Record that the connection to the broker opened or closed."""
         self.connected = connected
         self._hops = dict.fromkeys(self.topics, False)
+        self._silent = set(self.topics)
         self._update(now)
 
     def hop_changed(self, topic: str, payload: bytes, now: float) -> None:
@@ -42,6 +49,7 @@ class Uplink:
             now: Current time by the caller's clock, in seconds.
         """
         self._hops[topic] = payload == b"1"
+        self._silent.discard(topic)
         self._update(now)
 
     def receipt_arrived(self, now: float) -> None:

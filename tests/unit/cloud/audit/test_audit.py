@@ -5,7 +5,7 @@ import io
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,57 +25,9 @@ from face_app.cloud.stores import open_store
 from face_app.common.errors import SettingsError, StoreError
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry, write_ledger
 from face_app.common.settings import Store
-from face_app.common.wire import FaceId, FaceTopic, object_key
+from support.audits import BEGAN, EVERYTHING, Face, Folder, as_numbers, audited, ledger_of
 from support.faces import drawn_face
 from support.s3 import client
-
-BEGAN = datetime(2026, 11, 22, 18, 30, tzinfo=timezone.utc)
-EVERYTHING = Scope()
-
-
-@dataclass(frozen=True)
-class Face:
-    """A face whose bytes are its number."""
-
-    number: int
-    outbox: str = "0badcafe"
-    edge: str = "jetson"
-
-    @property
-    def data(self) -> bytes:
-        return f"{self.outbox} {self.number}".encode()
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
-
-    @property
-    def captured_at(self) -> datetime:
-        """Ten an hour."""
-        return BEGAN + timedelta(minutes=6) * self.number
-
-    @property
-    def key(self) -> str:
-        face = FaceId(self.outbox, self.number)
-        return object_key(FaceTopic(self.edge, "door"), face, self.captured_at, self.sha256, "jpg")
-
-    def entry(self, state: str = "stored", reason: str = "") -> LedgerEntry:
-        return LedgerEntry(FaceId(self.outbox, self.number), self.key, self.sha256, state, reason, self.captured_at)
-
-
-class Folder:
-    """A plain folder, written without the store's code."""
-
-    def __init__(self, path: Path) -> None:
-        self.settings = Store(kind="directory", path=path)
-
-    def put(self, key: str, data: bytes) -> None:
-        file = self.settings.path / key
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
-
-    def remove(self, key: str) -> None:
-        (self.settings.path / key).unlink()
 
 
 class Bucket:
@@ -111,20 +63,6 @@ def place(request, tmp_path, bucket_name):
     )
     client(server.endpoint).create_bucket(Bucket=bucket_name)
     return Bucket(made)
-
-
-def audited(place, ledgers, scope=EVERYTHING, *, content=True):
-    report = audit.run(place.settings, ledgers, scope, content=content)
-    outboxes = list(report.outboxes)
-    return report, outboxes[0] if len(outboxes) == 1 else outboxes
-
-
-def ledger_of(entries, last, *, complete_since=None, outbox="0badcafe", edge="jetson"):
-    return EdgeLedger(edge, {outbox: last}, complete_since, iter(entries))
-
-
-def as_numbers(spans):
-    return {number for span in spans for number in range(span.first, span.last + 1)}
 
 
 # Fates of a face: its entry in the ledger, whether it has an object, whether it has a tombstone.
@@ -210,7 +148,7 @@ def test_finds_gaps_from_the_bucket_alone(numbers, erased):
     assert report.balanced == (not gaps)
     assert not report.proven
     assert ("not hold" in report.verdict) == bool(gaps)
-    assert "no ledger was given for 0badcafe" in report.not_judged[0]
+    assert "jetson, outbox 0badcafe: no ledger was given" in report.unproven[0]
 
 
 @pytest.fixture
@@ -287,7 +225,8 @@ def test_bytes_that_fit_the_name_but_not_the_ledger(folder):
 
 
 def test_a_face_in_another_place_than_the_ledger_says(folder):
-    face, moved = Face(1), Face(1, edge="other")
+    face = Face(1)
+    moved = replace(face, began=BEGAN + timedelta(hours=1))
     folder.put(moved.key, face.data)
     report, outbox = audited(folder, [ledger_of([face.entry()], 1)], content=False)
     assert outbox.wrong == (WrongObject(moved.key, f"its key in the ledger is {face.key}"),)
@@ -295,12 +234,12 @@ def test_a_face_in_another_place_than_the_ledger_says(folder):
 
 
 def test_two_objects_with_one_id(folder):
-    face, twin = Face(1), Face(1, edge="twin")
+    face, twin = Face(1), Face(1, life=1)
     folder.put(face.key, face.data)
     folder.put(twin.key, twin.data)
     for ledgers in ([], [ledger_of([face.entry()], 1)]):
         report, outbox = audited(folder, ledgers)
-        assert outbox.duplicates == ((face.key, twin.key),)
+        assert outbox.duplicates == (tuple(sorted([face.key, twin.key])),)
         assert (outbox.stored, report.read, report.faults) == (1, 2, {"duplicated": 1})
 
 
@@ -344,8 +283,10 @@ def test_a_number_that_only_one_of_two_ledgers_has_given(folder):
 
 def test_an_old_outbox_that_the_first_line_does_not_name(folder):
     ledger = EdgeLedger("jetson", {"0badcafe": 0}, None, [Face(3, outbox="00000001").entry("waiting")])
-    _, outbox = audited(folder, [ledger])
+    report, (outbox, empty) = audited(folder, [ledger])
     assert (outbox.outbox, outbox.captured, outbox.waiting, outbox.missing) == ("00000001", 3, 1, (Span(1, 2),))
+    assert (empty.captured, empty.unproven) == (0, ())
+    assert "does not say how many numbers" in report.unproven[0]
 
 
 def test_faces_newer_than_the_ledger_are_no_fault(folder):
@@ -354,6 +295,10 @@ def test_faces_newer_than_the_ledger_are_no_fault(folder):
     report, outbox = audited(folder, [ledger_of([Face(1).entry(), Face(2).entry()], 2)])
     assert (outbox.captured, outbox.stored, outbox.newer, outbox.gaps) == (2, 2, 1, (Span(3, 3),))
     assert report.balanced
+    assert not report.proven, "number 3 was given, and is nowhere"
+    assert "3: given after the ledger was written" in report.unproven[0]
+    folder.put_faces(Face(3))
+    assert audited(folder, [ledger_of([Face(1).entry(), Face(2).entry()], 2)])[0].proven
 
 
 def test_an_object_that_the_ledger_must_know(folder):
@@ -393,7 +338,7 @@ def test_only_one_edge(folder):
     assert any("ledgers of other" in sentence for sentence in report.not_judged)
     report, _ = audited(folder, [], Scope(edge="jet"))
     assert report.edges == ()
-    assert "none exists" in report.not_judged[0]
+    assert report.unproven == ("no face, ledger or mark was found: check bucket, edge and times",)
 
 
 def test_an_edge_that_was_renamed(folder):
@@ -445,6 +390,10 @@ def test_counts_other_keys_separately(folder):
         "quarantine/empty/00.bin",
         "quarantine/empty/01.bin",
         "quarantine/too-large/02.bin",
+        "quarantine/jetson/too-large/02.bin",
+        "quarantine/-/empty/03.bin",
+        "marks/jetson/0badcafe/subscriber-1.json",
+        "marks/jetson/0badcafe/notes.txt",
         "test/seed/2026/11/22/18/face-0123456789ab.jpg",
         "quarantine/holiday.jpg",
         "holiday.jpg",
@@ -452,11 +401,18 @@ def test_counts_other_keys_separately(folder):
         "jetson/door/2026/13/22/18/face-0badcafe-000000001-0123456789ab.jpg",
     ):
         folder.put(key, b"")
+    folder.put_mark(a1=(1, 0))
     report = audit.run(folder.settings, [], EVERYTHING, content=True)
-    assert report.quarantine == {"empty": 2, "too-large": 1}
+    assert report.quarantine == {"empty": 3, "too-large": 2}
     assert report.bare_images == 1
-    assert [key[:12] for key in report.foreign] == ["erased/holid", "holiday.jpg", "jetson/door/", "quarantine/h"]
-    assert (report.edges, report.read, report.balanced) == ((), 0, True)
+    assert [key[:12] for key in report.foreign] == [
+        "erased/holid",
+        "holiday.jpg",
+        "jetson/door/",
+        "marks/jetson",
+        "quarantine/h",
+    ]
+    assert (report.read, report.balanced, report.proven) == (0, True, False)
 
 
 def test_logs_progress(folder, monkeypatch, caplog):
@@ -531,6 +487,11 @@ def test_the_command(command, tmp_path):
     good = command("--ledger", "-", "--json", ledger=file.getvalue())
     assert (good.returncode, good.stderr) == (0, b"")
     assert json.loads(good.stdout.splitlines()[-1])["edges"][0]["counts"]["stored"] == 2
+
+    alone = command()
+    assert alone.returncode == 10
+    assert b"may be lost:\n  jetson, outbox 0badcafe: no ledger was given" in alone.stdout
+    assert alone.stderr.startswith(b"face-app: no fault, but not proven: 2 captured or more")
 
     place.remove(faces[0].key)
     (tmp_path / "edge.ledger").write_bytes(file.getvalue())

@@ -1,9 +1,11 @@
 """Faces expire by a managed lifecycle rule beside the rules of others."""
 
+from datetime import timedelta
+
 import pytest
 
 from face_app.cloud.bucket.lifecycle import RULE
-from face_app.cloud.bucket.operations import ensure
+from face_app.cloud.bucket.operations import ensure, expiry_rules
 from face_app.common.errors import StoreError
 from face_app.common.settings import Bucket
 from faults.store_proxy import store_proxy
@@ -87,3 +89,27 @@ def test_reports_missing_expiry_only_where_it_was_requested(created, caplog):
         assert "has no lifecycle rules (NotImplemented)" in caplog.text
         with pytest.raises(StoreError, match=r"does not allow an expiry .* set bucket.expire_days to 0"):
             ensure(store, A_MONTH, check=False)
+
+
+def test_reads_the_rules_that_delete_faces(created, s3):
+    assert expiry_rules(created).days("jetson/door/") is None
+    others = [
+        {"ID": "off", "Status": "Disabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}},
+        {"ID": "tag", "Status": "Enabled", "Filter": {"Tag": {"Key": "a", "Value": "b"}}, "Expiration": {"Days": 2}},
+    ]
+    s3.put_bucket_lifecycle_configuration(Bucket=created.bucket, LifecycleConfiguration={"Rules": [THEIRS, *others]})
+    ensure(created, A_WEEK, check=False)
+    rules_ = expiry_rules(created, A_MONTH)
+    assert (rules_.days("jetson/"), rules_.days("tmp/"), rules_.unknown) == (7, 3, "")
+    assert rules_.have_deleted("jetson/", rules_.now - timedelta(days=7))
+    assert not rules_.have_deleted("jetson/", rules_.now - timedelta(days=7) + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("server", ["weed"], indirect=True)
+def test_uses_the_setting_where_no_rules_can_be_read(created):
+    port = free_port()
+    with store_proxy(created.endpoint, port, seed=1) as proxy:
+        proxy.lacks = frozenset({"lifecycle"})
+        store = created.model_copy(update={"endpoint": f"http://127.0.0.1:{port}"})
+        assert (expiry_rules(store, A_WEEK).days("jetson/"), expiry_rules(store).days("jetson/")) == (7, None)
+        assert expiry_rules(store).unknown == "NotImplemented"

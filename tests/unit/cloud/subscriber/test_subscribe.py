@@ -138,7 +138,7 @@ def test_serves_its_health_with_the_reason(broker, program):
 def test_a_broker_that_is_not_up_yet_is_waited_for(program):
     port = free_port()
     with program(port):
-        wait_until(lambda: f"no answer from broker 127.0.0.1:{port}" in program.log.read_text())
+        wait_until(lambda: f"broker 127.0.0.1:{port} is not reached: nothing listens there" in program.log.read_text())
         with mosquitto(port=port) as broker, connected_edge(broker) as edge:
             wait_until(lambda: subscribed(broker), 35)
             edge.send(drawn_face())

@@ -115,8 +115,8 @@ def test_reports_waiting_faces_and_the_next_run_sends_them(face_app, path, clip)
     assert code == 7
     assert (summary_of(out)["captured"], summary_of(out)["waiting"]) == (3, 3)
     assert err.splitlines()[-1] == (
-        f"face-app: 3 faces wait in {path}: broker 127.0.0.1:{port} is not reached, "
-        "check broker.host and broker.port. "
+        f"face-app: 3 faces wait in {path}: broker 127.0.0.1:{port} is not reached: "
+        "nothing listens there; check broker.host and broker.port, and start the broker. "
         "`face-app send`, or the next capture with this outbox, sends them"
     )
     with mosquitto(port=port) as broker, connected_cloud(broker) as cloud:

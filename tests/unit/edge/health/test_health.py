@@ -29,13 +29,24 @@ class Sending:
     connected: bool = True
     up: bool = True
     quiet: float = 0.0
-    refusal: str | None = None
+    aside: int = 0
+    problem: str = ""
     failure: str = ""
     state: SenderState = field(init=False)
 
     def __post_init__(self):
-        uplink = (self.running, self.elected, self.connected, {}, self.up)
-        self.state = SenderState("broker:1883", *uplink, self.quiet, 16, self.refusal, self.failure)
+        uplink = (self.running, self.elected, self.connected, {"cloud": self.up}, True, self.up)
+        self.state = SenderState(
+            "broker:1883",
+            *uplink,
+            self.quiet,
+            16,
+            self.aside,
+            "too large" * self.aside,
+            self.problem,
+            False,
+            self.failure,
+        )
 
 
 @pytest.mark.parametrize(
@@ -46,6 +57,8 @@ class Sending:
         (Waiting(3, 10**6, stored_age=5), Sending(), ""),
         (Waiting(stored_age=10**6), Sending(), ""),
         (Waiting(3, 10**6), Sending(running=60, up=False), ""),
+        (Waiting(1, 299, stored_age=5), Sending(aside=1), ""),
+        (Waiting(1, 301, stored_age=5), Sending(aside=1), "1 faces wait, the oldest for 301 s: too large"),
         (
             Waiting(3, 301, stored_age=400),
             Sending(quiet=301),
@@ -54,7 +67,8 @@ class Sending:
         (
             Waiting(3, 301),
             Sending(up=False),
-            "3 faces wait, the oldest for 301 s: the forwarder does not reach the cloud",
+            "3 faces wait, the oldest for 301 s: the forwarder does not reach the cloud, "
+            "its log names the cause: docker logs forwarder",
         ),
         (
             Waiting(3, 301),
@@ -63,18 +77,13 @@ class Sending:
         ),
         (
             Waiting(3, 1),
-            Sending(connected=False, up=False),
-            "3 faces wait, the oldest for 1 s: broker broker:1883 is not reached, check broker.host and broker.port",
-        ),
-        (
-            Waiting(3, 1),
-            Sending(connected=False, up=False, refusal="Banned"),
-            "3 faces wait, the oldest for 1 s: broker broker:1883 refuses the connection: Banned",
+            Sending(connected=False, up=False, problem="broker b:1 is not reached"),
+            "3 faces wait, the oldest for 1 s: broker b:1 is not reached",
         ),
         (
             Waiting(),
-            Sending(connected=False, up=False),
-            "broker broker:1883 is not reached, check broker.host and broker.port",
+            Sending(connected=False, up=False, problem="broker b:1 is not reached"),
+            "broker b:1 is not reached",
         ),
         (Waiting(1, 1), Sending(failure="no locks"), "1 faces wait, the oldest for 1 s: no locks"),
     ],

@@ -16,6 +16,7 @@ from face_app.edge.health import status_publisher
 from face_app.edge.health.status_publisher import LOST, publish_status
 from face_app.edge.outbox.outbox import Outbox
 from support.mosquitto import mosquitto
+from support.new_faces import new_face
 from support.ports import free_port
 from support.states import states
 
@@ -103,6 +104,24 @@ def test_a_killed_camera_is_offline_by_its_last_will(broker, program):
         program.kill()
         heard.wait_for(is_offline)
     assert retained(broker.port) == {"state": "offline", "problem": LOST, "version": __version__}
+
+
+def test_publishes_the_mark_of_the_outbox_when_it_changes(broker, path):
+    settings = settings_for(broker.port, path)
+    with (
+        states(broker.port, TOPIC) as heard,
+        Outbox(settings.outbox) as outbox,
+        publish_status(settings, outbox, lambda: HEALTHY),
+    ):
+        assert "outbox" not in heard.wait_for(is_online).document
+        for last in (1, 2):
+            outbox.append([new_face()])
+            found = heard.wait_for(
+                lambda each, last=last: each.document.get("outbox", {}).get("sequence") == last
+            ).document
+            opening = outbox.mark().opening
+            assert found["outbox"] == {"id": outbox.id, "sequence": last, "opening": opening, "first": 1}
+    assert retained(broker.port)["outbox"]["sequence"] == 2
 
 
 def test_publishes_a_change_but_not_the_same_reason_with_other_numbers(broker, path, monkeypatch):

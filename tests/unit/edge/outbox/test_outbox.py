@@ -322,7 +322,7 @@ def test_reports_a_writer_that_blocks_the_file(outbox, path):
 
 
 def test_the_file_shrinks_after_a_backlog(path, monkeypatch):
-    monkeypatch.setattr("face_app.edge.outbox.outbox.SPARE_PAGES", 16)
+    monkeypatch.setattr("face_app.edge.outbox.upkeep.SPARE_PAGES", 16)
     with opened(path) as outbox:
         faces = [face for _ in range(30) for face in outbox.append([new_face(size=900) for _ in range(10)])]
         ((full,),) = rows(path, "PRAGMA page_count")

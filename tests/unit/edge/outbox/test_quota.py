@@ -9,6 +9,7 @@ import pytest
 from face_app.common.errors import OutboxUnavailableError
 from face_app.common.settings import OutboxFile
 from face_app.common.wire import Receipt
+from face_app.edge.outbox.export import export_ledger
 from face_app.edge.outbox.outbox import Outbox
 from support.new_faces import new_face
 
@@ -107,3 +108,76 @@ def test_a_stored_receipt_overrides_an_expiry(path):
         outbox.apply_receipts([Receipt(face.id, face.sha256, face.key, datetime.now(timezone.utc), "stored")])
         assert outbox.run_counts().expired == expired - 1
         assert outbox.run_counts().stored == 1
+
+
+def stored(faces):
+    now = datetime.now(timezone.utc)
+    return [Receipt(face.id, face.sha256, face.key, now, "stored") for face in faces]
+
+
+@pytest.mark.parametrize("rule", ["stop", "drop-oldest", "drop-lowest-score"])
+def test_the_ledger_of_stored_faces_uses_up_no_quota(path, rule):
+    with opened(path, rule, megabytes=1) as outbox:
+        for _ in range(40):
+            outbox.apply_receipts(stored(outbox.append([new_face() for _ in range(100)])))
+        assert outbox.fullness == 0
+        outbox.append([new_face() for _ in range(100)])
+        assert outbox.run_counts().expired == 0
+        assert outbox.run_counts().waiting == 100
+
+
+def test_the_ledger_of_stored_faces_is_pruned_before_the_file_outgrows_the_quota(path):
+    with opened(path, "stop", megabytes=1) as outbox:
+        for _ in range(60):
+            outbox.apply_receipts(stored(outbox.append([new_face() for _ in range(100)])))
+        ((pruned_to, sequence),) = outbox._connection.execute("SELECT pruned_to, sequence FROM outbox").fetchall()
+        ((rows_left,),) = outbox._connection.execute("SELECT count(*) FROM faces").fetchall()
+        assert pruned_to
+        assert rows_left < sequence
+    assert path.stat().st_size < 3_000_000
+
+
+@pytest.mark.parametrize("value", [-1, 9_000_000_000_000_000_000])
+def test_a_damaged_sum_stops_nothing(path, value):
+    with opened(path, "stop") as outbox:
+        outbox._connection.execute(f"UPDATE outbox SET pixel_bytes = {value}")
+        assert outbox.append([new_face()])
+
+
+def test_the_sum_of_all_files_is_exact(path):
+    with opened(path, "stop", megabytes=100) as outbox:
+        faces = outbox.append([new_face(size=100) for _ in range(9)])
+        outbox.apply_receipts(stored(faces[:3]))
+        query = "SELECT pixel_bytes, (SELECT sum(length(file)) FROM pixels) FROM outbox"
+        ((noted, counted),) = outbox._connection.execute(query).fetchall()
+        assert noted == counted > 0
+
+
+def test_refused_and_expired_faces_are_pruned_by_age_and_stay_counted(path):
+    with Outbox(OutboxFile(path=path, ledger_days=40)) as outbox:
+        faces = outbox.append([new_face() for _ in range(8)])
+        now = datetime.now(timezone.utc)
+        outbox.apply_receipts([Receipt(face.id, face.sha256, "", now, "refused", "bad") for face in faces[:6]])
+        outbox._connection.execute("UPDATE faces SET settled_at = settled_at - 41 * 86400 WHERE row <= 4")
+        outbox.maintain()
+        assert [face.state for face in outbox.run_faces()] == ["expired"] * 4 + ["refused"] * 2 + ["waiting"] * 2
+        assert {face.reason for face in outbox.run_faces()[:4]} == {"refused"}
+        assert outbox._connection.execute("SELECT count(*) FROM pixels").fetchall() == [(4,)]
+        outbox._connection.execute("UPDATE faces SET settled_at = settled_at - 41 * 86400 WHERE row IN (1, 2, 4)")
+        outbox._connection.execute("UPDATE faces SET captured_at = 5, settled_at = 5 WHERE state = 'waiting'")
+        outbox.maintain()
+        with export_ledger(outbox, "jetson") as ledger:
+            assert [entry.id.sequence for entry in ledger.entries] == [3, 5, 6, 7, 8]
+            assert ledger.pruned == {outbox.id: [(1, 2, "refused"), (4, 4, "refused")]}
+
+
+def test_prunes_the_openings_that_no_face_needs(path):
+    for _ in range(5):
+        with opened(path, "stop") as outbox:
+            (face,) = outbox.append([new_face()])
+            outbox.apply_receipts(stored([face]))
+    with opened(path, "stop") as outbox:
+        outbox._connection.execute("UPDATE faces SET settled_at = 5 WHERE row < 4")
+        outbox.maintain()
+        with export_ledger(outbox, "jetson") as ledger:
+            assert [first for _, first in ledger.openings[outbox.id]] == [4, 5]

@@ -12,9 +12,9 @@ import pytest
 from face_app.common.errors import OutboxDamagedError, OutboxUnavailableError
 from face_app.common.settings import OutboxFile
 from face_app.common.wire import FaceId, Receipt
+from face_app.edge.outbox.access import damage_mark
 from face_app.edge.outbox.export import export_ledger, export_visits
 from face_app.edge.outbox.outbox import Outbox
-from face_app.edge.outbox.schema import damage_mark
 from support.formats import insert_visit_3, new_format_1, new_format_2, new_format_3
 from support.new_faces import new_face
 from support.visits import visit
@@ -142,7 +142,8 @@ def test_a_damaged_ledger_page_costs_no_face_with_intact_pixels(path, faces):
     }
 
 
-def test_the_next_start_recovers_damage_that_was_found_later(path, faces):
+def test_the_next_start_recovers_damage_that_was_found_later(path, faces, monkeypatch):
+    monkeypatch.setattr("face_app.edge.outbox.access.CHECK_BYTES", 0)
     overwrite(path, range(40, 60))
 
     def use():
@@ -166,7 +167,8 @@ def test_a_file_without_a_header_is_moved_aside(path, faces):
     assert damaged_files(path)[0].read_bytes() == before
 
 
-def test_does_not_recover_while_another_process_has_the_file_open(path, faces):
+def test_does_not_recover_while_another_process_has_the_file_open(path, faces, monkeypatch):
+    monkeypatch.setattr("face_app.edge.outbox.access.RECOVERY_WAIT", 0.1)
     with opened(path):
         damage_mark(path).touch()
         with pytest.raises(OutboxUnavailableError, match="stop every face-app that uses it"):
@@ -204,3 +206,77 @@ def test_releases_the_lock_on_close(path):
         pass
     with path.with_name("outbox.db.lock").open("r+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def moved(path, statement):
+    """Change the file without its program, then mark it as damaged."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(statement)
+    connection.close()
+    damage_mark(path).touch()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE faces SET row = -9000000000000000000 WHERE row = 100",
+        "UPDATE faces SET row = 9223372036854775807 WHERE row = 100",
+        "UPDATE pixels SET row = 9223372036854775807 WHERE row = 100",
+        "UPDATE faces SET row = row + 10000000 WHERE row > 20",
+    ],
+    ids=["an old row", "a damaged row number", "a damaged number of pixels", "rows after a long history"],
+)
+def test_no_row_number_hides_other_faces(path, faces, statement):
+    moved(path, statement)
+    with opened(path) as outbox:
+        assert outbox.backlog()[0] == 180
+        hashes = {hashlib.sha256(outbox.payload(row)[1]).hexdigest() for row in outbox.oldest_pending(1000)}
+        assert hashes == {face.sha256 for face in faces[20:]}
+        (new,) = outbox.append([new_face()])
+        assert outbox.newest_pending(1) == [outbox.oldest_pending(1000)[-1]]
+        assert new.id.sequence == 1
+
+
+def test_recovers_the_faces_of_the_write_ahead_log(path, faces):
+    with opened(path) as outbox:
+        new = [face for _ in range(5) for face in outbox.append([new_face(size=120) for _ in range(4)])]
+        copies = [path.read_bytes(), path.with_name("outbox.db-wal").read_bytes()]
+    path.write_bytes(copies[0])
+    log = bytearray(copies[1])
+    log[32 + 3 * (PAGE + 24) + 500] ^= 1  # SQLite reads no frame after this one
+    path.with_name("outbox.db-wal").write_bytes(log)
+    with opened(path):
+        recovered = states(path)
+    assert {str(face.id) for face in new} <= recovered.keys()
+    assert {recovered[str(face.id)][1] for face in new} == {"waiting"}
+
+
+def test_carries_the_whole_record_over(path):
+    with Outbox(OutboxFile(path=path, ledger_days=1e-6)) as outbox:
+        faces = outbox.append([new_face() for _ in range(6)], [visit(1)])
+        now = datetime.now(timezone.utc)
+        outbox.apply_receipts([Receipt(face.id, face.sha256, face.key, now, "stored") for face in faces[:2]])
+        outbox._connection.execute("DELETE FROM pixels WHERE row = 3")
+        assert outbox.payload(3) is None
+        outbox._connection.execute("UPDATE faces SET settled_at = 5 WHERE settled_at IS NOT NULL")
+        outbox.maintain()
+        with export_ledger(outbox, "jetson") as before:
+            entries = list(before.entries)
+        assert before.pruned == {outbox.id: [(3, 3, "damaged")]}
+        assert len(entries) == 3
+    damage_mark(path).touch()
+    with opened(path) as outbox, export_ledger(outbox, "jetson") as after:
+        assert list(after.entries) == entries
+        assert after.pruned == before.pruned
+        assert after.openings == before.openings
+        assert after.complete_since == before.complete_since is not None
+        assert after.outboxes == {**before.outboxes, outbox.id: 0}
+
+
+def test_a_ledger_with_lost_rows_is_complete_from_its_latest_face(path, faces):
+    """Otherwise the audit would expect rows for objects whose rows are lost."""
+    with opened(path) as outbox, export_ledger(outbox, "jetson") as ledger:
+        assert ledger.complete_since is None
+    moved(path, "DELETE FROM faces WHERE row = 5")
+    with opened(path) as outbox, export_ledger(outbox, "jetson") as ledger:
+        assert ledger.complete_since.timestamp() >= max(face.captured_at for face in faces)

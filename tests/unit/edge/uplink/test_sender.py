@@ -187,7 +187,10 @@ def test_waits_for_a_broker_and_warns_meanwhile(path, tmp_path, caplog, monkeypa
     with sending(path, port) as (outbox, sender):
         add(outbox, sender, 3)
         until(lambda: "faces wait: broker 127.0.0.1" in caplog.text)
-        assert sender.state.obstacle == f"broker 127.0.0.1:{port} is not reached, check broker.host and broker.port"
+        assert sender.state.obstacle == (
+            f"broker 127.0.0.1:{port} is not reached: "
+            "nothing listens there; check broker.host and broker.port, and start the broker"
+        )
         with mosquitto(port=port) as broker, connected_cloud(broker) as cloud:
             until(all_stored(outbox))
             assert set(copies(cloud)) == {1, 2, 3}
@@ -245,7 +248,8 @@ def test_a_face_that_is_too_large_for_the_broker_does_not_delay_the_others(path,
         outbox.append([new_face(), new_face(size=1500), new_face(), new_face()])
         sender.wake()
         until(lambda: outbox.run_counts().stored == 3)
-        assert "is larger than broker" in caplog.text
+        assert "faces larger than broker" in sender.state.obstacle
+        assert "accepts, 20000 bytes: 1; raise its limit. Other faces pass" in caplog.text
         assert set(copies(cloud)) == {1, 3, 4}
         assert outbox.backlog()[0] == 1
 
@@ -253,7 +257,7 @@ def test_a_face_that_is_too_large_for_the_broker_does_not_delay_the_others(path,
 def test_reports_a_permanent_refusal(path, tmp_path):
     with mosquitto(["allow_anonymous false"]) as broker, sending(path, broker.port) as (outbox, sender):
         add(outbox, sender, 1)
-        until(lambda: sender.state.refusal is not None)
+        until(lambda: sender.state.refused)
         assert "refuses the connection: Not authorized" in sender.state.obstacle
         assert outbox.backlog()[0] == 1
 

@@ -1,17 +1,18 @@
-"""Connect to an MQTT broker. No other module configures paho.
+"""Maintain a connection to an MQTT broker. No other module configures paho.
 
 Reasons for the configuration, measured with paho-mqtt 2.2:
 
-* By default the first connection discards the session. So `clean_start` is False, and the session has an expiry.
+* By default the first connection discards the session. So `clean_start` is False, and each session has its own expiry.
 * Without ReceiveMaximum the broker delivers no more than 20 unacknowledged messages.
+* Without MaximumPacketSize the broker delivers messages of up to 256 MB, and paho assembles each in memory.
 * An acknowledgement is valid only in the connection of its message. So each connection has an epoch.
 * A broker can refuse or ignore a subscription on a live connection. So `Subscription` waits for the answer.
 """
 
 import logging
-import ssl
+import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -22,12 +23,15 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from face_app.common.errors import BrokerError, SettingsError
+from face_app.common.mqtt.causes import SILENT, cause_of_error, cause_of_loss, cause_of_refusal
+from face_app.common.mqtt.probe import diagnose, tls_context
+from face_app.common.mqtt.subscription import Subscription
 from face_app.common.settings import Broker
 
 log = logging.getLogger(__name__)
 
-SESSION_SECONDS = 86400
-"""Seconds for which the broker retains the session of a lost connection."""
+SMALL_PACKET = 65_536
+"""Maximum bytes of a packet from the broker, if a client needs only states and commands."""
 OVERHEAD_BYTES = 16
 """Maximum bytes of a PUBLISH besides topic and payload: header, lengths and packet id. It has no properties."""
 # MQTT 5 CONNACK reasons that a retry would get again: bad client id, user or password, not authorised, banned.
@@ -41,7 +45,7 @@ class Connection:
 
     Attributes:
         epoch: Number of the current connection. A message is acknowledged only in the epoch it arrived in.
-        refusal: Reason of a permanent refusal by the broker; None if there is none.
+        refused: True after a permanent refusal by the broker.
         max_packet_bytes: Maximum size of a packet that the broker accepts; None if there is no limit.
     """
 
@@ -54,36 +58,52 @@ class Connection:
         on_message: Callable[[Message, int], None],
         on_sent: Callable[[int, ReasonCode], None] | None = None,
         on_state: Callable[[bool], None] | None = None,
+        session_seconds: int = 0,
         receive_maximum: int = 200,
+        max_received_bytes: int = SMALL_PACKET,
         will: tuple[str, bytes] | None = None,
+        quiet: bool = False,
     ) -> None:
         """Prepare the connection; `start` opens it.
 
         Args:
             broker: Address and identity.
-            client_id: Stable name of the session.
+            client_id: Name of the session, from `client_id`.
             subscriptions: Topic filters, all at QoS 1.
             on_message: Called in the network thread with the message and its epoch. It must not block for long.
-            on_sent: Called with message id and reason code after the broker has answered a publish. It runs under a
-                lock of paho, so it must not wait for a thread that publishes.
+            on_sent: Called with message id and reason code after the broker has answered a publish; never for a publish
+                whose connection was lost. It runs under a lock of paho, so it must not wait for a thread that
+                publishes.
             on_state: Called with True after a connect, with False after a loss or a permanent refusal.
+            session_seconds: Seconds for which the broker retains the session of a lost connection; 0: not at all.
             receive_maximum: Maximum number of unacknowledged messages that the broker delivers. The default is enough
                 for receipts: one message contains many.
+            max_received_bytes: Maximum size of a packet that the broker may deliver; it drops a larger one.
             will: Topic and state that the broker publishes (retained) when the connection breaks.
+            quiet: Log failures at the level debug, because another connection of the program logs them.
 
         Raises:
             SettingsError: An identity file cannot be read.
         """
         self.epoch = 0
-        self.refusal: str | None = None
+        self.refused = False
         self.max_packet_bytes: int | None = None
         self._broker = broker
+        self._where = f"{broker.host}:{broker.port}"
+        self._cause = "is not connected yet"
+        self._error: OSError | None = None
+        self._answered = False
+        self._level = logging.DEBUG if quiet else logging.WARNING
+        self._probe: threading.Thread | None = None
         self._on_message = on_message
         self._on_sent = on_sent
         self._on_state = on_state
-        self._receive_maximum = receive_maximum
+        self._properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        self._properties.SessionExpiryInterval = session_seconds
+        self._properties.ReceiveMaximum = receive_maximum
+        self._properties.MaximumPacketSize = max_received_bytes
         self._epoch_lock = threading.Lock()
-        self._subscription = Subscription(subscriptions, f"{broker.host}:{broker.port}", self._subscribe)
+        self._subscription = Subscription(subscriptions, self._where, self._subscribe)
         self._connected = threading.Event()
         self._outcome = threading.Event()
         self._client = paho.Client(
@@ -94,6 +114,9 @@ class Connection:
         if will:
             self._client.will_set(*will, qos=0, retain=True)
         self._client.reconnect_delay_set(min_delay=1, max_delay=30)
+        self._client.on_pre_connect = self._attempt_begins
+        self._client.on_connect_fail = self._connect_failed
+        self._client.on_log = self._paho_logged
         self._client.on_connect = self._connect_answered
         self._client.on_disconnect = self._disconnected
         self._client.on_subscribe = self._subscribe_answered
@@ -108,13 +131,9 @@ class Connection:
                 file = broker.password_file
                 password = file.read_text().splitlines()[0] if file else None
                 self._client.username_pw_set(broker.username, password)
-            if broker.ca_file:
-                self._client.tls_set(
-                    ca_certs=str(broker.ca_file),
-                    certfile=str(broker.cert_file) if broker.cert_file else None,
-                    keyfile=str(broker.key_file) if broker.key_file else None,
-                    tls_version=ssl.PROTOCOL_TLS_CLIENT,
-                )
+            self._tls = tls_context(broker)
+            if self._tls:
+                self._client.tls_set_context(self._tls)
         except (OSError, IndexError, ValueError) as error:
             files = (broker.password_file, broker.ca_file, broker.cert_file, broker.key_file)
             names = ", ".join(str(file) for file in files if file)
@@ -133,21 +152,18 @@ class Connection:
     @property
     def problem(self) -> str:
         """Return the reason why no message can arrive; empty while connected and subscribed."""
-        if self.refusal:
-            return f"the broker refuses the connection: {self.refusal}"
-        return self._subscription.problem if self.connected else "the broker is not connected"
+        if self.connected:
+            return self._subscription.problem
+        return f"broker {self._where} {self._cause}"
 
     def start(self) -> None:
         """Connect in a network thread; it reconnects after each loss."""
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = SESSION_SECONDS
-        properties.ReceiveMaximum = self._receive_maximum
         self._client.connect_async(
             self._broker.host,
             self._broker.port,
             keepalive=self._broker.keepalive,
             clean_start=False,
-            properties=properties,
+            properties=self._properties,
         )
         self._client.loop_start()
 
@@ -161,8 +177,8 @@ class Connection:
             BrokerError: The broker refuses the connection permanently.
         """
         self._outcome.wait(timeout)
-        if self.refusal:
-            raise BrokerError(f"broker {self._broker.host}:{self._broker.port} refuses the connection: {self.refusal}")
+        if self.refused:
+            raise BrokerError(self.problem)
         return self.connected
 
     def publish(self, topic: str, payload: bytes) -> int | None:
@@ -174,7 +190,7 @@ class Connection:
         if not self.connected:
             return None
         info = self._client.publish(topic, payload, qos=1)
-        # If the connection is lost meanwhile, paho queues the message and sends it after the next connect.
+        # If the connection is lost meanwhile, the next connect drops the message.
         return info.mid if info.rc in {paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN} else None
 
     def publish_retained(self, topic: str, state: bytes) -> bool:
@@ -203,44 +219,83 @@ class Connection:
                 self._client.ack(message.mid, message.qos)
 
     def stop(self) -> None:
-        """Disconnect; the broker retains the session."""
+        """Disconnect; the broker retains the session for `session_seconds`."""
         self._client.disconnect()
         self._client.loop_stop()
 
     def _connect_answered(
         self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, properties: Any
     ) -> None:
-        where = f"{self._broker.host}:{self._broker.port}"
+        self._answered = True
         if reason.is_failure:
-            log.warning("broker %s refuses the connection: %s", where, reason)
-            if reason.value in _FINAL:
-                self.refusal = str(reason)
+            self.refused = reason.value in _FINAL
+            self._record(f"refuses the connection: {cause_of_refusal(reason, self._broker)}")
+            if self.refused:
                 self._outcome.set()
                 if self._on_state:
                     self._on_state(False)
             return
+        # The caller sends lost messages again. paho would send all of them at once, also one that ends the connection.
+        self._client.drop_out_messages()
         with self._epoch_lock:
-            self.refusal = None
+            self.refused = False
+            self._cause = ""
             self.max_packet_bytes = getattr(properties, "MaximumPacketSize", None)
             self.epoch += 1
             self._connected.set()
         self._subscription.request()
         self._outcome.set()
-        log.info("connected to broker %s", where)
+        log.info("connected to broker %s", self._where)
         if self._on_state:
             self._on_state(True)
 
     def _disconnected(
         self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
-        if self._connected.is_set():
-            level = logging.WARNING if reason.is_failure else logging.DEBUG  # no failure: `stop` was called
-            log.log(level, "lost broker %s:%d: %s", self._broker.host, self._broker.port, reason)
-            with self._epoch_lock:
-                self._connected.clear()
-            self._subscription.cancel()
-            if self._on_state:
-                self._on_state(False)
+        if not self._connected.is_set():
+            if reason.is_failure and not self._answered:
+                self._attempt_failed(self._error, silent=reason.getName() == "Keep alive timeout")
+            return
+        with self._epoch_lock:
+            self._connected.clear()
+        if reason.is_failure:  # otherwise `stop` was called
+            self._record(f"is lost: {cause_of_loss(reason, self._error)}")
+        self._subscription.cancel()
+        if self._on_state:
+            self._on_state(False)
+
+    def _attempt_begins(self, _client: paho.Client, _userdata: Any) -> None:
+        self._error = None
+        self._answered = False
+
+    def _connect_failed(self, _client: paho.Client, _userdata: Any) -> None:
+        self._attempt_failed(sys.exc_info()[1])
+
+    def _paho_logged(self, _client: paho.Client, _userdata: Any, level: int, _text: str) -> None:
+        # paho reports errors of a socket only as text. It logs them where it handles the exception.
+        error = sys.exc_info()[1]
+        if level == paho.MQTT_LOG_ERR and isinstance(error, OSError):
+            self._error = error
+
+    def _attempt_failed(self, error: BaseException | None, *, silent: bool = False) -> None:
+        """Record why the broker is not reached. If the error does not show it, a thread finds out by a probe."""
+        cause = SILENT if silent else cause_of_error(error, self._broker) if error else None
+        if cause:
+            self._record(f"is not reached: {cause}")
+        elif not (self._probe and self._probe.is_alive()):
+            # Not in this thread: a stop would wait for it.
+            self._probe = threading.Thread(target=self._diagnose, args=(self.epoch,), name="probe", daemon=True)
+            self._probe.start()
+
+    def _diagnose(self, epoch: int) -> None:
+        cause = diagnose(self._broker, self._tls)
+        if epoch == self.epoch:
+            self._record(f"is not reached: {cause}")
+
+    def _record(self, cause: str) -> None:
+        if cause != self._cause:
+            self._cause = cause
+            log.log(self._level, "broker %s %s", self._where, cause)
 
     def _subscribe(self, topics: list[str]) -> None:
         self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
@@ -259,96 +314,3 @@ class Connection:
     def _published(self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
         if self._on_sent:
             self._on_sent(mid, reason)
-
-
-RETRY_SECONDS = 10.0
-"""Seconds until a refused or unanswered subscription is requested again."""
-
-
-class Subscription:
-    """Requests the topic filters of one connection until the broker grants them. Thread-safe.
-
-    A broker can refuse or ignore a SUBSCRIBE on a live connection. Then no message
-    arrives, and nothing else shows the fault.
-
-    Attributes:
-        granted: True while the broker has granted all filters on the current connection.
-    """
-
-    def __init__(self, topics: list[str], where: str, subscribe: Callable[[list[str]], None]) -> None:
-        """Prepare the subscription; `request` sends the first SUBSCRIBE.
-
-        Args:
-            topics: Topic filters.
-            where: Host and port of the broker, for the log.
-            subscribe: Sends one SUBSCRIBE for these topics; must not wait for the answer.
-        """
-        self.granted = False
-        self._topics = topics
-        self._where = where
-        self._subscribe = subscribe
-        self._lock = threading.Lock()
-        self._timer: threading.Timer | None = None
-        self._refused = ""
-        self._logged = ""
-
-    @property
-    def problem(self) -> str:
-        """Return the reason why no message arrives on a live connection; empty while granted."""
-        if self.granted:
-            return ""
-        return self._refused or f"broker {self._where} has not answered the subscription to {', '.join(self._topics)}"
-
-    def request(self) -> None:
-        """Send a SUBSCRIBE on a new connection."""
-        with self._lock:
-            self._refused = ""
-            if self._topics:
-                self._send()
-            else:
-                self.granted = True
-
-    def answered(self, reasons: Iterable[ReasonCode]) -> None:
-        """Handle the SUBACK: one reason for each topic."""
-        refusals = [
-            f"{topic} ({reason})" for topic, reason in zip(self._topics, reasons, strict=False) if reason.is_failure
-        ]
-        with self._lock:
-            if refusals:
-                self._refused = f"broker {self._where} refuses the subscription to {', '.join(refusals)}; check its ACL"
-                self._log_problem()
-                return
-            self._drop_timer()
-            self.granted = True
-            if self._logged:
-                log.info("broker %s granted the subscription", self._where)
-            self._logged = ""
-
-    def cancel(self) -> None:
-        """Stop requesting: the connection is lost."""
-        with self._lock:
-            self.granted = False
-            self._drop_timer()
-
-    def _send(self) -> None:
-        self._drop_timer()
-        self._timer = timer = threading.Timer(RETRY_SECONDS, lambda: self._retry(timer))
-        timer.daemon = True
-        timer.start()
-        self._subscribe(self._topics)
-
-    def _retry(self, timer: threading.Timer) -> None:
-        with self._lock:
-            if timer is self._timer:
-                self._log_problem()
-                self._send()
-
-    def _drop_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-        self._timer = None
-
-    def _log_problem(self) -> None:
-        if self.problem != self._logged:
-            self._logged = self.problem
-            log.error("%s; requesting it again", self._logged)

@@ -10,8 +10,7 @@ from contextlib import ExitStack, contextmanager
 import paho.mqtt.client as paho
 import pytest
 
-from face_app.common import mqtt
-from face_app.common.mqtt import Connection
+from face_app.common.mqtt import Connection, subscription
 from face_app.common.settings import Broker
 from support.mosquitto import OPEN, PLUGIN, mosquitto
 from support.ports import free_port
@@ -19,7 +18,7 @@ from support.ports import free_port
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(mqtt, "RETRY_SECONDS", 0.3)
+    monkeypatch.setattr(subscription, "RETRY_SECONDS", 0.3)
 
 
 def wait_until(condition, seconds=90):
@@ -30,10 +29,9 @@ def wait_until(condition, seconds=90):
 
 
 @contextmanager
-def connected(port, *, on_message=lambda *_: None):
-    connection = Connection(
-        Broker(host="127.0.0.1", port=port, keepalive=5), "it", subscriptions=["faces/#", "more"], on_message=on_message
-    )
+def connected(port, *, on_message=lambda *_: None, **options):
+    broker = Broker(host="127.0.0.1", port=port, keepalive=5)
+    connection = Connection(broker, "it", subscriptions=["faces/#", "more"], on_message=on_message, **options)
     connection.start()
     try:
         assert connection.wait_for_outcome(10)
@@ -56,7 +54,8 @@ def test_granted_and_lost_and_granted_again(tmp_path):
                 assert connection.problem == ""
                 brokers.close()
                 wait_until(lambda: not connection.connected)
-                assert (connection.subscribed, connection.problem) == (False, "the broker is not connected")
+                assert not connection.subscribed
+                assert connection.problem.startswith(f"broker 127.0.0.1:{port} is ")
                 brokers.enter_context(mosquitto(port=port, folder=tmp_path))
 
 
@@ -134,3 +133,38 @@ def test_between_two_connections_nothing_is_acknowledged():
         wait_until(lambda: not connection.connected)
         connection.acknowledge(*got[0])
         assert acknowledged == ["sent"]
+
+
+def test_the_broker_drops_messages_above_the_limit_and_delivers_the_others():
+    """The sender of a dropped message gets an ordinary acknowledgement, and no other message is delayed."""
+    got, answers = [], []
+    with (
+        mosquitto() as broker,
+        connected(
+            broker.port,
+            on_message=lambda message, _: got.append(message.payload),
+            on_sent=lambda *answer: answers.append(answer),
+            max_received_bytes=1000,
+        ) as connection,
+    ):
+        wait_until(lambda: connection.subscribed)
+        for size in (100, 2000, 200):
+            connection.publish("faces/1", bytes(size))
+        wait_until(lambda: len(got) == 2)
+        assert [len(each) for each in got] == [100, 200]
+        wait_until(lambda: len(answers) == 3)
+        assert [reason.is_failure for _, reason in answers] == [False] * 3
+        assert connection.epoch == 1
+
+
+def test_a_session_ends_with_its_seconds():
+    """A client that never returns must not collect messages."""
+    with mosquitto() as broker:
+        with connected(broker.port, session_seconds=0) as connection:
+            wait_until(lambda: connection.subscribed)
+        with connected(broker.port, session_seconds=60) as connection:
+            wait_until(lambda: connection.subscribed)
+        with connected(broker.port, session_seconds=60):
+            log = broker.log.read_text()
+    accepted = [line for line in log.splitlines() if "Sending CONNACK to it" in line]
+    assert [line[line.index("(") :] for line in accepted] == ["(0, 0)", "(0, 0)", "(1, 0)"]

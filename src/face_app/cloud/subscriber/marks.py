@@ -1,0 +1,206 @@
+"""Record in the bucket the highest number of each outbox, as the status of its cameras reports it.
+
+A status comes from an edge, which may be hostile: its size, types, numbers and count are limited. The broker's ACL
+binds the edge in the topic to a certificate, so an edge can spoil its own marks alone.
+"""
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from face_app.cloud.bucket import operations
+from face_app.cloud.bucket.mark_object import (
+    MARKS,
+    Mark,
+    dump_marks,
+    load_marks,
+    mark_key,
+    merge_marks,
+    outbox_of_mark,
+    parse_mark,
+)
+from face_app.cloud.stores.store import Store
+from face_app.common.errors import StoreError
+from face_app.common.mqtt import Connection, Message
+from face_app.common.settings import CloudSettings
+from face_app.common.wire import NAME
+
+log = logging.getLogger(__name__)
+
+STATUS = "status/+/+"
+WRITE_SECONDS = 10.0
+"""Seconds between two writes of one mark. Faces of this time before a disk goes back may be in no record."""
+STOP_SECONDS = 2.0
+"""Maximum seconds that a stop waits for the last writes."""
+MAX_BYTES = 16_384
+"""Maximum size of a status; one has less than 2,000 bytes."""
+MAX_OUTBOXES = 64
+"""Maximum number of outboxes per edge, in the bucket too; an edge gets a new one only after a fault."""
+MAX_UNWRITTEN = 16
+"""Maximum number of openings of one outbox between two writes."""
+WRITES_PER_EDGE = 4
+"""Maximum number of marks of one edge in `WRITE_SECONDS`: an edge must not cause costs."""
+
+_TOPIC = re.compile(rf"status/({NAME})/({NAME})")
+_INVALID = (ValueError, KeyError, TypeError, RecursionError)
+
+
+@dataclass
+class _Outbox:
+    """Contains what is known about one outbox since the start.
+
+    Attributes:
+        unwritten: Marks that the object may lack, by token.
+        written: The latest mark that the object has.
+    """
+
+    unwritten: dict[str, Mark] = field(default_factory=dict)
+    written: Mark | None = None
+
+    def add(self, mark: Mark) -> None:
+        if self.written and self.written.token == mark.token and mark.last <= self.written.last:
+            return
+        if mark.token in self.unwritten or len(self.unwritten) < MAX_UNWRITTEN:
+            self.unwritten = merge_marks(self.unwritten.values(), [mark])
+
+
+class MarkRecorder:
+    """Receives the status of all cameras on a connection of its own, so that none delays a face."""
+
+    def __init__(self, settings: CloudSettings, store: Store) -> None:
+        """Prepare the connection; `start` opens it.
+
+        Args:
+            settings: Settings of the subscriber.
+            store: Store of the faces; while it does not work, nothing is written.
+
+        Raises:
+            SettingsError: A file of the broker identity or the credentials file cannot be read.
+        """
+        self._subscriber = settings.subscriber
+        self._settings = settings.store
+        self._store = store
+        self._edges: dict[str, dict[str, _Outbox]] = {}
+        self._present: dict[str, set[str]] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._problem = ""
+        self._read = operations.reader(settings.store)
+        self._write = operations.writer(settings.store)
+        self._thread = threading.Thread(target=self._run, name="marks", daemon=True)
+        self._connection = Connection(
+            settings.broker, f"marks-{settings.subscriber}", subscriptions=[STATUS], on_message=self._received
+        )
+
+    def start(self) -> None:
+        """Start the connection and the writes."""
+        self._thread.start()
+        self._connection.start()
+
+    def stop(self) -> None:
+        """Write the last marks, for a moment at most."""
+        self._connection.stop()
+        self._stop.set()
+        self._thread.join(STOP_SECONDS)
+
+    def _received(self, message: Message, epoch: int) -> None:
+        self.add(message.topic, message.payload)
+        self._connection.acknowledge(message, epoch)
+
+    def add(self, topic: str, payload: bytes | bytearray) -> None:
+        """Add a status; one without a valid mark changes nothing."""
+        match = _TOPIC.fullmatch(topic)
+        if not match or len(payload) > MAX_BYTES:
+            return
+        try:
+            outbox, mark = _mark(payload)
+        except _INVALID as error:
+            log.debug("no mark in the status on %s: %r", topic, error)
+            return
+        if mark.last < mark.first:
+            return  # the opening has given no number
+        with self._lock:
+            outboxes = self._edges.setdefault(match[1], {})
+            if outbox in outboxes or len(outboxes) < MAX_OUTBOXES:
+                outboxes.setdefault(outbox, _Outbox()).add(mark)
+
+    def _run(self) -> None:
+        while not self._stop.wait(WRITE_SECONDS):
+            self.flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the marks that have changed; after a failure, the next call writes them."""
+        due = list(self._due())
+        problem = _failure(self._store.check) if due else ""
+        if not problem:
+            failures = [_failure(self._write_mark, *mark) for mark in due]
+            problem = next(filter(None, failures), "")
+        if problem and problem != self._problem:
+            log.warning("a mark is not written: %s", problem)
+        self._problem = problem
+
+    def _due(self) -> Iterator[tuple[str, str, dict[str, Mark]]]:
+        """Yield edge, outbox and unwritten marks; those of one edge take turns."""
+        with self._lock:
+            for edge, outboxes in self._edges.items():
+                due = [outbox for outbox, known in outboxes.items() if known.unwritten][:WRITES_PER_EDGE]
+                for outbox in due:
+                    known = outboxes.pop(outbox)
+                    outboxes[outbox] = known  # the end of the queue
+                    yield edge, outbox, dict(known.unwritten)
+
+    def _write_mark(self, edge: str, outbox: str, unwritten: dict[str, Mark]) -> None:
+        """Merge marks into the object.
+
+        It is read each time: an earlier run, or a subscriber of this name elsewhere, may have written it.
+
+        Raises:
+            StoreError: The object cannot be read or written, or the bucket has enough marks of this edge.
+        """
+        key = mark_key(edge, outbox, self._subscriber)
+        present = self._read(key)
+        if present is None and not self._has_room(edge, outbox):
+            raise StoreError(f"edge {edge} has marks of {MAX_OUTBOXES} outboxes; delete old ones under {MARKS}{edge}/")
+        before = load_marks(present, key) if present is not None else []
+        self._write(key, dump_marks(merge_marks(before, unwritten.values()), datetime.now(timezone.utc)))
+        with self._lock:
+            known = self._edges[edge][outbox]
+            known.unwritten = {token: mark for token, mark in known.unwritten.items() if unwritten.get(token) != mark}
+            known.written = max(unwritten.values())
+
+    def _has_room(self, edge: str, outbox: str) -> bool:
+        """Return True if the bucket may have a mark of one more outbox."""
+        if edge not in self._present:
+            names = map(outbox_of_mark, operations.keys(self._settings, f"{MARKS}{edge}/"))
+            self._present[edge] = {name[1] for name in names if name}
+        present = self._present[edge]
+        if len(present) < MAX_OUTBOXES:
+            present.add(outbox)
+        return outbox in present
+
+
+def _failure(act: Callable[..., None], *arguments: Any) -> str:
+    """Return why an act failed; empty if it succeeded."""
+    try:
+        act(*arguments)
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+def _mark(payload: bytes | bytearray) -> tuple[str, Mark]:
+    """Parse outbox and mark in a status.
+
+    Raises:
+        ValueError, KeyError, TypeError, RecursionError: The status has none, or an invalid one.
+    """
+    outbox = json.loads(payload)["outbox"]
+    if not re.fullmatch("[0-9a-f]{8}", outbox["id"]):
+        raise ValueError(f"outbox {outbox['id']!r:.20}")
+    return outbox["id"], parse_mark(outbox["opening"], outbox["first"], outbox["sequence"])

@@ -1,0 +1,278 @@
+"""Read the rows of a damaged SQLite file page by page, without its b-trees.
+
+A damaged page costs the rows on it and no others. Each page is read a few times, so the size of the
+file bounds the work, whatever the damage says.
+
+Source of the format: https://www.sqlite.org/fileformat2.html#b_tree_pages.
+"""
+
+import os
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from face_app.edge.outbox.wal import PAGE, read_frames, wal_path
+
+_LEAF = 0x0D
+_FILE_HEADER = 100
+_LOCAL_LIMIT = PAGE - 35
+_LOCAL_MINIMUM = (PAGE - 12) * 32 // 255 - 23
+_LINK = 4
+"""Bytes of the link to the next overflow page."""
+MAX_RECORD = 64 * 1024 * 1024
+"""Maximum bytes of a record; the largest face has less than half. A damaged length may be anything."""
+_POINTERS_PER_MAP = PAGE // 5
+"""Number of entries in a page of the pointer map, which names the kind and the parent of the pages after it."""
+_FREE, _OVERFLOW = 2, {3, 4}
+_INTEGER_SIZES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
+# The header of a record begins with its own size, then the type of each column: 0 is the row number, 77 a text of 32
+# bytes, 29 one of 8 bytes. A file of pixels begins as a JPEG or a PNG does.
+_FACES = re.compile(rb"[\x0a-\x18]\x00\x4d", re.DOTALL)
+_PIXELS = re.compile(rb"[\x03-\x07]\x00[\x80-\xff]{0,4}[\x00-\x7f](?=\xff\xd8\xff|\x89PNG)", re.DOTALL)
+_VISITS = re.compile(rb"[\x0a-\x0e]\x00\x1d", re.DOTALL)
+_SMALL = re.compile(rb"[\x03-\x06]\x1d[\x00-\x1d]", re.DOTALL)
+_INDEX = {0x02, 0x0A}
+Part = Literal["log", "unsure", "file"]
+ORDERS: tuple[tuple[Part, ...], ...] = (("log", "unsure", "file"), ("unsure", "log", "file"), ("file", "log", "unsure"))
+"""Orders in which a file with a log is read. An older log hides newer pages of the file, and a frame of the log whose
+checksum is wrong, or whose commit is incomplete, may contain whole faces all the same."""
+Value = int | float | str | bytes | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """Contains one row.
+
+    Attributes:
+        page: Number of its page.
+        row: Row number as the page says; 0 if it is unknown.
+        values: One per column; the column of the row number is None.
+    """
+
+    page: int
+    row: int
+    values: tuple[Value, ...]
+
+
+class DamagedFile:
+    """Reads the pages of a file and of its write-ahead log.
+
+    Attributes:
+        pages: Number of pages.
+    """
+
+    def __init__(self, path: Path, order: tuple[Part, ...] = ORDERS[0]) -> None:
+        """Open the files read-only. A missing file has no pages.
+
+        Args:
+            path: The outbox.
+            order: Where to read a page that is in several places, the preferred place first.
+        """
+        self._file = _open(path)
+        self._log = _open(wal_path(path))
+        self._order = order
+        self._latest: dict[int, int] = {}
+        self._unsure: dict[int, list[int]] = {}
+        for frame in read_frames(path):
+            if frame.good:
+                self._latest[frame.page] = frame.offset
+            else:
+                self._unsure.setdefault(frame.page, []).insert(0, frame.offset)
+        size = 0 if self._file is None else os.fstat(self._file).st_size
+        pages = max([-(-size // PAGE), *self._latest])
+        # The page number in a damaged frame may be anything.
+        self.pages = max([pages, *(page for page in self._unsure if page <= pages + len(self._unsure))])
+        self._free = self._free_pages()
+
+    def __enter__(self) -> "DamagedFile":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in (self._file, self._log):
+            if file is not None:
+                os.close(file)
+
+    def numbers(self) -> Iterator[int]:
+        """Yield the number of each page that may contain rows; a free page contains deleted ones."""
+        return (number for number in range(1, self.pages + 1) if not self.is_free(number))
+
+    def is_free(self, number: int) -> bool:
+        """Return True if both the list of free pages and the pointer map say so: one of them may be damaged."""
+        return number in self._free and self._kind(number) == _FREE
+
+    def records(self, number: int) -> Iterator[Record]:
+        """Yield the rows of the current version of a page, then those of its other versions and of damaged parts."""
+        versions = self._versions(number)
+        for count, page in enumerate(versions):
+            cells, flawless = self._cells(number, page)
+            yield from cells
+            if not flawless and (count or self._may_be_node(number)):
+                yield from self._carve(number, page)
+
+    def is_current(self, number: int) -> bool:
+        """Return True unless the pointer map or the list of free pages calls the page free."""
+        return number not in self._free and self._kind(number) != _FREE
+
+    def _versions(self, number: int) -> list[bytes]:
+        """Return the versions of a page, the preferred one first."""
+        return list(dict.fromkeys(page for part in self._order for page in self._read(part, number)))
+
+    def _page(self, number: int) -> bytes:
+        """Return the preferred version of a page."""
+        return next(page for part in self._order for page in self._read(part, number))
+
+    def _read(self, part: Part, number: int) -> Iterator[bytes]:
+        """Yield the versions of a page in one place, the latest first; the log may have none."""
+        if part == "file":
+            data = b"" if self._file is None else os.pread(self._file, PAGE, (number - 1) * PAGE)
+            yield data.ljust(PAGE, b"\0")
+            return
+        latest = [self._latest[number]] if number in self._latest else []
+        for offset in latest if part == "log" else self._unsure.get(number, []):
+            if self._log is not None:
+                yield os.pread(self._log, PAGE, offset).ljust(PAGE, b"\0")
+
+    def _kind(self, number: int) -> int:
+        """Return the kind of a page in the pointer map, 0 if it has none."""
+        place, entry = divmod(number - 3, _POINTERS_PER_MAP + 1)
+        if number < 3 or entry == _POINTERS_PER_MAP:
+            return 0
+        return self._page(2 + place * (_POINTERS_PER_MAP + 1))[5 * entry]
+
+    def _may_be_node(self, number: int) -> bool:
+        """Return False for the pages after the first one of a large record, and for free pages."""
+        return self._kind(number) not in {_FREE, *_OVERFLOW}
+
+    def _free_pages(self) -> set[int]:
+        free: set[int] = set()
+        trunk = int.from_bytes(self._page(1)[32:36], "big") if self.pages else 0
+        while 0 < trunk <= self.pages and trunk not in free:
+            free.add(trunk)
+            page = self._page(trunk)
+            trunk, count = struct.unpack_from(">II", page)
+            free.update(struct.unpack_from(f">{min(count, PAGE // 4 - 2)}I", page, 8))
+        return free
+
+    def _cells(self, number: int, page: bytes) -> tuple[list[Record], bool]:
+        """Return the rows of a leaf, and whether all of it is intact."""
+        start = _FILE_HEADER if number == 1 else 0
+        count = int.from_bytes(page[start + 3 : start + 5], "big")
+        if page[start] != _LEAF or count > (PAGE - start - 8) // 2:
+            return [], False
+        pointers = struct.unpack_from(f">{count}H", page, start + 8)
+        cells = [self._cell(number, page, pointer) for pointer in pointers]
+        return [cell for cell in cells if cell], all(cells)
+
+    def _cell(self, number: int, page: bytes, at: int) -> Record | None:
+        size, at = _varint(page, at)
+        row, at = _varint(page, at)
+        data = self._record_bytes(page, at, size)
+        values = None if data is None else _decode(data)
+        return Record(number, row, values) if values else None
+
+    def _carve(self, number: int, page: bytes) -> Iterator[Record]:
+        """Yield the rows whose record header is intact, wherever it is in the page."""
+        # The index of a small table has records of the same form as a small table.
+        small = () if page[0] in _INDEX else (_SMALL,)
+        for signature in (_FACES, _PIXELS, _VISITS, *small):
+            for match in signature.finditer(page):
+                at = match.start()
+                types = _types(page[at:])
+                if types is None:
+                    continue
+                data = self._record_bytes(page, at, page[at] + sum(map(_size, types)))
+                values = None if data is None else _decode(data)
+                if values:
+                    yield Record(number, 0, values)
+
+    def _record_bytes(self, page: bytes, at: int, size: int) -> bytes | None:
+        """Return a record that begins in a page and continues on overflow pages; None if a part is missing."""
+        if not 2 <= size <= MAX_RECORD or at >= PAGE:
+            return None
+        if size <= _LOCAL_LIMIT:
+            return page[at : at + size] if at + size <= PAGE else None
+        local = _LOCAL_MINIMUM + (size - _LOCAL_MINIMUM) % (PAGE - _LINK)
+        local = local if local <= _LOCAL_LIMIT else _LOCAL_MINIMUM
+        parts, link = [page[at : at + local]], page[at + local : at + local + _LINK]
+        missing = size - local
+        visited: set[int] = set()
+        while missing > 0:
+            following = int.from_bytes(link, "big")
+            if not 1 < following <= self.pages or following in visited:
+                return None
+            visited.add(following)
+            overflow = self._page(following)
+            parts.append(overflow[_LINK : _LINK + missing])
+            link, missing = overflow[:_LINK], missing - (PAGE - _LINK)
+        return b"".join(parts)
+
+
+def _open(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Read a number of 1 to 9 bytes; return it and the offset after it."""
+    value = 0
+    for count, byte in enumerate(data[at : at + 9], 1):
+        if count == 9:
+            return _signed(value << 8 | byte), at + 9
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, at + count
+    return 0, PAGE
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _types(data: bytes) -> list[int] | None:
+    """Return the type of each column in the header of a record; None if the header is invalid."""
+    end, at = _varint(data, 0)
+    if not 2 <= end <= min(len(data), 64):
+        return None
+    types = []
+    while at < end:
+        each, at = _varint(data, at)
+        types.append(each)
+    return types if at == end and all(each >= 0 and each not in {10, 11} for each in types) else None
+
+
+def _size(kind: int) -> int:
+    """Return the bytes of a value, by its type."""
+    return _INTEGER_SIZES.get(kind, 8 if kind == 7 else 0 if kind < 12 else (kind - 12) // 2)
+
+
+def _decode(data: bytes) -> tuple[Value, ...] | None:
+    """Return the values of a record; None if it is invalid."""
+    types = _types(data)
+    if not types or data[0] + sum(map(_size, types)) != len(data):
+        return None
+    at, values = data[0], []
+    try:
+        for kind in types:
+            values.append(_value(kind, data[at : at + _size(kind)]))
+            at += _size(kind)
+    except UnicodeDecodeError:
+        return None
+    return tuple(values)
+
+
+def _value(kind: int, data: bytes) -> Value:
+    if kind in _INTEGER_SIZES:
+        return int.from_bytes(data, "big", signed=True)
+    if kind == 7:
+        return float(struct.unpack(">d", data)[0])
+    if kind < 12:
+        return kind - 8 if kind in {8, 9} else None
+    return data if kind % 2 == 0 else data.decode()

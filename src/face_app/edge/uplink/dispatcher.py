@@ -1,0 +1,186 @@
+"""Select the faces to publish, and publish them."""
+
+import logging
+import time
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from face_app.common.log import RateLimitedLog
+from face_app.common.mqtt import Connection
+from face_app.edge import metrics
+from face_app.edge.outbox.outbox import Outbox
+from face_app.edge.uplink.send_window import Lane, SendWindow
+from face_app.edge.uplink.suspects import Suspects
+
+log = logging.getLogger(__name__)
+
+BATCH = 50
+"""Maximum number of faces sent before the next receipts are applied."""
+NO_SUBSCRIBER = 0x10
+"""MQTT 5 PUBACK reason "No matching subscribers": the broker accepted the message and delivered it to no client."""
+PACKET_TOO_LARGE = 0x95
+"""MQTT 5 PUBACK reason "Packet too large"; Mosquitto sends it for `message_size_limit`."""
+
+
+class Dispatcher:
+    """Publishes new, lost and overdue faces. The thread of the sender calls it.
+
+    Attributes:
+        busy_since: Time since which faces are in flight without interruption, seconds on the monotonic clock.
+    """
+
+    def __init__(
+        self, outbox: Outbox, window: SendWindow, connection: Connection, broker: str, warnings: RateLimitedLog
+    ) -> None:
+        """Prepare for the first face.
+
+        Args:
+            outbox: Provides the faces.
+            window: Limits the faces in flight.
+            connection: Connection to the broker.
+            broker: Host and port, for messages.
+            warnings: Receives repeated warnings.
+        """
+        self.busy_since = 0.0
+        self._outbox = outbox
+        self._window = window
+        self._connection = connection
+        self._broker = broker
+        self._warn = warnings.warning
+        self._suspects = Suspects()
+        self._larger: dict[int, int] = {}
+        self._sizes: dict[int, int] = {}
+
+    @property
+    def aside(self) -> int:
+        """Return the number of waiting faces that the broker cannot accept."""
+        return len(self._larger) + len(self._suspects.aside)
+
+    @property
+    def aside_reason(self) -> str:
+        """Return the reason for the faces aside; empty if there are none."""
+        larger, aside = len(self._larger), self._suspects.aside.copy()  # a copy for the threads of health checks
+        reasons = []
+        if larger:
+            limit = self._connection.max_packet_bytes
+            reasons.append(f"faces larger than broker {self._broker} accepts, {limit} bytes: {larger}; raise its limit")
+        if aside:
+            reasons.append(
+                f"faces set aside, of {min(aside.values())} bytes or more: {len(aside)}; broker {self._broker}, or a "
+                "proxy before it, rejects them or closes the connection: raise its limit of the message size"
+            )
+        return "; ".join(reasons)
+
+    def connection_opened(self) -> None:
+        """Record that the connection opened: its limit may be another."""
+        self._larger.clear()
+
+    def connection_lost(self) -> None:
+        """Record that the connection is lost: no outstanding publish gets an answer."""
+        lost = {row: self._sizes.get(row, 0) for row in self._window.record_connection_lost()}
+        self._sizes.clear()
+        if self._suspects.connection_lost(lost, time.monotonic()) is not None:
+            for row in self._suspects.aside:
+                self._window.discard(row)
+            log.warning("%s. Other faces pass", self.aside_reason)
+
+    def acknowledged(self, message: int, reason: ReasonCode) -> None:
+        """Record the broker's answer to a publish."""
+        row = self._window.record_acknowledgement(message)
+        if reason.value == NO_SUBSCRIBER:
+            self._warn("broker %s has no subscriber for a face; it waits. Start a subscriber", self._broker)
+        if row is None:
+            return
+        size = self._sizes.pop(row, 0)
+        if reason.value == PACKET_TOO_LARGE:
+            metrics.REJECTED.labels(str(reason)).inc()
+            self._window.discard(row)
+            self._suspects.too_large(row, size, time.monotonic())
+            self._warn("%s. Other faces pass", self.aside_reason)
+        elif reason.is_failure:
+            metrics.REJECTED.labels(str(reason)).inc()
+            self._suspects.discard(row)
+            self._warn("broker %s rejects a face: %s; it waits. Check the broker's ACL", self._broker, reason)
+        else:
+            self._suspects.acknowledged(row, size)
+
+    def settled(self, row: int) -> None:
+        """Record that a face got its receipt."""
+        self._suspects.discard(row)
+
+    def dispatch(self, up_since: float | None) -> None:
+        """Publish what may be published now; the connection must be open.
+
+        Args:
+            up_since: Time since which the uplink is up; None while it is down.
+        """
+        now = time.monotonic()
+        row, others_wait = self._suspects.due(now, idle=not self._window.unanswered)
+        if row is not None:
+            self._send(row, Lane.BACKLOG, alone=True)
+        if not others_wait:
+            _ = self._send_lost() and self._send_new() and self._send_overdue(up_since)
+
+    def _send_lost(self) -> bool:
+        """Publish faces again that were in flight when the connection was lost."""
+        lost = [row for row in self._window.lost if row not in self._suspects.rows]
+        return all(self._send(row, Lane.BACKLOG) for row in lost[:BATCH])
+
+    def _send_new(self) -> bool:
+        """Publish the newest and the oldest waiting faces, as many as each lane's share of the window allows."""
+        for lane, pending in (
+            (Lane.LIVE, self._outbox.newest_pending),
+            (Lane.BACKLOG, self._outbox.oldest_pending),
+        ):
+            capacity = min(self._window.capacity(lane), BATCH)
+            excluded = self._window.rows | self._suspects.rows | self._larger.keys()
+            rows = [row for row in pending(len(excluded) + capacity) if row not in excluded] if capacity else []
+            # "Newest first" applies to the selection. The selected faces are sent oldest first.
+            if not all(self._send(row, lane) for row in sorted(rows[:capacity])):
+                return False
+        return True
+
+    def _send_overdue(self, up_since: float | None) -> bool:
+        """Publish faces again whose receipt is overdue; publish one probe face while the uplink is reported down."""
+        now = time.monotonic()
+        due = self._window.probe(now) if up_since is None else self._window.overdue(now, up_since)[:BATCH]
+        for row in due:
+            if not self._send(row, Lane.BACKLOG):
+                return False
+            metrics.RESENT.inc()
+        return True
+
+    def _send(self, row: int, lane: Lane, *, alone: bool = False) -> bool:
+        """Publish one face.
+
+        Returns:
+            False if the connection is lost or its queue is full.
+        """
+        face = self._outbox.payload(row)
+        if face is None:
+            self._window.discard(row)
+            self._suspects.discard(row)
+            return True
+        size = len(face[1])
+        if not self._connection.accepts(*face):
+            self._window.discard(row)
+            self._suspects.discard(row)
+            self._larger[row] = size
+            self._warn("%s. Other faces pass", self.aside_reason)
+            return True
+        if not alone and self._suspects.withholds(row, size):
+            if row in self._suspects.aside:
+                self._window.discard(row)
+            return True
+        message = self._connection.publish(*face)
+        if message is None:
+            return False
+        now = time.monotonic()
+        if not len(self._window):
+            self.busy_since = now
+        if alone:
+            self._suspects.started(row, now)
+        self._window.record_sent(row, message, now, lane)
+        self._sizes[row] = size
+        metrics.SENT.inc()
+        return True
