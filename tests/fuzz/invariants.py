@@ -8,7 +8,7 @@ from face_app.cloud.subscriber.validate import Decision, Limits, validate
 from face_app.common.wire import SEED_TOPIC, face_of_key
 
 AT = datetime(2026, 11, 22, 23, 59, 59, tzinfo=timezone.utc)
-LIMITS = Limits(bytes=20_000_000, pixels=50_000_000)
+LIMITS = Limits(bytes=20_000_000, pixels=16_000_000)
 
 
 def validated(topic: str, payload: bytes, limits: Limits = LIMITS) -> Decision:
@@ -19,7 +19,7 @@ def validated(topic: str, payload: bytes, limits: Limits = LIMITS) -> Decision:
     assert safe_parts(decision.key)
     assert len(decision.key) < 1000
     if decision.refused:
-        assert decision.key == f"quarantine/{decision.refused}/{sha256}.bin"
+        assert decision.key == f"quarantine/{decision.edge or '-'}/{decision.refused}/{sha256}.bin"
         assert decision.detail.isprintable()
         assert len(decision.detail) < 400
     elif topic == SEED_TOPIC:

@@ -87,6 +87,23 @@ def scans(count: int, size: int) -> bytes:
     return image[:-2] + image[image.rfind(b"\xff\xda") : -2] * count + image[-2:]
 
 
+def interleaved_scans(count: int, size: int) -> bytes:
+    """A progressive JPEG of four colours; a scan of all four comes again and again."""
+    image = encoded("JPEG", size, "CMYK", progressive=True)
+    first = image.index(b"\xff\xda")
+    end = image.index(b"\xff", first + 2)
+    while image[end + 1] == 0:  # a stuffed byte
+        end = image.index(b"\xff", end + 2)
+    refinement = bytearray(image[first:end])
+    refinement[2 + 2 + 1 + 2 * 4 + 2] = 0x10  # successive approximation: from bit 1 to bit 0
+    return image[:-2] + bytes(refinement) * count + image[-2:]
+
+
+def arithmetic(size: int) -> bytes:
+    """A JPEG that says it has arithmetic coding."""
+    return encoded("JPEG", size, "L").replace(b"\xff\xc0", b"\xff\xc9", 1)
+
+
 def hidden_scans(marker: int, count: int, size: int) -> bytes:
     """A progressive JPEG with repeated scans after a marker that has no length.
 

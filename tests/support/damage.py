@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Literal
 
 from face_app.common.settings import OutboxFile
 from face_app.common.wire import Receipt
@@ -48,7 +49,7 @@ def write_outbox(path: Path, chance: random.Random) -> tuple[dict[str, tuple[str
             committed = outbox.run_faces()
             if chance.random() < 0.5:
                 done = chance.sample(committed, chance.randint(0, len(committed) // 2))
-                result = chance.choice(("stored", "stored", "refused"))
+                result: Literal["stored", "refused"] = chance.choice(("stored", "stored", "refused"))
                 now = datetime.now(timezone.utc)
                 reason = "" if result == "stored" else "too-large"
                 outbox.apply_receipts([Receipt(each.id, each.sha256, each.key, now, result, reason) for each in done])

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -66,6 +67,16 @@ class Edge:
         with self._changed:
             if not self._changed.wait_for(lambda: len({each.id for each in self.receipts}) >= count, seconds):
                 raise TimeoutError(f"receipts for {len({each.id for each in self.receipts})} faces of {count}")
+
+    def resend_until_answered(self, *faces: DrawnFace, seconds: float = 90) -> None:
+        """Send faces without a receipt again, as an outbox does, until each has one."""
+        deadline = time.monotonic() + seconds
+        while missing := {face.id: face for face in faces}.keys() - {each.id for each in self.receipts}:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no receipt for {len(missing)} faces of {len(faces)}")
+            self.send(*(face for face in faces if face.id in missing))
+            with self._changed:
+                self._changed.wait_for(lambda: {face.id for face in faces} <= {each.id for each in self.receipts}, 2)
 
     def _received(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
         with self._changed:

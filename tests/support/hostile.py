@@ -52,7 +52,7 @@ class Edge:
         assert self.has_receipts(faces, seconds=seconds), f"{len(self._stored)} of {len(faces)} faces were stored"
 
     def _received(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
-        receipts = load_receipts(message.payload)
+        receipts = load_receipts(bytes(message.payload))
         with self._changed:
             self._stored |= {str(receipt.id) for receipt in receipts if receipt.result == "stored"}
             self._changed.notify_all()
@@ -82,8 +82,8 @@ def connected(broker: Broker, name: str, *topics: str, client_id: str, version: 
     subscribed = threading.Event()
     session = {} if version == paho.MQTTv5 else {"clean_session": False}
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version, **session)  # type: ignore[arg-type]
-    paths = [broker.folder / file for file in ("ca.crt", f"{name}.crt", f"{name}.key")]
-    client.tls_set(*map(str, paths))
+    authority, certificate, key = (str(broker.folder / file) for file in ("ca.crt", f"{name}.crt", f"{name}.key"))
+    client.tls_set(authority, certificate, key)
     client.reconnect_delay_set(1, 1)
     client.on_connect = lambda client, *_: client.subscribe([(topic, 1) for topic in topics])
     client.on_subscribe = lambda *_: subscribed.set()

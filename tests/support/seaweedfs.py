@@ -6,11 +6,12 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -44,13 +45,16 @@ class SeaweedFS:
 
 
 @contextmanager
-def seaweedfs(*, folder: Path | None = None, ports: list[int] | None = None) -> Iterator[SeaweedFS]:
+def seaweedfs(
+    *, folder: Path | None = None, ports: list[int] | None = None, identities: Sequence[dict[str, Any]] = ()
+) -> Iterator[SeaweedFS]:
     """Run `weed mini` on the loopback, without telemetry, every port its own.
 
     Args:
         folder: Its objects and log; None: a temporary one.
         ports: Ten of them, the first is S3; None: free ones. The same folder and ports again is the same
             server, started again.
+        identities: Further accounts, as SeaweedFS has them.
     """
     program = weed()
     if not program:
@@ -63,7 +67,9 @@ def seaweedfs(*, folder: Path | None = None, ports: list[int] | None = None) -> 
         config, credentials = home / "s3.json", home / "credentials"
         keys = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
         actions = ["Admin", "Read", "List", "Tagging", "Write"]
-        config.write_text(json.dumps({"identities": [{"name": "app", "credentials": keys, "actions": actions}]}))
+        config.write_text(
+            json.dumps({"identities": [{"name": "app", "credentials": keys, "actions": actions}, *identities]})
+        )
         credentials.write_text(f"{ACCESS_KEY}:{SECRET_KEY}\n")
         credentials.chmod(0o600)
         (home / "objects").mkdir(exist_ok=True)

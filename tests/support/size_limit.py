@@ -51,7 +51,7 @@ def _relay(client: socket.socket, broker: socket.socket, proxy: SizeLimit) -> No
     with suppress(OSError):
         while received := client.recv(65_536):
             data += received
-            while (size := _packet_size(data)) and len(data) >= size:
+            while (size := _packet_size(bytes(data[:5]))) and len(data) >= size:
                 packet = bytes(data[:size])
                 del data[:size]
                 if not proxy.passes(packet):

@@ -31,7 +31,10 @@ _START_OF_SCAN = 0xDA
 _APP1 = 0xE1
 # Application segments and comments without pixel data; JFIF (0xE0) and Adobe (0xEE) define the colours.
 _METADATA = {*range(0xE1, 0xEE), 0xEF, 0xFE}
-_START_OF_FRAME = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Baseline, extended and progressive Huffman coding: what cameras and encoders write. Lossless, hierarchical and
+# arithmetic coding run decoder code that no camera needs, and arithmetic coding costs several times the CPU.
+_START_OF_FRAME = {0xC0, 0xC1, 0xC2}
+_OTHER_FRAMES = set(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # Markers with a length (ITU-T T.81, table B.1). Decoders step over others, such as TEM and RST, without one: a length
 # read there would let scans hide in the segment.
 _SEGMENT_MARKERS = {*range(0xC0, 0xD0), *range(0xDB, 0xF0), 0xFE}
@@ -46,11 +49,13 @@ class ImageParts:
         suffix: ``jpg`` or ``png``.
         pixels: The file reduced to the parts that a decoder needs.
         exif: TIFF structure of the first EXIF block; empty if there is none, or if it exceeds `MAX_EXIF_BYTES`.
+        scans: Number of passes over the pixels that the file asks of a decoder, at least.
     """
 
     suffix: str
     pixels: bytes
     exif: bytes
+    scans: int = 1
 
 
 def split_image(payload: bytes) -> ImageParts:
@@ -80,6 +85,8 @@ def _split_jpeg(payload: bytes) -> ImageParts:
             break
         if marker not in _SEGMENT_MARKERS:
             raise MessageError("not-an-image", f"the JPEG marker {marker:02X} at byte {offset} begins no segment")
+        if marker in _OTHER_FRAMES:
+            raise MessageError("not-an-image", f"the JPEG coding {marker:02X} is not supported; send Huffman coding")
         start = fill.end() + 1
         end = start + int.from_bytes(payload[start : start + 2], "big")
         if end > len(payload) or end < start + 2:
@@ -100,7 +107,7 @@ def _split_jpeg(payload: bytes) -> ImageParts:
     scans = payload.count(b"\xff\xda", offset) + sum(part.count(b"\xff\xda") for part in parts)
     if scans > MAX_SCANS:
         raise MessageError("too-many-scans", f"{scans} JPEG scans > {MAX_SCANS}")
-    return ImageParts("jpg", b"".join((*parts, payload[offset:])), exif)
+    return ImageParts("jpg", b"".join((*parts, payload[offset:])), exif, scans)
 
 
 def _split_png(payload: bytes) -> ImageParts:

@@ -6,9 +6,8 @@ UserComment. The EXIF block is inserted into the encoded file, so pixels are nev
 
 import io
 import json
-import threading
 import zlib
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
@@ -25,9 +24,9 @@ Why = Literal["first", "again", "better", "final", "only", "verify"]
 # Pillow's own limit is a global. `read_image` checks its argument before it decodes.
 Image.MAX_IMAGE_PIXELS = None
 
-LARGE = 4_000_000
-"""Number of pixels. Larger images are decoded one at a time, to limit the memory of all workers together."""
-_one_large = threading.Lock()
+MAX_SCANNED_PIXELS = 160_000_000
+"""Maximum of width x height x scans: each scan of a JPEG costs the decoder a pass over all pixels, 1 to 4 ns per pixel.
+A progressive face of 4 megapixels has 40 million."""
 
 _COMMENT = b"ASCII\x00\x00\x00"
 _TAGS = {
@@ -137,34 +136,27 @@ class FaceImage:
     metadata: FaceMetadata | None
 
 
-def read_image(payload: bytes, *, max_pixels: int) -> FaceImage:
-    """Decode a payload as one complete JPEG or PNG and read its metadata.
+def decoded_size(pixels: bytes, max_pixels: int, scans: int) -> tuple[int, int]:
+    """Decode an image completely; return its width and height.
 
     Args:
-        payload: Received bytes.
+        pixels: An image file without metadata.
         max_pixels: Maximum of width x height, checked before decoding.
+        scans: Number of scans, as counted by `split_image`.
 
     Raises:
-        MessageError: With the reason ``empty``, ``not-an-image``, ``too-many-pixels``, ``too-many-scans``,
-            ``bad-metadata`` or ``unknown-schema``.
+        MessageError: With the reason ``not-an-image``, ``too-many-pixels`` or ``too-many-scans``.
         MemoryError: This machine is out of memory; the image may be valid.
         OSError: This machine failed; the image may be valid.
     """
-    if not payload:
-        raise MessageError("empty", "the message has no payload")
-    parts = split_image(payload)
-    return FaceImage(parts.suffix, _decoded_size(parts.pixels, max_pixels), *_parse_metadata(parts.exif))
-
-
-def _decoded_size(pixels: bytes, max_pixels: int) -> tuple[int, int]:
-    """Decode an image completely; return its width and height."""
     try:
         with Image.open(io.BytesIO(pixels), formats=("JPEG", "PNG")) as image:
-            count = image.width * image.height
-            if count > max_pixels:
-                raise MessageError("too-many-pixels", f"{image.width}x{image.height} > {max_pixels}")
-            with _one_large if count > LARGE else nullcontext():
-                image.load()
+            size = f"{image.width}x{image.height}"
+            if image.width * image.height > max_pixels:
+                raise MessageError("too-many-pixels", f"{size} > {max_pixels}")
+            if image.width * image.height * scans > MAX_SCANNED_PIXELS:
+                raise MessageError("too-many-scans", f"{size} in {scans} scans > {MAX_SCANNED_PIXELS} pixels in all")
+            image.load()
             return int(image.width), int(image.height)
     except (MessageError, MemoryError):
         raise
@@ -176,6 +168,31 @@ def _decoded_size(pixels: bytes, max_pixels: int) -> tuple[int, int]:
         if isinstance(error, OSError) and error.errno:
             raise
         raise MessageError("not-an-image", f"{type(error).__name__}: {str(error)!r:.150}") from error
+
+
+Decode = Callable[[bytes, int, int], tuple[int, int]]
+"""The signature of `decoded_size`; the subscriber decodes in another process."""
+
+
+def read_image(payload: bytes, *, max_pixels: int, decode: Decode = decoded_size) -> FaceImage:
+    """Decode a payload as one complete JPEG or PNG and read its metadata.
+
+    Args:
+        payload: Received bytes.
+        max_pixels: Maximum of width x height, checked before decoding.
+        decode: Decodes the pixels.
+
+    Raises:
+        MessageError: With the reason ``empty``, ``not-an-image``, ``too-many-pixels``, ``too-many-scans``,
+            ``bad-metadata`` or ``unknown-schema``; or a reason of `decode`.
+        MemoryError: This machine is out of memory; the image may be valid.
+        OSError: This machine failed; the image may be valid.
+    """
+    if not payload:
+        raise MessageError("empty", "the message has no payload")
+    parts = split_image(payload)
+    size = decode(parts.pixels, max_pixels, parts.scans)
+    return FaceImage(parts.suffix, size, *_parse_metadata(parts.exif))
 
 
 def _parse_metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:

@@ -14,6 +14,9 @@ SEED_TOPIC = "face_app/test"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 """Pattern of the name of an edge, camera or subscriber: valid as topic level, path segment and certificate CN."""
 
+RESERVED = frozenset({"erased", "marks", "quarantine", "test"})
+"""Names that no edge may have: the bucket has objects of other kinds under these prefixes."""
+
 _REASON = r"[a-z0-9-]{0,63}"
 _KEY = re.compile(
     rf"(?P<edge>{NAME})/(?P<camera>{NAME})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/[0-9]{{2}}/"
@@ -63,11 +66,13 @@ class FaceTopic:
         """Parse a topic.
 
         Raises:
-            MessageError: The topic has other levels, or a name that is not a valid path segment.
+            MessageError: The topic has other levels, a name that is not a valid path segment, or a reserved one.
         """
         match = re.fullmatch(rf"face_app/({NAME})/({NAME})", topic)
         if not match:
             raise MessageError("foreign-topic", f"{topic[:80]!r} is not face_app/<edge>/<camera>")
+        if match[1] in RESERVED:
+            raise MessageError("reserved-name", f"no edge may have the name {match[1]!r}")
         return cls(match[1], match[2])
 
 

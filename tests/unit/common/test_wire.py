@@ -5,9 +5,20 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from face_app.common.errors import MessageError
-from face_app.common.wire import FaceId, FaceTopic, Receipt, dump_receipts, face_of_key, load_receipts, object_key
+from face_app.common.settings import EdgeSettings
+from face_app.common.wire import (
+    RESERVED,
+    FaceId,
+    FaceTopic,
+    Receipt,
+    dump_receipts,
+    face_of_key,
+    load_receipts,
+    object_key,
+)
 
 FACE = FaceId("0badcafe", 42)
 SHA = "ab" * 32
@@ -75,3 +86,12 @@ def test_any_other_payload_is_no_receipt(payload):
     except MessageError:
         return
     assert receipts == []
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_no_edge_has_the_name_of_another_prefix(name):
+    with pytest.raises(MessageError, match="reserved-name"):
+        FaceTopic.parse(f"face_app/{name}/door")
+    assert FaceTopic.parse(f"face_app/jetson/{name}").camera == name
+    with pytest.raises(ValidationError, match="choose another name"):
+        EdgeSettings(edge=name)

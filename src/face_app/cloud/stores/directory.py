@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from face_app.cloud.stores.open_folder import open_path, read_file, subfolder, write_file
-from face_app.cloud.stores.store import Outcome, Stored, safe_parts
+from face_app.cloud.stores.store import Outcome, Stored, refuse_replacing, safe_parts
 from face_app.common.errors import StoreError
 
 INCOMING = ".incoming"
@@ -33,7 +33,7 @@ class DirectoryStore:
                 subfolder(root, [INCOMING], durable=True) as incoming,
                 subfolder(root, folders, durable=True) as folder,
             ):
-                outcome = _place(name, data, folder=folder, incoming=incoming)
+                outcome = _place(key, data, folder=folder, incoming=incoming)
                 if hashlib.sha256(read_file(name, folder=folder)).hexdigest() != sha256:
                     raise StoreError(f"store.path {self._path}: a file has other bytes when read back; check the disk")
         except OSError as error:
@@ -86,8 +86,9 @@ class DirectoryStore:
         )
 
 
-def _place(name: str, data: bytes, *, folder: int, incoming: int) -> Outcome:
-    """Write a temporary file, then link it under its name; replace a file that has other bytes."""
+def _place(key: str, data: bytes, *, folder: int, incoming: int) -> Outcome:
+    """Write a temporary file, then link it under its name; replace a file whose bytes do not fit it."""
+    name = key.rpartition("/")[2]
     temporary = f"{name}.{secrets.token_hex(8)}"
     try:
         write_file(temporary, data, os.O_CREAT | os.O_EXCL, folder=incoming)
@@ -97,7 +98,9 @@ def _place(name: str, data: bytes, *, folder: int, incoming: int) -> Outcome:
             os.link(temporary, name, src_dir_fd=incoming, dst_dir_fd=folder)
         except FileExistsError:
             outcome = "already"
-            if read_file(name, folder=folder) != data:
+            present = read_file(name, folder=folder)
+            if present != data:
+                refuse_replacing(key, present)
                 os.rename(temporary, name, src_dir_fd=incoming, dst_dir_fd=folder)
                 outcome = "repaired"
         os.fsync(folder)

@@ -42,6 +42,7 @@ class MountStore:
                     return Stored("already")
                 # None: s3fs still lists an object that the bucket no longer has.
                 if matches is not None:
+                    self._bucket.refuse_replacing(key)
                     outcome = "repaired"
                 write_file(name, data, os.O_CREAT | os.O_TRUNC, folder=folder)
             self._confirm(key, data, sha256)

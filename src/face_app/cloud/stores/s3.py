@@ -16,7 +16,7 @@ _TAKEN = {409, 412}  # HTTP status of a conditional PUT whose key exists
 
 
 class S3Store:
-    """Stores objects with conditional PUTs, which detect copies. Without them, equal keys make copies harmless."""
+    """Stores objects with conditional PUTs, which detect copies. Without them, a HEAD before each PUT does."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         """Store objects in this bucket."""
@@ -34,6 +34,7 @@ class S3Store:
                 return Stored("already")
             if matches is None:
                 raise StoreError(f"{self._bucket.where} answered that a key is taken, then that it is free; retrying")
+            self._bucket.refuse_replacing(key)
             self._bucket.put(key, data, sha256, content_type, only_new=False)
             return Stored("repaired")
 
@@ -42,8 +43,10 @@ class S3Store:
         self._bucket.check()
 
     def _put_new(self, key: str, data: bytes, sha256: str, content_type: str) -> bool:
-        """Upload an object; return False if its key is taken. Without conditional PUTs, replace it and return True."""
+        """Upload an object; return False if its key is taken."""
         conditional = self._conditional
+        if not conditional and self._bucket.head(key):
+            return False  # two puts of other bytes at one moment could still replace each other
         try:
             self._bucket.put(key, data, sha256, content_type, only_new=conditional)
         except ClientError as error:
@@ -51,9 +54,9 @@ class S3Store:
                 return False  # 409 or 412: the key is taken
             if not (conditional and _lacks_conditions(error)):
                 raise
-            self._bucket.put(key, data, sha256, content_type, only_new=False)
             self._conditional = False
-            log.info("%s does not support conditional puts; continuing without", self._bucket.where)
+            log.info("%s does not support conditional puts; asking for each key instead", self._bucket.where)
+            return self._put_new(key, data, sha256, content_type)
         return True
 
 

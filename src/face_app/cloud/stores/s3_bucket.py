@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from face_app.cloud.stores.fast_client import INSTALLED, fast_client
 from face_app.cloud.stores.s3_causes import error_code, error_status
 from face_app.cloud.stores.s3_client import connect, translate_errors
+from face_app.cloud.stores.store import refuse_replacing
 from face_app.common import settings
 from face_app.common.errors import StoreError
 
@@ -149,6 +150,17 @@ class S3Bucket:
         if summary.etag == hashlib.md5(data, usedforsecurity=False).hexdigest():
             return True
         return hashlib.sha256(self.get(key) or b"").hexdigest() == sha256
+
+    def refuse_replacing(self, key: str) -> None:
+        """Check that an object may be replaced; see `store.refuse_replacing`.
+
+        Raises:
+            MessageError: Its bytes fit its key.
+            StoreError: No answer, or a refusal.
+        """
+        present = self.get(key)
+        if present is not None:
+            refuse_replacing(key, present)
 
     def check(self) -> None:
         """Check that the bucket exists and the key pair has access.

@@ -2,21 +2,26 @@
 
 import hashlib
 import logging
-import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from datetime import datetime, timezone
 
 from paho.mqtt.reasoncodes import ReasonCode
 
 from face_app.cloud.stores.store import Store, Stored
+from face_app.cloud.subscriber.decoders import Decoders
 from face_app.cloud.subscriber.deduplicator import Claim, Deduplicator, Identity, Processed
 from face_app.cloud.subscriber.metrics import SubscriberMetrics, total
+from face_app.cloud.subscriber.quarantine import Quarantine
+from face_app.cloud.subscriber.rare_log import RareLog
 from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt, ReceiptPublisher
 from face_app.cloud.subscriber.retrying_store import RetryingStore, StoppedError
-from face_app.cloud.subscriber.validate import Decision, Limits, validate
-from face_app.common.errors import StoreError
+from face_app.cloud.subscriber.shares import Shares
+from face_app.cloud.subscriber.turns import Turns
+from face_app.cloud.subscriber.validate import NO_EDGE, Decision, Limits, edge_of, refusal, validate
+from face_app.common.errors import MessageError, StoreError
 from face_app.common.health_server import Capability, Facts, Health
 from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import CloudSettings
@@ -45,6 +50,8 @@ class Consumer:
     A message is acknowledged after the store has confirmed its bytes and the broker has its receipt. If the program
     ends earlier, the broker redelivers the message. While the store is down, the workers wait. The broker then delivers
     no more than `receive_maximum` messages; the others wait at the broker and in the outboxes.
+
+    Edges take turns (`Turns`), and each has a share of what is in flight (`Shares`), so none delays another.
     """
 
     def __init__(
@@ -71,8 +78,11 @@ class Consumer:
         self._store = RetryingStore(store, metrics.store_seconds)
         self._deduplicator: Deduplicator[Delivery] = Deduplicator()
         self._on_connection = on_connection
-        self._deliveries: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
-        self._stopping = threading.Event()
+        self._decoders = Decoders()
+        self._quarantine = Quarantine()
+        self._shares = Shares(settings.receive_maximum)
+        self._deliveries: Turns[Delivery] = Turns(settings.workers)
+        self._rare_log = RareLog(log)
         self._received = False
         # Daemon threads: a worker in a hung mount must not block the exit.
         self._workers = [
@@ -91,11 +101,12 @@ class Consumer:
             max_received_bytes=settings.max_bytes + SPARE_BYTES,
         )
         self._receipts = ReceiptPublisher(settings.subscriber, self.connection, metrics)
-        metrics.connect(self.connection, self._deliveries.qsize)
+        metrics.connect(self.connection, lambda: len(self._deliveries), lambda: self._shares.bytes)
 
     def start(self) -> None:
-        """Start the store checks, the workers and the connection."""
+        """Start the store checks, the decoders, the workers and the connection."""
         self._store.start()
+        self._decoders.start()
         for worker in self._workers:
             worker.start()
         self._receipts.start()
@@ -103,10 +114,9 @@ class Consumer:
 
     def stop(self) -> None:
         """Stop within a few seconds; the broker redelivers each message that is not acknowledged by then."""
-        self._stopping.set()
+        self._deliveries.close()
         self._store.stop()
-        for _ in self._workers:
-            self._deliveries.put(None)
+        self._decoders.stop()
         deadline = time.monotonic() + STOP_SECONDS
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))
@@ -127,7 +137,8 @@ class Consumer:
             "copies": total(self._metrics.copies),
             "repaired": total(self._metrics.repaired),
             "refused": total(self._metrics.refused),
-            "waiting": self._deliveries.qsize(),
+            "declined": total(self._metrics.declined),
+            "waiting": len(self._deliveries),
             "last_stored_age": None if age is None else round(age, 1),
         }
         working = not reason
@@ -148,12 +159,7 @@ class Consumer:
     def _drop_queue(self) -> None:
         """Drop messages that no worker has started: the broker redelivers them on the next connection."""
         self._deduplicator.drop_waiters()
-        try:
-            while self._deliveries.get_nowait():
-                pass
-            self._deliveries.put(None)  # None is a worker's stop signal: put it back
-        except queue.Empty:
-            return  # all messages are dropped
+        self._deliveries.clear()
 
     def _receipt_answered(self, message_id: int, reason: ReasonCode) -> None:
         self._receipts.answered(message_id, reason)
@@ -161,11 +167,36 @@ class Consumer:
     def _receive(self, message: Message, epoch: int) -> None:
         """Queue a message with the number of its connection: only there can it be acknowledged."""
         self._received = True
-        self._deliveries.put(Delivery(message, epoch, datetime.now(timezone.utc)))
+        edge = edge_of(message.topic) or NO_EDGE
+        delivery = Delivery(edge, message, epoch, datetime.now(timezone.utc))
+        place = self._shares.enter(edge, len(message.payload))
+        if place is None:
+            self._decline(edge, [delivery], "bytes")
+            return
+        # It leaves when the last reference is gone: so no way of a message through the program can forget it.
+        weakref.finalize(delivery, self._shares.leave, edge, place).atexit = False
+        self._deliveries.put(edge, delivery)
+        excess = self._shares.excess(edge, self._store.works_since)
+        if excess:
+            self._decline(edge, self._deliveries.drop_newest(edge, excess), "messages")
+
+    def _decline(self, edge: str, deliveries: list[Delivery], what: str) -> None:
+        """Acknowledge messages without a receipt: their edge sends them again, and other edges have their places."""
+        for delivery in deliveries:
+            self._metrics.declined.inc()
+            self._receipts.acknowledge(delivery)
+        self._rare_log.warning(
+            f"declined {edge}", "edge %s has more %s in flight than its share; it must send some again", edge, what
+        )
 
     def _work(self) -> None:
-        while (delivery := self._deliveries.get()) and not self._stopping.is_set():
-            self._process_safely(delivery)
+        while turn := self._deliveries.get():
+            edge, delivery = turn
+            try:
+                self._process_safely(delivery)
+            finally:
+                del turn, delivery  # an idle worker retains no message
+                self._deliveries.done(edge)
 
     def _process_safely(self, delivery: Delivery) -> None:
         try:
@@ -174,7 +205,7 @@ class Consumer:
             log.debug("stopped before a message on %s was stored", delivery.message.topic)
         except StoreError:
             # The store is healthy but rejects this object after several attempts: let other faces pass, then retry.
-            self._deliveries.put(delivery)
+            self._deliveries.put(delivery.edge, delivery)
         except BaseException:  # a panic of native code is no Exception; it must not end the worker
             # Acknowledge it: otherwise a message that always fails would use up one place of `receive_maximum` until
             # the next connection. Its edge gets no receipt, so the edge retains the face and sends it again.
@@ -195,7 +226,7 @@ class Consumer:
                 result = self._store_message(identity, delivery)
             except BaseException:
                 for copy in self._deduplicator.abandon(identity):
-                    self._deliveries.put(copy)
+                    self._deliveries.put(copy.edge, copy)
                 raise
             copies = self._deduplicator.complete(identity, result)
             self._metrics.copies.inc(len(copies))
@@ -203,18 +234,40 @@ class Consumer:
 
     def _store_message(self, identity: Identity, delivery: Delivery) -> Processed:
         payload = bytes(delivery.message.payload)
-        decision = validate(identity.topic, payload, identity.sha256, delivery.at, self._limits)
-        stored = self._store.put(decision.key, payload, identity.sha256)
-        self._count(identity.topic, decision, stored)
+        decode = self._decoders.of(delivery.edge)
+        decision = validate(identity.topic, payload, identity.sha256, delivery.at, self._limits, decode=decode)
+        if not decision.refused:
+            try:
+                stored = self._store.put(decision.key, payload, identity.sha256)
+                self._count_stored(decision, stored)
+            except MessageError as error:
+                decision = refusal(error, decision.edge, decision.face, identity.sha256)
+        copied = bool(decision.refused) and self._refuse(identity, decision, payload)
         receipt = Receipt(
             id=decision.face,
             sha256=identity.sha256,
-            key=decision.key,
+            key=decision.key if copied or not decision.refused else "",
             at=datetime.now(timezone.utc),
             result="refused" if decision.refused else "stored",
             reason=decision.refused,
         )
         return Processed(decision.edge, receipt)
+
+    def _refuse(self, identity: Identity, decision: Decision, payload: bytes) -> bool:
+        """Put a refused message into quarantine, within its limits; return True if its copy is there."""
+        edge = decision.edge or NO_EDGE
+        copied = self._quarantine.admit(edge, len(payload))
+        if copied:
+            self._store.put(decision.key, payload, identity.sha256)
+        else:
+            self._metrics.not_copied.inc()
+        self._metrics.refused.labels(decision.refused).inc()
+        self._rare_log.warning(
+            f"refused {edge} {decision.refused} {copied}",
+            *("refused a message on %r: %s; %s", identity.topic, decision.detail),
+            f"stored as {decision.key}" if copied else f"no copy (too many in this hour), sha256 {identity.sha256}",
+        )
+        return copied
 
     def _finish(self, result: Processed, *deliveries: Delivery) -> None:
         """Acknowledge messages; publish the receipt of each first, if its edge is known."""
@@ -224,14 +277,10 @@ class Consumer:
             else:
                 self._receipts.acknowledge(delivery)
 
-    def _count(self, topic: str, decision: Decision, stored: Stored) -> None:
+    def _count_stored(self, decision: Decision, stored: Stored) -> None:
         if stored.outcome == "repaired":
             self._metrics.repaired.inc()
             log.warning("%s had other bytes; replaced", decision.key)
-        if decision.refused:
-            self._metrics.refused.labels(decision.refused).inc()
-            log.warning("refused a message on %r: %s; stored as %s", topic, decision.detail, decision.key)
-            return
         self._metrics.face_confirmed()
         if stored.outcome == "already":  # an earlier run of this program stored it
             self._metrics.copies.inc()

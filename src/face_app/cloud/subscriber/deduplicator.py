@@ -1,7 +1,9 @@
-"""Deduplicate messages: remember those in progress and the latest results."""
+"""Deduplicate messages: remember those in progress, and for seconds their results."""
 
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
@@ -10,6 +12,10 @@ from face_app.common.wire import Receipt
 
 CAPACITY = 10_000
 """Maximum number of results in memory, about 1 kB each: more than the send windows of all edges."""
+
+RESULT_SECONDS = 10.0
+"""Seconds for which a copy is answered from memory. Such copies come in storms, after a connection was lost. Later the
+object may be gone from the store, so the store is asked."""
 
 Waiter = TypeVar("Waiter")
 
@@ -50,24 +56,25 @@ class Claim(Enum):
 class Deduplicator(Generic[Waiter]):
     """Tracks messages in progress and the latest results. Thread-safe."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        """Remember at most `capacity` results."""
+    def __init__(self, capacity: int = CAPACITY, clock: Callable[[], float] = time.monotonic) -> None:
+        """Remember at most `capacity` results; `clock` returns seconds."""
         self._lock = threading.Lock()
         self._capacity = capacity
-        self._results: OrderedDict[Identity, Processed] = OrderedDict()
+        self._clock = clock
+        self._results: OrderedDict[Identity, tuple[Processed, float]] = OrderedDict()
         self._in_progress: dict[Identity, list[Waiter]] = {}
 
     def claim(self, identity: Identity, waiter: Waiter) -> Processed | Claim:
         """Claim a message.
 
         Returns:
-            The result if the message is already processed. Otherwise `GRANTED`: the caller must store the message, then
-            call `complete` or `abandon`; or `JOINED`: a copy is in progress, and its result answers this message too.
+            The result if the message was processed just now. Otherwise `GRANTED`: the caller must store the message,
+            then call `complete` or `abandon`; or `JOINED`: a copy is in progress, and its result answers this one too.
         """
         with self._lock:
-            if result := self._results.get(identity):
-                self._results.move_to_end(identity)
-                return result
+            self._forget()
+            if identity in self._results:
+                return self._results[identity][0]
             if identity in self._in_progress:
                 self._in_progress[identity].append(waiter)
                 return Claim.JOINED
@@ -77,7 +84,7 @@ class Deduplicator(Generic[Waiter]):
     def complete(self, identity: Identity, result: Processed) -> list[Waiter]:
         """Record the result of a claim; return the joined copies, which the caller must answer."""
         with self._lock:
-            self._results[identity] = result
+            self._results[identity] = (result, self._clock())
             if len(self._results) > self._capacity:
                 self._results.popitem(last=False)
             return self._in_progress.pop(identity)
@@ -92,3 +99,9 @@ class Deduplicator(Generic[Waiter]):
         with self._lock:
             for waiters in self._in_progress.values():
                 waiters.clear()
+
+    def _forget(self) -> None:
+        """Forget old results; they are in the order of their times."""
+        oldest = self._clock() - RESULT_SECONDS
+        while self._results and next(iter(self._results.values()))[1] < oldest:
+            self._results.popitem(last=False)

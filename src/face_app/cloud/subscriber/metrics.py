@@ -24,7 +24,9 @@ class SubscriberMetrics:
         self.stored = counter("stored", "Faces that became an object.")
         self.copies = counter("copies", "Messages whose bytes were already stored.")
         self.repaired = counter("repaired", "Objects with other bytes, such as a partial upload, that were replaced.")
-        self.refused = counter("refused", "Messages stored in quarantine.", "reason")
+        self.refused = counter("refused", "Refused messages.", "reason")
+        self.not_copied = counter("not_copied", "Refused messages without a copy: their edge has enough in quarantine.")
+        self.declined = counter("declined", "Messages over the share of their edge, which sends them again.")
         self.receipts_refused = counter("receipts_refused", "Receipts that the broker rejected.")
         self.unexpected = counter("unexpected", "Messages that failed unexpectedly; see the log.")
         self.store_seconds = Histogram(
@@ -41,16 +43,19 @@ class SubscriberMetrics:
         self._connected = gauge("connected", "1 while connected to the broker.")
         self._subscribed = gauge("subscribed", "1 while the broker has granted the subscription.")
         self._waiting = gauge("waiting", "Received messages that no worker has started.")
+        self._bytes = gauge("in_flight_bytes", "Bytes of received messages that are not acknowledged.")
         age = gauge("last_stored_age_seconds", "Age of the last confirmed face; NaN before the first.")
         age.set_function(lambda: math.nan if self.last_stored_age is None else self.last_stored_age)
 
-    def connect(self, connection: Connection, waiting: Callable[[], int]) -> None:
+    def connect(self, connection: Connection, waiting: Callable[[], int], in_flight_bytes: Callable[[], int]) -> None:
         """Connect the gauges to the values that they report when Prometheus reads them.
 
         Args:
             connection: Connection to the broker.
             waiting: Returns the number of received messages that no worker has started.
+            in_flight_bytes: Returns the bytes of received messages that are not acknowledged.
         """
+        self._bytes.set_function(in_flight_bytes)
         self._waiting.set_function(waiting)
         self._connected.set_function(lambda: connection.connected)
         self._subscribed.set_function(lambda: connection.subscribed)

@@ -35,11 +35,13 @@ class Delivery:
     """Contains a message as the broker delivered it.
 
     Attributes:
+        edge: Whose turn it takes: the edge of its topic, or ``-``.
         message: Topic, payload, and the data of an acknowledgement.
         epoch: Number of the connection in which it arrived.
         at: Time of arrival (aware).
     """
 
+    edge: str
     message: Message
     epoch: int
     at: datetime

@@ -1,6 +1,7 @@
 """Retry puts until the store accepts them, and check the store's health."""
 
 import logging
+import math
 import threading
 import time
 from typing import Literal
@@ -62,6 +63,11 @@ class RetryingStore:
         seconds = time.monotonic() - oldest
         return f"the store has not answered for {seconds:.0f} s" if seconds > HANGS_AFTER else ""
 
+    @property
+    def works_since(self) -> float:
+        """Return the time (monotonic) from which the store has worked; infinity while it does not."""
+        return math.inf if self.problem else self._state.recovered_at
+
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
         """Store bytes under a key; wait through an outage of any length.
 
@@ -121,13 +127,18 @@ class RetryingStore:
 
 
 class StoreState:
-    """Tracks store health, logs changes, and wakes blocked writers when the store recovers."""
+    """Tracks store health, logs changes, and wakes blocked writers when the store recovers.
+
+    Attributes:
+        recovered_at: Time (monotonic) of the last recovery.
+    """
 
     def __init__(self) -> None:
         """Start unchecked."""
         self._changed = threading.Condition()
         self._problems: dict[Source, str] = {"check": "the store was not checked yet"}
         self._logged: dict[str, float] = {}
+        self.recovered_at = math.inf
         self._recoveries = 0
         self._stopping = False
 
@@ -164,6 +175,7 @@ class StoreState:
             if not self._problems:
                 log.info("the store works")
                 self._logged.clear()
+                self.recovered_at = time.monotonic()
                 self._recoveries += 1
             self._changed.notify_all()
 

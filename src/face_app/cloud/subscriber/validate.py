@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from face_app.common.errors import MessageError
-from face_app.common.metadata import FaceMetadata, read_image
+from face_app.common.metadata import Decode, FaceMetadata, decoded_size, read_image
 from face_app.common.wire import NAME, SEED_TOPIC, FaceId, FaceTopic, face_of_key, object_key
+
+NO_EDGE = "-"
+"""Stands for the edge of a message whose topic names none; no edge has this name."""
 
 _EDGE = re.compile(rf"face_app/({NAME})/.+")
 
@@ -43,7 +46,15 @@ class Decision:
     detail: str = ""
 
 
-def validate(topic: str, payload: bytes, sha256: str, at: datetime, limits: Limits) -> Decision:
+def edge_of(topic: str) -> str | None:
+    """Return the edge that a topic names; None if it names none."""
+    match = _EDGE.fullmatch(topic)
+    return match[1] if match else None
+
+
+def validate(  # noqa: PLR0913
+    topic: str, payload: bytes, sha256: str, at: datetime, limits: Limits, *, decode: Decode = decoded_size
+) -> Decision:
     """Validate a message without any state: equal messages of one hour get equal decisions.
 
     Args:
@@ -52,18 +63,18 @@ def validate(topic: str, payload: bytes, sha256: str, at: datetime, limits: Limi
         sha256: Hex digest of the payload.
         at: Time of arrival (aware).
         limits: Size limits.
+        decode: Decodes the pixels.
 
     Raises:
         MemoryError: This machine is out of memory; the message may be valid.
         OSError: This machine failed; the message may be valid.
     """
-    match = _EDGE.fullmatch(topic)
-    edge = match[1] if match else None
+    edge = edge_of(topic)
     face = None
     try:
         if len(payload) > limits.bytes:
             raise MessageError("too-large", f"{len(payload)} bytes > {limits.bytes}")
-        image = read_image(payload, max_pixels=limits.pixels)
+        image = read_image(payload, max_pixels=limits.pixels, decode=decode)
         if topic == SEED_TOPIC:
             return Decision(bare_image_key(at, sha256, image.suffix), None)
         if image.face_id is None or image.metadata is None:
@@ -71,7 +82,7 @@ def validate(topic: str, payload: bytes, sha256: str, at: datetime, limits: Limi
         face = image.face_id
         return Decision(_face_key(topic, face, image.metadata, sha256, image.suffix), edge, face)
     except MessageError as error:
-        return Decision(quarantine_key(error.reason, sha256), edge, face, error.reason, str(error))
+        return refusal(error, edge, face, sha256)
 
 
 def _face_key(topic: str, face_id: FaceId, metadata: FaceMetadata, sha256: str, suffix: str) -> str:
@@ -87,9 +98,10 @@ def _face_key(topic: str, face_id: FaceId, metadata: FaceMetadata, sha256: str, 
     return key
 
 
-def quarantine_key(reason: str, sha256: str) -> str:
-    """Return the key of a refused message; equal messages have equal keys."""
-    return f"quarantine/{reason}/{sha256}.bin"
+def refusal(error: MessageError, edge: str | None, face: FaceId | None, sha256: str) -> Decision:
+    """Return the decision to refuse a message; equal messages have equal keys."""
+    key = f"quarantine/{edge or NO_EDGE}/{error.reason}/{sha256}.bin"
+    return Decision(key, edge, face, error.reason, str(error))
 
 
 def bare_image_key(at: datetime, sha256: str, suffix: str) -> str:

@@ -110,7 +110,7 @@ class CloudSettings(Program):
     workers: int = Field(32, ge=1, le=64, description="Number of faces stored in parallel.")
     receive_maximum: int = Field(200, ge=1, le=65535, description="Maximum number of unacknowledged messages.")
     max_bytes: int = Field(20_000_000, ge=1, description="Refuse larger messages.")
-    max_pixels: int = Field(50_000_000, ge=1, description="Refuse larger images before they are decoded.")
+    max_pixels: int = Field(16_000_000, ge=1, description="Refuse larger images before they are decoded.")
     store: Store
     bucket: Bucket = Bucket()
     broker: Broker = Broker()

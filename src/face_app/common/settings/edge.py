@@ -3,18 +3,26 @@
 import re
 import socket
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from face_app.common.settings.program import Program
 from face_app.common.settings.section import Broker, Metrics, Name, Seconds, Section
 from face_app.common.settings.vision import Camera, Crop, Detector, Gate, Shot, Zones
+from face_app.common.wire import RESERVED
 
 
 def _this_host() -> str:
     """Return the host name of this machine as a valid edge name."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname().split(".")[0]).strip("-_")[:63] or "edge"
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname().split(".")[0]).strip("-_")[:63] or "edge"
+    return f"{name}-edge" if name in RESERVED else name
+
+
+def _not_reserved(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"{name} is the prefix of other objects in the bucket; choose another name")
+    return name
 
 
 class OutboxFile(Section):
@@ -68,7 +76,9 @@ class Status(Section):
 class EdgeSettings(Program):
     """Contains the settings of ``face-app capture``, ``send`` and the other commands of the edge."""
 
-    edge: Name = Field(default_factory=_this_host, description="Name of this box; the CN of its certificate.")
+    edge: Annotated[Name, AfterValidator(_not_reserved)] = Field(
+        default_factory=_this_host, description="Name of this box; the CN of its certificate."
+    )
     camera: Camera = Camera()
     zones: Zones = Zones()
     gate: Gate = Gate()

@@ -1,5 +1,6 @@
 """A real s3fs mount that disappears, dies, freezes and comes back: never a byte in the folder underneath."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from face_app.cloud.bucket.operations import ensure
 from face_app.cloud.stores import open_store, probe
-from face_app.common.errors import StoreError
+from face_app.common.errors import MessageError, StoreError
 from support.faces import drawn_face
 from support.ports import free_ports
 from support.s3fs import mounted, s3fs_mount
@@ -65,6 +66,8 @@ def test_created_noticed_and_repaired_through_the_mount(store, mount, objects, m
         assert store.put(face.key, face.payload, face.sha256).outcome == "created"
         assert store.put(face.key, face.payload, face.sha256).outcome == "already"
         assert store.put("quarantine/empty/none.bin", b"", empty).outcome == "created"
+        with pytest.raises(MessageError, match="key-taken"):
+            store.put(face.key, b"a collision", hashlib.sha256(b"a collision").hexdigest())
         s3.put_object(Bucket=made.bucket, Key=face.key, Body=b"half an upload")
         assert store.put(face.key, face.payload, face.sha256).outcome == "repaired"
         s3.delete_object(Bucket=made.bucket, Key=face.key)  # s3fs still believes in it

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from face_app.cloud.stores import open_store
-from face_app.cloud.stores.store import safe_parts
+from face_app.cloud.stores.store import refuse_replacing, safe_parts
 from face_app.common.errors import MessageError, SettingsError
 from face_app.common.settings import Store
 from support.faces import drawn_face
@@ -39,11 +39,31 @@ def store(request, tmp_path):
 def test_every_store_creates_notices_copies_and_repairs(store, server):
     store.check()
     face, other = drawn_face(1), b"half an upload"
-    assert store.put(face.key, face.payload, face.sha256).outcome == "created"
-    assert store.put(face.key, face.payload, face.sha256).outcome == "already"
-    assert store.put(face.key, other, hashlib.sha256(other).hexdigest()).outcome == "repaired"
+    assert store.put(face.key, other, hashlib.sha256(other).hexdigest()).outcome == "created"
     assert store.put(face.key, face.payload, face.sha256).outcome == "repaired"
+    assert store.put(face.key, face.payload, face.sha256).outcome == "already"
     assert store.put("quarantine/empty/none.bin", b"", hashlib.sha256(b"").hexdigest()).outcome == "created"
+
+
+@pytest.mark.usefixtures("each_client")
+@pytest.mark.parametrize("server", ["moto", "weed"], indirect=True)
+def test_no_store_replaces_an_object_that_fits_its_key(store, server):
+    """An edge can find other bytes whose hash begins as the key says: 48 bits are minutes of work."""
+    face, other = drawn_face(1), b"a collision"
+    store.put(face.key, face.payload, face.sha256)
+    with pytest.raises(MessageError, match="key-taken"):
+        store.put(face.key, other, hashlib.sha256(other).hexdigest())
+    assert store.put(face.key, face.payload, face.sha256).outcome == "already"
+
+
+def test_bytes_that_do_not_fit_their_key_are_replaced():
+    face = drawn_face(1)
+    quarantined = f"quarantine/jetson/empty/{face.sha256}.bin"
+    for key in (face.key, quarantined, f"test/seed/2026/01/01/00/face-{face.sha256[:12]}.png"):
+        refuse_replacing(key, b"half an upload")
+        with pytest.raises(MessageError, match="key-taken"):
+            refuse_replacing(key, face.payload)
+    refuse_replacing("a/b.jpg", face.payload)
 
 
 @pytest.mark.parametrize("server", ["moto"], indirect=True)

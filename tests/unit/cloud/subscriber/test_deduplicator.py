@@ -2,7 +2,7 @@
 
 from datetime import datetime, timezone
 
-from face_app.cloud.subscriber.deduplicator import Claim, Deduplicator, Identity, Processed
+from face_app.cloud.subscriber.deduplicator import RESULT_SECONDS, Claim, Deduplicator, Identity, Processed
 from face_app.common.wire import Receipt
 
 RESULT = Processed("jetson", Receipt(None, "0" * 64, "key", datetime.now(timezone.utc), "stored"))
@@ -29,13 +29,23 @@ def test_a_claim_that_is_given_up_is_free_again():
     assert deduplicator.claim(identity(1), "third") is Claim.GRANTED
 
 
-def test_the_one_not_asked_for_longest_is_forgotten():
+def test_the_oldest_result_is_forgotten():
     deduplicator = Deduplicator(capacity=2)
-    for number in (1, 2):
+    for number in (1, 2, 3):
         deduplicator.claim(identity(number), "")
         deduplicator.complete(identity(number), RESULT)
+    assert deduplicator.claim(identity(3), "") == RESULT
+    assert deduplicator.claim(identity(2), "") == RESULT
+    assert deduplicator.claim(identity(1), "") is Claim.GRANTED
+
+
+def test_a_result_is_remembered_for_seconds():
+    """The object may be gone later; asking for it does not prolong the time."""
+    now = 0.0
+    deduplicator = Deduplicator(clock=lambda: now)
+    deduplicator.claim(identity(1), "")
+    deduplicator.complete(identity(1), RESULT)
+    now = RESULT_SECONDS - 1
     assert deduplicator.claim(identity(1), "") == RESULT
-    deduplicator.claim(identity(3), "")
-    deduplicator.complete(identity(3), RESULT)
-    assert deduplicator.claim(identity(1), "") == RESULT
-    assert deduplicator.claim(identity(2), "") is Claim.GRANTED
+    now = RESULT_SECONDS + 1
+    assert deduplicator.claim(identity(1), "") is Claim.GRANTED

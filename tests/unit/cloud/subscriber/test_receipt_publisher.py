@@ -55,7 +55,7 @@ class Posting:
     def enqueue(self, *numbers, edge="jetson"):
         for number in numbers:
             receipt = Receipt(FaceId("0badcafe", number), "0" * 64, "key", NOW, "stored")
-            delivery = Delivery(paho.MQTTMessage(mid=number), self.connection.epoch, NOW)
+            delivery = Delivery("jetson", paho.MQTTMessage(mid=number), self.connection.epoch, NOW)
             self.publisher.enqueue(PendingReceipt(edge, receipt, delivery))
 
 

@@ -93,7 +93,7 @@ def test_killed_while_storing_and_started_again_has_exactly_the_faces(broker, pr
             second.send_signal(signal.SIGKILL)
             second.wait()
         with program(broker.port):
-            edge.wait_for_faces(len(faces))
+            edge.resend_until_answered(*faces)
     assert objects_in(program.store) == {face.key: face.payload for face in faces}
 
 

@@ -76,7 +76,7 @@ def test_refuses_invalid_messages(topic, payload, reason, edge, face):
     found = decision(topic, payload)
     assert (found.refused, found.edge) == (reason, edge)
     assert found.face == face
-    assert found.key == f"quarantine/{reason}/{hashlib.sha256(payload).hexdigest()}.bin"
+    assert found.key == f"quarantine/{edge or '-'}/{reason}/{hashlib.sha256(payload).hexdigest()}.bin"
     assert found.detail.startswith(reason)
     assert "\n" not in found.detail
 

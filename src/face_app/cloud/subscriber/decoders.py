@@ -1,0 +1,254 @@
+"""Decode images in few processes, which a crash or a time limit may end."""
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+
+from face_app.cloud.subscriber.decoder_process import CPU_SECONDS, READY, REQUEST
+from face_app.cloud.subscriber.retrying_store import StoppedError
+from face_app.cloud.subscriber.turns import Turns
+from face_app.common.errors import MessageError
+from face_app.common.metadata import Decode
+
+log = logging.getLogger(__name__)
+
+PROCESSES = 4
+"""Number of processes. Each needs about 30 MB besides the image."""
+ANSWER_SECONDS = 60.0
+"""Maximum seconds until an answer. An image that takes too much CPU time ends its process earlier, so only a process
+that waits, or a stopped machine, reaches this limit."""
+START_SECONDS = 60.0
+"""Maximum seconds until a process has started."""
+END_SECONDS = 5.0
+"""Maximum seconds until a process that has closed its connection has ended; the kernel may write its memory first."""
+MAX_LINE = 4096
+"""Maximum bytes of an answer. A process that a picture took over must not fill the memory of this one."""
+COMMAND = (sys.executable, "-m", "face_app.cloud.subscriber.decoder_process")
+
+_REFUSALS = {"not-an-image", "too-many-pixels", "too-many-scans"}
+_CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGSYS, signal.SIGTRAP}
+
+
+class DecoderLostError(Exception):
+    """Signals that a process ended or hung, not necessarily because of its image.
+
+    Attributes:
+        refusal: Reason to refuse the image if a second process is lost too; empty if this machine is the cause.
+    """
+
+    def __init__(self, text: str, refusal: str = "") -> None:
+        super().__init__(text)
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """Contains an image to decode, and where its size is awaited."""
+
+    pixels: bytes
+    max_pixels: int
+    scans: int
+    size: Future[tuple[int, int]]
+
+
+class Decoders:
+    """Decodes for many workers. Edges take turns, as in `Turns`. Thread-safe."""
+
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        """Prepare the threads; `start` starts them and their processes.
+
+        Args:
+            command: Starts a process that answers as `decoder_process` does.
+        """
+        self._turns: Turns[_Task] = Turns(PROCESSES)
+        self._started = threading.Semaphore(0)
+        self._processes = [DecoderProcess(command) for _ in range(PROCESSES)]
+        self._threads = [
+            threading.Thread(target=self._run, args=[process], name=f"decoder-{number}", daemon=True)
+            for number, process in enumerate(self._processes)
+        ]
+
+    def start(self) -> None:
+        """Start the threads and their processes; wait until each has started, or cannot."""
+        for thread in self._threads:
+            thread.start()
+        for _ in self._threads:
+            self._started.acquire()
+
+    def stop(self) -> None:
+        """End all processes; waiting calls raise `StoppedError`."""
+        for task in self._turns.close():
+            task.size.set_exception(StoppedError())
+        for process in self._processes:
+            process.stop()
+
+    def of(self, edge: str) -> Decode:
+        """Return a function with the signature of `decoded_size` that decodes images of an edge."""
+        return partial(self._decode, edge)
+
+    def _decode(self, edge: str, pixels: bytes, max_pixels: int, scans: int) -> tuple[int, int]:
+        task = _Task(pixels, max_pixels, scans, Future())
+        if not self._turns.put(edge, task):
+            raise StoppedError
+        return task.size.result()
+
+    def _run(self, process: "DecoderProcess") -> None:
+        try:
+            process.start()
+        except (DecoderLostError, StoppedError, OSError) as error:
+            log.warning("%s; each image tries it again", error)
+        finally:
+            self._started.release()
+        while turn := self._turns.get():
+            edge, task = turn
+            try:
+                task.size.set_result(process.decode(task.pixels, task.max_pixels, task.scans))
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for it
+                task.size.set_exception(error)
+            finally:
+                del turn, task  # an idle thread retains no image
+                self._turns.done(edge)
+
+
+class DecoderProcess:
+    """Runs one process, and a new one after a loss. `stop` may be called from another thread."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        """Prepare; `start` or the first image starts the process."""
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._stopped = False
+
+    def decode(self, pixels: bytes, max_pixels: int, scans: int) -> tuple[int, int]:
+        """Decode an image; see `decoded_size`.
+
+        An image that ends two processes is refused: the first may have had another cause.
+
+        Raises:
+            MessageError: With the reason ``too-slow`` or ``crashes-decoder`` too.
+            DecoderLostError: The process was killed, or cannot start.
+            StoppedError: `stop` was called.
+        """
+        request = REQUEST.pack(len(pixels), max_pixels, scans) + pixels
+        try:
+            answer = self._ask(request)
+        except DecoderLostError as first:
+            log.warning("%s; trying the image once more", first)
+            try:
+                answer = self._ask(request)
+            except DecoderLostError as second:
+                if not second.refusal:
+                    raise
+                raise MessageError(second.refusal, str(second)) from second
+        return _size(answer)
+
+    def stop(self) -> None:
+        """End the process for good."""
+        self._stopped = True
+        if self._process:
+            self._process.kill()
+
+    def _ask(self, request: bytes) -> bytes:
+        try:
+            connection = self._socket or self.start()
+            connection.settimeout(ANSWER_SECONDS)
+            connection.sendall(request)
+            return _line(connection)
+        except TimeoutError as error:
+            self._end(wait=0)
+            raise DecoderLostError(f"the decoder gave no answer in {ANSWER_SECONDS:.0f} s", "too-slow") from error
+        except ConnectionError as error:
+            status = self._end(wait=END_SECONDS)
+            if self._stopped:
+                raise StoppedError from error
+            raise _cause(status) from error
+
+    def start(self) -> socket.socket:
+        """Start the process; return the connection to it.
+
+        Raises:
+            DecoderLostError: It cannot start.
+            StoppedError: `stop` was called.
+        """
+        if self._stopped:
+            raise StoppedError
+        ours, theirs = socket.socketpair()
+        self._socket = ours
+        with theirs:
+            paths = os.pathsep.join(path for path in sys.path if path)
+            # In a session of its own, so that signals of a terminal do not reach it.
+            self._process = subprocess.Popen(  # noqa: S603
+                self._command,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                env={**os.environ, "PYTHONPATH": paths},
+                start_new_session=True,
+            )
+        ours.settimeout(START_SECONDS)
+        try:
+            started = _line(ours) == READY
+        except (ConnectionError, TimeoutError):
+            started = False
+        if not started:
+            self._end(wait=0)
+            raise DecoderLostError("the decoder cannot start; see the lines above")
+        return ours
+
+    def _end(self, *, wait: float) -> int:
+        """End the process, after it had some seconds to end by itself; return its status as `Popen.returncode` does."""
+        process, connection = self._process, self._socket
+        self._process = self._socket = None
+        if connection:
+            connection.close()
+        if not process:  # it never started
+            return 0
+        try:
+            return process.wait(wait)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+
+def _cause(status: int) -> DecoderLostError | MessageError:
+    """Return the error for the status of an ended process."""
+    if -status == signal.SIGXCPU:  # CPU time does not depend on the load of this machine: no second attempt
+        return MessageError("too-slow", f"the decoder used {CPU_SECONDS} s of CPU time")
+    if -status in _CRASHES:
+        return DecoderLostError(f"the decoder crashed ({signal.Signals(-status).name})", "crashes-decoder")
+    return DecoderLostError(f"the decoder ended with status {status}")
+
+
+def _line(connection: socket.socket) -> bytes:
+    """Read one line.
+
+    Raises:
+        ConnectionError: The other end has closed.
+        TimeoutError: Too late.
+    """
+    line = b""
+    while not line.endswith(b"\n"):
+        part = connection.recv(4096)
+        if not part or len(line) > MAX_LINE:
+            raise ConnectionResetError("the decoder has closed")
+        line += part
+    return line
+
+
+def _size(line: bytes) -> tuple[int, int]:
+    answer = json.loads(line)
+    if answer.get("refused") in _REFUSALS:
+        raise MessageError(answer["refused"], answer["detail"])
+    if "size" not in answer:
+        raise MemoryError(f"the decoder failed: {answer!r:.200}")
+    width, height = answer["size"]
+    return int(width), int(height)

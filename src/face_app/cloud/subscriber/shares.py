@@ -1,0 +1,111 @@
+"""Limit what each edge may have in flight, so that one edge fills neither the memory nor the receive window."""
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from face_app.cloud.subscriber.turns import share
+
+BUDGET_BYTES = 64 * 2**20
+"""Maximum bytes of all messages in flight, besides one message of each edge."""
+PATIENCE_SECONDS = 1.0
+"""Age of an edge's oldest message in flight from which the edge counts as slow. An honest sender limits the messages in
+flight so that they queue for half a second, in the broker and here together."""
+FULL = 7 / 8
+"""Part of the receive window that is in use from which slow edges leave room for others."""
+
+
+@dataclass
+class _Edge:
+    """Contains what one edge has in flight: total bytes; size and arrival (monotonic) of each message, oldest first."""
+
+    bytes: int = 0
+    messages: dict[int, tuple[int, float]] = field(default_factory=dict)
+
+
+class Shares:
+    """Counts the messages in flight, from arrival to acknowledgement. Thread-safe.
+
+    A message over the share of its edge is declined: acknowledged without a receipt. Its edge sends it again. So the
+    broker can deliver the messages of other edges, which wait behind it in one queue.
+    """
+
+    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start with nothing in flight.
+
+        Args:
+            places: Maximum number of messages that the broker delivers without an acknowledgement.
+            clock: Returns seconds.
+        """
+        self._places = places
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._edges: dict[str, _Edge] = {}
+        self._bytes = 0
+        self._numbers = itertools.count()
+        self._left: deque[tuple[str, int]] = deque()
+
+    @property
+    def bytes(self) -> int:
+        """Return the bytes in flight."""
+        with self._lock:
+            self._remove_left()
+            return self._bytes
+
+    def enter(self, edge: str, size: int) -> int | None:
+        """Count a message, unless its edge has used up its share of the bytes.
+
+        Returns:
+            Number for `leave`; None if the message must be declined.
+        """
+        with self._lock:
+            self._remove_left()
+            used = self._edges.get(edge)
+            # The first message of an edge is always accepted: otherwise a large one could never pass.
+            if used:
+                free = min(share(BUDGET_BYTES, len(self._edges)) - used.bytes, BUDGET_BYTES - self._bytes)
+                if size > free:
+                    return None
+            used = self._edges.setdefault(edge, _Edge())
+            number = next(self._numbers)
+            used.messages[number] = (size, self._clock())
+            used.bytes += size
+            self._bytes += size
+            return number
+
+    def leave(self, edge: str, number: int) -> None:
+        """Record that a message is no longer in flight.
+
+        This method takes no lock, because the collector of unused objects may call it at any point.
+        """
+        self._left.append((edge, number))
+
+    def excess(self, edge: str, since: float) -> int:
+        """Return how many messages over its share an edge has in flight, if they are slow and the window is full.
+
+        Args:
+            edge: Name of the edge.
+            since: Time from which the store has worked; it is not the edge's fault that messages waited before.
+        """
+        with self._lock:
+            self._remove_left()
+            used = self._edges.get(edge)
+            if not used or sum(len(each.messages) for each in self._edges.values()) < FULL * self._places:
+                return 0
+            _, arrived = next(iter(used.messages.values()))
+            if self._clock() - max(arrived, since) < PATIENCE_SECONDS:
+                return 0
+            return max(0, len(used.messages) - share(self._places, len(self._edges)))
+
+    def _remove_left(self) -> None:
+        while self._left:
+            edge, number = self._left.popleft()
+            used = self._edges[edge]
+            size, _ = used.messages.pop(number)
+            used.bytes -= size
+            self._bytes -= size
+            if not used.messages:
+                del self._edges[edge]

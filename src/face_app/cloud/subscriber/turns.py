@@ -1,0 +1,106 @@
+"""Let edges take turns: no edge can use all workers, whatever it sends."""
+
+import threading
+from collections import Counter, deque
+from typing import Generic, TypeVar
+
+USED = 3 / 4
+"""Part of a total that edges share; the rest remains free for an edge that sends nothing yet."""
+
+Item = TypeVar("Item")
+
+
+def share(total: int, edges: int) -> int:
+    """Return how much of a total each of several edges may use; at least one."""
+    return max(1, int(total * USED) // max(1, edges))
+
+
+class Turns(Generic[Item]):
+    """Queues items by edge for a pool of workers. Thread-safe.
+
+    Edges are served in turn, each in the order of its items. No edge has more than its share in work, so the first item
+    of another edge finds a free worker.
+    """
+
+    def __init__(self, workers: int) -> None:
+        """Create an empty queue.
+
+        Args:
+            workers: Number of threads that call `get`.
+        """
+        self._workers = workers
+        self._changed = threading.Condition()
+        self._waiting: dict[str, deque[Item]] = {}
+        self._in_work: Counter[str] = Counter()
+        self._closed = False
+
+    def __len__(self) -> int:
+        """Return the number of items that no worker has taken."""
+        with self._changed:
+            return sum(map(len, self._waiting.values()))
+
+    def put(self, edge: str, item: Item) -> bool:
+        """Add the newest item of an edge; return False after `close`."""
+        with self._changed:
+            if self._closed:
+                return False
+            self._waiting.setdefault(edge, deque()).append(item)
+            self._changed.notify_all()  # not each woken worker may take an item of this edge
+            return True
+
+    def get(self) -> tuple[str, Item] | None:
+        """Wait for the oldest item of the edge whose turn it is; the caller must call `done` after the work.
+
+        Returns:
+            Edge and item; None after `close`.
+        """
+        with self._changed:
+            while not self._closed:
+                edge = self._next()
+                if edge is not None:
+                    return edge, self._take(edge)
+                self._changed.wait()
+            return None
+
+    def done(self, edge: str) -> None:
+        """Record that a worker has finished an item of an edge."""
+        with self._changed:
+            self._in_work[edge] -= 1
+            if not self._in_work[edge]:
+                del self._in_work[edge]
+            self._changed.notify_all()  # the share of every edge may have changed
+
+    def drop_newest(self, edge: str, count: int) -> list[Item]:
+        """Remove the newest waiting items of an edge, at most `count`, and return them."""
+        with self._changed:
+            items = self._waiting.get(edge, deque())
+            dropped = [items.pop() for _ in range(min(count, len(items)))]
+            if not items:
+                self._waiting.pop(edge, None)
+            return dropped
+
+    def clear(self) -> None:
+        """Remove all waiting items."""
+        with self._changed:
+            self._waiting.clear()
+
+    def close(self) -> list[Item]:
+        """Remove all items that wait, and return them; end every `get`."""
+        with self._changed:
+            self._closed = True
+            waiting = [item for items in self._waiting.values() for item in items]
+            self._waiting.clear()
+            self._changed.notify_all()
+            return waiting
+
+    def _next(self) -> str | None:
+        limit = share(self._workers, len(self._waiting.keys() | self._in_work.keys()))
+        return next((edge for edge in self._waiting if self._in_work[edge] < limit), None)
+
+    def _take(self, edge: str) -> Item:
+        items = self._waiting.pop(edge)
+        item = items.popleft()
+        if items:
+            self._waiting[edge] = items  # a dict is in the order of insertion: this edge's next turn comes last
+        self._in_work[edge] += 1
+        return item
