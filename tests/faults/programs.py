@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from face_app.common.settings import Store
 from faults.program import Program
-from support.brokers import ROLES, Broker
+from support.brokers import Broker
 from support.chain import EDGE
 from support.s3fs import s3fs_command
 
 BUCKET = "face-app"
 Kind = Literal["s3", "mount"]
-OPEN_FILES = "1024:20000"
-"""Soft and hard limit of open files in a container of Docker's default settings."""
+OPEN_FILES = 20_000
+"""Limit of open files of the cloud's broker. Its container raises the limit from 1,024 as far as the engine lets it."""
 LATE_SECONDS = 5
 """Seconds until a waiting face makes a camera not ready."""
 
@@ -27,17 +25,13 @@ def new_folder(path: Path) -> Path:
 
 
 def broker_program(broker: Broker, home: Path) -> Program:
-    command: list[str | Path] = ["mosquitto", "-c", broker.folder / "mosquitto.conf"]
-    if broker.name == "cloud":
-        command = ["prlimit", f"--nofile={OPEN_FILES}", *(_container_command(broker.folder) or command)]
-    return Program(broker.name, command, home / f"{broker.name}.log", broker.port)
-
-
-def _container_command(folder: Path) -> list[str | Path]:
-    """Return the command that the role gives its container; empty: that of the image."""
-    variables = yaml.safe_load((ROLES / "cloud_broker/vars/main.yml").read_text())
-    command = variables.get("__cloud_broker_command", [])
-    return [part.replace("{{ __cloud_broker_config }}", str(folder)) for part in command]
+    limit = ["prlimit", f"--nofile={OPEN_FILES}"] if broker.name == "cloud" else []
+    return Program(
+        broker.name,
+        [*limit, "mosquitto", "-c", broker.folder / "mosquitto.conf"],
+        home / f"{broker.name}.log",
+        broker.port,
+    )
 
 
 def s3fs_program(home: Path, store: Store) -> Program:
