@@ -116,6 +116,13 @@ def cut(least: float, most: float) -> Act:
     return act
 
 
+def pause_forwarder(world: World, chance: random.Random) -> None:
+    """Stop the forwarder for a while: its edge alone is cut off."""
+    world["forwarder"].stop()
+    time.sleep(chance.uniform(1, 3))
+    world["forwarder"].start()
+
+
 def store_errors(world: World, chance: random.Random) -> None:
     """Let a fraction of the requests fail, up to all of them."""
     world.proxy.errors = chance.choice([0.05, 0.2, 0.5, 1.0])
@@ -248,7 +255,7 @@ CATALOGUE = (
     Fault("two edges of one name", kill_any, cameras=2, rate=15),
     Fault("subscriber stays dead", kill_for_good, alone=True),
     *(hostile_edge(name) for name in ATTACKS),
-    Fault("broker at its memory limit", cut(2, 5), rate=20, attack="memory", broker_memory=24, alone=True),
+    Fault("broker at its memory limit", pause_forwarder, rate=20, attack="memory", broker_memory=24, alone=True),
     Fault("outbox restored from a copy", copy_or_restore, pause=(1, 2), audit="names losses", alone=True),
     Fault("old and new blocks mixed", damage(mix_blocks), audit="names losses", alone=True),
     Fault("random damage to any page", damage(damage_pages), audit="names losses", alone=True),
