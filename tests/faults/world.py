@@ -283,6 +283,7 @@ def world(
 
 def _end(running: World) -> None:
     running.mend()
+    running.stop_helpers()
     for program in reversed(running.programs.values()):
         program.stop(3)
     while mounted(running.home / "mount"):
