@@ -18,6 +18,7 @@ from face_app.common.settings import EdgeSettings, load
 from face_app.common.wire import FaceId, Receipt
 from face_app.edge import metrics
 from face_app.edge.commands.stop import stop_on_signals
+from face_app.edge.health.health import serve_health_endpoint
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.records import NewFace
 from face_app.edge.uplink.sender import Sender
@@ -74,7 +75,12 @@ def main() -> None:
     settings = load(EdgeSettings, options.config, {})
     chance, log = random.Random(options.seed), Log(options.log)
     kind = ForgetfulSender if options.forget else Sender
-    with stop_on_signals() as stop, Outbox(settings.outbox) as outbox, kind(settings, outbox) as sender:
+    with (
+        stop_on_signals() as stop,
+        Outbox(settings.outbox) as outbox,
+        kind(settings, outbox) as sender,
+        serve_health_endpoint(settings.metrics, outbox, sender),
+    ):
         due = time.monotonic()
         while not stop.is_set():
             new = faces(settings, chance)

@@ -5,12 +5,23 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from face_app.cloud.bucket import operations
+from faults.attacks import ATTACKS
 from faults.clocks import set_clock
+from faults.damage import copy_or_restore, damage, damage_pages, mix_blocks
 from faults.program import Program
-from faults.world import Kind, World
+from faults.programs import BUCKET, Kind
+from faults.world import World
+from support.chain import EDGE
+from support.s3 import client
 
 Act = Callable[[World, random.Random], None]
+
+YEAR = 365 * 86400
+MOST_WAL_BYTES = 8 << 20
+"""Bytes of the WAL that readers may cause; SQLite's own limit for a file without readers is 4 MiB."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,12 @@ class Fault:
         cloud_disk: MiB of the disk under the store; 0: no disk of its own.
         own_clocks: True if cameras and subscribers have clocks of their own.
         copies: True if a client publishes copies of earlier faces in random order.
+        attack: Name of the attack of a hostile edge during the fault; empty: none.
+        broker_memory: Maximum of the cloud's broker in MB; it is killed there. The default is that of its role.
+        audit: ``balanced``: no face is lost. ``names losses``: the disk or the store may lose faces, and the audit must
+            not end with 0 then.
+        check: Called when the fault ends, before the repair.
+        alone: True if the fault is never drawn together with others.
     """
 
     name: str
@@ -40,6 +57,11 @@ class Fault:
     cloud_disk: int = 0
     own_clocks: bool = False
     copies: bool = False
+    attack: str = ""
+    broker_memory: int = 512
+    audit: Literal["balanced", "names losses"] = "balanced"
+    check: Callable[[World], None] = lambda _: None
+    alone: bool = False
 
 
 def _kill(chance: random.Random, *programs: Program) -> None:
@@ -94,6 +116,13 @@ def cut(least: float, most: float) -> Act:
     return act
 
 
+def pause_forwarder(world: World, chance: random.Random) -> None:
+    """Stop the forwarder for a while: its edge alone is cut off."""
+    world["forwarder"].stop()
+    time.sleep(chance.uniform(1, 3))
+    world["forwarder"].start()
+
+
 def store_errors(world: World, chance: random.Random) -> None:
     """Let a fraction of the requests fail, up to all of them."""
     world.proxy.errors = chance.choice([0.05, 0.2, 0.5, 1.0])
@@ -146,8 +175,60 @@ def fill(folder: str) -> Act:
     return act
 
 
+def kill_for_good(world: World, chance: random.Random) -> None:
+    """Kill one subscriber, once; it never starts again."""
+    if not world.dead:
+        victim = chance.choice(world.subscribers)
+        victim.kill()
+        world.dead.add(victim.name)
+
+
+def leave_reader(world: World, chance: random.Random) -> None:
+    """Begin a read transaction on the outbox, and leave it open to the end of the fault."""
+    if "reader" not in world.helpers:
+        world.help("reader", "faults.reader", world.outboxes[0])
+
+
+def leave_ledger(world: World, chance: random.Random) -> None:
+    """Start one more `face-app ledger` whose output is never read."""
+    config = ("--ledger", world.home / "edge-0.toml")
+    world.help(f"ledger-{len(world.helpers)}", "faults.reader", world.outboxes[0], *config)
+
+
+def has_small_wal(world: World) -> None:
+    wal = world.outboxes[0].with_name("outbox.db-wal")
+    assert wal.stat().st_size < MOST_WAL_BYTES, f"the WAL has {wal.stat().st_size} bytes"
+
+
+def ahead_and_back(world: World, chance: random.Random) -> None:
+    """Set the camera's clock a year ahead and back, then cut the link until its health reports the waiting faces."""
+    (camera,) = world.cameras
+    set_clock(camera, YEAR)
+    time.sleep(chance.uniform(1, 3))
+    set_clock(camera, 0)
+    world.cut()
+    world.wait_until_late()
+    world.mend()
+
+
+def forget_objects(world: World, chance: random.Random) -> None:
+    """Kill the store; it has lost the faces of its last seconds when it starts again."""
+    before = set(operations.keys(world.store, f"{EDGE}/"))
+    time.sleep(chance.uniform(1, 2))
+    world.restart_store(kill=True)
+    store = client(world.store.endpoint or "")
+    for key in set(operations.keys(world.store, f"{EDGE}/")) - before:
+        store.delete_object(Bucket=BUCKET, Key=key)
+
+
 def nothing(world: World, chance: random.Random) -> None:
     """Do nothing: the fault is part of the set-up."""
+
+
+def hostile_edge(attack: str) -> Fault:
+    """Return the fault of an attack. New connections alone need a place among silent ones, so these get some."""
+    act, pause = (kill("forwarder"), (3.0, 5.0)) if attack == "silent connections" else (nothing, (1.0, 1.0))
+    return Fault(f"hostile edge: {attack}", act, pause=pause, rate=10, attack=attack, alone=True)
 
 
 CATALOGUE = (
@@ -172,6 +253,16 @@ CATALOGUE = (
     Fault("clocks jump by a day", clocks, own_clocks=True),
     Fault("copies, in any order", nothing, copies=True),
     Fault("two edges of one name", kill_any, cameras=2, rate=15),
+    Fault("subscriber stays dead", kill_for_good, alone=True),
+    *(hostile_edge(name) for name in ATTACKS),
+    Fault("broker at its memory limit", pause_forwarder, rate=20, attack="memory", broker_memory=24, alone=True),
+    Fault("outbox restored from a copy", copy_or_restore, pause=(1, 2), audit="names losses", alone=True),
+    Fault("old and new blocks mixed", damage(mix_blocks), audit="names losses", alone=True),
+    Fault("random damage to any page", damage(damage_pages), audit="names losses", alone=True),
+    Fault("reader left open", leave_reader, rate=60, edge_disk=24, alone=True),
+    Fault("ledger left open", leave_ledger, rate=60, edge_disk=24, check=has_small_wal, alone=True),
+    Fault("clock ahead and back", ahead_and_back, own_clocks=True, alone=True),
+    Fault("store forgets its last seconds", forget_objects, audit="names losses", alone=True),
 )
 
 
@@ -182,8 +273,9 @@ def random_faults(kind: Kind, seed: int) -> Fault:
     these. Before each act the store is healed and the disks have room again.
     """
     # Faults of an S3 store apply to a mount too.
-    plain = [fault for fault in CATALOGUE if fault.kind in {kind, "s3"} and not _set_up(fault)]
-    set_ups = [fault for fault in CATALOGUE if fault.kind == kind and _set_up(fault)]
+    catalogue = [fault for fault in CATALOGUE if not fault.alone]
+    plain = [fault for fault in catalogue if fault.kind in {kind, "s3"} and not _set_up(fault)]
+    set_ups = [fault for fault in catalogue if fault.kind == kind and _set_up(fault)]
     chosen = random.Random(seed).choice([None, *set_ups])
     acts = [fault.act for fault in plain] + ([chosen.act] * len(plain) if chosen else [])
 

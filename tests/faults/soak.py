@@ -1,6 +1,6 @@
-"""Runs all faults together for some minutes: `bin/test --soak MINUTES [--seed N] [--store s3|mount]`.
+"""Runs all faults together for some minutes: `bin/test --soak MINUTES [--seed N] [--store s3|mount] [--attack]`.
 
-Prints its progress, and at the end one JSON object: faces, kills, lost, duplicated, resends, seconds.
+Prints its progress, and at the end one JSON object: faces, kills, lost, duplicated, resends, seconds, and others.
 """
 
 import argparse
@@ -54,11 +54,13 @@ def main() -> int:
     parser.add_argument("minutes", type=float)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--store", choices=["s3", "mount"], default="s3")
+    parser.add_argument("--attack", action="store_true", help="let a hostile edge attack all the while")
     parser.add_argument("--rate", type=float, default=0, help="faces a second; 0: default of the store")
     options = parser.parse_args()
     logging.disable()
     rate = options.rate or {"s3": 40, "mount": 25}[options.store]
-    fault = Fault("soak", act, pause=(0.5, 4.5), kind=options.store, rate=rate)
+    attack = "random" if options.attack else ""
+    fault = Fault("soak", act, pause=(0.5, 4.5), kind=options.store, rate=rate, attack=attack)
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as folder:
         result = run(fault, Path(folder), seed=options.seed, seconds=options.minutes * 60, report=Reporter())
     sys.stdout.write(json.dumps(asdict(result)) + "\n")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from face_app.common.wire import FaceTopic, object_key
 from faults.outcome import Outcome, outcome
+from faults.verdict import audit
 from faults.world import world
 from support.faces import drawn_face
 from support.formats import new_format_1
@@ -32,8 +33,9 @@ def upgrade(home: Path, *, faces: int, new_format: NewFormat = new_format_1) -> 
         _fill(home / "edge-0" / "outbox.db", home / "committed-0.log", faces, new_format)
         started = time.monotonic()
         running.drain(600)
-        running.audit()
-        return outcome(running, time.monotonic() - started)
+        verdict = audit(running)
+        assert verdict.balanced, verdict.table
+        return outcome(running, time.monotonic() - started, verdict)
 
 
 def _fill(path: Path, log: Path, count: int, new_format: NewFormat) -> None:

@@ -1,32 +1,41 @@
 """Runs both ends as processes that can be killed or cut off, with a store that fails on demand."""
 
 import hashlib
+import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Literal
 
 from face_app.cloud.bucket import operations
 from face_app.cloud.bucket.mark_object import MARKS
 from face_app.cloud.stores.s3_bucket import S3Bucket
+from face_app.common.errors import OutboxError
 from face_app.common.settings import Store
+from faults import attacks
 from faults.program import Program
+from faults.programs import (
+    BUCKET,
+    CameraOptions,
+    Kind,
+    broker_program,
+    camera_program,
+    new_folder,
+    s3fs_program,
+    subscriber_program,
+)
 from faults.store_proxy import StoreProxy, store_proxy
-from support.brokers import Broker
-from support.chain import EDGE, PASSWORD, make_brokers
+from support.chain import PASSWORD, make_brokers
 from support.ports import free_port, free_ports
-from support.s3fs import mounted, s3fs_command
+from support.s3fs import mounted
 from support.seaweedfs import seaweedfs
 
-BUCKET = "face-app"
-Kind = Literal["s3", "mount"]
 READERS = 8
-AUDIT_SECONDS = 1800
 
 
 @dataclass
@@ -41,7 +50,10 @@ class World:
         store: The bucket, without the proxy.
         cloud_port: Port of the cloud's broker.
         outboxes: Outbox files of the cameras.
-        restart_store: Restarts the store with its data.
+        health_ports: Ports of the cameras' health.
+        restart_store: Restarts the store with its data; with ``kill=True`` it ends as in a power cut.
+        helpers: Programs beside the chain that disturb it, by name; the end of the fault stops them.
+        dead: Names of programs that never start again.
     """
 
     home: Path
@@ -51,7 +63,10 @@ class World:
     store: Store
     cloud_port: int
     outboxes: list[Path]
-    restart_store: Callable[[], None]
+    health_ports: list[int]
+    restart_store: Callable[..., None]
+    helpers: dict[str, Program] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
     _cut: bool = field(default=False)
 
     def __getitem__(self, name: str) -> Program:
@@ -95,8 +110,30 @@ class World:
             assert time.monotonic() < deadline, "s3fs does not mount"
             time.sleep(0.05)
 
+    def help(self, name: str, *command: str | Path) -> Program:
+        """Start a program of the tests beside the chain, in Python."""
+        helper = Program(name, [sys.executable, "-m", *command], self.home / f"{name.replace(' ', '-')}.log")
+        self.helpers[name] = helper
+        helper.start()
+        return helper
+
+    def attack(self, name: str, seed: int) -> None:
+        """Let a hostile edge attack the cloud's broker."""
+        place = (str(self.cloud_port), self.home / "cloud")
+        attacker = self.help("attacker", "faults.attacks", name, *place, "--seed", str(seed))
+        deadline = time.monotonic() + 120
+        while attacks.BEGUN not in attacker.log.read_text():
+            assert attacker.alive, attacker.log.read_text()
+            assert time.monotonic() < deadline, f"{name}: the attack does not begin"
+            time.sleep(0.1)
+
+    def stop_helpers(self) -> None:
+        for helper in self.helpers.values():
+            helper.stop()
+
     def heal(self) -> None:
         """Start every stopped program and end every fault."""
+        self.stop_helpers()
         self.mend()
         self.proxy.heal()
         if self.kind == "mount" and not (self["s3fs"].alive and mounted(self.home / "mount")):
@@ -104,7 +141,7 @@ class World:
                 self["s3fs"].stop()
             self.mount()
         for name, program in self.programs.items():
-            if not program.alive and name != "s3fs":
+            if not program.alive and name != "s3fs" and name not in self.dead:
                 program.start()
 
     def wait_for_faces(self, seconds: float = 60) -> None:
@@ -116,8 +153,23 @@ class World:
                 assert time.monotonic() < deadline, f"camera {number} commits nothing"
                 time.sleep(0.1)
 
-    def drain(self, seconds: float) -> float:
+    def wait_until_late(self, seconds: float = 90) -> None:
+        """Wait until the health of the first camera reports that faces wait."""
+        answer, deadline = "", time.monotonic() + seconds
+        while "faces wait" not in answer:
+            assert time.monotonic() < deadline, f"the camera does not report the waiting faces: {answer}"
+            time.sleep(0.2)
+            with suppress(OSError):
+                ready = HTTPConnection("127.0.0.1", self.health_ports[0], timeout=5)
+                ready.request("GET", "/ready")
+                answer = ready.getresponse().read().decode()
+
+    def drain(self, seconds: float, *, attempts: int = 1) -> float:
         """Stop the cameras, then send until no face waits in any outbox.
+
+        Args:
+            seconds: Maximum duration.
+            attempts: Number of starts of the sender: a start after damage is found recovers the faces.
 
         Returns:
             Duration in seconds.
@@ -126,28 +178,29 @@ class World:
         for camera in self.cameras:
             camera.stop()
         for number, _ in enumerate(self.outboxes):
+            send = ("send", "--until-empty", "--config", self.home / f"edge-{number}.toml")
             left = max(1.0, seconds - (time.monotonic() - started))
-            self._face_app("send", "--until-empty", "--config", self.home / f"edge-{number}.toml", seconds=left)
+            self.face_app(*send, seconds=left, attempts=attempts)
         return time.monotonic() - started
 
-    def audit(self) -> None:
-        """Run `face-app audit` with the ledger of each outbox."""
-        ledgers: list[str | Path] = []
-        for number, _ in enumerate(self.outboxes):
-            file = self.home / f"ledger-{number}"
-            file.write_text(self._face_app("ledger", "--config", self.home / f"edge-{number}.toml"))
-            ledgers += ["--ledger", file]
-        self._face_app("audit", "--config", self.home / "audit.toml", *ledgers, seconds=AUDIT_SECONDS)
+    def face_app(
+        self, *arguments: str | Path, seconds: float = 120, ends: Sequence[int] = (0,), attempts: int = 1
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of the product, and again if it finds a damaged outbox.
 
-    def _face_app(self, *arguments: str | Path, seconds: float = 120) -> str:
+        Raises:
+            AssertionError: It ended with another status than one of `ends`.
+        """
         command = [sys.executable, "-m", "face_app", *map(str, arguments)]
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=seconds, env=self.cameras[0].full_environment
         )
-        assert done.returncode == 0, (
-            f"{arguments[0]} ended with {done.returncode}: {(done.stdout + done.stderr)[-3000:]}"
-        )
-        return done.stdout
+        if attempts > 1 and done.returncode == OutboxError.exit_code:
+            return self.face_app(*arguments, seconds=seconds, ends=ends, attempts=attempts - 1)
+        output = (done.stdout + done.stderr)[-3000:]
+        assert done.returncode in ends, f"{arguments[0]} ended with {done.returncode}: {output}"
+        assert "Traceback" not in output, output
+        return done
 
     def objects(self) -> dict[str, str]:
         """Return the SHA-256 of each object's bytes, as read back, by its key; without marks."""
@@ -171,6 +224,7 @@ def world(
     cameras: int = 1,
     subscribers: int = 2,
     forget: bool = False,
+    broker_memory: int = 512,
 ) -> Iterator[World]:
     """Start the chain; stop it at the end of the context.
 
@@ -182,38 +236,46 @@ def world(
         cameras: Number of cameras; each has an outbox of its own, all have the same edge name.
         subscribers: Number of subscribers that share the faces.
         forget: Drop faces after the PUBACK, without receipts.
+        broker_memory: Maximum of the cloud's broker in MB.
     """
     with ExitStack() as stack:
-        place, ports = _folder(home / "store"), free_ports(10)
+        place, ports = new_folder(home / "store"), free_ports(10)
         store_life = stack.enter_context(ExitStack())
         server = store_life.enter_context(seaweedfs(folder=place, ports=ports))
+        servers = [server]
 
-        def restart_store() -> None:
+        def restart_store(*, kill: bool = False) -> None:
+            if kill:
+                servers[-1].process.kill()
             store_life.close()
-            store_life.enter_context(seaweedfs(folder=place, ports=ports))
+            servers.append(store_life.enter_context(seaweedfs(folder=place, ports=ports)))
 
         proxy_port = free_port()
         proxy = stack.enter_context(store_proxy(server.endpoint, proxy_port, seed))
         store = Store(kind="s3", bucket=BUCKET, endpoint=server.endpoint, credentials_file=server.credentials)
         operations.ensure(store, check=False)
         names = [f"subscriber-{number}" for number in range(1, subscribers + 1)]
-        brokers = make_brokers(home, names)
+        brokers = make_brokers(home, names, others=[attacks.EDGE], memory=broker_memory)
         (home / "password").write_text(PASSWORD)
-        programs = {name: _broker(broker, home) for name, broker in brokers.items()}
-        edge_port, cloud_port = brokers["edge"].port, brokers["cloud"].port
+        programs = {name: broker_program(broker, home) for name, broker in brokers.items()}
+        cloud_port = brokers["cloud"].port
         failing = store.model_copy(update={"endpoint": f"http://127.0.0.1:{proxy_port}"})
         if kind == "mount":
-            programs["s3fs"] = _s3fs(home, failing)
+            programs["s3fs"] = s3fs_program(home, failing)
+            failing = failing.model_copy(update={"kind": "mount", "path": home / "mount"})
         (home / "audit.toml").write_text(
             f'[store]\nkind = "s3"\nbucket = "{BUCKET}"\nendpoint = "{store.endpoint}"\n'
             f'credentials_file = "{store.credentials_file}"\n'
         )
+        group = secrets.token_hex(8)
         for name in names:
-            programs[name] = _subscriber(home, name, kind, failing, cloud_port)
+            programs[name] = subscriber_program(home, name, failing, cloud_port, group)
+        health_ports = free_ports(cameras)
+        options = CameraOptions(brokers["edge"].port, rate, seed, forget)
         for number in range(cameras):
-            programs[f"camera-{number}"] = _camera(home, number, edge_port, rate, seed, forget=forget)
+            programs[f"camera-{number}"] = camera_program(home, number, health_ports[number], options)
         outboxes = [home / f"edge-{number}" / "outbox.db" for number in range(cameras)]
-        running = World(home, kind, programs, proxy, store, cloud_port, outboxes, restart_store)
+        running = World(home, kind, programs, proxy, store, cloud_port, outboxes, health_ports, restart_store)
         stack.callback(_end, running)
         running.heal()
         yield running
@@ -221,53 +283,8 @@ def world(
 
 def _end(running: World) -> None:
     running.mend()
+    running.stop_helpers()
     for program in reversed(running.programs.values()):
         program.stop(3)
     while mounted(running.home / "mount"):
         subprocess.run(["umount", "-l", running.home / "mount"], check=False)
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _broker(broker: Broker, home: Path) -> Program:
-    command: list[str | Path] = ["mosquitto", "-c", broker.folder / "mosquitto.conf"]
-    return Program(broker.name, command, home / f"{broker.name}.log", broker.port)
-
-
-def _s3fs(home: Path, store: Store) -> Program:
-    assert store.endpoint
-    assert store.credentials_file
-    command = s3fs_command(store.endpoint, store.credentials_file, BUCKET, _folder(home / "mount"))
-    return Program("s3fs", command, home / "s3fs.log")
-
-
-def _subscriber(home: Path, name: str, kind: Kind, store: Store, cloud_port: int) -> Program:
-    cloud = home / "cloud"
-    path = f'path = "{home}/mount"\n' if kind == "mount" else ""
-    (home / f"{name}.toml").write_text(
-        f'subscriber = "{name}"\n'
-        f'[store]\nkind = "{kind}"\n{path}bucket = "{BUCKET}"\nendpoint = "{store.endpoint}"\n'
-        f'credentials_file = "{store.credentials_file}"\n'
-        f'[broker]\nhost = "127.0.0.1"\nport = {cloud_port}\nca_file = "{cloud}/ca.crt"\n'
-        f'cert_file = "{cloud}/{name}.crt"\nkey_file = "{cloud}/{name}.key"\nkeepalive = 5\n'
-    )
-    command: list[str | Path] = [sys.executable, "-m", "face_app", "subscribe", "--config", home / f"{name}.toml"]
-    return Program(name, command, home / f"{name}.log")
-
-
-def _camera(home: Path, number: int, edge_port: int, rate: float, seed: int, *, forget: bool) -> Program:
-    folder = _folder(home / f"edge-{number}")
-    config = home / f"edge-{number}.toml"
-    config.write_text(
-        f'edge = "{EDGE}"\n'
-        f'[outbox]\npath = "{folder}/outbox.db"\n'
-        '[sender]\nlink = "bridged"\nresend_after = 2\nresend_cap = 20\n'
-        f'[broker]\nhost = "127.0.0.1"\nport = {edge_port}\nusername = "face_app"\n'
-        f'password_file = "{home}/password"\nkeepalive = 5\n'
-    )
-    command: list[str | Path] = [sys.executable, "-m", "faults.camera", config, home / f"committed-{number}.log"]
-    command += ["--rate", str(rate), "--seed", str(seed * 100 + number), *(["--forget"] if forget else [])]
-    return Program(f"camera-{number}", command, home / f"camera-{number}.log")

@@ -114,29 +114,38 @@ def chain(home: Path, server: SeaweedFS, bucket_name: str) -> Iterator[Chain]:
         yield Chain(brokers, store, mount, home)
 
 
-def make_brokers(home: Path, subscribers: Sequence[str] = ("subscriber-1",)) -> dict[str, Broker]:
-    """Configure the three brokers as the roles do; none is started."""
+def make_brokers(
+    home: Path, subscribers: Sequence[str] = ("subscriber-1",), *, others: Sequence[str] = (), memory: int = 512
+) -> dict[str, Broker]:
+    """Configure the three brokers as the roles do; none is started.
+
+    Args:
+        home: An empty folder.
+        subscribers: Names of the subscribers.
+        others: Names of further edges, whose certificates are in the folder of the cloud's broker.
+        memory: Maximum of the cloud's broker in MB.
+    """
     names = ("edge", "forwarder", "cloud")
     brokers = {name: Broker(name, home / name, port) for name, port in zip(names, free_ports(3), strict=True)}
     for broker in brokers.values():
         broker.folder.mkdir()
-    _configure(brokers, subscribers)
+    _configure(brokers, subscribers, others, memory)
     return brokers
 
 
-def _configure(brokers: dict[str, Broker], subscribers: Sequence[str]) -> None:
+def _configure(brokers: dict[str, Broker], subscribers: Sequence[str], others: Sequence[str], memory: int) -> None:
     edge, forwarder, cloud = brokers["edge"], brokers["forwarder"], brokers["cloud"]
     authority = Authority(cloud.folder)
     # Longer than a test whose clocks jump by a day needs.
     authority.issue("cloud-broker", usage="server", days=3)
-    for name in ("health", EDGE, *subscribers):
+    for name in ("health", EDGE, *subscribers, *others):
         authority.issue(name, days=3)
     authority.revoke()
     for name in ("ca.crt", f"{EDGE}.crt", f"{EDGE}.key"):
         (forwarder.folder / name).write_bytes((cloud.folder / name).read_bytes())
     configure_edge_broker(edge, EDGE, PASSWORD)
     configure_forwarder(forwarder, EDGE, PASSWORD, edge_port=edge.port, cloud_port=cloud.port)
-    configure_cloud_broker(cloud, subscribers=subscribers)
+    configure_cloud_broker(cloud, subscribers=subscribers, memory=memory)
 
 
 def write_settings(home: Path, brokers: dict[str, Broker], store: Store, *, metrics: int | None = None) -> None:
