@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from face_app.common.settings import Store
 from support.ports import free_port, wait_for_port
@@ -29,7 +29,7 @@ class RunningGallery:
     """
 
     address: str
-    client: httpx.Client
+    client: httpx2.Client
     log: Path
     process: Any
 
@@ -94,5 +94,5 @@ def running_gallery(
     with process(command, log, env=environment) as running:
         wait_for_port(port, running)
         address = f"{'https' if tls else 'http'}://localhost:{port}"
-        with httpx.Client(base_url=address, verify=str(tls) if tls else True, timeout=60, trust_env=False) as client:
+        with httpx2.Client(base_url=address, verify=str(tls) if tls else True, timeout=60, trust_env=False) as client:
             yield RunningGallery(address, client, log, running)

@@ -44,6 +44,11 @@ class CameraState:
     clock_error: float | None
 
     @property
+    def last_face(self) -> datetime | None:
+        """Return the capture time of the last face since the program started (aware); None if there is none."""
+        return _time(self.document.get("last_face"))
+
+    @property
     def silent(self) -> bool:
         """Return True if the state is too old to be believed."""
         return self.age > SILENT_SECONDS

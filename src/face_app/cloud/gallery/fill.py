@@ -132,7 +132,8 @@ class Filler:
                 log.exception("the listing ended")
                 self.problem = f"the listing ended: {error}"
                 return
-            self._wake.wait(CHECK_SECONDS)
+            until_listing = max(0.0, next_listing - time.monotonic())
+            self._wake.wait(CHECK_SECONDS if self._objects.problem else min(CHECK_SECONDS, until_listing))
             self._wake.clear()
 
     def _list_all(self) -> None:
