@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -94,5 +95,6 @@ def running_gallery(
     with process(command, log, env=environment) as running:
         wait_for_port(port, running)
         address = f"{'https' if tls else 'http'}://localhost:{port}"
-        with httpx2.Client(base_url=address, verify=str(tls) if tls else True, timeout=60, trust_env=False) as client:
+        trusted = ssl.create_default_context(cafile=tls)
+        with httpx2.Client(base_url=address, verify=trusted, timeout=60, trust_env=False) as client:
             yield RunningGallery(address, client, log, running)

@@ -18,8 +18,8 @@ MOST_REQUESTS = 200
 """Maximum number of open connections; more are refused with 503."""
 STOP_SECONDS = 3
 """Seconds that open requests may take after a signal."""
-CHECK_SECONDS = 1.0
-"""Seconds between two checks whether the index is damaged."""
+CHECK_SECONDS = 0.2
+"""Seconds between two checks whether the server stops or must stop."""
 
 
 def run(settings: GallerySettings) -> None:
@@ -36,45 +36,53 @@ def run(settings: GallerySettings) -> None:
     health = serve_health(settings.metrics, gallery.health)
     gallery.start()
     stop = threading.Event()
-    watch = threading.Thread(target=_stop_if_damaged, args=(gallery, server, stop), name="watch", daemon=True)
+    watch = threading.Thread(target=_watch, args=(gallery, server, stop), name="watch", daemon=True)
     watch.start()
     scheme = "https" if settings.cert_file else "http"
     log.info("the gallery is at %s://%s:%d/", scheme, settings.host, settings.port)
     try:
         server.run()
-    except SystemExit as error:  # uvicorn could not listen, and has logged the cause
-        raise SettingsError(f"port = {settings.port}: cannot listen on {settings.host}; choose another port") from error
+    except SystemExit as error:  # uvicorn hands a signal on after its end
+        if not server.started:  # it has logged the cause
+            address = f"{settings.host}:{settings.port}"
+            raise SettingsError(f"port = {settings.port}: cannot listen on {address}; choose another port") from error
     finally:
         stop.set()
         gallery.stop()
         if health:
             health.shutdown()
-    if gallery.file.damage:
-        raise FaceAppError(gallery.file.damage)
+    problem = gallery.file.damage or gallery.filler.problem
+    if problem:
+        raise FaceAppError(problem)
 
 
 def _configuration(settings: GallerySettings, gallery: Gallery) -> uvicorn.Config:
+    configuration = uvicorn.Config(
+        make_app(gallery),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,  # the access log has the users
+        server_header=False,
+        proxy_headers=False,  # a client could choose its address
+        limit_concurrency=MOST_REQUESTS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        ssl_certfile=settings.cert_file,
+        ssl_keyfile=settings.key_file,
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+    )
     try:
-        return uvicorn.Config(
-            make_app(gallery),
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,  # the access log has the users
-            server_header=False,
-            proxy_headers=False,  # a client could choose its address
-            limit_concurrency=MOST_REQUESTS,
-            timeout_graceful_shutdown=STOP_SECONDS,
-            ssl_certfile=settings.cert_file,
-            ssl_keyfile=settings.key_file,
-            ssl_version=ssl.PROTOCOL_TLS_SERVER,
-        )
+        configuration.load()
     except OSError as error:
         raise SettingsError(f"cert_file {settings.cert_file}: {error}; check cert_file and key_file") from error
+    return configuration
 
 
-def _stop_if_damaged(gallery: Gallery, server: uvicorn.Server, stop: threading.Event) -> None:
+def _watch(gallery: Gallery, server: uvicorn.Server, stop: threading.Event) -> None:
+    """Stop the server if a thread has ended; end the streams of news when it stops, for it waits for them."""
     while not stop.wait(CHECK_SECONDS):
         if gallery.file.damage or gallery.filler.problem:
             server.should_exit = True
+        if server.should_exit:
+            gallery.events.close()
             return
