@@ -146,9 +146,9 @@ class Gallery:
         broken = self.file.damage or self.filler.problem
         reason = broken or self.objects.problem or self.feed.problem
         progress = self.filler.progress
-        if not reason and not progress.completed_at:
-            reason = "the bucket is being listed for the first time"
-        works = {Capability.OBJECTS: not self.objects.problem and bool(progress.completed_at)}
+        # The first listing of a large bucket takes minutes. Meanwhile the pages show what it has found.
+        listed = bool(progress.completed_at or progress.objects)
+        works = {Capability.OBJECTS: not self.objects.problem and listed}
         works[Capability.RECEIPTS] = not self.feed.problem
         facts = {
             "listing": progress.listing,

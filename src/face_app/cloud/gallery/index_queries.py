@@ -1,6 +1,7 @@
-"""Answer the questions of the pages from the index. No query reads more rows than it returns, but the gaps."""
+"""Answer the questions of the pages from the index. No query reads more rows than it returns, but `outboxes`."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from face_app.cloud.gallery.index_file import IndexFile
 
 _COLUMNS = "f.row, p.edge, p.camera, f.hour, f.name, f.at, f.read, d.visit, d.document"
 _FROM = "FROM faces f JOIN places p ON p.id = f.place LEFT JOIN details d ON d.row = f.row"
+OUTBOX_SECONDS = 5.0
+"""Seconds for which the facts of the outboxes are repeated: they read every number, half a second for a million."""
 MAX_SPANS = 50
 """Maximum number of gaps that are listed for one outbox."""
 
@@ -95,6 +98,7 @@ class IndexQueries:
 
     def __init__(self, file: IndexFile) -> None:
         self._file = file
+        self._outboxes: tuple[float, list[OutboxFacts]] = (float("-inf"), [])
 
     def newest(self, wanted: Filter, limit: int, before: Cursor | None = None) -> list[IndexedFace]:
         """Return faces, newest first.
@@ -166,10 +170,15 @@ class IndexQueries:
             ).fetchall()
 
     def outboxes(self) -> list[OutboxFacts]:
-        """Return what the keys prove for each outbox."""
+        """Return what the keys prove for each outbox, at most `OUTBOX_SECONDS` ago."""
+        counted_at, found = self._outboxes
+        if time.monotonic() < counted_at + OUTBOX_SECONDS:
+            return found
         with self._file.read() as connection:
             rows = connection.execute("SELECT id, edge, outbox, faces FROM outboxes WHERE faces > 0 ORDER BY 2, 3")
-            return [_outbox_facts(connection, *row) for row in rows.fetchall()]
+            found = [_outbox_facts(connection, *row) for row in rows.fetchall()]
+        self._outboxes = (time.monotonic(), found)
+        return found
 
 
 def _limits(wanted: Filter) -> tuple[list[str], list[int]]:

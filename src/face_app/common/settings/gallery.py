@@ -29,6 +29,9 @@ class GallerySettings(Program):
     name: Name = Field("gallery", description="Name of this gallery; the CN of its certificate for the broker.")
     host: str = Field("127.0.0.1", description="Address to listen on; one of another machine needs TLS and users.")
     port: Port = Field(8480, description="Port to listen on.")
+    published_locally: bool = Field(
+        False, description="The port is that of a container, and its engine publishes it on 127.0.0.1 alone."
+    )
     names: list[HostName] = Field(
         [], description="Host names in the addresses that browsers use, besides host, localhost and 127.0.0.1."
     )
@@ -54,6 +57,8 @@ class GallerySettings(Program):
     @property
     def published(self) -> bool:
         """Return True if other machines may reach the address."""
+        if self.published_locally:
+            return False
         try:
             return not ip_address(self.host).is_loopback
         except ValueError:
