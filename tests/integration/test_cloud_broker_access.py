@@ -34,7 +34,7 @@ def _cloud(folder: Path, *, lab: bool = False) -> Cloud:
     port, lab_port = free_ports(2)
     authority = Authority(folder)
     authority.issue("cloud-broker", usage="server")
-    for name in ("subscriber-1", "health", "jetson", "other", "stolen"):
+    for name in ("subscriber-1", "gallery", "health", "jetson", "other", "stolen"):
         authority.issue(name)
     authority.issue("late", days=-1)
     authority.revoke()
@@ -182,6 +182,11 @@ def test_accepts_allowed_topics(cloud, name, topic):
         ("subscriber-1", "face_app/subscriber-1/front"),
         ("subscriber-1", "status/jetson/front"),
         ("subscriber-1", "status/subscriber-1/front"),
+        ("gallery", "face_app/jetson/front"),
+        ("gallery", "face_app/gallery/front"),
+        ("gallery", "status/jetson/front"),
+        ("gallery", "status/gallery/front"),
+        ("gallery", "receipts/jetson/gallery"),
         ("health", "face_app/jetson/front"),
         ("health", "face_app/health/front"),
         ("health", "status/jetson/front"),
@@ -229,6 +234,16 @@ def test_the_health_check_hears_the_broker_and_the_states_of_cameras(cloud, tmp_
         listener.wait_for("$SYS/broker/uptime ")
         listener.wait_for("status/jetson/front ")
         assert {line.split(" ")[0] for line in listener.heard()} == {"$SYS/broker/uptime", "status/jetson/front"}
+
+
+def test_the_gallery_hears_receipts_and_states_and_no_face(cloud, tmp_path):
+    with cloud.client("gallery").listen(tmp_path / "heard", "#", "face_app/#", "receipts/#", "status/#") as listener:
+        assert cloud.client("jetson").publish("face_app/jetson/front").accepted
+        assert cloud.client("subscriber-1").publish("receipts/jetson/subscriber-1").accepted
+        assert cloud.client("jetson").publish("status/jetson/front").accepted
+        listener.wait_for("status/jetson/front ")
+        heard = {line.split(" ")[0] for line in listener.heard()}
+        assert heard == {"receipts/jetson/subscriber-1", "status/jetson/front"}
 
 
 def test_the_laboratorys_listener_is_closed_by_default(cloud, lab):

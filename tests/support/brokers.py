@@ -123,17 +123,27 @@ def configure_forwarder(broker: Broker, edge: str, password: str, *, edge_port: 
 
 
 def configure_cloud_broker(
-    broker: Broker, *, subscribers: Sequence[str] = ("subscriber-1",), lab_port: int | None = None, memory: int = 512
+    broker: Broker,
+    *,
+    subscribers: Sequence[str] = ("subscriber-1",),
+    galleries: Sequence[str] = ("gallery",),
+    lab_port: int | None = None,
+    memory: int = 512,
 ) -> None:
     """Write the files of the role ``cloud_broker``, without certificates and the revocation list.
 
     Args:
         broker: The one to configure.
         subscribers: Their names.
+        galleries: Their names.
         lab_port: Of the laboratory's listener; None: none, as by default.
         memory: Its maximum in MB, from which its limits derive.
     """
-    values: dict[str, Any] = {"cloud_broker_subscribers": subscribers, "cloud_broker_memory": memory}
+    values: dict[str, Any] = {
+        "cloud_broker_subscribers": subscribers,
+        "cloud_broker_galleries": galleries,
+        "cloud_broker_memory": memory,
+    }
     changes = {"listener 8883": f"listener {broker.port} 127.0.0.1"}
     if lab_port:
         values["cloud_broker_lab_listener"] = True

@@ -138,7 +138,7 @@ def _configure(brokers: dict[str, Broker], subscribers: Sequence[str], others: S
     authority = Authority(cloud.folder)
     # Longer than a test whose clocks jump by a day needs.
     authority.issue("cloud-broker", usage="server", days=3)
-    for name in ("health", EDGE, *subscribers, *others):
+    for name in ("health", "gallery", EDGE, *subscribers, *others):
         authority.issue(name, days=3)
     authority.revoke()
     for name in ("ca.crt", f"{EDGE}.crt", f"{EDGE}.key"):

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic_settings import BaseSettings
 
 from face_app.cli.options import AsJson, Config
 from face_app.common.errors import FaceAppError, SettingsError
 from face_app.common.health_server import fetch_health
 from face_app.common.log import log_to_stderr
-from face_app.common.settings import CloudSettings, EdgeSettings, HealthSettings, Store, load
+from face_app.common.settings import CloudSettings, EdgeSettings, GallerySettings, HealthSettings, Store, load
 
 
 class Program(str, Enum):
@@ -20,6 +21,14 @@ class Program(str, Enum):
 
     EDGE = "edge"
     CLOUD = "cloud"
+    GALLERY = "gallery"
+
+
+_MODELS: dict[Program, type[BaseSettings]] = {
+    Program.EDGE: EdgeSettings,
+    Program.CLOUD: CloudSettings,
+    Program.GALLERY: GallerySettings,
+}
 
 
 def verify(  # noqa: PLR0913
@@ -79,7 +88,7 @@ def health(
 
 def check(*, program: Annotated[Program, typer.Argument()], config: Config = None) -> None:
     """Validate the settings of a program; if one is wrong, exit 2 and name it."""
-    load(EdgeSettings if program is Program.EDGE else CloudSettings, config, {})
+    load(_MODELS[program], config, {})
 
 
 def contact_sheet(

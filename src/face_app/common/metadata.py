@@ -61,6 +61,7 @@ class FaceMetadata:
         chosen_from: Number of detections of which this shot is the best; 1 in files of early versions.
         clock_synchronised: True if a time server had set the clock; None if unknown.
         version: Version of the program that captured the face; empty in files of versions before 0.2.
+        visit: Id of its visit, `<outbox>-<run>-<track>`, unique per edge; empty in files of early versions.
     """
 
     edge: str
@@ -78,14 +79,16 @@ class FaceMetadata:
     clock_synchronised: bool | None
     chosen_from: int = 1
     version: str = ""
+    visit: str = ""
 
     def document(self, face_id: FaceId) -> dict[str, Any]:
         """Return the values that have no standard tag, as plain JSON values."""
         rest = asdict(self)
         for tagged in ("edge", "camera", "captured_at"):
             del rest[tagged]
-        if not self.version:
-            del rest["version"]
+        for added in ("version", "visit"):  # a file of an earlier version is written again without them
+            if not rest[added]:
+                del rest[added]
         return {"schema": SCHEMA, "sequence": face_id.sequence, **rest}
 
 
@@ -195,6 +198,18 @@ def read_image(payload: bytes, *, max_pixels: int, decode: Decode = decoded_size
     return FaceImage(parts.suffix, size, *_parse_metadata(parts.exif))
 
 
+def read_metadata(payload: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:
+    """Read the metadata of an image without decoding its pixels; None twice if it has none.
+
+    Args:
+        payload: Whole file.
+
+    Raises:
+        MessageError: With the reason ``not-an-image``, ``too-many-scans``, ``bad-metadata`` or ``unknown-schema``.
+    """
+    return _parse_metadata(split_image(payload).exif)
+
+
 def _parse_metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:
     base = ExifTags.Base
     tags = read_exif(exif, _TAGS)
@@ -223,6 +238,7 @@ def _parse_metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, No
             clock_synchronised=document["clock_synchronised"],
             chosen_from=int(document.get("chosen_from", 1)),
             version=str(document.get("version", "")),
+            visit=str(document.get("visit", "")),
         )
         if face_id.sequence != document["sequence"]:
             raise ValueError(f"id {face_id} is not of sequence {document['sequence']!r:.40}")

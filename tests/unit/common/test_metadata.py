@@ -15,7 +15,7 @@ from PIL import Image
 
 from face_app.common.errors import MessageError
 from face_app.common.image_container import PNG
-from face_app.common.metadata import FaceMetadata, read_image, write_metadata
+from face_app.common.metadata import FaceMetadata, read_image, read_metadata, write_metadata
 from face_app.common.wire import FaceId
 
 FACE_ID = FaceId("0badcafe", 42)
@@ -68,6 +68,15 @@ def test_a_file_of_a_program_that_did_not_choose_was_chosen_from_one(monkeypatch
     monkeypatch.setattr(FaceMetadata, "document", lambda *_: document)
     read = read_image(write_metadata(encoded("JPEG"), FACE_ID, METADATA), max_pixels=1_000_000).metadata
     assert read == replace(METADATA, chosen_from=1)
+
+
+def test_the_visit_is_read_and_absent_in_early_files():
+    visited = replace(METADATA, visit="0badcafe-5eed0001-7")
+    written = write_metadata(encoded("JPEG"), FACE_ID, visited)
+    assert read_image(written, max_pixels=1_000_000).metadata == visited
+    assert read_metadata(written) == (FACE_ID, visited)
+    early = read_metadata(write_metadata(encoded("JPEG"), FACE_ID, METADATA))
+    assert early == (FACE_ID, replace(METADATA, visit=""))
 
 
 @pytest.mark.parametrize("chosen_from", ["many", None, [], float("inf")])

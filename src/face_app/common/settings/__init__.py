@@ -1,4 +1,4 @@
-"""Define every setting of both programs: type, default and range.
+"""Define every setting of the programs: type, default and range.
 
 A setting comes from the first source that sets it: command line, environment (``FACE_APP_BROKER__HOST``), the TOML file
 that ``--config`` or ``FACE_APP_CONFIG`` names, default.
@@ -6,6 +6,7 @@ that ``--config`` or ``FACE_APP_CONFIG`` names, default.
 
 from face_app.common.settings.cloud import Bucket, CloudSettings, HealthSettings, Store
 from face_app.common.settings.edge import EdgeSettings, OutboxFile, Sender, Status
+from face_app.common.settings.gallery import GallerySettings
 from face_app.common.settings.load import load
 from face_app.common.settings.section import Broker, Metrics
 from face_app.common.settings.vision import Camera, Crop, Detector, Gate, Shot, Zones
@@ -18,6 +19,7 @@ __all__ = [
     "Crop",
     "Detector",
     "EdgeSettings",
+    "GallerySettings",
     "Gate",
     "HealthSettings",
     "Metrics",

@@ -12,6 +12,7 @@ from pydantic_settings import SettingsError as SourceSettingsError
 from face_app.common.errors import SettingsError
 from face_app.common.settings.cloud import CloudSettings
 from face_app.common.settings.edge import EdgeSettings
+from face_app.common.settings.gallery import GallerySettings
 from face_app.common.settings.program import CONFIG_FILE, CONFIG_VARIABLE, OTHER_VARIABLES, PREFIX
 
 Model = TypeVar("Model", bound=BaseSettings)
@@ -47,9 +48,9 @@ def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) 
 def _refuse_unknown_variables() -> None:
     """Refuse unknown names in the environment; pydantic refuses them only in a file.
 
-    Both programs may run in one environment, so the names of either are accepted.
+    Several programs may run in one environment, so the names of each are accepted.
     """
-    known = {name for model in (EdgeSettings, CloudSettings) for name in model.model_fields}
+    known = {name for model in (EdgeSettings, CloudSettings, GallerySettings) for name in model.model_fields}
     for variable in sorted(os.environ.keys() - OTHER_VARIABLES):
         if variable.upper().startswith(PREFIX):
             name = variable[len(PREFIX) :].lower()

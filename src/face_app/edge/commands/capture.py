@@ -130,7 +130,7 @@ class FaceCommitter:
         shots = result.shots[: max_faces - self._committed] if max_faces else result.shots
         if not shots and not result.visits:
             return 0
-        faces = [encode_face(shot, self._settings, self._detector) for shot in shots]
+        faces = [encode_face(shot, self._settings, self._detector, self._outbox.run) for shot in shots]
         waits = pauses(MAX_PAUSE)
         while True:
             pause = next(waits)

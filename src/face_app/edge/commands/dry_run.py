@@ -151,7 +151,7 @@ def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder:
     if max_shots:
         shots = shots[: max_shots - count]
     for number, shot in enumerate(shots, count + 1):
-        face = encode_face(shot, settings, detector)
+        face = encode_face(shot, settings, detector, "dry-run")
         file = folder / f"{number:04d}-track-{shot.track:03d}-{shot.why}.{face.image.suffix}"
         file.write_bytes(write_metadata(face.image.data, FaceId(NO_OUTBOX, number), face.metadata))
         x1, y1, x2, y2 = (round(edge, 1) for edge in shot.candidate.detection.box)

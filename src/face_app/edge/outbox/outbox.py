@@ -96,6 +96,11 @@ class Outbox:
         with self._lock:
             self._file.close(self.path)
 
+    @property
+    def run(self) -> str:
+        """Return the id of this run of the program, unique per edge: ``<outbox>-<8 hex digits>``."""
+        return f"{self.id}-{self._run}"
+
     def append(self, faces: Sequence[NewFace], visits: Sequence[Visit] = ()) -> list[Face]:
         """Commit faces and visits in one transaction: number the faces and write the metadata into each image.
 

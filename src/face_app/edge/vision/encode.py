@@ -11,13 +11,14 @@ from face_app.edge.outbox.records import EncodedImage, NewFace
 from face_app.edge.vision.best_shot import Shot
 
 
-def encode_face(shot: Shot, settings: EdgeSettings, detector: str) -> NewFace:
+def encode_face(shot: Shot, settings: EdgeSettings, detector: str, run: str) -> NewFace:
     """Encode a shot, and add the metadata of its face.
 
     Args:
         shot: Selected picture.
         settings: Settings of the edge: its name, its camera, the encoding.
         detector: Name of the detector that found the face.
+        run: Id of this run of the program at the edge; with the track it identifies the visit.
     """
     chosen = shot.candidate
     x1, y1, x2, y2 = (round(edge) for edge in chosen.detection.box)
@@ -39,6 +40,7 @@ def encode_face(shot: Shot, settings: EdgeSettings, detector: str) -> NewFace:
             chosen_from=shot.chosen_from,
             clock_synchronised=clock_synchronised(),
             version=__version__,
+            visit=f"{run}-{shot.track}",
         ),
     )
 

@@ -87,6 +87,20 @@ def test_commits_a_face_with_its_metadata(committer, outbox):
     assert outbox.run_faces()[0].score == 0.1235
 
 
+def test_a_visit_has_one_id_in_a_run_and_another_in_the_next(committer, outbox, path):
+    committer().commit(PipelineResult((shot(5), shot(5, "better"), shot(6))))
+    with Outbox(OutboxFile(path=path)) as again:
+        settings = EdgeSettings(edge="jetson", camera={"name": "door"})
+        FaceCommitter(settings, "yunet", again, threading.Event(), SourceWatchdog(10)).commit(
+            PipelineResult((shot(5),))
+        )
+    found = [read_image(outbox.payload(row)[1], max_pixels=10**6).metadata.visit for row in (1, 2, 3, 4)]
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+    assert found[0] == f"{outbox.run}-5"
+    assert found[0].startswith(outbox.id)
+
+
 def test_an_empty_result_writes_nothing(committer, outbox, path):
     before = outbox._connection.total_changes
     assert committer().commit(PipelineResult()) == 0

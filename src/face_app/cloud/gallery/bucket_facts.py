@@ -1,0 +1,93 @@
+"""Collect from a listing what is not a face: quarantine, tombstones, marks, audit reports."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from face_app.cloud.audit.listing import ERASED, QUARANTINE
+from face_app.cloud.gallery.face_key import parse_key
+from face_app.cloud.gallery.objects import Objects
+from face_app.common.errors import StoreError
+
+MARKS = "marks/"
+"""Prefix of the high-water marks: ``marks/<edge>/<outbox>/<subscriber>.json``."""
+REPORTS = "audits/"
+"""Prefix of audit reports that were left in the bucket: ``audits/<time>.json``."""
+MOST = 10_000
+"""Maximum number of keys that are remembered of each kind."""
+
+
+@dataclass
+class BucketFacts:
+    """Contains what one listing found besides faces.
+
+    Attributes:
+        quarantine: Number of refused messages by edge and reason; the edge is ``-`` where the key names none.
+        erased: Number of tombstones by edge and outbox.
+        marks: Keys of the high-water marks by edge and outbox.
+        report: Key of the newest audit report; empty if there is none.
+        foreign: Number of other keys.
+    """
+
+    quarantine: Counter[tuple[str, str]] = field(default_factory=Counter)
+    erased: Counter[tuple[str, str]] = field(default_factory=Counter)
+    marks: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    report: str = ""
+    foreign: int = 0
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Sort keys by kind."""
+        for key in keys:
+            kind, _, rest = key.partition("/")
+            parts = rest.split("/")
+            if f"{kind}/" == QUARANTINE and len(parts) in {2, 3}:
+                # Earlier versions wrote quarantine/<reason>/<name>.
+                place = (parts[0], parts[1]) if len(parts) == 3 else ("-", parts[0])
+                if place in self.quarantine or len(self.quarantine) < MOST:
+                    self.quarantine[place] += 1
+            elif f"{kind}/" == ERASED and (face := parse_key(rest)):
+                self.erased[face.edge, face.face.outbox] += 1
+            elif f"{kind}/" == MARKS and len(parts) == 3 and len(self.marks) < MOST:
+                self.marks.setdefault((parts[0], parts[1]), []).append(key)
+            elif f"{kind}/" == REPORTS:
+                self.report = max(self.report, key)
+            else:
+                self.foreign += 1
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Contains the highest number that subscribers have seen of one outbox.
+
+    Attributes:
+        last: The number; None if no mark can be read.
+        at: Time of the newest mark, ISO 8601; empty if there is none.
+    """
+
+    last: int | None = None
+    at: str = ""
+
+
+def read_mark(objects: Objects, keys: Iterable[str]) -> Mark:
+    """Read the marks of one outbox; an unreadable one is ignored."""
+    last: int | None = None
+    at = ""
+    for key in keys:
+        document = read_json(objects, key)
+        try:
+            numbers = [int(last) for _, last in document["openings"].values()]
+            last = max([*numbers, *([] if last is None else [last])], default=last)
+            at = max(at, str(document["at"]))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue
+    return Mark(last, at)
+
+
+def read_json(objects: Objects, key: str) -> Any:
+    """Read an object as JSON; None if it is missing or invalid, or the bucket does not answer."""
+    try:
+        return json.loads(objects.get(key) or b"null")
+    except (StoreError, ValueError, RecursionError):
+        return None

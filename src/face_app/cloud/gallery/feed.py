@@ -1,0 +1,115 @@
+"""Receive receipts and states from the broker, so that new faces and changes appear at once."""
+
+import hmac
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+
+from face_app.cloud.gallery.edge_states import EdgeStates
+from face_app.cloud.gallery.face_key import FaceKey, parse_key
+from face_app.common.errors import MessageError
+from face_app.common.mqtt import Connection, Message
+from face_app.common.settings import GallerySettings
+from face_app.common.wire import load_receipts
+
+log = logging.getLogger(__name__)
+
+RECEIPTS = "receipts/#"
+STATES = "status/#"
+
+
+class Feed:
+    """Subscribes to receipts and states with a certificate that may do nothing else."""
+
+    def __init__(
+        self,
+        settings: GallerySettings,
+        states: EdgeStates,
+        *,
+        on_faces: Callable[[Mapping[FaceKey, int]], None],
+        on_change: Callable[[], None],
+        on_connect: Callable[[], None],
+    ) -> None:
+        """Prepare the connection; `start` opens it.
+
+        Args:
+            settings: Settings of the gallery.
+            states: Collects the states.
+            on_faces: Called with stored faces and the times of their receipts in milliseconds.
+            on_change: Called after a state or the connection has changed.
+            on_connect: Called after each connect: messages may have been lost before.
+
+        Raises:
+            SettingsError: A file of the broker identity cannot be read.
+        """
+        self._states = states
+        self._on_faces = on_faces
+        self._on_change = on_change
+        self._on_connect = on_connect
+        self._messages: queue.SimpleQueue[tuple[Message, int] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+        self._connection = Connection(
+            settings.broker,
+            _client_id(settings),
+            subscriptions=[RECEIPTS, STATES],
+            on_message=lambda message, epoch: self._messages.put((message, epoch)),
+            on_state=self._state_changed,
+        )
+
+    @property
+    def problem(self) -> str:
+        """Return why no news can arrive; empty while they do."""
+        return self._connection.problem
+
+    def start(self) -> None:
+        """Connect in threads; they reconnect after each loss."""
+        self._thread.start()
+        self._connection.start()
+
+    def stop(self) -> None:
+        """Disconnect."""
+        self._connection.stop()
+        self._messages.put(None)
+        self._thread.join(5)
+
+    def _state_changed(self, connected: bool) -> None:
+        if connected:
+            self._on_connect()
+        self._on_change()
+
+    def _run(self) -> None:
+        while (item := self._messages.get()) is not None:
+            message, epoch = item
+            try:
+                self._handle(message)
+            except Exception:  # the next message must be read
+                log.exception("message on %s could not be handled", message.topic)
+            # A message that cannot be handled is not wanted again: the listing finds its face.
+            self._connection.acknowledge(message, epoch)
+
+    def _handle(self, message: Message) -> None:
+        if message.topic.startswith("status/"):
+            if self._states.received(message.topic, bytes(message.payload), retained=message.retain):
+                self._on_change()
+            return
+        try:
+            receipts = load_receipts(bytes(message.payload))
+        except MessageError as error:
+            log.warning("receipt on %s: %s", message.topic, error)
+            return
+        stored = {
+            key: int(receipt.at.timestamp() * 1000)
+            for receipt in receipts
+            if receipt.result == "stored" and (key := parse_key(receipt.key))
+        }
+        if stored:
+            self._on_faces(stored)
+
+
+def _client_id(settings: GallerySettings) -> str:
+    """Return a client id that only the owner of the key can compute: no other client can take it over."""
+    if not settings.broker.key_file:
+        return f"gallery-{settings.name}"
+    digest = hmac.new(settings.broker.key_file.read_bytes(), b"gallery", "sha256")
+    return f"gallery-{settings.name}-{digest.hexdigest()[:16]}"

@@ -1,0 +1,188 @@
+"""Fill the index from the bucket, and repeat that: what was deleted there disappears here."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from face_app.cloud.gallery.bucket_facts import BucketFacts
+from face_app.cloud.gallery.face_key import FaceKey, Folder
+from face_app.cloud.gallery.index_queries import IndexQueries
+from face_app.cloud.gallery.index_writer import IndexWriter, Part, Spared
+from face_app.cloud.gallery.listing_parts import ListingParts
+from face_app.cloud.gallery.objects import Listed, Objects
+from face_app.common.errors import FaceAppError, StoreError
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 3.0
+"""Seconds between two attempts to reach a bucket that does not answer."""
+RECENT_DAYS = 2
+"""Days that are listed after each connection to the broker: receipts may have been lost meanwhile."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Describes the listing of the bucket.
+
+    Attributes:
+        listing: True while one runs.
+        objects: Number of objects that it has listed, or that the last one listed.
+        completed_at: Time at which the last complete one ended (aware); None if there was none since the start.
+        seconds: Duration of the last complete one.
+    """
+
+    listing: bool = False
+    objects: int = 0
+    completed_at: datetime | None = None
+    seconds: float = 0.0
+
+
+class Filler:
+    """Lists the bucket in a thread of its own, and takes the faces that receipts report.
+
+    Attributes:
+        facts: What the last complete listing found besides faces; None before the first.
+        progress: State of the listing.
+        problem: Why the thread ended; empty while it runs.
+    """
+
+    def __init__(
+        self,
+        objects: Objects,
+        writer: IndexWriter,
+        queries: IndexQueries,
+        *,
+        interval: float,
+        on_change: Callable[[list[FaceKey]], None],
+    ) -> None:
+        """Prepare the thread; `start` starts it.
+
+        Args:
+            objects: The bucket.
+            writer: Writes to the index.
+            queries: Reads the index.
+            interval: Seconds between two complete listings.
+            on_change: Called with new faces, and with an empty list after another change, by any thread.
+        """
+        self.facts: BucketFacts | None = None
+        self.progress = Progress()
+        self.problem = ""
+        self._objects = objects
+        self._writer = writer
+        self._queries = queries
+        self._interval = interval
+        self._on_change = on_change
+        self._arrived: dict[Folder, set[str]] = {}
+        self._arrived_lock = threading.Lock()
+        self._recent_wanted = False
+        self._stopping = False
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fill", daemon=True)
+
+    def start(self) -> None:
+        """Start to list."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the page that is being listed."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(10)
+
+    def list_recent(self) -> None:
+        """Request a listing of the last days."""
+        self._recent_wanted = True
+        self._wake.set()
+
+    def arrived(self, faces: Mapping[FaceKey, int]) -> None:
+        """Add faces that receipts report, with the times of the receipts in milliseconds."""
+        with self._arrived_lock:
+            if self.progress.listing:
+                for face in faces:
+                    self._arrived.setdefault(face.folder, set()).add(face.name)
+        added = self._writer.add(faces)
+        if added:
+            self._on_change(added)
+
+    def _run(self) -> None:
+        next_listing = 0.0
+        while not self._stopping:
+            try:
+                if self._objects.problem and self._objects.check():
+                    log.info("the bucket answers again")
+                    self._on_change([])
+                if self._objects.problem:
+                    pass  # the wait below, then another check
+                elif time.monotonic() >= next_listing:
+                    self._list_all()
+                    next_listing = time.monotonic() + self._interval
+                elif self._recent_wanted:
+                    self._recent_wanted = False
+                    self._list_recent()
+            except StoreError as error:
+                log.warning("%s; trying again in %.0f s", error, CHECK_SECONDS)
+                self._on_change([])
+            except FaceAppError as error:  # the index is damaged
+                self.problem = str(error)
+                return
+            except Exception as error:
+                log.exception("the listing ended")
+                self.problem = f"the listing ended: {error}"
+                return
+            until_listing = max(0.0, next_listing - time.monotonic())
+            self._wake.wait(CHECK_SECONDS if self._objects.problem else min(CHECK_SECONDS, until_listing))
+            self._wake.clear()
+
+    def _list_all(self) -> None:
+        started, listed = time.monotonic(), 0
+        first = self.progress.completed_at is None
+        with self._arrived_lock:
+            self._arrived.clear()
+            self.progress = Progress(True, 0, self.progress.completed_at, self.progress.seconds)
+        facts, parts = BucketFacts(), ListingParts()
+        removed = 0
+        for page in self._objects.pages(""):
+            if self._stopping:
+                return
+            removed += self._apply(parts, page)
+            facts.add(parts.others)
+            parts.others.clear()
+            listed += len(page)
+            self.progress = Progress(True, listed, self.progress.completed_at, self.progress.seconds)
+        removed += self._write(parts.finish())
+        removed += self._writer.remove_hours_except(parts.seen, self._spared())
+        seconds = time.monotonic() - started
+        self.facts = facts
+        self.progress = Progress(False, listed, datetime.now(timezone.utc), seconds)
+        if first or removed:
+            log.info("listed %d objects in %.1f s; %d faces are gone", listed, seconds, removed)
+            self._on_change([])
+
+    def _list_recent(self) -> None:
+        today = datetime.now(timezone.utc)
+        days = [(today - timedelta(days=ago)).strftime("%Y/%m/%d") for ago in range(RECENT_DAYS)]
+        for edge, camera, _ in self._queries.cameras():
+            for day in days:
+                parts = ListingParts()
+                for page in self._objects.pages(f"{edge}/{camera}/{day}/"):
+                    if self._stopping:
+                        return
+                    self._apply(parts, page)
+                self._write(parts.finish())
+
+    def _apply(self, parts: ListingParts, page: list[Listed]) -> int:
+        return self._write(parts.feed(page))
+
+    def _write(self, parts: Iterable[Part]) -> int:
+        """Make the index equal to parts of a listing; return the number of removed faces."""
+        added, removed = self._writer.apply(parts, self._spared())
+        if added:
+            self._on_change([])
+        return removed
+
+    def _spared(self) -> Spared:
+        with self._arrived_lock:
+            return {folder: frozenset(names) for folder, names in self._arrived.items()}

@@ -1,0 +1,179 @@
+"""Read the bucket for the gallery: list it with times, fetch objects, notice when it does not answer."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from face_app.cloud.bucket import operations
+from face_app.cloud.stores import folder
+from face_app.common import settings
+from face_app.common.errors import StoreError
+
+PAGE = 1000
+"""Keys of one page of a listing: the most that S3 returns."""
+CACHE_BYTES = 24_000_000
+"""Maximum bytes of the objects in memory: the page that reads their metadata is followed by requests for the same."""
+CACHE_SECONDS = 60.0
+"""Seconds for which an object is served from memory: the longest time for which an erased one is still seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Describes an object as a listing reports it.
+
+    Attributes:
+        key: Key of the object.
+        stored_ms: Time of its upload, milliseconds since 1970.
+    """
+
+    key: str
+    stored_ms: int
+
+
+class Objects:
+    """Reads the objects of one bucket. Thread-safe.
+
+    While the bucket does not answer, every read fails at once, so that no page waits for time-outs; `check` ends that.
+
+    Attributes:
+        problem: Why the bucket cannot be read; empty while it can.
+    """
+
+    def __init__(self, store: settings.Store, *, connections: int) -> None:
+        """Prepare the reads, without a request.
+
+        Raises:
+            SettingsError: The credentials file cannot be read.
+        """
+        self.problem = ""
+        self._list = _list_folder(store) if store.kind == "directory" else _list_bucket(store)
+        self._get = operations.reader(store, connections=connections)
+        self._cache = _Cache()
+
+    def get(self, key: str) -> bytes | None:
+        """Fetch an object; None if it does not exist.
+
+        Raises:
+            StoreError: The bucket does not answer, or refuses.
+        """
+        known = self._cache.get(key)
+        if known is not None:
+            return known
+        if self.problem:
+            raise StoreError(self.problem)
+        try:
+            data = self._get(key)
+        except StoreError as error:
+            self.problem = str(error)
+            raise
+        if data is not None:
+            self._cache.put(key, data)
+        return data
+
+    def pages(self, prefix: str, after: str = "") -> Iterator[list[Listed]]:
+        """List the objects with a prefix by pages, in the order of their keys.
+
+        Args:
+            prefix: Beginning of the keys.
+            after: Only keys behind this one.
+
+        Raises:
+            StoreError: The bucket does not answer, or refuses.
+        """
+        try:
+            yield from self._list(prefix, after)
+        except StoreError as error:
+            self.problem = str(error)
+            raise
+        self.problem = ""
+
+    def check(self) -> bool:
+        """Ask the bucket whether it answers again; set `problem` to the result."""
+        try:
+            for _ in self._list("face-app-gallery-check/", ""):
+                break
+        except StoreError as error:
+            self.problem = str(error)
+            return False
+        self.problem = ""
+        return True
+
+    def forget(self, key: str) -> None:
+        """Drop an object from memory."""
+        self._cache.drop(key)
+
+
+class _Cache:
+    """Contains the objects that were read last, for a short time. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._objects: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> bytes | None:
+        with self._lock:
+            known = self._objects.get(key)
+            if known and time.monotonic() < known[0]:
+                return known[1]
+            return None
+
+    def put(self, key: str, data: bytes) -> None:
+        with self._lock:
+            self._drop(key)
+            self._objects[key] = time.monotonic() + CACHE_SECONDS, data
+            self._bytes += len(data)
+            while self._bytes > CACHE_BYTES:
+                self._drop(next(iter(self._objects)))
+
+    def drop(self, key: str) -> None:
+        with self._lock:
+            self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        known = self._objects.pop(key, None)
+        if known:
+            self._bytes -= len(known[1])
+
+
+Lister = Callable[[str, str], Iterator[list[Listed]]]
+
+
+def _list_bucket(store: settings.Store) -> Lister:
+    from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415 - a folder store needs no boto3
+
+    bucket = S3Bucket(store, connections=2)
+
+    def pages(prefix: str, after: str) -> Iterator[list[Listed]]:
+        with bucket.translate_errors():
+            paginator = bucket.client.get_paginator("list_objects_v2")
+            for page in paginator.paginate(Bucket=bucket.name, Prefix=prefix, StartAfter=after):
+                yield [Listed(each["Key"], _milliseconds(each["LastModified"])) for each in page.get("Contents", [])]
+
+    return pages
+
+
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _list_folder(store: settings.Store) -> Lister:
+    root = folder(store)
+
+    def pages(prefix: str, after: str) -> Iterator[list[Listed]]:
+        keys = [key for key in operations.keys(store, prefix) if key > after]
+        for start in range(0, len(keys), PAGE):
+            yield [Listed(key, _modified(root / key)) for key in keys[start : start + PAGE]]
+
+    return pages
+
+
+def _modified(path: Path) -> int:
+    try:
+        return int(path.stat().st_mtime * 1000)
+    except OSError:  # deleted since the listing; the next one finds that
+        return 0

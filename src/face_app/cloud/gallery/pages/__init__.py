@@ -1,0 +1,1 @@
+"""Answer the requests: pages, pictures, JSON, the login, news."""

@@ -1,0 +1,88 @@
+"""Run ``face-app gallery``: start the threads and the web server, stop them on a signal."""
+
+import logging
+import ssl
+import threading
+
+import uvicorn
+
+from face_app.cloud.gallery.gallery import Gallery
+from face_app.cloud.gallery.pages.app import make_app
+from face_app.common.errors import FaceAppError, SettingsError
+from face_app.common.health_server import serve as serve_health
+from face_app.common.settings import GallerySettings
+
+log = logging.getLogger(__name__)
+
+MOST_REQUESTS = 200
+"""Maximum number of open connections; more are refused with 503."""
+STOP_SECONDS = 3
+"""Seconds that open requests may take after a signal."""
+CHECK_SECONDS = 0.2
+"""Seconds between two checks whether the server stops or must stop."""
+
+
+def run(settings: GallerySettings) -> None:
+    """Serve the pages until SIGTERM or SIGINT.
+
+    While the bucket or the broker is away, the pages say so; `/ready` returns the reason.
+
+    Raises:
+        SettingsError: A file cannot be read or written, or a port is in use.
+        FaceAppError: The index is damaged; the next start fills a new one.
+    """
+    gallery = Gallery(settings)
+    server = uvicorn.Server(_configuration(settings, gallery))
+    health = serve_health(settings.metrics, gallery.health)
+    gallery.start()
+    stop = threading.Event()
+    watch = threading.Thread(target=_watch, args=(gallery, server, stop), name="watch", daemon=True)
+    watch.start()
+    scheme = "https" if settings.cert_file else "http"
+    log.info("the gallery is at %s://%s:%d/", scheme, settings.host, settings.port)
+    try:
+        server.run()
+    except SystemExit as error:  # uvicorn hands a signal on after its end
+        if not server.started:  # it has logged the cause
+            address = f"{settings.host}:{settings.port}"
+            raise SettingsError(f"port = {settings.port}: cannot listen on {address}; choose another port") from error
+    finally:
+        stop.set()
+        gallery.stop()
+        if health:
+            health.shutdown()
+    problem = gallery.file.damage or gallery.filler.problem
+    if problem:
+        raise FaceAppError(problem)
+
+
+def _configuration(settings: GallerySettings, gallery: Gallery) -> uvicorn.Config:
+    configuration = uvicorn.Config(
+        make_app(gallery),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,  # the access log has the users
+        server_header=False,
+        proxy_headers=False,  # a client could choose its address
+        limit_concurrency=MOST_REQUESTS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        ssl_certfile=settings.cert_file,
+        ssl_keyfile=settings.key_file,
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+    )
+    try:
+        configuration.load()
+    except OSError as error:
+        raise SettingsError(f"cert_file {settings.cert_file}: {error}; check cert_file and key_file") from error
+    return configuration
+
+
+def _watch(gallery: Gallery, server: uvicorn.Server, stop: threading.Event) -> None:
+    """Stop the server if a thread has ended; end the streams of news when it stops, for it waits for them."""
+    while not stop.wait(CHECK_SECONDS):
+        if gallery.file.damage or gallery.filler.problem:
+            server.should_exit = True
+        if server.should_exit:
+            gallery.events.close()
+            return

@@ -1,0 +1,76 @@
+"""Define the settings of the gallery."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, model_validator
+
+from face_app.common.settings.cloud import Store
+from face_app.common.settings.program import Program
+from face_app.common.settings.section import Broker, Metrics, Name, Port
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError) as error:  # a missing zone raises a LookupError
+        raise ValueError("not a time zone of this machine; give one such as Europe/Berlin") from error
+    return name
+
+
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
+
+
+class GallerySettings(Program):
+    """Contains the settings of ``face-app gallery``."""
+
+    name: Name = Field("gallery", description="Name of this gallery; the CN of its certificate for the broker.")
+    host: str = Field("127.0.0.1", description="Address to listen on; one of another machine needs TLS and users.")
+    port: Port = Field(8480, description="Port to listen on.")
+    published_locally: bool = Field(
+        False, description="The port is that of a container, and its engine publishes it on 127.0.0.1 alone."
+    )
+    names: list[HostName] = Field(
+        [], description="Host names in the addresses that browsers use, besides host, localhost and 127.0.0.1."
+    )
+    cert_file: Path | None = Field(None, description="Certificate of the gallery, PEM; enables TLS.")
+    key_file: Path | None = Field(None, description="Private key of the certificate.")
+    users_file: Path | None = Field(
+        None, description="JSON file of the users, as docs/gallery.md describes it; unset: no login, on this host only."
+    )
+    session_hours: float = Field(12, gt=0, le=720, description="Hours until a login ends.")
+    access_log: Path | None = Field(
+        None, description="File to which each view of a face is added as a line of JSON; unset: standard error."
+    )
+    index: Path = Field(
+        Path("~/.cache/face-app/gallery.db"), description="SQLite file of the index. It can be deleted at any time."
+    )
+    relist_minutes: float = Field(60, ge=0.01, description="Minutes between two listings of the whole bucket.")
+    page: int = Field(60, ge=1, le=200, description="Number of faces on one page of the timeline.")
+    timezone: Annotated[str, AfterValidator(_known_zone)] = Field("UTC", description="Time zone of the pages.")
+    store: Store
+    broker: Broker = Broker()
+    metrics: Metrics = Metrics()
+
+    @property
+    def published(self) -> bool:
+        """Return True if other machines may reach the address."""
+        if self.published_locally:
+            return False
+        try:
+            return not ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host != "localhost"
+
+    @model_validator(mode="after")
+    def _check_access(self) -> "GallerySettings":
+        if bool(self.cert_file) != bool(self.key_file):
+            raise ValueError("cert_file and key_file belong together: set both or neither")
+        if self.published and not (self.cert_file and self.users_file):
+            raise ValueError(
+                f"host {self.host} is open to other machines: set cert_file, key_file and users_file, "
+                "or host to 127.0.0.1"
+            )
+        return self

@@ -1,0 +1,168 @@
+"""The gallery in Debian's Chromium, as a user sees it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import paho.mqtt.publish
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from face_app.cloud.gallery.access.users import hash_password
+from face_app.common.settings import Store
+from face_app.common.wire import Receipt, dump_receipts
+from support.gallery import running_gallery
+from support.mosquitto import mosquitto
+from support.portraits import Portrait, portrait
+
+CHROMIUM = shutil.which("chromium")
+WAIT = 60_000
+"""Milliseconds after which an event has not come."""
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium is missing: `bin/bootstrap test` installs it")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # As root, Chromium has no sandbox; it opens nothing but our own pages.
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    (tmp_path / "bucket").mkdir()
+    return Store(kind="directory", path=tmp_path / "bucket")
+
+
+@pytest.fixture(params=[DESK, PHONE], ids=["desk", "phone"])
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page that allows no error, no violation of the policy, and no request to another address."""
+    context = browser.new_context(viewport=request.param, timezone_id="UTC")
+    opened = context.new_page()
+    opened.set_default_timeout(WAIT)
+    problems: list[str] = []
+    opened.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("request", lambda sent: problems.append(sent.url) if "//localhost:" not in sent.url else None)
+    yield opened
+    assert problems == []
+    context.close()
+
+
+def put(store: Store, *faces: Portrait) -> None:
+    assert store.path
+    for face in faces:
+        path = store.path / face.key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(face.data)
+
+
+def publish_receipt(port: int, face: Portrait) -> None:
+    receipt = Receipt(face.id, face.sha256, face.key, datetime.now(timezone.utc), "stored")
+    topic = f"receipts/{face.metadata.edge}/subscriber-1"
+    paho.mqtt.publish.single(topic, dump_receipts([receipt]), qos=1, hostname="127.0.0.1", port=port)
+
+
+def some_faces() -> list[Portrait]:
+    now = datetime.now(timezone.utc)
+    return [
+        portrait(1, now - timedelta(hours=30), camera="door", person=1, track=1),
+        portrait(2, now - timedelta(minutes=40), camera="yard", person=2, track=2, score=0.4),
+        portrait(3, now - timedelta(minutes=39), camera="yard", person=2, track=2, score=0.8, why="better"),
+        portrait(1, now - timedelta(minutes=20), edge="pi", camera="hall", outbox="5ca1ab1e", person=4, track=1),
+    ]
+
+
+def cards(page: Page) -> list[str]:
+    return page.locator("[data-key]").evaluate_all("cards => cards.map(card => card.dataset.key)")
+
+
+def test_a_user_sees_the_stored_faces_filters_opens_one_and_sees_a_new_one_come(page, store, tmp_path):
+    stored = some_faces()
+    put(store, *stored)
+    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port) as gallery:
+        gallery.listed()
+        page.goto(gallery.address)
+        expect(page.locator("[data-key]")).to_have_count(3)
+        assert cards(page) == [stored[3].key, stored[2].key, stored[0].key]
+        pictures = page.locator(".picture img")
+        pictures.last.scroll_into_view_if_needed()
+        page.wait_for_function("[...document.images].every(each => each.complete && each.naturalWidth > 0)")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no scrolling sideways"
+
+        page.get_by_label("Camera").select_option("yard")
+        page.get_by_role("button", name="Show").click()
+        page.wait_for_url("**camera=yard**")
+        assert cards(page) == [stored[2].key]
+
+        page.locator(".card").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(f"{stored[2].metadata.captured_at:%H:%M:%S}")
+        expect(page.get_by_text("a clearly better picture than the one before")).to_be_visible()
+        expect(page.locator(".strip img")).to_have_count(2)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.keyboard.press("Escape")
+        page.wait_for_url(f"{gallery.address}/")
+
+        new = portrait(4, datetime.now(timezone.utc), camera="door", person=6, track=3)
+        expect(page.locator("[data-what]")).to_have_count(0)
+        put(store, new)
+        publish_receipt(broker.port, new)
+        expect(page.locator(f'[data-key="{new.key}"]')).to_be_visible()
+        assert cards(page) == [new.key, stored[3].key, stored[2].key, stored[0].key]
+        expect(page.locator(".total strong")).to_have_text("5")
+
+
+def test_keys_move_between_faces(page, store, tmp_path):
+    stored = some_faces()
+    put(store, *stored)
+    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port) as gallery:
+        gallery.listed()
+        page.goto(gallery.address)
+        expect(page.locator("[data-key]")).to_have_count(3)
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**{stored[2].key}")
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_url(f"**{stored[3].key}")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_url(f"**{stored[2].key}")
+
+
+def test_a_user_logs_in_and_out(page, store, tmp_path):
+    put(store, *some_faces())
+    users = {"users": [{"name": "vera", "role": "viewer", "password": hash_password("correct horse battery")}]}
+    (tmp_path / "users.json").write_text(json.dumps(users))
+    users_file = str(tmp_path / "users.json")
+    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port, users_file=users_file) as gallery:
+        page.goto(f"{gallery.address}/edges")
+        page.get_by_label("User").fill("vera")
+        page.get_by_label("Password").fill("correct horse battery")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", name="Edges")).to_be_visible()
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+        page.goto(gallery.address)
+        expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_the_pages_work_without_javascript(browser, store, tmp_path):
+    stored = some_faces()
+    put(store, *stored)
+    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port, page=2) as gallery:
+        gallery.listed()
+        context = browser.new_context(java_script_enabled=False)
+        page = context.new_page()
+        page.goto(gallery.address)
+        expect(page.locator("[data-key]")).to_have_count(2)
+        page.get_by_role("link", name="Older faces").click()
+        expect(page.locator(f'[data-key="{stored[0].key}"]')).to_be_visible()
+        page.locator(".card").last.click()
+        expect(page.get_by_role("link", name="Download")).to_be_visible()
+        context.close()
