@@ -35,6 +35,8 @@ def rendered(role: str, template: str, variables: dict[str, Any]) -> str:
     }
     files = [ROLES / role / "defaults/main.yml", ROLES / role / "vars/main.yml"]
     values = {key: value for file in files for key, value in (yaml.safe_load(file.read_text()) or {}).items()}
+    shared = {key: value for key, value in values.items() if "{{ face_app_" in str(value)}
+    values |= {key: environment.from_string(value).render() for key, value in shared.items()}
     return environment.get_template(template).render(
         values | {"ansible_managed": "test", "inventory_hostname": "test"} | variables
     )

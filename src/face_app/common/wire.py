@@ -11,6 +11,8 @@ from face_app.common.errors import MessageError
 
 FACES = "face_app/#"
 SEED_TOPIC = "face_app/test"
+RECEIPTS_BYTES = 262_144
+"""Maximum bytes of a message of receipts. A subscriber puts 100 receipts in one, each of at most 700 bytes."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 """Pattern of the name of an edge, camera or subscriber: valid as topic level, path segment and certificate CN."""
 

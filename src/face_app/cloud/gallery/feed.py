@@ -1,6 +1,5 @@
 """Receive receipts and states from the broker, so that new faces and changes appear at once."""
 
-import hmac
 import logging
 import queue
 import threading
@@ -9,9 +8,9 @@ from collections.abc import Callable, Mapping
 from face_app.cloud.gallery.edge_states import EdgeStates
 from face_app.cloud.gallery.face_key import FaceKey, parse_key
 from face_app.common.errors import MessageError
-from face_app.common.mqtt import Connection, Message
+from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import GallerySettings
-from face_app.common.wire import load_receipts
+from face_app.common.wire import RECEIPTS_BYTES, load_receipts
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +50,11 @@ class Feed:
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self._connection = Connection(
             settings.broker,
-            _client_id(settings),
+            client_id("gallery", settings.name, settings.broker),
             subscriptions=[RECEIPTS, STATES],
             on_message=lambda message, epoch: self._messages.put((message, epoch)),
             on_state=self._state_changed,
+            max_received_bytes=RECEIPTS_BYTES,
         )
 
     @property
@@ -105,11 +105,3 @@ class Feed:
         }
         if stored:
             self._on_faces(stored)
-
-
-def _client_id(settings: GallerySettings) -> str:
-    """Return a client id that only the owner of the key can compute: no other client can take it over."""
-    if not settings.broker.key_file:
-        return f"gallery-{settings.name}"
-    digest = hmac.new(settings.broker.key_file.read_bytes(), b"gallery", "sha256")
-    return f"gallery-{settings.name}-{digest.hexdigest()[:16]}"

@@ -26,7 +26,7 @@ from face_app.cloud.bucket.mark_object import (
 )
 from face_app.cloud.stores.store import Store
 from face_app.common.errors import StoreError
-from face_app.common.mqtt import Connection, Message
+from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import CloudSettings
 from face_app.common.wire import NAME
 
@@ -94,7 +94,11 @@ class MarkRecorder:
         self._write = operations.writer(settings.store)
         self._thread = threading.Thread(target=self._run, name="marks", daemon=True)
         self._connection = Connection(
-            settings.broker, f"marks-{settings.subscriber}", subscriptions=[STATUS], on_message=self._received
+            settings.broker,
+            client_id("marks", settings.subscriber, settings.broker),
+            subscriptions=[STATUS],
+            on_message=self._received,
+            quiet=True,
         )
 
     def start(self) -> None:

@@ -17,7 +17,7 @@ from face_app.common.errors import MessageError, OutboxDamagedError, OutboxError
 from face_app.common.log import RateLimitedLog
 from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import EdgeSettings
-from face_app.common.wire import Receipt, load_receipts, receipts_topic
+from face_app.common.wire import RECEIPTS_BYTES, Receipt, load_receipts, receipts_topic
 from face_app.edge import metrics
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.process_lock import ProcessLock
@@ -39,9 +39,6 @@ UNREACHED_SECONDS = 3.0
 SESSION_SECONDS = 3600
 """Seconds for which the broker queues receipts for a lost connection. After a shorter outage no stored face is sent
 again. After a longer one the window is sent again, and the subscriber answers from its memory or the bucket."""
-RECEIPTS_BYTES = 262_144
-"""Maximum bytes of a message of receipts. A subscriber puts 100 receipts in one, each of at most 700 bytes."""
-
 QueuedEvent: TypeAlias = Callable[[], None]
 
 
