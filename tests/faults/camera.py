@@ -11,7 +11,9 @@ import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+
+from paho.mqtt.reasoncodes import ReasonCode
+from typing_extensions import override
 
 from face_app.common.errors import OutboxUnavailableError
 from face_app.common.settings import EdgeSettings, load
@@ -21,6 +23,8 @@ from face_app.edge.commands.stop import stop_on_signals
 from face_app.edge.health.health import serve_health_endpoint
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.records import NewFace
+from face_app.edge.uplink import sender as sender_module
+from face_app.edge.uplink.dispatcher import Dispatcher
 from face_app.edge.uplink.sender import Sender
 from support.new_faces import new_face
 
@@ -37,12 +41,13 @@ class Log:
         os.fsync(self._file.fileno())
 
 
-class ForgetfulSender(Sender):
+class ForgetfulDispatcher(Dispatcher):
     """Treats the broker's PUBACK as a receipt. It is the negative control: this loses faces."""
 
-    def _acknowledged(self, message: int, reason: Any) -> None:
+    @override
+    def acknowledged(self, message: int, reason: ReasonCode) -> None:
         row = self._window._unacknowledged.get(message)
-        super()._acknowledged(message, reason)
+        super().acknowledged(message, reason)
         if row is None or reason.is_failure:
             return
         ((face, sha256),) = self._outbox._read("SELECT id, sha256 FROM faces WHERE row = ?", (row,))
@@ -74,11 +79,12 @@ def main() -> None:
     options = parser.parse_args()
     settings = load(EdgeSettings, options.config, {})
     chance, log = random.Random(options.seed), Log(options.log)
-    kind = ForgetfulSender if options.forget else Sender
+    if options.forget:
+        sender_module.Dispatcher = ForgetfulDispatcher  # type: ignore[misc]
     with (
         stop_on_signals() as stop,
         Outbox(settings.outbox) as outbox,
-        kind(settings, outbox) as sender,
+        Sender(settings, outbox) as sender,
         serve_health_endpoint(settings.metrics, outbox, sender),
     ):
         due = time.monotonic()
