@@ -1,6 +1,7 @@
 """The layout of the package and its generated references."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -30,6 +31,18 @@ def imports(module: str) -> set[str]:
             names = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {name if name in MODULES else node.module for name in names}
     return {name for name in found if name in MODULES and name != module}
+
+
+def test_the_security_page_names_existing_tests():
+    """A name after ``…`` is in the file named before it."""
+    file, names = "", 0
+    for path, name in re.findall(r"`([\w/…]+(?:\.py)?)(?:::(test_\w+))?`", (ROOT / "docs/security.md").read_text()):
+        file = path if path.endswith(".py") else file if path == "…" else ""
+        if file:
+            text = (ROOT / "tests" / file).read_text()
+            assert not name or f"def {name}(" in text, f"{file}::{name}"
+            names += 1
+    assert names > 30
 
 
 @pytest.mark.parametrize(
