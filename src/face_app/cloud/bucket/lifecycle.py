@@ -1,6 +1,7 @@
-"""Manage the lifecycle rule that expires objects."""
+"""Manage the lifecycle rules that expire objects."""
 
 import logging
+from dataclasses import dataclass
 from typing import Any, cast
 
 from botocore.exceptions import ClientError
@@ -14,20 +15,43 @@ log = logging.getLogger(__name__)
 
 _Rule = dict[str, Any]
 
-RULE = "face-app-expiry"
-"""Id of the managed rule; the bucket's other lifecycle rules are not changed."""
+
+@dataclass(frozen=True)
+class ManagedRule:
+    """Names one lifecycle rule; the bucket's other rules are not changed.
+
+    Attributes:
+        id: Id of the rule.
+        prefix: Prefix of the keys of its objects.
+        objects: What they are, for messages.
+        setting: The setting of its days.
+        required: Whether a store without lifecycle rules is an error.
+    """
+
+    id: str
+    prefix: str
+    objects: str
+    setting: str
+    required: bool
+
+
+FACES = ManagedRule("face-app-expiry", "", "objects", "bucket.expire_days", required=True)
+QUARANTINE = ManagedRule(
+    "face-app-quarantine", "quarantine/", "copies in quarantine", "bucket.quarantine_days", required=False
+)
 
 
 class Expiry:
-    """Manages one lifecycle rule: objects expire after some days, incomplete uploads after one."""
+    """Manages lifecycle rules: objects expire after some days, incomplete uploads after one."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
 
-    def ensure(self, days: int, *, check: bool) -> list[str]:
+    def ensure(self, managed_rule: ManagedRule, days: int, *, check: bool) -> list[str]:
         """Set the lifetime of objects.
 
         Args:
+            managed_rule: Rule to set.
             days: Days until the store deletes an object; 0: remove the rule.
             check: Change nothing; return the pending changes.
 
@@ -41,24 +65,30 @@ class Expiry:
         with bucket.translate_errors():
             try:
                 rules, options = self._read()
-                managed = [rule for rule in rules if rule.get("ID") == RULE]
-                wanted = [_rule(days, versions=self._has_versions())] if days else []
+                managed = [rule for rule in rules if rule.get("ID") == managed_rule.id]
+                wanted = [_rule(managed_rule, days, versions=self._has_versions())] if days else []
                 if [_normalised(rule) for rule in managed] == [_normalised(rule) for rule in wanted]:
                     return []
                 if not check:
-                    self._write([rule for rule in rules if rule.get("ID") != RULE] + wanted, options)
+                    others = [rule for rule in rules if rule.get("ID") != managed_rule.id]
+                    self._write(others + wanted, options, managed_rule.setting)
             except ClientError as error:
                 if not not_offered(error):
                     raise
+                refusal = (
+                    f"{bucket.where} does not allow an expiry ({error_code(error)}): give the key's account the right "
+                    f"to lifecycle rules, or set {managed_rule.setting} to 0 and delete old {managed_rule.objects} "
+                    "elsewhere"
+                )
+                if days and managed_rule.required:
+                    raise StoreError(refusal) from error
                 if days:
-                    raise StoreError(
-                        f"{bucket.where} does not allow an expiry ({error_code(error)}): give the key's account "
-                        "the right to lifecycle rules, or set bucket.expire_days to 0 and delete old faces elsewhere"
-                    ) from error
-                log.info("%s has no lifecycle rules (%s), so nothing to remove", bucket.where, error_code(error))
+                    log.warning("%s", refusal)
+                else:
+                    log.info("%s has no lifecycle rules (%s), so nothing to remove", bucket.where, error_code(error))
                 return []
         before = next((rule.get("Expiration", {}).get("Days", 0) for rule in managed), 0)
-        return [f"objects {_describe(days)} (before: {_describe(before)})"]
+        return [f"{managed_rule.objects} {_describe(days)} (before: {_describe(before)})"]
 
     def read(self) -> tuple[list[_Rule], str]:
         """Return all lifecycle rules of the bucket, and why they cannot be read: empty if they were read.
@@ -85,7 +115,7 @@ class Expiry:
         options = {key: value for key, value in answer.items() if key == "TransitionDefaultMinimumObjectSize"}
         return cast("list[_Rule]", answer.get("Rules", [])), options
 
-    def _write(self, rules: list[_Rule], options: dict[str, Any]) -> None:
+    def _write(self, rules: list[_Rule], options: dict[str, Any], setting: str) -> None:
         bucket = self._bucket
         if rules:
             configuration = cast("Any", {"Rules": rules})
@@ -96,9 +126,7 @@ class Expiry:
             bucket.client.delete_bucket_lifecycle(Bucket=bucket.name)
         saved, _ = self._read()
         if {rule.get("ID") for rule in saved} != {rule.get("ID") for rule in rules}:
-            raise StoreError(
-                f"{bucket.where} accepts lifecycle rules and does not save them; set bucket.expire_days to 0"
-            )
+            raise StoreError(f"{bucket.where} accepts lifecycle rules and does not save them; set {setting} to 0")
 
     def _has_versions(self) -> bool:
         try:
@@ -109,11 +137,11 @@ class Expiry:
             raise
 
 
-def _rule(days: int, *, versions: bool) -> _Rule:
+def _rule(managed_rule: ManagedRule, days: int, *, versions: bool) -> _Rule:
     rule: _Rule = {
-        "ID": RULE,
+        "ID": managed_rule.id,
         "Status": "Enabled",
-        "Filter": {"Prefix": ""},
+        "Filter": {"Prefix": managed_rule.prefix},
         "Expiration": {"Days": days},
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
     }

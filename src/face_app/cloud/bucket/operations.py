@@ -21,7 +21,7 @@ def ensure(store: settings.Store, wanted: settings.Bucket = _DEFAULT, *, check: 
 
     Args:
         store: Store settings.
-        wanted: Access and expiry of the bucket; ignored for a folder. `expire_days`: 0 removes the rule; None leaves
+        wanted: Access and expiry of the bucket; ignored for a folder. Of its days, 0 removes a rule, and None leaves
             it unchanged.
         check: Change nothing; return the pending changes. For a missing bucket that is its creation alone.
 
@@ -36,7 +36,7 @@ def ensure(store: settings.Store, wanted: settings.Bucket = _DEFAULT, *, check: 
     if store.kind == "directory":
         return _ensure_folder(store, check=check)
 
-    from face_app.cloud.bucket.lifecycle import Expiry  # noqa: PLC0415
+    from face_app.cloud.bucket.lifecycle import FACES, QUARANTINE, Expiry  # noqa: PLC0415
     from face_app.cloud.bucket.public_access import PublicRead  # noqa: PLC0415
     from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
 
@@ -48,8 +48,9 @@ def ensure(store: settings.Store, wanted: settings.Bucket = _DEFAULT, *, check: 
             return changes
         bucket.create()
     changes += PublicRead(bucket).ensure(public=wanted.public, check=check)
-    if wanted.expire_days is not None:
-        changes += Expiry(bucket).ensure(wanted.expire_days, check=check)
+    for rule, days in ((FACES, wanted.expire_days), (QUARANTINE, wanted.quarantine_days)):
+        if days is not None:
+            changes += Expiry(bucket).ensure(rule, days, check=check)
     return changes
 
 

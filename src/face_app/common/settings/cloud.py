@@ -100,6 +100,9 @@ class Bucket(Section):
     expire_days: int | None = Field(
         None, ge=0, le=36_500, description="Days until the store deletes an object; 0: never; unset: unchanged."
     )
+    quarantine_days: int | None = Field(
+        None, ge=0, le=36_500, description="Days until the store deletes a refused message; 0: never; unset: unchanged."
+    )
 
 
 class CloudSettings(Program):

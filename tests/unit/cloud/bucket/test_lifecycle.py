@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from face_app.cloud.bucket.lifecycle import RULE
+from face_app.cloud.bucket.lifecycle import FACES, QUARANTINE
 from face_app.cloud.bucket.operations import ensure, expiry_rules
 from face_app.common.errors import StoreError
 from face_app.common.settings import Bucket
@@ -38,7 +38,7 @@ def test_sets_changes_and_removes_the_rule_once_each(created, s3):
     assert rules(s3, created) == {}
 
     assert ensure(created, A_MONTH, check=False)
-    rule = rules(s3, created)[RULE]
+    rule = rules(s3, created)[FACES.id]
     assert (rule["Status"], rule["Expiration"], rule["Filter"]) == ("Enabled", {"Days": 30}, {"Prefix": ""})
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert ensure(created, A_MONTH, check=False) == []
@@ -47,7 +47,7 @@ def test_sets_changes_and_removes_the_rule_once_each(created, s3):
     assert ensure(created, A_WEEK, check=False) == [
         "objects are deleted after 7 days (before: are deleted after 30 days)"
     ]
-    assert rules(s3, created)[RULE]["Expiration"] == {"Days": 7}
+    assert rules(s3, created)[FACES.id]["Expiration"] == {"Days": 7}
     assert ensure(created, UNLIMITED, check=True) == ["objects do not expire (before: are deleted after 7 days)"]
     assert ensure(created, UNLIMITED, check=False)
     assert rules(s3, created) == {}
@@ -57,7 +57,7 @@ def test_sets_changes_and_removes_the_rule_once_each(created, s3):
 def test_preserves_foreign_rules(created, s3):
     s3.put_bucket_lifecycle_configuration(Bucket=created.bucket, LifecycleConfiguration={"Rules": [THEIRS]})
     ensure(created, A_MONTH, check=False)
-    assert set(rules(s3, created)) == {RULE, "theirs"}
+    assert set(rules(s3, created)) == {FACES.id, "theirs"}
     assert ensure(created, A_MONTH, check=False) == []
     ensure(created, UNLIMITED, check=False)
     assert rules(s3, created) == {"theirs": THEIRS}
@@ -65,16 +65,16 @@ def test_preserves_foreign_rules(created, s3):
 
 def test_enables_a_disabled_rule_again(created, s3):
     ensure(created, A_MONTH, check=False)
-    off = rules(s3, created)[RULE] | {"Status": "Disabled"}
+    off = rules(s3, created)[FACES.id] | {"Status": "Disabled"}
     s3.put_bucket_lifecycle_configuration(Bucket=created.bucket, LifecycleConfiguration={"Rules": [off]})
     assert ensure(created, A_MONTH, check=False)
-    assert rules(s3, created)[RULE]["Status"] == "Enabled"
+    assert rules(s3, created)[FACES.id]["Status"] == "Enabled"
 
 
 def test_expires_versions_in_a_versioned_bucket(created, s3):
     s3.put_bucket_versioning(Bucket=created.bucket, VersioningConfiguration={"Status": "Enabled"})
     ensure(created, A_MONTH, check=False)
-    assert rules(s3, created)[RULE]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1
+    assert rules(s3, created)[FACES.id]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 1
     assert ensure(created, A_MONTH, check=False) == []
 
 
@@ -89,6 +89,8 @@ def test_reports_missing_expiry_only_where_it_was_requested(created, caplog):
         assert "has no lifecycle rules (NotImplemented)" in caplog.text
         with pytest.raises(StoreError, match=r"does not allow an expiry .* set bucket.expire_days to 0"):
             ensure(store, A_MONTH, check=False)
+        assert ensure(store, Bucket(quarantine_days=30), check=False) == []
+        assert "set bucket.quarantine_days to 0" in caplog.text
 
 
 def test_reads_the_rules_that_delete_faces(created, s3):
@@ -113,3 +115,17 @@ def test_uses_the_setting_where_no_rules_can_be_read(created):
         store = created.model_copy(update={"endpoint": f"http://127.0.0.1:{port}"})
         assert (expiry_rules(store, A_WEEK).days("jetson/"), expiry_rules(store).days("jetson/")) == (7, None)
         assert expiry_rules(store).unknown == "NotImplemented"
+
+
+def test_copies_in_quarantine_have_a_rule_of_their_own(created, s3):
+    wanted = Bucket(expire_days=30, quarantine_days=7)
+    assert ensure(created, wanted, check=False) == [
+        "objects are deleted after 30 days (before: do not expire)",
+        "copies in quarantine are deleted after 7 days (before: do not expire)",
+    ]
+    assert rules(s3, created)[QUARANTINE.id]["Filter"] == {"Prefix": "quarantine/"}
+    assert ensure(created, wanted, check=False) == []
+    expiry = expiry_rules(created)
+    assert (expiry.days("jetson/door/face.jpg"), expiry.days("quarantine/jetson/too-large/a.bin")) == (30, 7)
+    assert ensure(created, Bucket(quarantine_days=0), check=False)
+    assert set(rules(s3, created)) == {FACES.id}
