@@ -195,5 +195,6 @@ def test_ships_the_code_that_the_role_links_to(role: str, other_end: str) -> Non
     answer = run(ROOT, dockerfile=f"files/Dockerfile.{role}", sources=image["sources"], exclude=image["exclude"])
     prefix = f"roles/{role}/files/face_app/"
     shipped = {file.removeprefix(prefix) for file in answer["files"] if file.startswith(prefix)}
-    code = {str(file.relative_to(ROOT / "src/face_app")) for file in (ROOT / "src/face_app").rglob("*.py")}
+    files = {file for file in (ROOT / "src/face_app").rglob("*") if file.is_file() and file.suffix != ".pyc"}
+    code = {str(file.relative_to(ROOT / "src/face_app")) for file in files}
     assert shipped == {file for file in code if not file.startswith(f"{other_end}/")}
