@@ -21,8 +21,9 @@ from face_app.common.settings import OutboxFile
 from face_app.common.wire import FaceId, FaceTopic, Receipt, object_key
 from face_app.edge.outbox import incarnation
 from face_app.edge.outbox.access import OpenOutbox, open_outbox, translate_errors
-from face_app.edge.outbox.pruning import prune
-from face_app.edge.outbox.quota import Quota, create_ballast, release_ballast
+from face_app.edge.outbox.blocked import reset_log
+from face_app.edge.outbox.disk import create_ballast, release_ballast
+from face_app.edge.outbox.quota import Quota
 from face_app.edge.outbox.receipts import apply_receipt
 from face_app.edge.outbox.records import Face, Mark, NewFace, Visit
 from face_app.edge.outbox.recovery import recover
@@ -66,6 +67,8 @@ class Outbox:
             self._file = self._open()
         except OutboxDamagedError as damage:
             self._file = recover(self.path, str(damage))
+        with translate_errors(self.path):
+            reset_log(self._file.connection, self.path)
         create_ballast(self.path)
         self.id = self._file.id
         self._connection = self._file.connection
@@ -173,6 +176,8 @@ class Outbox:
             OutboxError: No receipt is applied; the caller may retry with the same ones.
         """
         given = list(receipts)
+        with self._lock, translate_errors(self.path):
+            self._quota.check_receipts(self._connection, len(given))
         try:
             return self._apply_all(given)
         except OutboxUnavailableError:
@@ -199,6 +204,9 @@ class Outbox:
         Raises:
             OutboxError: No face is changed.
         """
+        refused = sum(self.refused().values())
+        with self._lock, translate_errors(self.path):
+            self._quota.check_receipts(self._connection, refused)
         with self._lock, translate_errors(self.path), transaction(self._connection):
             return self._connection.execute(
                 "UPDATE faces SET state = 'waiting', reason = '', settled_at = NULL"
@@ -213,7 +221,8 @@ class Outbox:
             OutboxError: The file cannot be written.
         """
         with self._lock, translate_errors(self.path):
-            prune(self._connection, self._ledger_days * DAY_SECONDS)
+            self._upkeep.cut_log(self._connection)
+            self._upkeep.prune(self._connection, self._ledger_days * DAY_SECONDS)
             self._upkeep.release_space(self._connection)
             create_ballast(self.path)
 

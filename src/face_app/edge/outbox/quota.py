@@ -6,7 +6,6 @@ write-ahead log that applies receipts, and the receipts free more space.
 """
 
 import logging
-import os
 import sqlite3
 import time
 from pathlib import Path
@@ -14,16 +13,14 @@ from pathlib import Path
 from face_app.common.errors import OutboxFullError, OutboxUnavailableError
 from face_app.common.settings import OutboxFile
 from face_app.edge import metrics
+from face_app.edge.outbox.blocked import RECEIPT_PAGES, blocked_message, check_room, merge_bytes, reset_log
+from face_app.edge.outbox.disk import RESERVE, free_disk_bytes
 from face_app.edge.outbox.pruning import make_room
 from face_app.edge.outbox.schema import WAL_BYTES, transaction
-from face_app.edge.outbox.wal import PAGE, wal_bytes
+from face_app.edge.outbox.wal import FRAME, PAGE, wal_bytes
 
 log = logging.getLogger(__name__)
 
-BALLAST = 4 * 1024 * 1024
-"""Bytes of the ballast file: the size of SQLite's write-ahead log between two checkpoints (1,000 pages)."""
-RESERVE = 2 * BALLAST
-"""Bytes of free disk space that new faces must not use, so that receipts can still be applied."""
 PAGES_PER_FACE = 6
 """Maximum number of pages of a face besides its image: partly filled pages, the row, the index entries."""
 WARNING_LEVELS = (0.7, 0.9)
@@ -45,7 +42,9 @@ class Quota:
         return min(1.0, (_pixel_bytes(connection) + self._blocked_bytes()) / self._max_bytes)
 
     def admit(self, connection: sqlite3.Connection, size: int, faces: int) -> None:
-        """Refuse new faces if the rule is ``stop`` and there is no room for them; prune the ledger first.
+        """Refuse new faces if there is no room for them; prune the ledger first.
+
+        Only a log that a reader blocks refuses faces by every rule: without a reset, an eviction makes it longer.
 
         Args:
             connection: Connection of the outbox, outside a transaction.
@@ -54,15 +53,16 @@ class Quota:
 
         Raises:
             OutboxFullError: The faces would exceed `outbox.max_bytes`.
-            OutboxUnavailableError: The disk has no room for them.
+            OutboxUnavailableError: The disk has no room for them, or a reader blocks the log.
         """
         needed = size // PAGE + PAGES_PER_FACE * faces
+        self._bound_log(connection, size, needed, faces)
         if self._file_is_large(connection, needed) or self._disk_is_full(connection, needed):
             with transaction(connection):
                 make_room(connection)
         if self._rule != "stop" or not faces:
             return
-        if _pixel_bytes(connection) + self._blocked_bytes() + size > self._max_bytes:
+        if _pixel_bytes(connection) + size > self._max_bytes:
             raise OutboxFullError(
                 f"outbox {self._path} is full ({self._max_bytes >> 20} MiB): check why faces wait, "
                 "raise outbox.max_bytes, or set outbox.when_full to drop some"
@@ -71,6 +71,24 @@ class Quota:
             raise OutboxUnavailableError(
                 f"outbox {self._path}: less than {RESERVE >> 20} MiB free; make room on its disk"
             )
+
+    def _bound_log(self, connection: sqlite3.Connection, size: int, needed: int, faces: int) -> None:
+        if not self._blocked_bytes():
+            return
+        ((waiting,),) = connection.execute("SELECT count(*) FROM faces WHERE state = 'waiting'").fetchall()
+        check_room(connection, self._path, needed, RESERVE + RECEIPT_PAGES * FRAME * (waiting + faces))
+        pixels = _pixel_bytes(connection) if self._rule == "stop" else 0
+        exceeded = pixels + size <= self._max_bytes < pixels + size + self._blocked_bytes()
+        if exceeded and not reset_log(connection, self._path):
+            raise OutboxFullError(blocked_message(self._path))
+
+    def check_receipts(self, connection: sqlite3.Connection, receipts: int) -> None:
+        """Refuse receipts if a reader blocks the log, and they would use the room for its merge.
+
+        Raises:
+            OutboxUnavailableError: They may be applied later, when the reader has ended.
+        """
+        check_room(connection, self._path, min(RECEIPT_PAGES * receipts, _used_pages(connection)))
 
     def evict(self, connection: sqlite3.Connection) -> None:
         """Evict faces by the rule until the others fit. Call this in the transaction that inserts new faces."""
@@ -88,8 +106,9 @@ class Quota:
         return (_used_pages(connection) + needed) * PAGE > self._max_bytes
 
     def _disk_is_full(self, connection: sqlite3.Connection, needed: int) -> bool:
-        # The blocked part of the log is merged into the file later, which needs as much room again.
-        short = _free_disk_bytes(self._path) < RESERVE + self._blocked_bytes()
+        # A log that a reader blocks is merged later.
+        merge = merge_bytes(connection, self._path) if self._blocked_bytes() else 0
+        short = free_disk_bytes(self._path) < RESERVE + merge
         return short and _free_pages(connection) < needed
 
     def _blocked_bytes(self) -> int:
@@ -118,38 +137,6 @@ class Quota:
         self._level = level
 
 
-def ballast_path(outbox: Path) -> Path:
-    """Return the path of an outbox's ballast file."""
-    return outbox.with_name(f"{outbox.name}.ballast")
-
-
-def create_ballast(outbox: Path) -> None:
-    """Create the ballast file if it is missing and the disk has ample room."""
-    file = ballast_path(outbox)
-    if file.exists() or _free_disk_bytes(outbox) < BALLAST + 2 * RESERVE:
-        return
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.posix_fallocate(handle, 0, BALLAST)
-    except OSError:  # the disk has filled up since, or the file system cannot reserve space
-        file.unlink(missing_ok=True)
-    finally:
-        os.close(handle)
-
-
-def release_ballast(outbox: Path) -> bool:
-    """Delete the ballast file, so that its space can be used.
-
-    Returns:
-        False if there is no ballast file.
-    """
-    try:
-        ballast_path(outbox).unlink()
-    except FileNotFoundError:
-        return False
-    return True
-
-
 def _pixel_bytes(connection: sqlite3.Connection) -> int:
     """Return the bytes of all files; a damaged sum is no more than the whole outbox."""
     ((size,),) = connection.execute("SELECT pixel_bytes FROM outbox").fetchall()
@@ -164,8 +151,3 @@ def _used_pages(connection: sqlite3.Connection) -> int:
 def _free_pages(connection: sqlite3.Connection) -> int:
     ((pages,),) = connection.execute("PRAGMA freelist_count").fetchall()
     return int(pages)
-
-
-def _free_disk_bytes(path: Path) -> int:
-    disk = os.statvfs(path)
-    return disk.f_bavail * disk.f_frsize

@@ -4,8 +4,9 @@ import logging
 import sqlite3
 from pathlib import Path
 
-from face_app.edge.outbox.schema import BUSY_SECONDS, WAL_BYTES
-from face_app.edge.outbox.wal import wal_bytes
+from face_app.edge.outbox.blocked import RECEIPT_PAGES, blocked_message, has_room, reset_log
+from face_app.edge.outbox.disk import RESERVE
+from face_app.edge.outbox.pruning import ROWS, prune
 
 log = logging.getLogger(__name__)
 
@@ -14,6 +15,9 @@ SPARE_PAGES = 2048
 more than half of the file, are free."""
 VACUUM_PAGES = 1000
 """Number of pages released at a time; this delays a commit by about 50 ms."""
+
+PRUNED_PAGES = RECEIPT_PAGES * ROWS // 4
+"""Number of pages that one prune changes. Successive rows are pruned, which share pages."""
 
 
 class Upkeep:
@@ -24,32 +28,24 @@ class Upkeep:
         self._warned = False
 
     def release_space(self, connection: sqlite3.Connection) -> None:
-        """Cut the write-ahead log, and release some free pages. Call this outside a transaction."""
-        self._reset_log(connection)
+        """Release some free pages, unless that could fill the disk. Call this outside a transaction."""
+        if not has_room(connection, self._path, VACUUM_PAGES, RESERVE):
+            return
         ((free,),) = connection.execute("PRAGMA freelist_count").fetchall()
         ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
         if free > max(SPARE_PAGES, pages // 2):
             # `execute` would stop after the first page.
             connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
 
-    def _reset_log(self, connection: sqlite3.Connection) -> None:
-        """Merge a long log into the file and cut it, unless another program reads the outbox."""
-        size = wal_bytes(self._path)
-        if size <= WAL_BYTES:
+    def cut_log(self, connection: sqlite3.Connection) -> None:
+        """Merge a long log into the file and cut it; warn once if it remains. Call this outside a transaction."""
+        if reset_log(connection, self._path):
             self._warned = False
-            return
-        # With the time-out of a commit, this would block every commit until the reader ends.
-        connection.execute("PRAGMA busy_timeout = 0")
-        try:
-            ((busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except sqlite3.OperationalError:  # there is no room for the pages of the log: it remains
-            busy = 1
-        finally:
-            connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-        if busy and not self._warned:
+        elif not self._warned:
             self._warned = True
-            log.warning(
-                "outbox %s: its write-ahead log has %d MiB and cannot be cut; end other programs that read the outbox, "
-                "and make room on its disk",
-                *(self._path, size >> 20),
-            )
+            log.warning("%s", blocked_message(self._path))
+
+    def prune(self, connection: sqlite3.Connection, seconds: float) -> None:
+        """Prune what was settled so many seconds ago, unless that could fill the disk."""
+        if has_room(connection, self._path, PRUNED_PAGES, RESERVE):
+            prune(connection, seconds)

@@ -20,9 +20,9 @@ from face_app.common.ledger_file import open_ledgers, write_ledger
 from face_app.common.metadata import read_image
 from face_app.common.settings import OutboxFile
 from face_app.common.wire import FaceId, FaceTopic, Receipt, face_of_key, object_key
+from face_app.edge.outbox.disk import BALLAST, ballast_path
 from face_app.edge.outbox.export import export_ledger, export_visits
 from face_app.edge.outbox.outbox import Outbox
-from face_app.edge.outbox.quota import BALLAST, ballast_path
 from support.new_faces import new_face
 from support.processes import process
 from support.visits import visit
