@@ -19,6 +19,8 @@ from support.heavy import HEAVY
 from support.mosquitto import OPEN, mosquitto
 from support.processes import process
 
+LIMITS = ("max_packet_size 5500000", "max_queued_messages 2000", "memory_limit 2000000000")
+"""Of the role's broker, the first one; a larger message ends its connection."""
 FACES = 150
 """Faces of the honest edge; one every 50 ms."""
 RESEND_SECONDS = 2.0
@@ -101,7 +103,7 @@ def test_an_honest_edge_beside_a_hostile_one(tmp_path, attack, record_property):
     store = tmp_path / "store"
     store.mkdir()
     config = tmp_path / "cloud.toml"
-    with mosquitto([*OPEN, "max_queued_messages 2000", "memory_limit 2000000000"]) as broker:
+    with mosquitto([*OPEN, *LIMITS]) as broker:
         config.write_text(
             f'[store]\nkind = "directory"\npath = "{store}"\n[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n'
         )

@@ -66,7 +66,7 @@ HEAVY: dict[str, Callable[[], Iterator[bytes]]] = {
     "many pixels": lambda: _faces(scanned(3999, 10)),
     "many scans": lambda: _faces(scanned(1500, 64)),
     "too many scans": lambda: _faces(scanned(3999, 64)),
-    "many bytes": lambda: _faces(noise(4000)),
+    "many bytes": lambda: _faces(noise(2400)),
     "garbage": _garbage,
     "small": lambda: _faces(_encoded(Image.new("RGB", (64, 64)))),
 }
