@@ -37,7 +37,7 @@ class MadeUpBucket:
         self.problem = ""
         self._each = faces // 6
 
-    def pages(self, prefix: str, after: str = "") -> Iterator[list[Listed]]:
+    def pages(self, prefix: str) -> Iterator[list[Listed]]:
         page: list[Listed] = []
         for place in range(6):
             edge, camera = f"edge-{place // 2}", f"camera-{place % 2}"

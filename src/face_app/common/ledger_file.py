@@ -117,9 +117,9 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
             raise LedgerError(f"{name}, line 1: format {document['format']!r}, this program reads {FORMAT}")
         since = document["complete_since"]
         header = EdgeLedger(
-            _check_pattern(NAME, document["edge"]),
+            check_pattern(NAME, document["edge"]),
             {
-                _check_pattern("[0-9a-f]{8}", outbox): _check_sequence(last)
+                check_pattern("[0-9a-f]{8}", outbox): check_sequence(last)
                 for outbox, last in document["outboxes"].items()
             },
             None if since is None else _parse_time(since),
@@ -167,8 +167,8 @@ def _entry(document: dict[str, Any]) -> LedgerEntry:
         raise ValueError(f"state {state!r}")
     return LedgerEntry(
         FaceId.parse(document["id"]),
-        _check_pattern("[^\n]+", document["key"]),
-        _check_pattern("[0-9a-f]{64}", document["sha256"]),
+        check_pattern("[^\n]+", document["key"]),
+        check_pattern("[0-9a-f]{64}", document["sha256"]),
         # few distinct values, up to millions of entries: saves memory
         sys.intern(state),  # type: ignore[arg-type]
         sys.intern(str(document["reason"])),
@@ -178,11 +178,11 @@ def _entry(document: dict[str, Any]) -> LedgerEntry:
 
 
 def _by_outbox(document: dict[str, Any], read: Callable[[list[Any]], list[Item]]) -> dict[str, list[Item]]:
-    return {_check_pattern("[0-9a-f]{8}", outbox): read(given) for outbox, given in document.items()}
+    return {check_pattern("[0-9a-f]{8}", outbox): read(given) for outbox, given in document.items()}
 
 
 def _pruned(given: list[Any]) -> list[tuple[int, int, str]]:
-    spans = [(_check_sequence(first), _check_sequence(last), str(reason)) for first, last, reason in given]
+    spans = [(check_sequence(first), check_sequence(last), str(reason)) for first, last, reason in given]
     numbers = [number for first, last, _ in spans for number in (first, last)]
     if numbers != sorted(numbers):
         raise ValueError("the pruned numbers are not in ascending order")
@@ -190,19 +190,30 @@ def _pruned(given: list[Any]) -> list[tuple[int, int, str]]:
 
 
 def _openings(given: list[Any]) -> list[tuple[str, int]]:
-    openings = [(_check_pattern("[0-9a-f]{16}", token), _check_sequence(first)) for token, first in given]
+    openings = [(check_pattern("[0-9a-f]{16}", token), check_sequence(first)) for token, first in given]
     if any(later[1] <= earlier[1] for earlier, later in pairwise(openings)):
         raise ValueError("the openings are not in ascending order")
     return openings
 
 
-def _check_pattern(pattern: str, text: str) -> str:
+def check_pattern(pattern: str, text: str) -> str:
+    """Return a text that matches a whole pattern.
+
+    Raises:
+        ValueError: The text does not match.
+        TypeError: The value is no text.
+    """
     if not re.fullmatch(pattern, text):
         raise ValueError(f"{text!r} does not match {pattern}")
     return text
 
 
-def _check_sequence(last: Any) -> int:
+def check_sequence(last: Any) -> int:
+    """Return a value that is a sequence number, or 0.
+
+    Raises:
+        ValueError: It is none.
+    """
     if type(last) is not int or last < 0:
         raise ValueError(f"last sequence {last!r}")
     return last

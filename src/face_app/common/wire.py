@@ -11,6 +11,8 @@ from face_app.common.errors import MessageError
 
 FACES = "face_app/#"
 SEED_TOPIC = "face_app/test"
+STATUS_BYTES = 16_384
+"""Maximum bytes of a state of a camera; one has less than 2,000."""
 RECEIPTS_BYTES = 262_144
 """Maximum bytes of a message of receipts. A subscriber puts 100 receipts in one, each of at most 700 bytes."""
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
@@ -81,6 +83,10 @@ class FaceTopic:
 def receipts_topic(edge: str, subscriber: str) -> str:
     """Return the topic of the receipts of one subscriber for one edge."""
     return f"receipts/{edge}/{subscriber}"
+
+
+STATUS_TOPIC = re.compile(rf"status/({NAME})/({NAME})")
+"""Pattern of the topic of a state."""
 
 
 def status_topic(edge: str, camera: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from face_app.cloud.audit.listing import BucketIndex
 from face_app.cloud.audit.names import OutboxName
-from face_app.cloud.audit.scope import Scope, edge_of, hour_of
+from face_app.cloud.audit.scope import Scope, hour_of
 from face_app.cloud.audit.spans import Span
 from face_app.cloud.bucket.mark_object import Mark
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry
@@ -49,7 +49,6 @@ class OutboxLedger:
         entries: Entries by sequence number.
         contradicted: By sequence number, the keys of entries with the same id but different hashes. The audit reports
             them as duplicates.
-        edges: Names of edges in the keys of the entries: the present one and former ones.
         pruned: Spans of expired faces without an entry, each with its reason.
     """
 
@@ -57,7 +56,6 @@ class OutboxLedger:
     coverages: list[Coverage] = field(default_factory=list)
     entries: dict[int, LedgerEntry] = field(default_factory=dict)
     contradicted: dict[int, set[str]] = field(default_factory=dict)
-    edges: set[str] = field(default_factory=set)
     pruned: dict[Span, str] = field(default_factory=dict)
 
     def add(self, entry: LedgerEntry) -> None:
@@ -69,7 +67,6 @@ class OutboxLedger:
         if known is None or _STATES_IN_ORDER.index(entry.state) > _STATES_IN_ORDER.index(known.state):
             self.entries[sequence] = entry
         self.last = max(self.last, sequence)
-        self.edges.add(edge_of(entry.key))
 
     def must_contain(self, sequence: int, key: str) -> bool:
         """Return True if at least one ledger covers an object, by its sequence number and the hour in its key.

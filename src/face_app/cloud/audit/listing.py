@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from face_app.cloud.audit.names import OutboxName
 from face_app.cloud.audit.scope import Scope, edge_of, hour_of
-from face_app.cloud.bucket.mark_object import MARKS, outbox_of_mark
+from face_app.cloud.bucket.mark_object import outbox_of_mark
 from face_app.common.wire import FaceId, face_of_key
 
 ERASED = "erased/"
@@ -77,17 +77,16 @@ def sort_keys(keys: Iterable[str], scope: Scope) -> Listing:
     foreign: list[str] = []
     bare_images = 0
     for key in keys:
-        kind = key.split("/", 1)[0] + "/"
         if face := _face(key):
             index(face, key).add(face.sequence, key)
-        elif kind == ERASED and (face := _face(key.removeprefix(ERASED))):
+        elif key.startswith(ERASED) and (face := _face(key.removeprefix(ERASED))):
             erased = key.removeprefix(ERASED)
             index(face, erased).erased[face.sequence] = erased
-        elif kind == QUARANTINE and key.count("/") in {2, 3}:
+        elif key.startswith(QUARANTINE) and key.count("/") in {2, 3}:
             quarantine[key.split("/")[-2]] += 1
         elif key.startswith(BARE_IMAGES):
             bare_images += 1
-        elif not (kind == MARKS and outbox_of_mark(key)):
+        elif not outbox_of_mark(key):
             foreign.append(key)
     return Listing(outboxes, quarantine, bare_images, tuple(foreign))
 

@@ -12,6 +12,3 @@ class OutboxName:
 
     edge: str
     outbox: str
-
-    def __str__(self) -> str:
-        return f"{self.edge}, outbox {self.outbox}"

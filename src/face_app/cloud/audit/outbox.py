@@ -97,6 +97,7 @@ class OutboxAudit:
         expired = faces.expired + unaccounted.expired
         deleted = unaccounted.deleted + faces.deleted
         found = faces.accounted + unaccounted.expired.total() + unaccounted.deleted
+        coverages = self._ledger.coverages if self._ledger else []
         return OutboxReport(
             edge=self._name.edge,
             outbox=self._name.outbox,
@@ -113,8 +114,8 @@ class OutboxAudit:
             mark=self._marked,
             gaps=tuple(gaps),
             missing=tuple(missing),
-            given_twice=tuple(self._given_twice()),
-            unseen_from=tuple(unseen_from(self._marks, self._ledger.coverages if self._ledger else ())),
+            given_twice=tuple(given_twice(self._marks, coverages)),
+            unseen_from=tuple(unseen_from(self._marks, coverages)),
             unproven=(*unaccounted.unproven, *self._doubts()),
             unproven_count=unproven,
             outside=unaccounted.outside,
@@ -188,8 +189,8 @@ class OutboxAudit:
         """Yield the numbers that the ledger is too old to list, and that have no object."""
         if self._ledger is None:
             return
-        newest = max(self._marked, max(self._listed, default=0))
-        for span in gaps_between(self._listed, self._ledger.last + 1, newest):
+        newer = [sequence for sequence in self._listed if sequence > self._ledger.last]
+        for span in gaps_between(newer, self._ledger.last + 1, max(self._marked, max(newer, default=0))):
             bounds = self._bounds(span)
             if self._scope.may_contain(bounds.earliest, bounds.latest):
                 yield Unproven(span, NEWER)
@@ -218,9 +219,6 @@ class OutboxAudit:
             yield Unproven(None, NO_LAST)
         elif self._marked and not any(coverage.lists_openings for coverage in self._ledger.coverages):
             yield Unproven(None, NO_OPENINGS)
-
-    def _given_twice(self) -> list[Span]:
-        return given_twice(self._marks, self._ledger.coverages if self._ledger else ())
 
     def _gaps(self) -> list[Span]:
         """Return the sequence numbers that the bucket lists neither as an object nor as erased."""

@@ -21,7 +21,7 @@ MAX_OPENINGS = 256
 """Maximum number of openings in one object; a mark with more drops its oldest ones."""
 MAX_SEQUENCE = 2**96 - 1
 """Highest number that fits into the id of a face."""
-_KEY = re.compile(rf"marks/({NAME})/([0-9a-f]{{8}})/({NAME})\.json")
+_KEY = re.compile(rf"{MARKS}({NAME})/([0-9a-f]{{8}})/({NAME})\.json")
 _INVALID = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 

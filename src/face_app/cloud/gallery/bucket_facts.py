@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from face_app.cloud.audit.listing import ERASED, QUARANTINE
+from face_app.cloud.bucket.mark_object import load_marks, outbox_of_mark
 from face_app.cloud.gallery.face_key import parse_key
 from face_app.cloud.gallery.objects import Objects
 from face_app.common.errors import StoreError
 
-MARKS = "marks/"
-"""Prefix of the high-water marks: ``marks/<edge>/<outbox>/<subscriber>.json``."""
 REPORTS = "audits/"
 """Prefix of audit reports that were left in the bucket: ``audits/<time>.json``."""
 MOST = 10_000
@@ -49,8 +48,8 @@ class BucketFacts:
                     self.quarantine[place] += 1
             elif f"{kind}/" == ERASED and (face := parse_key(rest)):
                 self.erased[face.edge, face.face.outbox] += 1
-            elif f"{kind}/" == MARKS and len(parts) == 3 and len(self.marks) < MOST:
-                self.marks.setdefault((parts[0], parts[1]), []).append(key)
+            elif (outbox := outbox_of_mark(key)) and len(self.marks) < MOST:
+                self.marks.setdefault(outbox, []).append(key)
             elif f"{kind}/" == REPORTS:
                 self.report = max(self.report, key)
             else:
@@ -72,17 +71,16 @@ class Mark:
 
 def read_mark(objects: Objects, keys: Iterable[str]) -> Mark:
     """Read the marks of one outbox; an unreadable one is ignored."""
-    last: int | None = None
-    at = ""
+    numbers: list[int] = []
+    times: list[str] = []
     for key in keys:
-        document = read_json(objects, key)
         try:
-            numbers = [int(last) for _, last in document["openings"].values()]
-            last = max([*numbers, *([] if last is None else [last])], default=last)
-            at = max(at, str(document["at"]))
-        except (KeyError, TypeError, ValueError, AttributeError):
+            data = objects.get(key) or b""
+            numbers += [mark.last for mark in load_marks(data, key)]
+        except StoreError:
             continue
-    return Mark(last, at)
+        times.append(str(json.loads(data).get("at", "")))
+    return Mark(max(numbers, default=None), max(times, default=""))
 
 
 def read_json(objects: Objects, key: str) -> Any:

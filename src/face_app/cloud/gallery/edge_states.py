@@ -1,7 +1,6 @@
 """Contain the newest state of each camera, as the edges publish it."""
 
 import json
-import re
 import threading
 import time
 from collections.abc import Mapping
@@ -9,18 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from face_app.common.wire import NAME
+from face_app.common.wire import STATUS_BYTES, STATUS_TOPIC
 
 SILENT_SECONDS = 180.0
 """Age of a state that is unknown: a camera publishes every minute."""
 CLOCK_SECONDS = 60.0
 """Difference between the clocks of edge and gallery that is shown."""
 MOST = 2_000
-"""Maximum number of cameras; each is at most `MAX_BYTES` large."""
-MAX_BYTES = 16_384
-"""Maximum size of a state; a real one has 1 kB."""
-
-_TOPIC = re.compile(rf"status/({NAME})/({NAME})")
+"""Maximum number of cameras; each is at most `STATUS_BYTES` large."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ class EdgeStates:
             payload: Its bytes.
             retained: It was published before this subscription. Then its own time says how old it is.
         """
-        match = _TOPIC.fullmatch(topic)
+        match = STATUS_TOPIC.fullmatch(topic)
         document = _document(payload) if match else None
         if not match or document is None:
             return False
@@ -122,7 +117,7 @@ def _camera_state(edge: str, camera: str, state: _Known) -> CameraState:
 
 
 def _document(payload: bytes) -> dict[str, Any] | None:
-    if len(payload) > MAX_BYTES:
+    if len(payload) > STATUS_BYTES:
         return None
     try:
         document = json.loads(payload)

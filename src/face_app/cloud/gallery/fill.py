@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from face_app.cloud.gallery.bucket_facts import BucketFacts
@@ -141,7 +141,7 @@ class Filler:
         first = self.progress.completed_at is None
         with self._arrived_lock:
             self._arrived.clear()
-            self.progress = Progress(True, 0, self.progress.completed_at, self.progress.seconds)
+            self.progress = replace(self.progress, listing=True, objects=0)
         facts, parts = BucketFacts(), ListingParts()
         removed = 0
         for page in self._objects.pages(""):
@@ -151,7 +151,7 @@ class Filler:
             facts.add(parts.others)
             parts.others.clear()
             listed += len(page)
-            self.progress = Progress(True, listed, self.progress.completed_at, self.progress.seconds)
+            self.progress = replace(self.progress, objects=listed)
         removed += self._write(parts.finish())
         removed += self._writer.remove_hours_except(parts.seen, self._spared())
         seconds = time.monotonic() - started

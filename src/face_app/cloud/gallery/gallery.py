@@ -141,9 +141,14 @@ class Gallery:
             notices.append(Notice("listing", f"The bucket is being listed: {progress.objects:,} objects so far."))
         return notices
 
+    @property
+    def failure(self) -> str:
+        """Return why the program cannot go on; empty while it can."""
+        return self.file.damage or self.filler.problem
+
     def health(self) -> Health:
         """Determine the health of the program."""
-        broken = self.file.damage or self.filler.problem
+        broken = self.failure
         reason = broken or self.objects.problem or self.feed.problem
         progress = self.filler.progress
         # The first listing of a large bucket takes minutes. Meanwhile the pages show what it has found.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from face_app.cloud.audit.spans import Span
-from face_app.cloud.gallery.face_key import FaceKey, key_of, parse_key
+from face_app.cloud.gallery.face_key import HOUR_MS, FaceKey, key_of, parse_key
 from face_app.cloud.gallery.index_file import IndexFile
 
 _COLUMNS = "f.row, p.edge, p.camera, f.hour, f.name, f.at, f.read, d.visit, d.document"
@@ -116,7 +116,7 @@ class IndexQueries:
 
     def _ordered(self, wanted: Filter, limit: int, mark: Cursor | None, *, newest_first: bool) -> list[IndexedFace]:
         sign, order = ("<", "DESC") if newest_first else (">", "ASC")
-        limits, values = _limits(wanted)
+        limits, values = _limits(wanted, "at", HOUR_MS)
         if mark:
             limits.append(f"(at, row) {sign} (?, ?)")
             values += [mark.at, mark.row]
@@ -152,8 +152,7 @@ class IndexQueries:
 
     def hours(self, wanted: Filter) -> dict[int, int]:
         """Return the number of faces by hour; hours without a face are omitted."""
-        limits = [f"hour {sign} ?" for sign, limit in ((">=", wanted.since), ("<", wanted.until)) if limit is not None]
-        values = [limit for limit in (wanted.since, wanted.until) if limit is not None]
+        limits, values = _limits(wanted, "hour")
         with self._file.read() as connection:
             places = _places(connection, wanted)
             if places is not None:
@@ -181,12 +180,13 @@ class IndexQueries:
         return found
 
 
-def _limits(wanted: Filter) -> tuple[list[str], list[int]]:
+def _limits(wanted: Filter, column: str, unit: int = 1) -> tuple[list[str], list[int]]:
+    """Return the conditions for a column that counts in units of an hour, and their values."""
     limits, values = [], []
     for sign, hour in ((">=", wanted.since), ("<", wanted.until)):
         if hour is not None:
-            limits.append(f"at {sign} ?")
-            values.append(hour * 3_600_000)
+            limits.append(f"{column} {sign} ?")
+            values.append(hour * unit)
     return limits, values
 
 

@@ -5,7 +5,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from face_app.cloud.bucket import operations
@@ -74,18 +73,17 @@ class Objects:
             self._cache.put(key, data)
         return data
 
-    def pages(self, prefix: str, after: str = "") -> Iterator[list[Listed]]:
+    def pages(self, prefix: str) -> Iterator[list[Listed]]:
         """List the objects with a prefix by pages, in the order of their keys.
 
         Args:
             prefix: Beginning of the keys.
-            after: Only keys behind this one.
 
         Raises:
             StoreError: The bucket does not answer, or refuses.
         """
         try:
-            yield from self._list(prefix, after)
+            yield from self._list(prefix)
         except StoreError as error:
             self.problem = str(error)
             raise
@@ -94,7 +92,7 @@ class Objects:
     def check(self) -> bool:
         """Ask the bucket whether it answers again; set `problem` to the result."""
         try:
-            for _ in self._list("face-app-gallery-check/", ""):
+            for _ in self._list("face-app-gallery-check/"):
                 break
         except StoreError as error:
             self.problem = str(error)
@@ -140,7 +138,7 @@ class _Cache:
             self._bytes -= len(known[1])
 
 
-Lister = Callable[[str, str], Iterator[list[Listed]]]
+Lister = Callable[[str], Iterator[list[Listed]]]
 
 
 def _list_bucket(store: settings.Store) -> Lister:
@@ -148,24 +146,18 @@ def _list_bucket(store: settings.Store) -> Lister:
 
     bucket = S3Bucket(store, connections=2)
 
-    def pages(prefix: str, after: str) -> Iterator[list[Listed]]:
-        with bucket.translate_errors():
-            paginator = bucket.client.get_paginator("list_objects_v2")
-            for page in paginator.paginate(Bucket=bucket.name, Prefix=prefix, StartAfter=after):
-                yield [Listed(each["Key"], _milliseconds(each["LastModified"])) for each in page.get("Contents", [])]
+    def pages(prefix: str) -> Iterator[list[Listed]]:
+        for page in bucket.pages(prefix):
+            yield [Listed(key, int(at.timestamp() * 1000)) for key, at in page]
 
     return pages
-
-
-def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
 
 
 def _list_folder(store: settings.Store) -> Lister:
     root = folder(store)
 
-    def pages(prefix: str, after: str) -> Iterator[list[Listed]]:
-        keys = [key for key in operations.keys(store, prefix) if key > after]
+    def pages(prefix: str) -> Iterator[list[Listed]]:
+        keys = list(operations.keys(store, prefix))
         for start in range(0, len(keys), PAGE):
             yield [Listed(key, _modified(root / key)) for key in keys[start : start + PAGE]]
 

@@ -51,7 +51,7 @@ def run(settings: GallerySettings) -> None:
         gallery.stop()
         if health:
             health.shutdown()
-    problem = gallery.file.damage or gallery.filler.problem
+    problem = gallery.failure
     if problem:
         raise FaceAppError(problem)
 
@@ -81,7 +81,7 @@ def _configuration(settings: GallerySettings, gallery: Gallery) -> uvicorn.Confi
 def _watch(gallery: Gallery, server: uvicorn.Server, stop: threading.Event) -> None:
     """Stop the server if a thread has ended; end the streams of news when it stops, for it waits for them."""
     while not stop.wait(CHECK_SECONDS):
-        if gallery.file.damage or gallery.filler.problem:
+        if gallery.failure:
             server.should_exit = True
         if server.should_exit:
             gallery.events.close()

@@ -4,7 +4,8 @@ import hashlib
 import os
 import secrets
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from face_app.cloud.stores.open_folder import open_path, read_file, subfolder, write_file
@@ -26,18 +27,10 @@ class DirectoryStore:
 
     def put(self, key: str, data: bytes, sha256: str) -> Stored:
         """Store bytes under a key; see `Store.put`."""
-        *folders, name = safe_parts(key)
-        try:
-            with (
-                open_path(self._path, os.O_RDONLY | os.O_DIRECTORY) as root,
-                subfolder(root, [INCOMING], durable=True) as incoming,
-                subfolder(root, folders, durable=True) as folder,
-            ):
-                outcome = _place(key, data, folder=folder, incoming=incoming)
-                if hashlib.sha256(read_file(name, folder=folder)).hexdigest() != sha256:
-                    raise StoreError(f"store.path {self._path}: a file has other bytes when read back; check the disk")
-        except OSError as error:
-            raise self._translate(error) from error
+        with self._opened(key) as (name, folder, incoming):
+            outcome = _place(key, data, folder=folder, incoming=incoming)
+            if hashlib.sha256(read_file(name, folder=folder)).hexdigest() != sha256:
+                raise StoreError(f"store.path {self._path}: a file has other bytes when read back; check the disk")
         return Stored(outcome)
 
     def replace(self, key: str, data: bytes) -> None:
@@ -47,17 +40,21 @@ class DirectoryStore:
             StoreError: The bytes may not be on disk.
             MessageError: The key is not a relative path of plain names (`safe_parts`).
         """
+        with self._opened(key) as (name, folder, incoming), _temporary(name, data, incoming) as temporary:
+            os.rename(temporary, name, src_dir_fd=incoming, dst_dir_fd=folder)
+            os.fsync(folder)
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[tuple[str, int, int]]:
+        """Open the folders of an object and of incomplete uploads; yield its name and both."""
         *folders, name = safe_parts(key)
-        temporary = f"{name}.{secrets.token_hex(8)}"
         try:
             with (
                 open_path(self._path, os.O_RDONLY | os.O_DIRECTORY) as root,
                 subfolder(root, [INCOMING], durable=True) as incoming,
                 subfolder(root, folders, durable=True) as folder,
             ):
-                write_file(temporary, data, os.O_CREAT | os.O_EXCL, folder=incoming)
-                os.rename(temporary, name, src_dir_fd=incoming, dst_dir_fd=folder)
-                os.fsync(folder)
+                yield name, folder, incoming
         except OSError as error:
             raise self._translate(error) from error
 
@@ -89,9 +86,7 @@ class DirectoryStore:
 def _place(key: str, data: bytes, *, folder: int, incoming: int) -> Outcome:
     """Write a temporary file, then link it under its name; replace a file whose bytes do not fit it."""
     name = key.rpartition("/")[2]
-    temporary = f"{name}.{secrets.token_hex(8)}"
-    try:
-        write_file(temporary, data, os.O_CREAT | os.O_EXCL, folder=incoming)
+    with _temporary(name, data, incoming) as temporary:
         outcome: Outcome = "created"
         try:
             # Unlike a rename, a link never replaces a file.
@@ -104,10 +99,19 @@ def _place(key: str, data: bytes, *, folder: int, incoming: int) -> Outcome:
                 os.rename(temporary, name, src_dir_fd=incoming, dst_dir_fd=folder)
                 outcome = "repaired"
         os.fsync(folder)
+    return outcome
+
+
+@contextmanager
+def _temporary(name: str, data: bytes, incoming: int) -> Iterator[str]:
+    """Write a file for a rename or a link; delete it afterwards if it is still there."""
+    temporary = f"{name}.{secrets.token_hex(8)}"
+    try:
+        write_file(temporary, data, os.O_CREAT | os.O_EXCL, folder=incoming)
+        yield temporary
     finally:
         with suppress(OSError):
             os.unlink(temporary, dir_fd=incoming)
-    return outcome
 
 
 def _delete_abandoned(incoming: int) -> None:

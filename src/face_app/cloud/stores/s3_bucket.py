@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -221,9 +222,18 @@ class S3Bucket:
         Raises:
             StoreError: No answer, or a refusal.
         """
+        return (key for page in self.pages(prefix) for key, _ in page)
+
+    def pages(self, prefix: str) -> Iterator[list[tuple[str, datetime]]]:
+        """List keys and times of upload by pages, in order, without folder markers.
+
+        Raises:
+            StoreError: No answer, or a refusal.
+        """
         with self.translate_errors():
             for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
-                yield from (each["Key"] for each in page.get("Contents", []) if not each["Key"].endswith("/"))
+                contents = page.get("Contents", [])
+                yield [(each["Key"], each["LastModified"]) for each in contents if not each["Key"].endswith("/")]
 
     def links(self, keys: Iterable[str], *, seconds: int) -> list[str]:
         """Return presigned links through the public endpoint."""

@@ -28,7 +28,7 @@ from face_app.cloud.stores.store import Store
 from face_app.common.errors import StoreError
 from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import CloudSettings
-from face_app.common.wire import NAME
+from face_app.common.wire import STATUS_BYTES, STATUS_TOPIC
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,6 @@ WRITE_SECONDS = 10.0
 """Seconds between two writes of one mark. Faces of this time before a disk goes back may be in no record."""
 STOP_SECONDS = 2.0
 """Maximum seconds that a stop waits for the last writes."""
-MAX_BYTES = 16_384
-"""Maximum size of a status; one has less than 2,000 bytes."""
 MAX_OUTBOXES = 64
 """Maximum number of outboxes per edge, in the bucket too; an edge gets a new one only after a fault."""
 MAX_UNWRITTEN = 16
@@ -46,7 +44,6 @@ MAX_UNWRITTEN = 16
 WRITES_PER_EDGE = 4
 """Maximum number of marks of one edge in `WRITE_SECONDS`: an edge must not cause costs."""
 
-_TOPIC = re.compile(rf"status/({NAME})/({NAME})")
 _INVALID = (ValueError, KeyError, TypeError, RecursionError)
 
 
@@ -118,8 +115,8 @@ class MarkRecorder:
 
     def add(self, topic: str, payload: bytes | bytearray) -> None:
         """Add a status; one without a valid mark changes nothing."""
-        match = _TOPIC.fullmatch(topic)
-        if not match or len(payload) > MAX_BYTES:
+        match = STATUS_TOPIC.fullmatch(topic)
+        if not match or len(payload) > STATUS_BYTES:
             return
         try:
             outbox, mark = _mark(payload)

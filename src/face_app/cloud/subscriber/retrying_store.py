@@ -139,7 +139,6 @@ class StoreState:
         self._problems: dict[Source, str] = {"check": "the store was not checked yet"}
         self._logged: dict[str, float] = {}
         self.recovered_at = math.inf
-        self._recoveries = 0
         self._stopping = False
 
     @property
@@ -176,7 +175,6 @@ class StoreState:
                 log.info("the store works")
                 self._logged.clear()
                 self.recovered_at = time.monotonic()
-                self._recoveries += 1
             self._changed.notify_all()
 
     def wait_for_check(self) -> bool:
@@ -196,8 +194,8 @@ class StoreState:
             False when the program stops.
         """
         with self._changed:
-            seen = self._recoveries
-            self._changed.wait_for(lambda: self._stopping or self._recoveries != seen, seconds)
+            seen = self.recovered_at
+            self._changed.wait_for(lambda: self._stopping or self.recovered_at != seen, seconds)
             return not self._stopping
 
     def stop(self) -> None:

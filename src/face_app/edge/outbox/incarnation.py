@@ -8,13 +8,13 @@ never newer. Only a restored file is older than its record.
 import json
 import logging
 import os
-import re
 import secrets
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from face_app.common.ledger_file import check_pattern, check_sequence
 from face_app.edge.outbox.schema import transaction
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,10 @@ def read(path: Path) -> Seen | None:
     try:
         with seen_path(path).open("rb") as file:
             document = json.loads(file.read(2 * RECORD_BYTES))
-        openings = tuple((_text(token, 16), _number(first)) for token, first in document["openings"])
-        return Seen(_text(document["id"], 8), _number(document["sequence"]), openings)
+        openings = tuple(
+            (check_pattern("[0-9a-f]{16}", token), check_sequence(first)) for token, first in document["openings"]
+        )
+        return Seen(check_pattern("[0-9a-f]{8}", document["id"]), check_sequence(document["sequence"]), openings)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -133,12 +135,6 @@ def begin(connection: sqlite3.Connection, path: Path, seen: Seen) -> None:
 def _numbered(connection: sqlite3.Connection) -> tuple[str, int]:
     ((own, sequence),) = connection.execute("SELECT id, sequence FROM outbox").fetchall()
     return own, sequence
-
-
-def _text(value: Any, digits: int) -> str:
-    if not isinstance(value, str) or not re.fullmatch(rf"[0-9a-f]{{{digits}}}", value):
-        raise ValueError(f"{value!r} is not {digits} hex digits")
-    return value
 
 
 def _number(value: Any) -> int:

@@ -207,12 +207,12 @@ class Outbox:
         refused = sum(self.refused().values())
         with self._lock, translate_errors(self.path):
             self._quota.check_receipts(self._connection, refused)
-        with self._lock, translate_errors(self.path), transaction(self._connection):
-            return self._connection.execute(
-                "UPDATE faces SET state = 'waiting', reason = '', settled_at = NULL"
-                " WHERE state = 'refused' AND (:reason IS NULL OR reason = :reason)",
-                {"reason": reason},
-            ).rowcount
+            with transaction(self._connection):
+                return self._connection.execute(
+                    "UPDATE faces SET state = 'waiting', reason = '', settled_at = NULL"
+                    " WHERE state = 'refused' AND (:reason IS NULL OR reason = :reason)",
+                    {"reason": reason},
+                ).rowcount
 
     def maintain(self) -> None:
         """Prune the ledger, release unused space to the disk, and create the ballast. One call does only a part.

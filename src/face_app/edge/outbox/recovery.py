@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -54,13 +54,13 @@ def _copy_readable(damaged: Path, created: Path) -> None:
     for file in (part, *_sqlite_companions(part)):
         file.unlink(missing_ok=True)
     part.touch(mode=0o600)
-    with closing(connect(part)) as target:
+    with closing(connect(part)) as target, ExitStack() as files:
         salvage = Salvage(target)
         orders = ORDERS if wal_bytes(damaged) else ORDERS[:1]
+        sources = [files.enter_context(DamagedFile(damaged, order)) for order in orders]
         for add in (salvage.add_current_rows, salvage.add_rows, salvage.add_pixels):
-            for order in orders:
-                with DamagedFile(damaged, order) as source:
-                    _in_batches(target, partial(add, source), source.numbers())
+            for source in sources:
+                _in_batches(target, partial(add, source), source.numbers())
         with transaction(target):
             copied = salvage.complete(incarnation.read(damaged))
     log.error(

@@ -23,7 +23,11 @@ def is_intact(face_id: str, topic: str, key: str, sha256: str, pixels: bytes | N
         same = face_of_key(key) == FaceId.parse(face_id) and sha256[:12] in key
     except MessageError:
         return False
-    return same and pixels is not None and hashlib.sha256(pixels).hexdigest() == sha256
+    return same and _is_whole(pixels, sha256)
+
+
+def _is_whole(pixels: bytes | None, sha256: str) -> bool:
+    return pixels is not None and hashlib.sha256(pixels).hexdigest() == sha256
 
 
 def repair(connection: sqlite3.Connection, row: int) -> None:
@@ -33,7 +37,7 @@ def repair(connection: sqlite3.Connection, row: int) -> None:
         ((sha256, pixels),) = connection.execute(
             "SELECT sha256, file FROM faces LEFT JOIN pixels USING (row) WHERE row = ?", (row,)
         ).fetchall()
-        if pixels is not None and hashlib.sha256(pixels).hexdigest() == sha256:
+        if _is_whole(pixels, sha256):
             _correct(connection, row, pixels)
             return
         if pixels is not None and _correct_hash(connection, row, pixels):
@@ -74,8 +78,8 @@ def _owner(connection: sqlite3.Connection, row: int, pixels: bytes) -> int | Non
             return None  # this row itself: its pixels are damaged, and their metadata is not
         return insert_face(connection, 0, face)
     ((owner, state, sha256, file),) = found
-    whole = file is not None and hashlib.sha256(file).hexdigest() == sha256
-    return owner if sha256 == face.sha256 and state in {"waiting", "refused"} and not whole else None
+    lost = state in {"waiting", "refused"} and not _is_whole(file, sha256)
+    return owner if sha256 == face.sha256 and lost else None
 
 
 def _replace(connection: sqlite3.Connection, row: int, pixels: bytes | None) -> None:

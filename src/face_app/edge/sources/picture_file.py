@@ -67,7 +67,8 @@ def refuse_partial_picture(path: Path) -> None:
     Raises:
         SourceError: The picture is made of tiles, turned or cropped.
     """
-    if any(part in _heif_description(path) for part in PARTS):
+    description = _heif_description(path)
+    if any(part in description for part in PARTS):
         raise SourceError(
             f"{printable_name(path)}: is an HEIF picture made of tiles, turned or cropped, of which only a part would "
             "be read; convert it to JPEG"

@@ -48,7 +48,7 @@ class Dispatcher:
         self._broker = broker
         self._warn = warnings.warning
         self._suspects = Suspects()
-        self._larger: dict[int, int] = {}
+        self._larger: set[int] = set()
         self._sizes: dict[int, int] = {}
 
     @property
@@ -128,7 +128,8 @@ class Dispatcher:
 
     def _send_lost(self) -> bool:
         """Publish faces again that were in flight when the connection was lost."""
-        lost = [row for row in self._window.lost if row not in self._suspects.rows]
+        suspects = self._suspects.rows
+        lost = [row for row in self._window.lost if row not in suspects]
         return all(self._send(row, Lane.BACKLOG) for row in lost[:BATCH])
 
     def _send_new(self) -> bool:
@@ -138,7 +139,7 @@ class Dispatcher:
             (Lane.BACKLOG, self._outbox.oldest_pending),
         ):
             capacity = min(self._window.capacity(lane), BATCH)
-            excluded = self._window.rows | self._suspects.rows | self._larger.keys()
+            excluded = self._window.rows | self._suspects.rows | self._larger
             rows = [row for row in pending(len(excluded) + capacity) if row not in excluded] if capacity else []
             # "Newest first" applies to the selection. The selected faces are sent oldest first.
             if not all(self._send(row, lane) for row in sorted(rows[:capacity])):
@@ -170,7 +171,7 @@ class Dispatcher:
         if not self._connection.accepts(*face):
             self._window.discard(row)
             self._suspects.discard(row)
-            self._larger[row] = size
+            self._larger.add(row)
             self._warn("%s. Other faces pass", self.aside_reason)
             return True
         if not alone and self._suspects.withholds(row, size):

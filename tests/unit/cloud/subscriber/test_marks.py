@@ -8,9 +8,10 @@ import pytest
 from face_app.cloud.bucket import operations
 from face_app.cloud.bucket.mark_object import MAX_OPENINGS, MAX_SEQUENCE, Mark, dump_marks, load_marks, merge_marks
 from face_app.cloud.stores import open_store
-from face_app.cloud.subscriber.marks import MAX_BYTES, MAX_OUTBOXES, MAX_UNWRITTEN, WRITES_PER_EDGE, MarkRecorder
+from face_app.cloud.subscriber.marks import MAX_OUTBOXES, MAX_UNWRITTEN, WRITES_PER_EDGE, MarkRecorder
 from face_app.common.errors import StoreError
 from face_app.common.settings import CloudSettings, Store
+from face_app.common.wire import STATUS_BYTES
 from support.audits import BEGAN, token_of
 from support.s3 import client
 
@@ -119,7 +120,7 @@ def test_each_edge_and_subscriber_has_its_own_mark(folder):
         ("status/jetson/door", b"{}"),
         ("status/jetson/door", b"\xff"),
         ("status/jetson/door", b'{"outbox": {"sequence": ' + b"9" * 5000 + b"}}"),
-        ("status/jetson/door", status(3) + b" " * MAX_BYTES),
+        ("status/jetson/door", status(3) + b" " * STATUS_BYTES),
         ("status/jetson/door", status(3, outbox="../../x")),
         ("status/jetson/door", status(3, outbox="0badcafe\n")),
         ("status/jetson/door", status(3, outbox=["0badcafe"])),

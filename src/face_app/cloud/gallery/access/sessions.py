@@ -38,11 +38,11 @@ class Sessions:
         self._ended: dict[str, float] = {}
         self._lock = Lock()
 
-    def begin(self, user: User) -> tuple[Session, str]:
-        """Begin a session; return it with the value of its cookie."""
+    def begin(self, user: User) -> str:
+        """Begin a session; return the value of its cookie."""
         session = Session(user, time.time() + self._seconds, secrets.token_hex(16))
         content = base64.urlsafe_b64encode(f"{user.name} {session.expires_at:.0f} {session.id}".encode()).decode()
-        return session, f"{content}.{self._sign('session', content)}"
+        return f"{content}.{self._sign('session', content)}"
 
     def check(self, cookie: str) -> Session | None:
         """Return the session of a cookie; None if it is not signed by this process, has expired or was ended.

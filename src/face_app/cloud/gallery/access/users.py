@@ -87,7 +87,7 @@ class Users:
         known = self._users.get(name)
         with self._lock:
             matches = check_password(password, known.password if known else self._unknown)
-        return User(known.name, known.role) if known and matches else None
+        return self.find(name) if matches else None
 
     def find(self, name: str) -> User | None:
         """Return the user with this name."""

@@ -52,7 +52,7 @@ class Forms:
             return self._login_page(request, 401, target, "This user and password do not match.")
         limit.succeeded(address, name)
         log.write("login", user=user.name, address=address)
-        _, cookie = sessions.begin(user)
+        cookie = sessions.begin(user)
         response = RedirectResponse(_own_path(target), 303)
         response.set_cookie(
             COOKIE,

@@ -1,6 +1,6 @@
 """Answer the timeline."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from starlette.requests import Request
@@ -53,5 +53,4 @@ class TimelinePage:
             cameras=sorted({camera for _, camera, _ in cameras}),
             today=datetime.now(gallery.zone).date(),
             address=lambda wanted, before=None: f"/?{encode_view(wanted, gallery.zone, before)}".rstrip("?"),
-            only_camera=lambda edge, camera: replace(view.wanted, edge=edge, camera=camera),
         )
