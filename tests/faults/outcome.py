@@ -10,8 +10,6 @@ from faults.figures import Figures
 from faults.verdict import Verdict
 from faults.world import World
 
-NOT_FACES = ("marks/",)
-"""Prefixes of the program's own records in the bucket."""
 OF_ATTACKS = (f"{ATTACKER}/", "quarantine/")
 """Prefixes of objects that an attacker leaves."""
 
@@ -54,7 +52,7 @@ def outcome(running: World, seconds: float, verdict: Verdict | None = None, figu
         committed |= log.committed
         meant |= log.meant
         resends += log.resends
-    left = (*NOT_FACES, *(OF_ATTACKS if "attacker" in running.helpers else ()))
+    left = OF_ATTACKS if "attacker" in running.helpers else ()
     objects = {key: sha256 for key, sha256 in running.objects().items() if not key.startswith(left)}
     found = {(str(face), sha256) for key, sha256 in objects.items() if (face := face_of_key(key))}
     ids = Counter(str(face_of_key(key)) for key in objects)

@@ -39,19 +39,16 @@ class Program:
     def start(self) -> None:
         with self._lock:
             assert not self.alive, f"{self.name} runs already"
-            self._start()
-
-    def _start(self) -> None:
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [str(part) for part in self.command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=self.full_environment,
-            )
-        if self.port:
-            wait_for_port(self.port, self._process)
+            with self.log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    [str(part) for part in self.command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=self.full_environment,
+                )
+            if self.port:
+                wait_for_port(self.port, self._process)
 
     @property
     def full_environment(self) -> dict[str, str]:
@@ -82,7 +79,7 @@ class Program:
         with self._lock:
             if self.resident > maximum:
                 self.kill()
-                self._start()
+                self.start()
 
     def kill(self) -> None:
         """Kill it with SIGKILL."""

@@ -45,8 +45,7 @@ def run(
     Raises:
         AssertionError: The outbox did not empty, or the audit found a fault.
     """
-    with ExitStack() as stack:
-        running = stack.enter_context(_set_up(fault, home, seed, forget=forget))
+    with _set_up(fault, home, seed, forget=forget) as running:
         running.wait_for_faces()
         if fault.attack:
             running.attack(fault.attack, seed)

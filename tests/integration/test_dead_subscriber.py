@@ -11,6 +11,7 @@ from face_app.edge.uplink.sender import Sender
 from support.mosquitto import mosquitto
 from support.new_faces import new_face
 from support.processes import process
+from support.waiting import until
 
 FACES = 150
 
@@ -30,13 +31,6 @@ def subscriber(name, port, folder):
     with process(command, folder / f"{name}.log", env=environment) as running:
         until(lambda: "connected to broker" in (folder / f"{name}.log").read_text())
         yield running
-
-
-def until(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true"
-        time.sleep(0.05)
 
 
 def test_all_faces_are_stored_while_one_of_two_subscribers_stays_dead(tmp_path):

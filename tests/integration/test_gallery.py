@@ -16,12 +16,12 @@ import pytest
 
 from face_app.cloud.gallery.access.users import hash_password
 from face_app.common.settings import Store
-from face_app.common.wire import Receipt, dump_receipts
 from support.authority import Authority
 from support.chain import Chain, chain
-from support.gallery import RunningGallery, running_gallery, settings_text
+from support.faces import DrawnFace
+from support.gallery import RunningGallery, publish_receipt, running_gallery, settings_text
 from support.mosquitto import mosquitto
-from support.portraits import Portrait, portrait
+from support.portraits import portrait
 from support.ports import free_port, free_ports
 from support.s3 import client as s3_client
 from support.seaweedfs import MISSING, SeaweedFS, seaweedfs, weed
@@ -45,20 +45,14 @@ def store(server: SeaweedFS, tmp_path: Path) -> Store:
     return Store(kind="s3", bucket=bucket, endpoint=server.endpoint, credentials_file=server.credentials)
 
 
-def put(store: Store, *faces: Portrait) -> None:
+def put(store: Store, *faces: DrawnFace) -> None:
     assert store.endpoint
     s3 = s3_client(store.endpoint)
     for face in faces:
-        s3.put_object(Bucket=store.bucket, Key=face.key, Body=face.data)
+        s3.put_object(Bucket=store.bucket, Key=face.key, Body=face.payload)
 
 
-def publish_receipt(port: int, face: Portrait) -> None:
-    receipt = Receipt(face.id, face.sha256, face.key, datetime.now(timezone.utc), "stored")
-    topic = f"receipts/{face.metadata.edge}/subscriber-1"
-    paho.mqtt.publish.single(topic, dump_receipts([receipt]), qos=1, hostname="127.0.0.1", port=port)
-
-
-def recent(count: int) -> list[Portrait]:
+def recent(count: int) -> list[DrawnFace]:
     now = datetime.now(timezone.utc)
     return [portrait(number, now - timedelta(minutes=count - number), track=number) for number in range(1, count + 1)]
 
@@ -71,7 +65,7 @@ def test_a_receipt_brings_a_face_at_once(store, tmp_path):
         put(store, second)
         publish_receipt(broker.port, second)
         gallery.wait_for(lambda gallery: gallery.keys() == [second.key, first.key])
-        assert gallery.client.get(f"/image/{second.key}").content == second.data
+        assert gallery.client.get(f"/image/{second.key}").content == second.payload
 
 
 def test_watchers_hear_of_a_face(store, tmp_path):
@@ -138,7 +132,7 @@ def test_a_store_that_was_killed_is_named_and_comes_back(tmp_path):
             with seaweedfs(folder=folder, ports=ports):
                 gallery.wait_for(lambda gallery: not gallery.api("state")["notices"])
                 assert gallery.keys() == [face.key for face in reversed(faces)]
-                assert gallery.client.get(f"/image/{faces[0].key}").content == faces[0].data
+                assert gallery.client.get(f"/image/{faces[0].key}").content == faces[0].payload
 
 
 def test_health_is_that_of_the_other_programs(store, tmp_path):
@@ -177,7 +171,7 @@ def test_published_with_tls_and_a_login(store, tmp_path):
         assert answer.status_code == 303
         assert "Secure" in answer.headers["set-cookie"]
         assert answer.headers["strict-transport-security"]
-        assert client.get(f"/image/{face.key}").content == face.data
+        assert client.get(f"/image/{face.key}").content == face.payload
         port = int(gallery.address.rpartition(":")[2])
         with pytest.raises(httpx2.HTTPError):
             httpx2.get(f"http://localhost:{port}/", timeout=20)

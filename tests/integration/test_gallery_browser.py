@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-import paho.mqtt.publish
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from face_app.cloud.gallery.access.users import hash_password
 from face_app.common.settings import Store
-from face_app.common.wire import Receipt, dump_receipts
-from support.gallery import running_gallery
+from support.faces import DrawnFace
+from support.gallery import publish_receipt, running_gallery
 from support.mosquitto import mosquitto
-from support.portraits import Portrait, portrait
+from support.portraits import portrait
 
 CHROMIUM = shutil.which("chromium")
 WAIT = 60_000
@@ -55,21 +54,15 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context.close()
 
 
-def put(store: Store, *faces: Portrait) -> None:
+def put(store: Store, *faces: DrawnFace) -> None:
     assert store.path
     for face in faces:
         path = store.path / face.key
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(face.data)
+        path.write_bytes(face.payload)
 
 
-def publish_receipt(port: int, face: Portrait) -> None:
-    receipt = Receipt(face.id, face.sha256, face.key, datetime.now(timezone.utc), "stored")
-    topic = f"receipts/{face.metadata.edge}/subscriber-1"
-    paho.mqtt.publish.single(topic, dump_receipts([receipt]), qos=1, hostname="127.0.0.1", port=port)
-
-
-def some_faces() -> list[Portrait]:
+def some_faces() -> list[DrawnFace]:
     now = datetime.now(timezone.utc)
     return [
         portrait(1, now - timedelta(hours=30), camera="door", person=1, track=1),

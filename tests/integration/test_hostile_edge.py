@@ -8,7 +8,6 @@ import re
 import secrets
 import signal
 import socket
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from support.brokers import ROLES
 from support.clients import with_certificate
 from support.faces import drawn_face
 from support.hostile import HONEST, HOSTILE, cloud_broker, connected, subscribing
+from support.waiting import until
 
 SESSIONS = 30
 GUESSES = ("face-app", "face_app", "faces", "subscriber", "subscriber-1", "s1", "group", "default")
@@ -32,13 +32,6 @@ def broker(tmp_path):
         yield broker
 
 
-def wait_until(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_an_edge_that_guesses_the_group_takes_no_face(broker, tmp_path):
     """An intruder of the group would be assigned a share of the faces, which the ACL then denies to it."""
     group = secrets.token_hex(16)
@@ -47,7 +40,7 @@ def test_an_edge_that_guesses_the_group_takes_no_face(broker, tmp_path):
         subscribing(broker, tmp_path / "store", group=group) as consumer,
         connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
     ):
-        wait_until(lambda: consumer.connection.subscribed)
+        until(lambda: consumer.connection.subscribed)
         guesses = [f"$share/{guess}/{topic}" for guess in GUESSES for topic in ("face_app/#", f"face_app/{HONEST}/#")]
         for number in range(SESSIONS):
             sessions.enter_context(connected(broker, HOSTILE, *guesses, client_id=f"intruder-{number}"))
@@ -62,7 +55,7 @@ def test_a_wildcard_names_no_group(broker, tmp_path):
         connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
         connected(broker, HOSTILE, f"receipts/{HOSTILE}/#", client_id="intruder") as intruder,
     ):
-        wait_until(lambda: consumer.connection.subscribed)
+        until(lambda: consumer.connection.subscribed)
         intruder.client.subscribe("$share/+/face_app/#", 1)
         edge.send(FACES)
         edge.wait_for_receipts(FACES)
@@ -76,7 +69,7 @@ def test_no_edge_reads_the_name_of_the_group(broker, tmp_path):
         subscribing(broker, tmp_path / "store", group=group) as consumer,
     ):
         intruder.client.on_message = lambda _client, _userdata, message: seen.add(message.topic)
-        wait_until(lambda: consumer.connection.subscribed)
+        until(lambda: consumer.connection.subscribed)
         intruder.client.publish(f"face_app/{HOSTILE}/front", b"refused", qos=1).wait_for_publish(90)
     assert seen <= {f"receipts/{HOSTILE}/subscriber-1"}
     assert group not in (broker.folder / "log").read_text()
@@ -109,13 +102,13 @@ def test_more_connections_than_allowed_take_no_memory_and_disturb_no_connection(
         subscribing(broker, tmp_path / "store", group="secret") as consumer,
         connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
     ):
-        wait_until(lambda: consumer.connection.subscribed)
+        until(lambda: consumer.connection.subscribed)
         with silent_connections(broker, 100) as opened:
             # The broker closes those that are too many.
             assert opened[-1].recv(1) == b""
             edge.send(FACES)
             edge.wait_for_receipts(FACES)
-        wait_until(lambda: with_certificate(broker.port, broker.folder, HONEST).publish(FACES[0].topic).accepted)
+        until(lambda: with_certificate(broker.port, broker.folder, HONEST).publish(FACES[0].topic).accepted)
 
 
 def test_a_message_without_bounds_ends_its_own_connection(broker, tmp_path):
@@ -124,11 +117,11 @@ def test_a_message_without_bounds_ends_its_own_connection(broker, tmp_path):
         connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
         connected(broker, HOSTILE, f"receipts/{HOSTILE}/#", client_id="large") as intruder,
     ):
-        wait_until(lambda: consumer.connection.subscribed)
+        until(lambda: consumer.connection.subscribed)
         lost = []
         intruder.client.on_disconnect = lambda *_: lost.append(True)
         intruder.client.publish(f"face_app/{HOSTILE}/front", bytes(40_000_000), qos=1)
-        wait_until(lambda: lost)
+        until(lambda: lost)
         edge.send(FACES)
         edge.wait_for_receipts(FACES)
 
@@ -151,8 +144,8 @@ def test_a_broker_that_the_kernel_ended_starts_again_at_once(tmp_path):
         for _ in range(8):
             (mosquitto,) = map(int, children.read_text().split())
             os.kill(mosquitto, signal.SIGKILL)
-            wait_until(lambda ended=mosquitto: children.read_text().split() not in ([str(ended)], []))
-            wait_until(lambda: with_certificate(broker.port, folder, HONEST).publish(FACES[0].topic).accepted)
+            until(lambda ended=mosquitto: children.read_text().split() not in ([str(ended)], []))
+            until(lambda: with_certificate(broker.port, folder, HONEST).publish(FACES[0].topic).accepted)
         assert (folder / "log").read_text().count("the kernel ended the broker") == 8
         (mosquitto,) = children.read_text().split()
     assert not Path(f"/proc/{mosquitto}").exists()
@@ -166,7 +159,7 @@ def test_messages_that_wait_for_a_subscriber_take_a_part_of_the_memory(tmp_path)
         connected(broker, HOSTILE, f"receipts/{HOSTILE}/#", client_id="flood") as intruder,
     ):
         with subscribing(broker, tmp_path / "store", group="secret") as consumer:
-            wait_until(lambda: consumer.connection.subscribed)
+            until(lambda: consumer.connection.subscribed)
         # The broker retains its session, and queues for it.
         for _ in range(300):
             intruder.client.publish(f"face_app/{HOSTILE}/front", bytes(1_000_000), qos=1).wait_for_publish(90)

@@ -9,37 +9,14 @@ import pytest
 from face_app import __version__
 from face_app.common.health_server import Health
 from face_app.common.mqtt import Connection
-from face_app.common.settings import EdgeSettings
 from face_app.common.wire import status_topic
 from face_app.edge.health import status_publisher
 from face_app.edge.health.status_publisher import LOST, publish_status
 from face_app.edge.outbox.outbox import Outbox
-from support.chain import EDGE, PASSWORD, make_brokers
+from support.chain import EDGE
 from support.clients import with_certificate
 
 TOPIC = status_topic(EDGE, "door")
-
-
-@pytest.fixture
-def brokers(tmp_path):
-    made = make_brokers(tmp_path)
-    for broker in made.values():
-        broker.start()
-    yield made
-    for broker in made.values():
-        broker.stop()
-
-
-@pytest.fixture
-def settings(brokers, tmp_path):
-    (tmp_path / "password").write_text(PASSWORD)
-    broker = {"host": "127.0.0.1", "port": brokers["edge"].port, "username": "face_app"}
-    return EdgeSettings(
-        edge=EDGE,
-        camera={"name": "door"},
-        outbox={"path": tmp_path / "outbox.db"},
-        broker={**broker, "password_file": tmp_path / "password"},
-    )
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Mosquittos with the roles' own configurations."""
 
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,20 +10,16 @@ from typing import Any
 import jinja2
 import yaml
 
+from support.plugin import load_plugin
 from support.ports import wait_for_port
 from support.processes import process
 
 ROLES = Path(__file__).parents[2] / "roles"
-PLUGINS = Path(__file__).parents[2] / "plugins/filter"
 
 
 def rendered(role: str, template: str, variables: dict[str, Any]) -> str:
     """Render a role's template with its defaults, as Ansible would."""
-    sys.path.insert(0, str(PLUGINS))
-    try:
-        from mosquitto import mosquitto_password
-    finally:
-        sys.path.remove(str(PLUGINS))
+    mosquitto_password = load_plugin("filter/mosquitto.py").mosquitto_password
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROLES / role / "templates"), trim_blocks=True, keep_trailing_newline=True
     )

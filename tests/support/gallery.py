@@ -8,12 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import paho.mqtt.publish
 
 from face_app.common.settings import Store
+from face_app.common.wire import Receipt, dump_receipts
+from support.faces import DrawnFace
 from support.ports import free_port, wait_for_port
 from support.processes import process
 
@@ -98,3 +102,10 @@ def running_gallery(
         trusted = ssl.create_default_context(cafile=tls)
         with httpx2.Client(base_url=address, verify=trusted, timeout=60, trust_env=False) as client:
             yield RunningGallery(address, client, log, running)
+
+
+def publish_receipt(port: int, face: DrawnFace) -> None:
+    """Publish the receipt of a stored face, as a subscriber does."""
+    receipt = Receipt(face.id, face.sha256, face.key, datetime.now(timezone.utc), "stored")
+    topic = f"receipts/{face.metadata.edge}/subscriber-1"
+    paho.mqtt.publish.single(topic, dump_receipts([receipt]), qos=1, hostname="127.0.0.1", port=port)

@@ -77,11 +77,10 @@ def cloud_broker(folder: Path, *, command: tuple[str, ...] = (), memory: int = 5
 
 
 @contextmanager
-def connected(broker: Broker, name: str, *topics: str, client_id: str, version: int = paho.MQTTv311) -> Iterator[Edge]:
+def connected(broker: Broker, name: str, *topics: str, client_id: str) -> Iterator[Edge]:
     """Connect as an edge; its session outlives the connection, as the forwarder's does."""
     subscribed = threading.Event()
-    session = {} if version == paho.MQTTv5 else {"clean_session": False}
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version, **session)  # type: ignore[arg-type]
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False)
     authority, certificate, key = (str(broker.folder / file) for file in ("ca.crt", f"{name}.crt", f"{name}.key"))
     client.tls_set(authority, certificate, key)
     client.reconnect_delay_set(1, 1)

@@ -1,38 +1,16 @@
 """Drawn persons as crops with whole metadata, as an edge commits them; no person is in any."""
 
-import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 
 import cv2
 import numpy as np
 
 from face_app.common.metadata import FaceMetadata, Why, write_metadata
-from face_app.common.wire import FaceId, FaceTopic, object_key
+from face_app.common.wire import FaceId
 from support.clips import draw_face
+from support.faces import DrawnFace
 
 ROOMS = ((196, 206, 208), (190, 200, 182), (206, 196, 190), (180, 190, 204))
-
-
-@dataclass(frozen=True)
-class Portrait:
-    """One stored face.
-
-    Attributes:
-        key: Its key.
-        data: Its file.
-        id: Of the face.
-        metadata: Inside the file.
-    """
-
-    key: str
-    data: bytes
-    id: FaceId
-    metadata: FaceMetadata
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
 
 
 def portrait(
@@ -47,7 +25,7 @@ def portrait(
     visit: str | None = "",
     why: Why = "first",
     score: float = 0.62,
-) -> Portrait:
+) -> DrawnFace:
     """Draw a person; the same arguments give the same bytes.
 
     Args:
@@ -99,6 +77,4 @@ def portrait(
         visit=f"{outbox}-5eed0001-{track}" if visit == "" else visit or "",
     )
     face_id = FaceId(outbox, sequence)
-    data = write_metadata(image, face_id, metadata)
-    key = object_key(FaceTopic(edge, camera), face_id, captured_at, hashlib.sha256(data).hexdigest(), "jpg")
-    return Portrait(key, data, face_id, metadata)
+    return DrawnFace(write_metadata(image, face_id, metadata), face_id, metadata)

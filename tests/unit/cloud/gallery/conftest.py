@@ -15,7 +15,8 @@ from face_app.cloud.gallery.access import users
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.pages.app import make_app
 from face_app.common.settings import Broker, GallerySettings, Store
-from support.portraits import Portrait, portrait
+from support.faces import DrawnFace
+from support.portraits import portrait
 
 PASSWORD = "correct horse battery"
 HASHED = "scrypt$1024$8$1$c2FsdHNhbHRzYWx0c2FsdA==$fXnS5Awj6eMC+z1SbPBpyxEKbW7GHGyuCeVjw7IJSMI="
@@ -33,9 +34,9 @@ class World:
         self._home = home
         self._stack = ExitStack()
 
-    def put(self, *faces: Portrait) -> None:
+    def put(self, *faces: DrawnFace) -> None:
         for face in faces:
-            self.write(face.key, face.data)
+            self.write(face.key, face.payload)
 
     def write(self, key: str, data: bytes) -> None:
         path = self.bucket / key
@@ -99,7 +100,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made.close()
 
 
-def faces(count: int, *, every: timedelta = timedelta(minutes=7), **values: Any) -> list[Portrait]:
+def faces(count: int, *, every: timedelta = timedelta(minutes=7), **values: Any) -> list[DrawnFace]:
     """Return faces of one outbox, the oldest first; each is a visit of its own."""
     return [portrait(number, NOON + number * every, track=number, **values) for number in range(1, count + 1)]
 

@@ -61,7 +61,7 @@ def test_a_face_is_shown_with_its_metadata_in_words(world: World):
 
 def test_names_and_texts_from_an_edge_are_escaped(world: World):
     face = portrait(1, NOON)
-    hostile = face.data.replace(b'"detector":"yunet"', b'"detector":"<b>ab"')
+    hostile = face.payload.replace(b'"detector":"yunet"', b'"detector":"<b>ab"')
     world.write(face.key, hostile)
     gallery = world.open()
     state = {"state": "online", "problem": "<script>alert(1)</script>", "version": "<i>", "waiting": "<u>"}
@@ -78,7 +78,7 @@ def test_a_picture_has_its_bytes_its_type_and_an_etag(world: World):
     world.put(face)
     client = world.client(world.open())
     answer = client.get(f"/image/{face.key}")
-    assert answer.content == face.data
+    assert answer.content == face.payload
     assert answer.headers["content-type"] == "image/jpeg"
     assert answer.headers["cache-control"] == "private, no-cache"
     assert client.get(f"/image/{face.key}", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
@@ -107,7 +107,7 @@ def test_a_bucket_that_is_away_is_named_and_comes_back_by_itself(world: World):
     world.bucket.unlink()
     away.rename(world.bucket)
     wait_until(lambda: "The bucket does not answer" not in client.get("/").text)
-    assert client.get(f"/image/{stored[0].key}").content == stored[0].data
+    assert client.get(f"/image/{stored[0].key}").content == stored[0].payload
 
 
 def test_a_broker_that_is_away_is_named(world: World):

@@ -221,14 +221,14 @@ def test_metadata_of_another_hour_does_not_move_a_face_out_of_its_hour(world: Wo
     """The key is what the subscriber has checked."""
     face = portrait(1, NOON)
     lying = portrait(1, NOON + timedelta(days=900))
-    world.write(face.key, lying.data)
+    world.write(face.key, lying.payload)
     client = world.client(world.open())
     assert keys(client.get("/api/faces?from=2026-11-22T12:00&to=2026-11-22T13:00")) == [face.key]
 
 
 def test_numbers_that_json_has_not_are_unreadable(world: World):
     face = portrait(1, NOON)
-    world.write(face.key, face.data.replace(b'"score":0.93', b'"score":NaN '))
+    world.write(face.key, face.payload.replace(b'"score":0.93', b'"score":NaN '))
     client = world.client(world.open())
     assert [each["readable"] for each in client.get("/api/faces").json()["faces"]] == [False]
 

@@ -184,7 +184,7 @@ def test_a_port_of_another_service(files):
         problem_of("is not reached: it accepts the connection and does not answer", port, **identity(files))
 
 
-def test_addresses_that_are_not_reached(monkeypatch):
+def test_addresses_that_are_not_reached():
     problem_of("is not reached: nothing listens there; check broker.host and broker.port", free_port())
     problem_of("is not reached: its name is not found", 1883, host="broker.invalid")
     with socket.socket() as full, ExitStack() as waiting:

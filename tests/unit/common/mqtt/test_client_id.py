@@ -1,7 +1,6 @@
 """Only the owner of a private key can end the connection of its client."""
 
 import threading
-import time
 from contextlib import contextmanager
 
 import paho.mqtt.client as paho
@@ -13,15 +12,9 @@ from face_app.common.mqtt import Connection, client_id
 from face_app.common.settings import Broker
 from support.authority import Authority
 from support.mosquitto import mosquitto
+from support.waiting import until
 
 NAME = "subscriber-1"
-
-
-def wait_until(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +54,7 @@ def connected(settings):
     connection = Connection(settings, name, subscriptions=["faces/#"], on_message=lambda *_: None, session_seconds=20)
     connection.start()
     try:
-        wait_until(lambda: connection.subscribed)
+        until(lambda: connection.subscribed)
         yield connection
     finally:
         connection.stop()

@@ -188,7 +188,7 @@ def test_without_users_everything_is_seen_and_nothing_erased(world: World):
     world.put(face)
     eraser = Eraser(world)
     client = world.client(world.open(eraser=eraser))
-    assert client.get(f"/image/{face.key}").content == face.data
+    assert client.get(f"/image/{face.key}").content == face.payload
     assert client.post(f"/erase/{face.key}").status_code == 403
     assert eraser.erased == []
 
