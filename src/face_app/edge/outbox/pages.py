@@ -33,6 +33,9 @@ _INTEGER_SIZES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 # bytes, 29 one of 8 bytes. A file of pixels begins as a JPEG or a PNG does.
 _FACES = re.compile(rb"[\x0a-\x18]\x00\x4d", re.DOTALL)
 _PIXELS = re.compile(rb"[\x03-\x07]\x00[\x80-\xff]{0,4}[\x00-\x7f](?=\xff\xd8\xff|\x89PNG)", re.DOTALL)
+_IMAGE = re.compile(rb"\xff\xd8\xff|\x89PNG")
+_PIXELS_HEADER = 7 + 4
+"""Maximum bytes of the header of a row of pixels, and the first ones of an image."""
 _VISITS = re.compile(rb"[\x0a-\x0e]\x00\x1d", re.DOTALL)
 _SMALL = re.compile(rb"[\x03-\x06]\x1d[\x00-\x1d]", re.DOTALL)
 _INDEX = {0x02, 0x0A}
@@ -86,7 +89,7 @@ class DamagedFile:
         size = 0 if self._file is None else os.fstat(self._file).st_size
         pages = max([-(-size // PAGE), *self._latest])
         # The page number in a damaged frame may be anything.
-        self.pages = max([pages, *(page for page in self._unsure if page <= pages + len(self._unsure))])
+        self.pages = max([pages, *(page for page in self._unsure if page <= pages + len(frames))])
         self._free = self._free_pages()
 
     def __enter__(self) -> "DamagedFile":
@@ -177,7 +180,7 @@ class DamagedFile:
         size, at = _varint(page, at)
         row, at = _varint(page, at)
         data = self._record_bytes(page, at, size)
-        values = None if data is None else _decode(data)
+        values = None if data is None else _decode(data) or _pixels(data)
         return Record(number, row, values) if values else None
 
     def _carve(self, number: int, page: bytes) -> Iterator[Record]:
@@ -270,6 +273,12 @@ def _decode(data: bytes) -> tuple[Value, ...] | None:
     except UnicodeDecodeError:
         return None
     return tuple(values)
+
+
+def _pixels(data: bytes) -> tuple[Value, ...] | None:
+    """Return the row of pixels whose record header is damaged: the image fills the rest of the record."""
+    image = _IMAGE.search(data, 0, _PIXELS_HEADER)
+    return (None, data[image.start() :]) if image else None
 
 
 def _value(kind: int, data: bytes) -> Value:
