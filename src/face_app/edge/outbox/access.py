@@ -225,15 +225,17 @@ def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
     """Read the whole file.
 
     Raises:
-        OutboxDamagedError: A page is damaged, or pixels belong to no face that needs them.
+        OutboxDamagedError: A page is damaged, pixels belong to no face that needs them, or such a face has none.
     """
     results = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if results != [("ok",)]:
         raise OutboxDamagedError(f"outbox {path}: {str(results[0][0])[:200]}")
     if connection.execute("PRAGMA user_version").fetchall() != [(FORMAT,)]:
         return
-    orphans = connection.execute(
-        "SELECT row FROM pixels WHERE row NOT IN (SELECT row FROM faces WHERE state IN ('waiting', 'refused')) LIMIT 1"
-    ).fetchall()
-    if orphans:
-        raise OutboxDamagedError(f"outbox {path}: pixels without a face")
+    needed = "SELECT row FROM faces WHERE state IN ('waiting', 'refused')"
+    for problem, first, second in (
+        ("pixels without a face", "SELECT row FROM pixels", needed),
+        ("a face without pixels", needed, "SELECT row FROM pixels"),
+    ):
+        if connection.execute(f"{first} EXCEPT {second} LIMIT 1").fetchall():
+            raise OutboxDamagedError(f"outbox {path}: {problem}")
