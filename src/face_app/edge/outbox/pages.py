@@ -88,8 +88,12 @@ class DamagedFile:
                 self._unsure.setdefault(frame.page, []).insert(0, frame.offset)
         size = 0 if self._file is None else os.fstat(self._file).st_size
         pages = max([-(-size // PAGE), *self._latest])
-        # The page number in a damaged frame may be anything.
-        self.pages = max([pages, *(page for page in self._unsure if page <= pages + len(frames))])
+        # The page number in a damaged frame may be anything; its content gets a number behind all others.
+        bound = pages + len(frames)
+        strays = [offset for page, offsets in self._unsure.items() if page > bound for offset in offsets]
+        known = max([pages, *(page for page in self._unsure if page <= bound)])
+        self._unsure.update((known + count, [offset]) for count, offset in enumerate(strays, 1))
+        self.pages = known + len(strays)
         self._free = self._free_pages()
 
     def __enter__(self) -> "DamagedFile":
