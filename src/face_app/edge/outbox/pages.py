@@ -110,6 +110,10 @@ class DamagedFile:
         """Yield the number of each page that may contain rows; a free page contains deleted ones."""
         return (number for number in range(1, self.pages + 1) if not self.is_free(number))
 
+    def free_numbers(self) -> Iterator[int]:
+        """Yield the number of each free page; after a mistake of the disk it may contain pixels that are needed."""
+        return (number for number in range(1, self.pages + 1) if self.is_free(number))
+
     def is_free(self, number: int) -> bool:
         """Return True if both the list of free pages and the pointer map say so: one of them may be damaged."""
         return number in self._free and self._kind(number) == _FREE

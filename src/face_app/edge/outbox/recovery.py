@@ -61,6 +61,8 @@ def _copy_readable(damaged: Path, created: Path) -> None:
         for add in (salvage.add_current_rows, salvage.add_rows, salvage.add_pixels):
             for source in sources:
                 _in_batches(target, partial(add, source), source.numbers())
+        for source in sources:
+            _in_batches(target, partial(salvage.add_pixels, source), source.free_numbers())
         with transaction(target):
             copied = salvage.complete(incarnation.read(damaged))
     log.error(
