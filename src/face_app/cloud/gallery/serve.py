@@ -5,7 +5,9 @@ import ssl
 import threading
 
 import uvicorn
+from prometheus_client import REGISTRY
 
+from face_app.cloud.gallery.fleet_metrics import FleetCollector, GalleryCollector
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.pages.app import make_app
 from face_app.common.errors import FaceAppError, SettingsError
@@ -33,6 +35,8 @@ def run(settings: GallerySettings) -> None:
     """
     gallery = Gallery(settings)
     server = uvicorn.Server(_configuration(settings, gallery))
+    REGISTRY.register(FleetCollector(gallery.states))
+    REGISTRY.register(GalleryCollector(gallery))
     health = serve_health(settings.metrics, gallery.health)
     gallery.start()
     stop = threading.Event()
