@@ -14,7 +14,7 @@ import pytest
 
 from face_app.common.settings import Store
 from support.gallery import running_gallery
-from support.monitoring import MISSING, Monitoring, installed, monitoring
+from support.monitoring import MISSING, installed, monitoring
 from support.mosquitto import Mosquitto, mosquitto
 from support.ports import free_port, free_ports, wait_for_port
 from support.processes import process

@@ -121,11 +121,13 @@ def monitoring(home: Path, *, subscribers: Sequence[str], gallery: str = "", **v
         places = {"/etc/face-app/": f"{home}/", "localhost:9090": f"127.0.0.1:{port}"}
         places["alertmanager:9093"] = f"127.0.0.1:{alertmanager_port}"
         _write(home, values, places)
-        command = ["prometheus-alertmanager", f"--config.file={home}/alertmanager.yml", f"--storage.path={home}/silences"]
+        command = [
+            "prometheus-alertmanager",
+            f"--config.file={home}/alertmanager.yml",
+            f"--storage.path={home}/silences",
+        ]
         command += ["--cluster.listen-address=", f"--web.listen-address=127.0.0.1:{alertmanager_port}"]
-        wait_for_port(
-            alertmanager_port, stack.enter_context(process(command, home / "alertmanager.log", cwd=home))
-        )
+        wait_for_port(alertmanager_port, stack.enter_context(process(command, home / "alertmanager.log", cwd=home)))
         command = ["prometheus", f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/series"]
         command += [f"--web.listen-address=127.0.0.1:{port}"]
         wait_for_port(port, stack.enter_context(process(command, home / "prometheus.log", cwd=home)))
