@@ -20,9 +20,7 @@ FILES = sorted(ROOT.glob("roles/monitoring/files/rules/*.yml"))
 OTHERS = {"prometheus_config_last_reload_successful", "alertmanager_config_last_reload_successful"}
 OTHERS |= {"alertmanager_notifications_failed_total"}
 RULES = [rule for file in FILES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
-PROMTOOL = pytest.mark.skipif(
-    not shutil.which("promtool"), reason="promtool (Debian: prometheus) is not installed"
-)
+PROMTOOL = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (Debian: prometheus) is not installed")
 
 
 def exported():

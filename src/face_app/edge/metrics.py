@@ -12,6 +12,9 @@ MISSED = Counter(
 )
 SKIPPED = Counter("face_app_capture_skipped_frames", "Frames that were skipped to reduce the frame rate.")
 UNDECODABLE = Counter("face_app_capture_bad_frames", "Frames that could not be decoded.", ["reason"])
+PICTURES_REFUSED = Counter(
+    "face_app_capture_refused_pictures", "Messages of an MQTT source that became no face.", ["reason"]
+)
 DETECTOR_RUNS = Counter("face_app_capture_looks", "Frames on which the detector ran; in the others nothing moved.")
 VISITS = Counter("face_app_capture_visits", "Visits that have ended.")
 VISITS_DISMISSED = Counter("face_app_capture_dismissed_visits", "Ended visits without a shot.", ["reason"])
@@ -42,6 +45,7 @@ WINDOW = Gauge("face_app_sender_window", "Maximum number of faces in flight now.
 
 _LABELS = {
     UNDECODABLE: ("blank", "empty", "filler", "format", "undecodable"),
+    PICTURES_REFUSED: ("not-an-image", "too-large", "too-many", "too-many-pixels", "too-many-scans"),
     VISITS_DISMISSED: ("no-detail", "no-face"),
     REFUSED: REFUSALS,
     REJECTED: ("Not authorized", "Packet too large", "Quota exceeded"),
