@@ -81,6 +81,7 @@ def test_the_first_line_is_the_edge_and_each_other_a_face():
         "complete_since": "2026-11-22T17:30:00+00:00",
         "openings": {"0badcafe": [["0123456789abcdef", 1]]},
         "pruned": {"0badcafe": [[2, 4, "drop-oldest"]]},
+        "written_at": "2026-11-22T17:30:00+00:00",
         "format": 1,
     }
     assert json.loads(second) == {

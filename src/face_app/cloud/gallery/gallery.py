@@ -10,6 +10,7 @@ from face_app.cloud.gallery.access.access_log import AccessLog
 from face_app.cloud.gallery.access.login_limit import LoginLimit
 from face_app.cloud.gallery.access.sessions import Sessions
 from face_app.cloud.gallery.access.users import Users
+from face_app.cloud.gallery.audit_reports import AuditReports
 from face_app.cloud.gallery.details import DetailReader
 from face_app.cloud.gallery.edge_states import EdgeStates
 from face_app.cloud.gallery.events import Events
@@ -79,6 +80,7 @@ class Gallery:
         self.events = Events()
         self.states = EdgeStates()
         self.objects = Objects(settings.store, connections=CONNECTIONS)
+        self.reports = AuditReports(self.objects)
         self.file = IndexFile(settings.index)
         self.queries = IndexQueries(self.file)
         self.writer = IndexWriter(self.file)

@@ -1,7 +1,9 @@
 """Say what metadata and states mean, in words."""
 
+from datetime import datetime, timezone
 from typing import Any
 
+from face_app.cloud.audit.report_object import EdgeAudit, OutboxRow
 from face_app.cloud.gallery.timeline import Shot
 
 WHY = {
@@ -23,6 +25,17 @@ TERMS = {
     "eyes": ("Eyes open", "as the face mesh sees them"),
     "face": ("Face", "as the face mesh recognises it"),
 }
+COUNTS = {
+    "captured": "Captured",
+    "stored": "Stored",
+    "waiting": "Waiting",
+    "refused": "Refused",
+    "expired": "Expired",
+    "erased": "Erased",
+    "missing": "Missing",
+    "unproven": "Not proven",
+}
+VERDICTS = {0: ("ready", "proven"), 9: ("offline", "fault found"), 10: ("problem", "not proven")}
 CLOCKS = {
     True: "set by a time server",
     False: "not set by a time server: the time may be wrong",
@@ -59,6 +72,26 @@ def facts(shot: Shot) -> list[tuple[str, str]]:
         ("Clock of the edge", CLOCKS.get(metadata["clock_synchronised"], CLOCKS[None])),
         ("Program", f"face-app {metadata['version']}" if metadata["version"] else "face-app before 0.2"),
     ]
+
+
+def verdict(audit: EdgeAudit | None) -> tuple[str, str]:
+    """Return the class of a badge and its text."""
+    if audit is None:
+        return "offline", "unreadable"
+    return VERDICTS.get(audit.exit_code, ("problem", f"exit code {audit.exit_code}"))
+
+
+def count(row: OutboxRow, name: str) -> str:
+    """Return one term of the equation; a lower bound where the ledger is missing."""
+    number = row.counts.get(name)
+    if number is None:
+        return "unknown"
+    return f"{number:,}" if row.ledger or name != "captured" else f"≥ {number:,}"
+
+
+def age(at: datetime) -> str:
+    """Return how old a time is."""
+    return duration(max(0.0, (datetime.now(timezone.utc) - at).total_seconds()))
 
 
 def duration(seconds: float | None) -> str:
