@@ -154,7 +154,39 @@ def test_edges_show_what_is_ready_silent_offline_and_has_a_wrong_clock(world: Wo
     assert client.get("/api/edges").json()["cameras"][3]["state"].get("version") is None
 
 
-@pytest.mark.parametrize("payload", [b"", b"null", b"[]", b"{" * 10_000, b"\xff", b'{"a":' * 3000, b"x" * 20_000])
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        (200.4, "<dd>200 days left</dd>"),
+        (20.9, '<span class="badge problem">21 days left</span>'),
+        (1.2, '<span class="badge problem">1 day left</span>'),
+        (-3, '<span class="badge offline">expired</span>'),
+        ("soon", "<dd>unknown</dd>"),
+    ],
+)
+def test_a_certificate_that_ends_soon_is_marked(world: World, days, expected):
+    gallery = world.open()
+    state = {"state": "online", "problem": "", "certificate_days": days}
+    gallery.states.received("status/jetson/door", json.dumps(state).encode(), retained=False)
+    text = world.client(gallery).get("/edges").text
+    assert expected in text.split("Certificate</dt>")[1]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{" * 10_000,
+        b"\xff",
+        b'{"a":' * 3000,
+        b"x" * 20_000,
+        b'{"problem": "\\ud800"}',
+        b'{"waiting": NaN}',
+        b'{"waiting": -Infinity}',
+    ],
+)
 def test_a_state_that_is_none_is_ignored(world: World, payload):
     gallery = world.open()
     assert not gallery.states.received("status/jetson/door", payload, retained=False)
@@ -168,10 +200,13 @@ def test_a_state_that_is_none_is_ignored(world: World, payload):
         {"at": "9999-12-31T23:59:59+00:00", "last_face": "0001-01-01T00:00:00+00:00"},
         {"outbox": {"id": "0badcafe", "sequence": 10**30}, "outbox_fullness": 1e308, "problem": ["x"]},
         {"outbox": {"id": 5, "sequence": "7"}, "hop_cloud": "x", "state": None, "version": None},
+        {"waiting": 1, "oldest_waiting": 10**400, "outbox_fullness": -(10**400), "certificate_days": 10**400},
+        {"certificate_days": True, "outbox_fullness": [], "problem": {"a": 1}, "waiting": -1},
+        {"last_face": "0001-01-01T00:00:00+23:59", "at": "9999-12-31T23:59:59-23:59"},
     ],
 )
 def test_a_strange_state_breaks_no_page(world: World, values):
-    gallery = world.open()
+    gallery = world.open(timezone="Pacific/Kiritimati")
     for retained in (True, False):
         gallery.states.received("status/jetson/door", json.dumps(values).encode(), retained=retained)
         client = world.client(gallery)
