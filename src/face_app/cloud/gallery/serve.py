@@ -7,6 +7,7 @@ import threading
 import uvicorn
 
 from face_app.cloud.gallery.gallery import Gallery
+from face_app.cloud.gallery.http_protocol import GuardedProtocol
 from face_app.cloud.gallery.pages.app import make_app
 from face_app.common.errors import FaceAppError, SettingsError
 from face_app.common.health_server import serve as serve_health
@@ -61,6 +62,7 @@ def _configuration(settings: GallerySettings, gallery: Gallery) -> uvicorn.Confi
         make_app(gallery),
         host=settings.host,
         port=settings.port,
+        http=GuardedProtocol,
         log_config=None,
         access_log=False,  # the access log has the users
         server_header=False,
