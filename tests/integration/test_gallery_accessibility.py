@@ -31,7 +31,8 @@ pytestmark = pytest.mark.skipif(not (CHROMIUM and AXE.exists()), reason=MISSING)
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 RUN = """() => axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa",
 "wcag22aa", "best-practice"]}).then(found => found.violations.map(each => ({
-  rule: each.id, impact: each.impact, nodes: each.nodes.map(node => node.html.slice(0, 200) + " " + node.failureSummary)})))"""
+  rule: each.id, impact: each.impact,
+  nodes: each.nodes.map(node => node.html.slice(0, 200) + " " + node.failureSummary)})))"""
 SERIOUS = {"serious", "critical"}
 
 

@@ -103,8 +103,15 @@ def publish_states(port: int, now: datetime) -> None:
     }
     for place, values in states.items():
         document = {
-            **{"state": "online", "problem": "", "version": "0.9.0", "at": now.isoformat(), "waiting": 0},
-            **{"oldest_waiting": 95.0, "outbox_fullness": 0.031, "hop_forwarder": True, "hop_cloud": place is not GATE},
+            "state": "online",
+            "problem": "",
+            "version": "0.9.0",
+            "at": now.isoformat(),
+            "waiting": 0,
+            "oldest_waiting": 95.0,
+            "outbox_fullness": 0.031,
+            "hop_forwarder": True,
+            "hop_cloud": place is not GATE,
             "last_face": (now - timedelta(minutes=3)).isoformat(),
             **values,
         }
