@@ -73,7 +73,8 @@ def detail_of(key: FaceKey, data: bytes) -> Detail:
     # The key names the edge; a file can claim anything.
     document = {**asdict(metadata), "id": str(face_id), "captured_at": at.isoformat()}
     try:
-        text = json.dumps(document, allow_nan=False)
-    except ValueError:  # a number that JSON has not: no edge writes one
+        text = json.dumps(document, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except ValueError:  # a number or a character that no answer can have: no edge writes one
         return Detail(key, None, "", "")
     return Detail(key, round(at.timestamp() * 1000), f"{key.edge}/{visit}", text)

@@ -2,10 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from face_app.common.metadata import write_metadata
 from support.portraits import portrait
 from unit.cloud.gallery.conftest import NOON, World, faces, wait_until
 
@@ -268,3 +272,43 @@ def test_pages_request_nothing_from_elsewhere(world: World):
     for path in ("/", f"/face/{face.key}", "/edges", "/ledgers"):
         text = client.get(path).text
         assert not re.search(r"(?:src|href|action)=\"(?!/|#)|url\(|style=\"|<script>| on\w+=\"", text), path
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["\ud800", 10**400]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = [
+    *("state", "problem", "version", "at", "since", "frames", "faces", "last_face", "outbox", "waiting"),
+    *("oldest_waiting", "outbox_fullness", "certificate_days", "hop_forwarder", "hop_cloud", "id", "sequence"),
+]
+
+
+def test_no_state_that_an_edge_can_publish_breaks_a_page(world: World):
+    gallery = world.open()
+    client = world.client(gallery)
+
+    @given(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=8), st.booleans())
+    def check(state: dict[str, object], retained: bool) -> None:
+        gallery.states.received("status/jetson/door", json.dumps(state).encode(), retained=retained)
+        for path in ("/edges", "/ledgers", "/api/edges", "/api/ledgers"):
+            assert client.get(path).status_code == 200, path
+
+    check()
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x00", "\u202e", "x" * 5_000, "</script>"])
+def test_a_face_with_strange_texts_breaks_no_page(world: World, text):
+    face = portrait(1, NOON)
+    strange = replace(face.metadata, detector=text, version=text)
+    data = write_metadata(face.payload, face.id, strange)
+    world.write(face.key, data)
+    client = world.client(world.open())
+    for path in ("/", f"/face/{face.key}", "/api/faces", f"/api/faces/{face.key}", f"/image/{face.key}"):
+        assert client.get(path).status_code == 200, path
