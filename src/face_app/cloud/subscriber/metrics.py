@@ -27,6 +27,7 @@ class SubscriberMetrics:
         self.refused = counter("refused", "Refused messages.", "reason")
         self.not_copied = counter("not_copied", "Refused messages without a copy: their edge has enough in quarantine.")
         self.declined = counter("declined", "Messages over the share of their edge, which sends them again.")
+        self.dropped = counter("dropped", "Messages at QoS 0 over the share of their edge. Faces are sent at QoS 1.")
         self.receipts_refused = counter("receipts_refused", "Receipts that the broker rejected.")
         self.unexpected = counter("unexpected", "Messages that failed unexpectedly; see the log.")
         self.store_seconds = Histogram(
