@@ -131,7 +131,8 @@ class Shares:
         with self._lock:
             self._remove_left()
             used = self._edges.get(edge)
-            if not used or not used.messages or sum(len(each.messages) for each in self._edges.values()) < FULL * self._places:
+            places_used = sum(len(each.messages) for each in self._edges.values())
+            if not used or not used.messages or places_used < FULL * self._places:
                 return 0
             _, arrived = next(iter(used.messages.values()))
             if self._clock() - max(arrived, since) < PATIENCE_SECONDS:
