@@ -81,7 +81,7 @@ class Consumer:
         self._decoders = Decoders()
         self._quarantine = Quarantine()
         self._shares = Shares(settings.receive_maximum)
-        self._deliveries: Turns[Delivery] = Turns(settings.workers)
+        self._deliveries: Turns[Delivery] = Turns(settings.workers, self._decoders.slow)
         self._rare_log = RareLog(log)
         self._received = False
         # Daemon threads: a worker in a hung mount must not block the exit.
@@ -101,7 +101,7 @@ class Consumer:
             max_received_bytes=settings.max_bytes + SPARE_BYTES,
         )
         self._receipts = ReceiptPublisher(settings.subscriber, self.connection, metrics)
-        metrics.connect(self.connection, lambda: len(self._deliveries), lambda: self._shares.bytes)
+        metrics.connect(self.connection, lambda: len(self._deliveries), lambda: self._shares.bytes, self._decoders.slow)
 
     def start(self) -> None:
         """Start the store checks, the decoders, the workers and the connection."""
