@@ -108,10 +108,9 @@ def test_the_gallery_reads_and_lists_and_changes_nothing(stores):
         "expiry": lambda: s3.put_bucket_lifecycle_configuration(Bucket="face-app", LifecycleConfiguration=rule),
         "other buckets": lambda: s3.list_objects_v2(Bucket="other"),
     }
-    for what, attempt in refused.items():
+    for attempt in refused.values():
         with pytest.raises(ClientError, match="AccessDenied"):
             attempt()
-            pytest.fail(f"{what} is allowed")
     # A request for many keys succeeds as a whole, and refuses each.
     several = s3.delete_objects(Bucket="face-app", Delete={"Objects": [{"Key": face.key}]})
     assert [error["Code"] for error in several["Errors"]] == ["AccessDenied"]
@@ -123,6 +122,8 @@ def test_the_account_for_erasures_deletes_every_version(stores):
     s3 = S3Bucket(stores["erase"]).client
     s3.put_object(Bucket="face-app", Key=f"erased/{face.key}", Body=b"")
     open_store(stores["faces"]).put(face.key, face.payload, face.sha256)
-    assert [each["Key"] for each in s3.list_object_versions(Bucket="face-app", Prefix=face.key)["Versions"]] == [face.key]
+    assert [each["Key"] for each in s3.list_object_versions(Bucket="face-app", Prefix=face.key)["Versions"]] == [
+        face.key
+    ]
     s3.delete_object(Bucket="face-app", Key=face.key)
     assert S3Bucket(stores["faces"]).get(face.key) is None
