@@ -1,6 +1,7 @@
 """Subscriber and gallery work with the least rights, as local_object_store grants them."""
 
 import json
+import os
 from pathlib import Path
 
 import jinja2
@@ -16,7 +17,8 @@ from face_app.common.errors import StoreError
 from face_app.common.settings import Store
 from support.faces import drawn_face
 from support.s3 import client
-from support.seaweedfs import MISSING, seaweedfs, weed
+from support.s3fs import s3fs_mount
+from support.seaweedfs import MISSING, SeaweedFS, seaweedfs, weed
 
 ROLE = Path(__file__).parents[4] / "roles/local_object_store"
 
@@ -86,6 +88,20 @@ def test_the_bucket_itself_and_other_buckets_are_out_of_reach(limited):
     for attempt in refused.values():
         with pytest.raises(ClientError, match="AccessDenied"):
             attempt()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/fuse").exists(), reason="mounting needs root and /dev/fuse")
+def test_every_step_through_a_mount_works(stores, tmp_path):
+    settings = stores["faces"].model_copy(update={"kind": "mount", "path": tmp_path / "mount"})
+    settings.path.mkdir()
+    settings.credentials_file.chmod(0o600)
+    server = SeaweedFS(settings.endpoint, settings.credentials_file, None)
+    with s3fs_mount(server, settings.bucket, settings.path, log=tmp_path / "log"):
+        store, face = open_store(settings), drawn_face(1, camera="mount")
+        store.check()
+        assert store.put(face.key, face.payload, face.sha256).outcome == "created"
+        assert store.put(face.key, face.payload, face.sha256).outcome == "already"
 
 
 def test_the_gallery_reads_and_lists_and_changes_nothing(stores):
