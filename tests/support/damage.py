@@ -142,7 +142,8 @@ def _spoil(data: bytearray, chance: random.Random, kind: str) -> None:
 def _damage_record(path: Path, chance: random.Random, kind: str) -> str:
     """Change a row as a valid transaction would, so that SQLite finds nothing wrong."""
     connection = sqlite3.connect(path, isolation_level=None)
-    row = "(SELECT row FROM pixels ORDER BY random() LIMIT 1)"
+    rows = [row for (row,) in connection.execute("SELECT row FROM pixels ORDER BY row")]
+    row = chance.choice(rows) if rows else "NULL"
     statements = {
         "record": [
             f"DELETE FROM pixels WHERE row = {row}",

@@ -12,7 +12,6 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from face_app.common.ledger_file import check_pattern, check_sequence
 from face_app.edge.outbox.schema import transaction
@@ -135,9 +134,3 @@ def begin(connection: sqlite3.Connection, path: Path, seen: Seen) -> None:
 def _numbered(connection: sqlite3.Connection) -> tuple[str, int]:
     ((own, sequence),) = connection.execute("SELECT id, sequence FROM outbox").fetchall()
     return own, sequence
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no sequence number")
-    return value

@@ -115,7 +115,10 @@ class DamagedFile:
         return (number for number in range(1, self.pages + 1) if self.is_free(number))
 
     def is_free(self, number: int) -> bool:
-        """Return True if both the list of free pages and the pointer map say so: one of them may be damaged."""
+        """Return True if both the list of free pages and the pointer map say so: one of them may be damaged.
+
+        An image on such a page was deleted, or the disk has exchanged it with a needed one; on any other it is needed.
+        """
         return number in self._free and self._kind(number) == _FREE
 
     def current_records(self, number: int) -> Iterator[Record]:
@@ -129,10 +132,6 @@ class DamagedFile:
             yield from cells
             if not flawless and (count or self._may_be_node(number)):
                 yield from self._carve(number, page)
-
-    def is_current(self, number: int) -> bool:
-        """Return True unless the pointer map or the list of free pages calls the page free."""
-        return number not in self._free and self._kind(number) != _FREE
 
     def _versions(self, number: int) -> list[bytes]:
         """Return the versions of a page, the preferred one first."""

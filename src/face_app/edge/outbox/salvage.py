@@ -87,7 +87,7 @@ class Salvage:
             sha256 = hashlib.sha256(pixels).hexdigest()
             query = "SELECT row, state FROM faces WHERE sha256 = ?"
             found = self._target.execute(query, (sha256,)).fetchall()
-            if not found and source.is_current(number) and (face := row_from_pixels(pixels)):
+            if not found and not source.is_free(number) and (face := row_from_pixels(pixels)):
                 found = self._adopt(record.row, face)
             for row, state in found:
                 if state in {"waiting", "refused"}:
