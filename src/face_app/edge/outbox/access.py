@@ -1,6 +1,7 @@
 """Open an outbox file: locks, checks at the start, and the translation of SQLite's errors."""
 
 import fcntl
+import logging
 import os
 import sqlite3
 import time
@@ -13,6 +14,8 @@ from face_app.common.errors import OutboxDamagedError, OutboxError, OutboxUnavai
 from face_app.edge.outbox import incarnation
 from face_app.edge.outbox.schema import BUSY_SECONDS, FORMAT, check_identity, connect
 from face_app.edge.outbox.wal import hidden_commits, wal_bytes
+
+log = logging.getLogger(__name__)
 
 CHECK_BYTES = 64 * 1024 * 1024
 """Largest file that the first program that opens it reads completely, for damage: a second on a memory card."""
@@ -83,7 +86,9 @@ def translate_errors(path: Path) -> Iterator[None]:
             mark_damaged(path)
         raise error_class(f"outbox {path}: {error}; {advice}") from error
     except OSError as error:
-        raise OutboxError(f"outbox {path}: {error.strerror}; set outbox.path to a file that can be written") from error
+        file = "" if error.filename in {None, path, str(path)} else f"{error.filename}: "
+        advice = "set outbox.path to a file that can be written"
+        raise OutboxError(f"outbox {path}: {file}{error.strerror}; {advice}") from error
 
 
 def damage_mark(path: Path) -> Path:
@@ -92,8 +97,11 @@ def damage_mark(path: Path) -> Path:
 
 
 def mark_damaged(path: Path) -> None:
-    """Mark an outbox as damaged, so that the next start recovers it."""
-    damage_mark(path).touch(mode=0o600)
+    """Mark an outbox as damaged, so that the next start recovers it. The caller reports the damage itself."""
+    try:
+        damage_mark(path).touch(mode=0o600)
+    except OSError as error:
+        log.warning("%s is not written: %s", damage_mark(path), error)
 
 
 @contextmanager
@@ -159,6 +167,8 @@ def open_outbox(path: Path) -> OpenOutbox:
     """
     with translate_errors(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise OutboxError(f"outbox {path} is no file; set outbox.path to a file")
         lock = _open_lock_file(path)
         try:
             alone = _locked_exclusively(lock)
@@ -209,7 +219,7 @@ def _check_unopened(path: Path, seen: incarnation.Seen | None) -> None:
         if went_back and log:
             raise OutboxDamagedError(f"outbox {path} or its write-ahead log is an older copy of itself")
         if went_back or path.stat().st_size + log <= CHECK_BYTES:
-            _check_contents(connection, path)
+            check_contents(connection, path)
 
 
 def _went_back(connection: sqlite3.Connection, seen: incarnation.Seen) -> bool:
@@ -221,8 +231,8 @@ def _went_back(connection: sqlite3.Connection, seen: incarnation.Seen) -> bool:
         return True
 
 
-def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
-    """Read the whole file.
+def check_contents(connection: sqlite3.Connection, path: Path) -> int:
+    """Read the whole file, and return its format.
 
     Raises:
         OutboxDamagedError: A page is damaged, pixels belong to no face that needs them, or such a face has none.
@@ -230,8 +240,9 @@ def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
     results = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if results != [("ok",)]:
         raise OutboxDamagedError(f"outbox {path}: {str(results[0][0])[:200]}")
-    if connection.execute("PRAGMA user_version").fetchall() != [(FORMAT,)]:
-        return
+    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+    if version != FORMAT:
+        return int(version)
     needed = "SELECT row FROM faces WHERE state IN ('waiting', 'refused')"
     for problem, first, second in (
         ("pixels without a face", "SELECT row FROM pixels", needed),
@@ -239,3 +250,4 @@ def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
     ):
         if connection.execute(f"{first} EXCEPT {second} LIMIT 1").fetchall():
             raise OutboxDamagedError(f"outbox {path}: {problem}")
+    return FORMAT

@@ -1,0 +1,134 @@
+"""A recovery that a full disk, a kill or a foreign file interrupts loses no face, and the next start completes it."""
+
+import hashlib
+import itertools
+import os
+import shutil
+import signal
+import sys
+
+import pytest
+
+from face_app.common.errors import OutboxError, OutboxUnavailableError
+from face_app.common.settings import OutboxFile
+from face_app.edge.outbox.access import damage_mark
+from face_app.edge.outbox.disk import ballast_path, free_disk_bytes
+from face_app.edge.outbox.outbox import Outbox
+from face_app.edge.outbox.wal import wal_path
+from support.new_faces import new_face
+
+NOT_ROOT = 65534
+STEPS = {"execute", "executemany", "open", "pwrite", "fsync", "rename", "unlink", "utime", "close"}
+MEGABYTE = 1024 * 1024
+
+
+def opened(path):
+    return Outbox(OutboxFile(path=path))
+
+
+def write(path, count, *, size=40):
+    with opened(path) as outbox:
+        return {face.sha256 for _ in range(count // 10) for face in outbox.append([new_face(size=size)] * 10)}
+
+
+def sendable(path):
+    with opened(path) as outbox:
+        payloads = [outbox.payload(row) for row in outbox.oldest_pending(10_000)]
+        outbox.append([new_face()])
+    return {hashlib.sha256(payload[1]).hexdigest() for payload in payloads if payload}
+
+
+def damaged_files(path):
+    return [file for file in path.parent.glob("outbox.db.damaged-*Z") if file.is_file()]
+
+
+def in_a_process(task):
+    """Run a task in a process of its own; return its exit code, negative for a signal."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            code = task() or 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("left", [0, 1, 2, 3])
+def test_a_full_disk_costs_no_face(small_disk, left):
+    """The disk can be full while rows are copied, while they are merged into the file, and at the first start."""
+    path = small_disk / "outbox.db"
+    faces = write(path, 150, size=400)
+    damage_mark(path).touch()
+    ballast_path(path).unlink()
+    (small_disk / "other").write_bytes(bytes(free_disk_bytes(path) - int(left * MEGABYTE)))
+    try:
+        assert sendable(path) >= faces
+    except OutboxUnavailableError as error:
+        assert "make room" in str(error)
+        assert not list(small_disk.glob("*.part*")), "the room is free again"
+    (small_disk / "other").unlink()
+    assert sendable(path) >= faces
+    assert len(damaged_files(path)) == 1
+
+
+def write_damaged(path):
+    """Write faces as a killed program leaves them, and damage the log; return the hashes."""
+    faces = write(path, 10)
+    read, write_end = os.pipe()
+
+    def add_and_die():
+        new = opened(path).append([new_face() for _ in range(10)])
+        os.write(write_end, "".join(face.sha256 for face in new).encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_a_process(add_and_die) == -signal.SIGKILL
+    added = os.read(read, 64 * 1024).decode()
+    os.close(read)
+    os.close(write_end)
+    log = bytearray(wal_path(path).read_bytes())
+    log[52] ^= 1  # the checksum of the first frame: SQLite reads no frame, and each is whole
+    wal_path(path).write_bytes(log)
+    return faces | {added[start : start + 64] for start in range(0, len(added), 64)}
+
+
+def start_until(path, kill_at):
+    """Start, and die before the n-th step; return the number of steps: calls that may change a file."""
+    steps = itertools.count(1)
+
+    def count(frame, event, function):
+        if event == "c_call" and function.__name__ in STEPS and next(steps) == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(count)
+    with opened(path):
+        sys.setprofile(None)
+    return next(steps)
+
+
+def check_killed_recoveries(folder, steps):
+    damaged, whole = folder / "damaged", folder / "whole"
+    damaged.mkdir()
+    faces = write_damaged(damaged / "outbox.db")
+    shutil.copytree(damaged, whole)
+    for step in steps(start_until(whole / "outbox.db", sys.maxsize)):
+        path = folder / str(step) / "outbox.db"
+        shutil.copytree(damaged, path.parent)
+        assert in_a_process(lambda: start_until(path, step) and 0) == -signal.SIGKILL
+        assert sendable(path) >= faces
+        found = damaged_files(path)
+        assert len(found) in {1, 2}, "a kill after the last rename repeats the recovery"
+        assert sendable(path) >= faces
+        assert damaged_files(path) == found, "the second start is clean"
+        assert not list(path.parent.glob("*.rescued*"))
+
+
+def test_a_recovery_that_is_killed_starts_again(tmp_path):
+    """The copy is half done, complete, or has one of its new names."""
+    check_killed_recoveries(tmp_path, lambda last: [last // 2, *range(last - 48, last - 38, 3)])
+
+
+@pytest.mark.full
+def test_a_recovery_that_is_killed_at_any_step_starts_again(tmp_path):
+    check_killed_recoveries(tmp_path, lambda last: range(1, last - 1, 3))
