@@ -208,17 +208,18 @@ def _check_unopened(path: Path, seen: incarnation.Seen | None) -> None:
     Raises:
         OutboxDamagedError: It is damaged, or its log is older than the file.
     """
-    log = wal_bytes(path)
-    if log and hidden_commits(path) > 1:
+    log_bytes = wal_bytes(path)
+    # A power cut may hide the last commit; without a record of the last number it may as well be a confirmed one.
+    if log_bytes and hidden_commits(path) > (0 if seen is None else 1):
         raise OutboxDamagedError(f"outbox {path}: its write-ahead log is damaged")
     if not path.stat().st_size:
         return
     with read_only(path) as connection:
         check_identity(connection, path)
         went_back = seen is not None and _went_back(connection, seen)
-        if went_back and log:
+        if went_back and log_bytes:
             raise OutboxDamagedError(f"outbox {path} or its write-ahead log is an older copy of itself")
-        if went_back or path.stat().st_size + log <= CHECK_BYTES:
+        if went_back or path.stat().st_size + log_bytes <= CHECK_BYTES:
             check_contents(connection, path)
 
 

@@ -47,7 +47,7 @@ def seen_path(path: Path) -> Path:
 def read(path: Path) -> Seen | None:
     """Return the record beside an outbox; None if it is missing or incomplete."""
     try:
-        with seen_path(path).open("rb") as file:
+        with open(seen_path(path), "rb", opener=_open_at_once) as file:
             document = json.loads(file.read(2 * RECORD_BYTES))
         openings = tuple(
             (check_pattern("[0-9a-f]{16}", token), check_sequence(first)) for token, first in document["openings"]
@@ -65,7 +65,7 @@ def write(path: Path, seen: Seen, *, sync: bool = False) -> None:
     document = {"id": seen.id, "sequence": seen.sequence, "openings": seen.openings[-RECORDED_OPENINGS:]}
     data = json.dumps(document, separators=(",", ":")).encode().ljust(RECORD_BYTES)
     try:
-        file = os.open(seen_path(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = _open_at_once(seen_path(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
         try:
             os.pwrite(file, data, 0)
             if sync:
@@ -74,6 +74,11 @@ def write(path: Path, seen: Seen, *, sync: bool = False) -> None:
             os.close(file)
     except OSError as error:
         log.warning("%s is not written: %s", seen_path(path), error)
+
+
+def _open_at_once(path: str | Path, flags: int) -> int:
+    """Open a file; a pipe of that name must not block the outbox."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o600)
 
 
 def state(connection: sqlite3.Connection) -> Seen:

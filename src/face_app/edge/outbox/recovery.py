@@ -14,8 +14,8 @@ from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
-from face_app.edge.outbox import incarnation
 from face_app.common.errors import OutboxDamagedError
+from face_app.edge.outbox import incarnation
 from face_app.edge.outbox.access import (
     OpenOutbox,
     check_contents,
@@ -60,7 +60,7 @@ def recover(path: Path, reason: str) -> OpenOutbox:
 
 def _is_intact(created: Path) -> bool:
     """Return True if an interrupted recovery has completed the new file, and nothing has damaged it since."""
-    if not created.exists():
+    if not created.is_file():
         return False
     try:
         with read_only(created) as connection:

@@ -15,6 +15,7 @@ from face_app.edge.outbox.outbox import Outbox
 from support.damage import damage, whole_faces, write_outbox
 from support.new_faces import new_face
 
+FIXED_CASES, FIXED_SEED = 24, 21
 STARTS = 3
 """Damage that no start finds is found in use, and recovered at the next start."""
 
@@ -61,8 +62,10 @@ def faults(found, states, whole):
             yield f"{entry.id} counts as waiting and cannot be sent"
 
 
-def test_random_damage(tmp_path, seed, pytestconfig):
-    cases = pytestconfig.getoption("--damage-cases")
+@pytest.mark.parametrize("drawn", [False, pytest.param(True, marks=pytest.mark.full)], ids=["fixed", "drawn"])
+def test_random_damage(tmp_path, seed, pytestconfig, drawn):
+    """Damage outboxes at random: a few with a fixed seed, or many with the drawn seed that the header prints."""
+    cases, seed = (pytestconfig.getoption("--damage-cases"), seed) if drawn else (FIXED_CASES, FIXED_SEED)
     figures, wrong = Counter(), {}
     for case in range(cases):
         chance = random.Random(f"{seed} {case}")

@@ -6,6 +6,10 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -43,12 +47,12 @@ def damaged_files(path):
 
 
 def in_a_process(task):
-    """Run a task in a process of its own; return its exit code, negative for a signal."""
+    """Run a task in a process of its own; return its result as the exit code, negative for a signal."""
     child = os.fork()
     if not child:
         code = 1
         try:
-            code = task() or 0
+            code = task()
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -63,11 +67,9 @@ def test_a_full_disk_costs_no_face(small_disk, left):
     damage_mark(path).touch()
     ballast_path(path).unlink()
     (small_disk / "other").write_bytes(bytes(free_disk_bytes(path) - int(left * MEGABYTE)))
-    try:
+    with suppress(OutboxUnavailableError):
         assert sendable(path) >= faces
-    except OutboxUnavailableError as error:
-        assert "make room" in str(error)
-        assert not list(small_disk.glob("*.part*")), "the room is free again"
+    assert not list(small_disk.glob("*.part*")), "an interrupted copy releases its room"
     (small_disk / "other").unlink()
     assert sendable(path) >= faces
     assert len(damaged_files(path)) == 1
@@ -115,7 +117,7 @@ def check_killed_recoveries(folder, steps):
     for step in steps(start_until(whole / "outbox.db", sys.maxsize)):
         path = folder / str(step) / "outbox.db"
         shutil.copytree(damaged, path.parent)
-        assert in_a_process(lambda: start_until(path, step) and 0) == -signal.SIGKILL
+        assert in_a_process(partial(start_until, path, step)) == -signal.SIGKILL
         assert sendable(path) >= faces
         found = damaged_files(path)
         assert len(found) in {1, 2}, "a kill after the last rename repeats the recovery"
@@ -131,4 +133,91 @@ def test_a_recovery_that_is_killed_starts_again(tmp_path):
 
 @pytest.mark.full
 def test_a_recovery_that_is_killed_at_any_step_starts_again(tmp_path):
-    check_killed_recoveries(tmp_path, lambda last: range(1, last - 1, 3))
+    check_killed_recoveries(tmp_path, lambda last: range(1, last - 1, 9))
+
+
+@pytest.mark.parametrize("name", ["", "-wal", ".lock", ".rescued", ".rescued.part"])
+@pytest.mark.parametrize("create", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_what_is_no_file_ends_the_start_and_costs_no_face(path, name, create):
+    faces = write(path, 10)
+    damage_mark(path).touch()
+    foreign, backup = path.with_name(f"{path.name}{name}"), path.with_name("backup")
+    if foreign.exists():
+        foreign.rename(backup)
+    create(foreign)
+    for _ in range(2):
+        with suppress(OutboxError):
+            assert sendable(path) >= faces
+    if foreign.is_dir():
+        foreign.rmdir()
+    elif foreign.is_fifo():
+        foreign.unlink()
+    if backup.exists() and not path.exists():
+        backup.rename(path)
+    assert sendable(path) >= faces
+    assert len(damaged_files(path)) == 1
+
+
+def test_a_folder_in_place_of_the_outbox_is_named(path):
+    path.mkdir()
+    with pytest.raises(OutboxError, match=r"outbox\.db is no file; set outbox\.path"):
+        opened(path)
+
+
+def test_a_folder_in_place_of_a_companion_is_named(path):
+    write(path, 10)
+    lock = path.with_name("outbox.db.lock")
+    lock.unlink()
+    lock.mkdir()
+    with pytest.raises(OutboxError, match=r"outbox\.db\.lock: Is a directory"):
+        opened(path)
+
+
+@pytest.mark.parametrize("name", [".seen", ".damaged", ".ballast"])
+def test_a_pipe_in_place_of_a_note_stops_nothing(path, name):
+    faces = write(path, 10)
+    path.with_name(f"{path.name}{name}").unlink(missing_ok=True)
+    os.mkfifo(path.with_name(f"{path.name}{name}"))
+    assert sendable(path) >= faces
+    assert sendable(path) >= faces
+
+
+@pytest.fixture
+def shared_folder():
+    """Provide a folder of another user; those of pytest are closed to it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, NOT_ROOT, NOT_ROOT)
+        yield Path(folder)
+
+
+def give(path, owner, mode):
+    os.chown(path, owner, owner)
+    path.chmod(mode)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("owner", [0, NOT_ROOT])
+@pytest.mark.parametrize("name", ["", "-wal", "-shm", ".seen", ".damaged", ".lock"])
+def test_wrong_permissions_cost_no_face(shared_folder, name, owner):
+    path = shared_folder / "outbox.db"
+    faces = write_damaged(path)
+    for file in shared_folder.iterdir():
+        give(file, NOT_ROOT, 0o600)
+    part = path.with_name(f"{path.name}{name}")
+    part.touch()
+    give(part, owner, 0o400)
+
+    def start():
+        os.setgroups([])
+        os.setgid(NOT_ROOT)
+        os.setuid(NOT_ROOT)
+        with suppress(OutboxError):
+            return 0 if sendable(path) >= faces else 1
+        return 2
+
+    assert in_a_process(start) in {0, 2}
+    for file in shared_folder.iterdir():
+        give(file, NOT_ROOT, 0o600)
+    assert in_a_process(start) == 0
