@@ -15,9 +15,10 @@ from face_app.common.settings import OutboxFile
 from face_app.edge import metrics
 from face_app.edge.outbox.blocked import RECEIPT_PAGES, blocked_message, check_room, merge_bytes, reset_log
 from face_app.edge.outbox.disk import RESERVE, free_disk_bytes
+from face_app.edge.outbox.page_size import PAGE
 from face_app.edge.outbox.pruning import make_room
 from face_app.edge.outbox.schema import WAL_BYTES, transaction
-from face_app.edge.outbox.wal import FRAME, PAGE, wal_bytes
+from face_app.edge.outbox.wal import FRAME, wal_bytes
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from face_app.common.errors import MessageError, OutboxDamagedError, OutboxError
 from face_app.common.wire import FaceId
+from face_app.edge.outbox.page_size import PAGE
 
 FORMAT = 5
 """Format of the file, in ``PRAGMA user_version``. A program migrates earlier formats and refuses later ones."""
@@ -145,6 +146,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         if not path.stat().st_size:
+            connection.execute(f"PRAGMA page_size = {PAGE}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # possible in an empty file only
         with transaction(connection):
             _create_or_migrate(connection, path)

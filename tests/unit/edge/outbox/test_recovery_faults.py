@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 from contextlib import suppress
@@ -75,8 +76,11 @@ def test_a_full_disk_costs_no_face(small_disk, left):
     assert len(damaged_files(path)) == 1
 
 
-def write_damaged(path):
-    """Write faces as a killed program leaves them, and damage the log; return the hashes."""
+def write_damaged(path, at=52):
+    """Write faces as a killed program leaves them, and damage the log; return the hashes.
+
+    By default the checksum of the first frame is wrong: SQLite reads no frame, and each is whole.
+    """
     faces = write(path, 10)
     read, write_end = os.pipe()
 
@@ -90,9 +94,36 @@ def write_damaged(path):
     os.close(read)
     os.close(write_end)
     log = bytearray(wal_path(path).read_bytes())
-    log[52] ^= 1  # the checksum of the first frame: SQLite reads no frame, and each is whole
+    log[at] ^= 1
     wal_path(path).write_bytes(log)
     return faces | {added[start : start + 64] for start in range(0, len(added), 64)}
+
+
+def rewrite(path, page_size):
+    """Rewrite an outbox as another program may: with pages of another size."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in ("PRAGMA journal_mode = DELETE", f"PRAGMA page_size = {page_size}", "VACUUM"):
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize("page_size", [512, 1024, 8192, 65536])
+def test_pages_of_any_size_are_recovered(path, page_size):
+    faces = write(path, 50)
+    rewrite(path, page_size)
+    with opened(path) as outbox:
+        assert outbox.backlog()[0] == 50
+    path.write_bytes(bytes(100) + path.read_bytes()[100:])
+    assert sendable(path) >= faces
+
+
+@pytest.mark.parametrize("page_size", [1024, 65536])
+@pytest.mark.parametrize("header", [False, True], ids=["frame", "header"])
+def test_a_damaged_log_with_pages_of_any_size_is_recovered(path, page_size, header):
+    faces = write(path, 50)
+    rewrite(path, page_size)
+    faces |= write_damaged(path, at=3 if header else 52)
+    assert sendable(path) >= faces
 
 
 def start_until(path, kill_at):
