@@ -6,13 +6,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from face_app.common.errors import OutboxDamagedError, OutboxError, OutboxUnavailableError
 from face_app.edge.outbox import incarnation
-from face_app.edge.outbox.schema import BUSY_SECONDS, FORMAT, check_identity, connect
+from face_app.edge.outbox.schema import FORMAT, check_identity, connect, read_only
 from face_app.edge.outbox.wal import hidden_commits, wal_bytes
 
 log = logging.getLogger(__name__)
@@ -102,14 +102,6 @@ def mark_damaged(path: Path) -> None:
         damage_mark(path).touch(mode=0o600)
     except OSError as error:
         log.warning("%s is not written: %s", damage_mark(path), error)
-
-
-@contextmanager
-def read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    """Read a file without a change to it: a connection that may write merges the write-ahead log when it is closed."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-        yield connection
 
 
 def close(connection: sqlite3.Connection, path: Path) -> None:

@@ -22,13 +22,12 @@ from face_app.edge.outbox.access import (
     damage_mark,
     exclusive_access,
     open_outbox,
-    read_only,
     translate_errors,
 )
 from face_app.edge.outbox.disk import release_ballast
 from face_app.edge.outbox.pages import ORDERS, DamagedFile
 from face_app.edge.outbox.salvage import Salvage
-from face_app.edge.outbox.schema import FORMAT, connect, transaction
+from face_app.edge.outbox.schema import FORMAT, connect, read_only, transaction
 from face_app.edge.outbox.wal import wal_bytes
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import re
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -117,6 +117,14 @@ _MIGRATIONS = {
 def placeholders(columns: str) -> str:
     """Return one SQL placeholder for each column of a comma-separated list."""
     return ", ".join("?" for _ in columns.split(","))
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Read a file without a change to it: a connection that may write merges the write-ahead log when it is closed."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        yield connection
 
 
 @contextmanager

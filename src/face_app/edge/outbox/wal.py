@@ -7,16 +7,16 @@ Source of the format: https://www.sqlite.org/fileformat2.html#the_write_ahead_lo
 """
 
 import os
-import sqlite3
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 from face_app.edge.outbox.page_size import PAGE, PAGE_SIZES, find_page_size
+from face_app.edge.outbox.schema import read_only
 
 _HEADER = 32
 _FRAME_HEADER = 24
@@ -118,8 +118,7 @@ def hidden_commits(path: Path) -> int:
 
 def _visible_frames(path: Path) -> int:
     """Return the number of frames that SQLite reads; it computes that number when it opens the file."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+    with read_only(path) as connection:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         with suppress(FileNotFoundError):
             index = path.with_name(f"{path.name}-shm").read_bytes()[: _MAX_FRAME_OFFSET + 4]
