@@ -204,6 +204,9 @@ def _check_unopened(path: Path, seen: incarnation.Seen | None) -> None:
     # A power cut may hide the last commit; without a record of the last number it may as well be a confirmed one.
     if log_bytes and hidden_commits(path) > (0 if seen is None else 1):
         raise OutboxDamagedError(f"outbox {path}: its write-ahead log is damaged")
+    # A log that is older than the file hides newer pages, and only the record shows that.
+    if log_bytes and incarnation.is_spoilt(path):
+        raise OutboxDamagedError(f"outbox {path}: the record beside it is damaged, and its log may be an older one")
     if not path.stat().st_size:
         return
     with read_only(path) as connection:

@@ -60,6 +60,12 @@ def read(path: Path) -> Seen | None:
         return None
 
 
+def is_spoilt(path: Path) -> bool:
+    """Return True if the record beside an outbox can be read, and is incomplete."""
+    record = seen_path(path)
+    return record.is_file() and os.access(record, os.R_OK) and read(path) is None
+
+
 def write(path: Path, seen: Seen, *, sync: bool = False) -> None:
     """Replace the record in place. A failure is logged: the outbox itself is complete without it."""
     document = {"id": seen.id, "sequence": seen.sequence, "openings": seen.openings[-RECORDED_OPENINGS:]}

@@ -18,6 +18,7 @@ from face_app.common.errors import OutboxError, OutboxUnavailableError
 from face_app.common.settings import OutboxFile
 from face_app.edge.outbox.access import damage_mark
 from face_app.edge.outbox.disk import ballast_path, free_disk_bytes
+from face_app.edge.outbox.incarnation import seen_path
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.wal import wal_path
 from support.new_faces import new_face
@@ -123,6 +124,20 @@ def test_a_damaged_log_with_pages_of_any_size_is_recovered(path, page_size, head
     faces = write(path, 50)
     rewrite(path, page_size)
     faces |= write_damaged(path, at=3 if header else 52)
+    assert sendable(path) >= faces
+
+
+def test_an_older_log_beside_a_damaged_record_hides_no_face(path):
+    log, newer = wal_path(path), path.with_name("newer")
+    with opened(path) as outbox:
+        faces = {face.sha256 for face in outbox.append([new_face() for _ in range(10)])}
+        older = log.read_bytes()
+        faces |= {face.sha256 for face in outbox.append([new_face() for _ in range(10)])}
+        outbox._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        shutil.copy(path, newer)
+    newer.replace(path)
+    log.write_bytes(older)
+    seen_path(path).write_bytes(b"{")
     assert sendable(path) >= faces
 
 
