@@ -105,7 +105,7 @@ class News:
                 " FROM faces WHERE state = ? GROUP BY edge, camera ORDER BY edge, camera",
                 (state,),
             ).fetchall()
-            return [Group(*row, _best(connection, state, row[0], row[1])) for row in rows]
+            return [Group(*(*row, _best(connection, state, row[0], row[1]))) for row in rows]
 
 
 def _best(connection: sqlite3.Connection, state: State, edge: str, camera: str) -> str:

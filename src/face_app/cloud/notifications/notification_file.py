@@ -24,7 +24,7 @@ APPLICATION = 0x66616E6F
 # quiet hours), announced, or passed.
 _SCHEMA = """
 CREATE TABLE since (ms INTEGER NOT NULL);
-INSERT INTO since VALUES (1000 * unixepoch());
+INSERT INTO since VALUES (1000 * strftime('%s', 'now'));
 CREATE TABLE faces (
     key TEXT PRIMARY KEY,
     edge TEXT NOT NULL,

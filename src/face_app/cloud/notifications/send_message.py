@@ -1,15 +1,16 @@
 """Send one message to one service, and never wait longer than a limit."""
 
-import logging
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from face_app.cloud.notifications import service_log
 from face_app.cloud.notifications.deliveries import Message
 from face_app.cloud.notifications.service_log import Failure
 from face_app.cloud.notifications.services import Service
-
-log = logging.getLogger(__name__)
 
 SEND_SECONDS = 60.0
 """Maximum seconds for one message: Apprise's own limits are for each read, and a slow peer can send a byte for each."""
@@ -60,21 +61,35 @@ class Sender:
 
 def _send(service: Service, message: Message, picture: Picture | None) -> Failure | None:
     import apprise  # noqa: PLC0415
-    from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
 
-    attachment = None
-    if picture and service.takes_pictures:
-        memory = AttachMemory(content=picture.data, name=picture.name, mimetype=picture.media_type)
-        attachment = apprise.AppriseAttachment(memory)
     service_log.begin()
-    try:
-        accepted = service.plugin.notify(
-            title=message.title,
-            body=message.body,
-            notify_type=message.kind,
-            body_format=apprise.NotifyFormat.TEXT,
-            attach=attachment,
-        )
-    except Exception as error:  # noqa: BLE001 - one of 130 services of others; its text may contain the URL
-        return Failure(f"Apprise failed: {type(error).__name__}")
+    with _attachment(picture if service.takes_pictures else None) as attachment:
+        try:
+            accepted = service.plugin.notify(
+                title=message.title,
+                body=message.body,
+                notify_type=message.kind,
+                body_format=apprise.NotifyFormat.TEXT,
+                attach=attachment,
+            )
+        except Exception as error:  # noqa: BLE001 - one of 130 services of others; its text may contain the URL
+            return Failure(f"Apprise failed: {type(error).__name__}")
     return None if accepted else service_log.failure(service.secrets)
+
+
+@contextmanager
+def _attachment(picture: Picture | None) -> Iterator[Any]:
+    """Yield a picture as a file that is only in memory: many services need a path, and no face may remain on a disk."""
+    import apprise  # noqa: PLC0415
+    from apprise.attachment.file import AttachFile  # noqa: PLC0415
+
+    if picture is None:
+        yield None
+        return
+    descriptor = os.memfd_create("picture")
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path of its own
+        file.write(picture.data)
+        file.flush()
+        attach_file: Any = AttachFile  # it has no types
+        path = f"/proc/{os.getpid()}/fd/{descriptor}"
+        yield apprise.AppriseAttachment(attach_file(path, name=picture.name, mimetype=picture.media_type))
