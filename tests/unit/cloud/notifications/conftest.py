@@ -14,7 +14,7 @@ from face_app.cloud.gallery.index_file import IndexFile
 from face_app.cloud.gallery.index_writer import IndexWriter
 from face_app.cloud.gallery.objects import Objects
 from face_app.cloud.notifications.notifier import Notifier
-from face_app.common.settings import Broker, GallerySettings, Notifications, Store
+from face_app.common.settings import Broker, GallerySettings, Metrics, Notifications, Store
 from support.faces import DrawnFace
 from support.portraits import portrait
 from support.receiver import Receiver, receiver
@@ -45,6 +45,7 @@ class Desk:
             index=self.index,
             public_url=public_url,
             timezone=zone,
+            metrics=Metrics(port=1),  # this process listens itself, if at all
             notifications=Notifications(urls_file=self.urls_file, **values),
         )
 
