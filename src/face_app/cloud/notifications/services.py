@@ -61,9 +61,9 @@ def read_services(file: Path) -> list[Service]:
 
 
 def _service(file: Path, line: int, position: int, url: str) -> Service:
+    service_log.capture()  # first: an import logs, too
     import apprise  # noqa: PLC0415 - its 130 services cost time and memory, which only those who use them pay
 
-    service_log.capture()
     # urllib3 writes the paths of requests, which may contain a token, at the level debug.
     logging.getLogger("urllib3").setLevel(logging.INFO)
     asset = apprise.AppriseAsset(
