@@ -1,5 +1,6 @@
 """The gallery as a process announces faces: a real broker, a real S3 store, a real receiver."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +16,23 @@ from support.faces import DrawnFace
 from support.gallery import RunningGallery, publish_receipt, running_gallery
 from support.mosquitto import mosquitto
 from support.portraits import portrait
-from support.ports import free_port
+from support.ports import free_port, wait_for_port
+from support.processes import process
 from support.receiver import Receiver, receiver
 from support.s3 import client as s3_client
 from support.seaweedfs import MISSING, seaweedfs, weed
 from support.waiting import until
 
 pytestmark = pytest.mark.skipif(not weed(), reason=MISSING)
+ALERTMANAGER = shutil.which("prometheus-alertmanager")
+ALERTMANAGER_CONFIG = """
+route: {{receiver: face-app, group_wait: 10ms, group_interval: 1s, repeat_interval: 1s}}
+receivers:
+  - name: face-app
+    webhook_configs:
+      - url: {hook}
+        http_config: {{authorization: {{credentials_file: {token}}}}}
+"""
 TOKEN = "a-token-of-this-test-alone"
 
 
@@ -144,3 +155,32 @@ def test_a_hanging_service_delays_no_page_and_no_other_service(store, tmp_path):
             gallery.process.terminate()
             assert gallery.process.wait(60) == 0
         assert hanging.attempts == 1
+
+
+@pytest.mark.skipif(not ALERTMANAGER, reason="needs Debian's prometheus-alertmanager")
+def test_alertmanager_itself_is_understood(store, tmp_path):
+    """Its own webhook: begin and end of an alarm, each once although it repeats them."""
+    port, page = free_port(), free_port()
+    with receiver() as service, mosquitto() as broker:
+        with notifying_gallery(tmp_path, store, broker.port, service.url):
+            hook = f"http://127.0.0.1:{(tmp_path / 'port').read_text()}/alerts"
+            config = tmp_path / "alertmanager.yml"
+            config.write_text(ALERTMANAGER_CONFIG.format(hook=hook, token=tmp_path / "token"))
+            command = [ALERTMANAGER, f"--config.file={config}", f"--storage.path={tmp_path / 'data'}"]
+            command += [f"--web.listen-address=127.0.0.1:{page}", f"--cluster.listen-address=127.0.0.1:{port}"]
+            with process(command, tmp_path / "alertmanager.log") as running:
+                wait_for_port(page, running)
+                alert: dict[str, Any] = {
+                    "labels": {"alertname": "SubscriberDown", "edge": "jetson"},
+                    "annotations": {"summary": "no subscriber"},
+                }
+                address = f"http://127.0.0.1:{page}/api/v2/alerts"
+                until(lambda: httpx2.post(address, json=[alert], timeout=30).status_code == 200)
+                service.wait(1)
+                alert["endsAt"] = datetime.now(timezone.utc).isoformat()
+                assert httpx2.post(address, json=[alert], timeout=30).status_code == 200
+                service.wait(2)
+        assert [(each.title, each.body) for each in service.received] == [
+            ("Alarm: SubscriberDown", "FIRING SubscriberDown (edge=jetson): no subscriber"),
+            ("Resolved: SubscriberDown", "resolved SubscriberDown (edge=jetson): no subscriber"),
+        ]
