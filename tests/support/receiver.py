@@ -107,10 +107,11 @@ def _parse(content_type: str, body: bytes) -> Received:
     message = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
     values: dict[str, str] = {}
     files: dict[str, bytes] = {}
-    for part in message.iter_parts():  # type: ignore[attr-defined]
+    for part in message.iter_parts():
         content: Any = part.get_payload(decode=True)
-        if part.get_filename():
-            files[part.get_filename()] = content
+        file = part.get_filename()
+        if file:
+            files[file] = content
         else:
-            values[part.get_param("name", header="content-disposition")] = content.decode()
+            values[str(part.get_param("name", header="content-disposition"))] = content.decode()
     return Received(values["title"], values["message"], values["type"], files)

@@ -81,7 +81,7 @@ class Consumer:
         self._decoders = Decoders()
         self._quarantine = Quarantine()
         self._shares = Shares(settings.receive_maximum)
-        self._deliveries: Turns[Delivery] = Turns(settings.workers)
+        self._deliveries: Turns[Delivery] = Turns(settings.workers, self._decoders.slow)
         self._rare_log = RareLog(log)
         self._received = False
         # Daemon threads: a worker in a hung mount must not block the exit.
@@ -101,7 +101,7 @@ class Consumer:
             max_received_bytes=settings.max_bytes + SPARE_BYTES,
         )
         self._receipts = ReceiptPublisher(settings.subscriber, self.connection, metrics)
-        metrics.connect(self.connection, lambda: len(self._deliveries), lambda: self._shares.bytes)
+        metrics.connect(self.connection, lambda: len(self._deliveries), lambda: self._shares.bytes, self._decoders.slow)
 
     def start(self) -> None:
         """Start the store checks, the decoders, the workers and the connection."""
@@ -169,7 +169,7 @@ class Consumer:
         self._received = True
         edge = edge_of(message.topic) or NO_EDGE
         delivery = Delivery(edge, message, epoch, datetime.now(timezone.utc))
-        place = self._shares.enter(edge, len(message.payload))
+        place = self._shares.enter(edge, len(message.payload), message.qos)
         if place is None:
             self._decline(edge, [delivery], "bytes")
             return
@@ -183,7 +183,7 @@ class Consumer:
     def _decline(self, edge: str, deliveries: list[Delivery], what: str) -> None:
         """Acknowledge messages without a receipt: their edge sends them again, and other edges have their places."""
         for delivery in deliveries:
-            self._metrics.declined.inc()
+            (self._metrics.declined if delivery.message.qos else self._metrics.dropped).inc()
             self._receipts.acknowledge(delivery)
         self._rare_log.warning(
             f"declined {edge}", "edge %s has more %s in flight than its share; it must send some again", edge, what

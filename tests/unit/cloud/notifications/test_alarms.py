@@ -6,7 +6,6 @@ import socket
 import httpx2
 import pytest
 
-
 from face_app.common.errors import SettingsError
 from face_app.common.health_server import Health, serve
 from face_app.common.settings import GallerySettings, Metrics, Store

@@ -186,9 +186,7 @@ def test_a_burst_of_a_thousand_makes_two_messages(desk):
     service = desk.receiver()
     notifier = desk.open(service.url, cool_down=5)
     one = desk.face()
-    faces = [one]
-    for number in range(2, 1001):
-        faces.append(portrait(number, one.metadata.captured_at, track=number))
+    faces = [one, *(portrait(number, one.metadata.captured_at, track=number) for number in range(2, 1001))]
     for face in faces[1:]:
         path = desk.bucket / face.key
         path.write_bytes(face.payload)
