@@ -9,7 +9,7 @@ import pytest
 from face_app.cloud.gallery.objects import Listed
 from face_app.cloud.notifications import deliveries, notification_metrics, planner
 from face_app.common.errors import SettingsError
-from support.portraits import portrait
+from support.faces import drawn_face
 from support.waiting import until
 
 from .conftest import ago
@@ -170,7 +170,7 @@ def test_an_edge_that_returns_after_a_week_sends_one_summary(desk, monkeypatch):
     monkeypatch.setattr(planner, "BATCH", 50)
     notifier = desk.open("json://127.0.0.1:1", start=False)
     now = datetime.now(timezone.utc)
-    old = [portrait(number, ago(days=7 - number / 100), track=number) for number in range(412)]
+    old = [drawn_face(number, captured_at=ago(days=7 - number / 100)) for number in range(412)]
     desk.store(notifier, *old)  # not in the bucket: their metadata must not be needed
     live = desk.face(now)
     desk.store(notifier, live)
@@ -186,7 +186,7 @@ def test_a_burst_of_a_thousand_makes_two_messages(desk):
     service = desk.receiver()
     notifier = desk.open(service.url, cool_down=5)
     one = desk.face()
-    faces = [one, *(portrait(number, one.metadata.captured_at, track=number) for number in range(2, 1001))]
+    faces = [one, *(drawn_face(number, captured_at=one.metadata.captured_at) for number in range(2, 1001))]
     for face in faces[1:]:
         path = desk.bucket / face.key
         path.write_bytes(face.payload)
