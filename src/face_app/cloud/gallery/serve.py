@@ -34,7 +34,7 @@ def run(settings: GallerySettings) -> None:
     """
     gallery = Gallery(settings)
     server = uvicorn.Server(_configuration(settings, gallery))
-    health = serve_health(settings.metrics, gallery.health)
+    health = serve_health(settings.metrics, gallery.health, gallery.notifier.alarms if gallery.notifier else None)
     gallery.start()
     stop = threading.Event()
     watch = threading.Thread(target=_watch, args=(gallery, server, stop), name="watch", daemon=True)
