@@ -14,7 +14,12 @@ from face_app.edge import metrics
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(ROOT.glob("roles/*/files/*.rules.yml"))
-RULES = [rule for file in FILES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+RULES = [
+    rule
+    for file in FILES
+    for group in yaml.load(file.read_text(), yaml.CSafeLoader)["groups"]
+    for rule in group["rules"]
+]
 PROMTOOL = pytest.mark.skipif(
     not shutil.which("promtool"), reason="promtool (Debian: prometheus, 96 MB) is not installed"
 )

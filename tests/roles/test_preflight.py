@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.playbook import FIRST, ROOT, SECOND, run_playbooks
+from support.playbook import CORES, FIRST, ROOT, run_playbooks
 
 EXAMPLE = ROOT / "inventory/example"
 LOCAL = {"ansible_connection": "local", "ansible_host": "localhost", "ansible_python_interpreter": "/usr/bin/python3"}
@@ -24,10 +24,8 @@ def test_reaches_only_the_hosts_of_a_playbook():
     assert hosts_of("site.yml") == {"jetson", "face-server"}
 
 
-@pytest.mark.parametrize("core", [FIRST, SECOND], ids=["first core", "second core"])
+@pytest.mark.parametrize("core", CORES)
 def test_checks_a_host_once_in_a_run(tmp_path, core):
-    if not (core / "ansible-playbook").exists():
-        pytest.skip("no second ansible-core here")
     variables = {**LOCAL, "cloud_broker_port": 0, "preflight_free_mib": 1}
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": variables}}))
     preflight = ROOT / "playbooks/preflight.yml"
@@ -87,10 +85,8 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("core", [FIRST, SECOND], ids=["first core", "second core"])
+@pytest.mark.parametrize("core", CORES)
 def test_refuses_names_that_topics_and_keys_cannot_have(tmp_path, core):
-    if not (core / "ansible-playbook").exists():
-        pytest.skip("no second ansible-core here")
     given = dict.fromkeys(REQUIRED["jetson"] + REQUIRED["face-server"], "given")
     names = {f"{place}-{number}": name for place in PLACES for number, name in enumerate(BAD_NAMES)}
     hosts = {host: PLACES[host.partition("-")[0]](name) for host, name in names.items()}
