@@ -25,8 +25,8 @@ FACES = 150
 """Faces of the honest edge; one every 50 ms."""
 RESEND_SECONDS = 2.0
 """Seconds after which the honest edge sends a face again, as its outbox does."""
-REPRESENTATIVE = ("", "many scans")
-"""Attacks of each run of the tests; bin/test --all runs all."""
+EACH_RUN = ("", "many scans")
+"""Attacks outside the full tier."""
 MAX_MEGABYTES = 900
 """Bound of the subscriber and its decoders together, generous; measured: 250 to 450."""
 
@@ -105,9 +105,9 @@ def watched(pid):
     "attack",
     [
         pytest.param(
-            name, id=name.replace(" ", "-") or "none", marks=[] if name in REPRESENTATIVE else pytest.mark.full
+            attack, id=attack.replace(" ", "-") or "none", marks=() if attack in EACH_RUN else pytest.mark.full
         )
-        for name in ("", *HEAVY)
+        for attack in ("", *HEAVY)
     ],
 )
 def test_an_honest_edge_beside_a_hostile_one(tmp_path, attack, record_property):
