@@ -1,7 +1,6 @@
 """Playbooks that check hosts before they change them."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
@@ -97,9 +96,7 @@ PLACES = {
 
 
 ALL_PAIRS = tuple((place, number) for place in PLACES for number in range(len(BAD_NAMES)))
-EACH_NAME = tuple(
-    (place, number) for number in range(len(BAD_NAMES)) for place in (list(PLACES)[number % len(PLACES)],)
-)
+EACH_NAME = tuple((list(PLACES)[number % len(PLACES)], number) for number in range(len(BAD_NAMES)))
 """Each name in one place, each place with two or three names."""
 
 
