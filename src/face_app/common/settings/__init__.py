@@ -8,7 +8,7 @@ from face_app.common.settings.cloud import Bucket, CloudSettings, HealthSettings
 from face_app.common.settings.edge import EdgeSettings, OutboxFile, Sender, Status
 from face_app.common.settings.gallery import GallerySettings
 from face_app.common.settings.load import load
-from face_app.common.settings.section import Broker, Metrics
+from face_app.common.settings.section import Broker, Identity, Metrics
 from face_app.common.settings.vision import Camera, Crop, Detector, Gate, Shot, Zones
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "GallerySettings",
     "Gate",
     "HealthSettings",
+    "Identity",
     "Metrics",
     "OutboxFile",
     "Sender",
