@@ -156,7 +156,7 @@ class FaceCommitter:
 
 
 def _describe(counts: RunCounts) -> str:
-    faces = counts.waiting + counts.stored + counts.refused + counts.expired
+    faces = counts.waiting + counts.stored + counts.refused + counts.expired + counts.erased
     return f"faces {faces}: stored {counts.stored}, waiting {counts.waiting}, refused {counts.refused}"
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+import time
 from pathlib import Path
 
 from face_app.edge.outbox.blocked import RECEIPT_PAGES, blocked_message, has_room, reset_log
@@ -16,6 +17,10 @@ more than half of the file, are free."""
 VACUUM_PAGES = 1000
 """Number of pages released at a time; this delays a commit by about 50 ms."""
 
+SCRUB_SECONDS = 60.0
+"""Seconds between two cuts of the write-ahead log, which contains pixels that were deleted from the file. After the
+erasure of a face it is cut at once. A program that reads the outbox delays both."""
+
 PRUNED_PAGES = RECEIPT_PAGES * ROWS // 4
 """Number of pages that one prune changes. Successive rows are pruned, which share pages."""
 
@@ -26,6 +31,19 @@ class Upkeep:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._warned = False
+        self._scrub_at = 0.0  # an earlier run that was killed may have left deleted pixels
+
+    def scrub_soon(self) -> None:
+        """Let the next `scrub` cut the log."""
+        self._scrub_at = 0.0
+
+    def scrub(self, connection: sqlite3.Connection) -> None:
+        """Remove deleted pixels from the log periodically; `secure_delete` overwrites those in the file.
+
+        Call this outside a transaction.
+        """
+        if time.monotonic() >= self._scrub_at and reset_log(connection, self._path, longest=0):
+            self._scrub_at = time.monotonic() + SCRUB_SECONDS
 
     def release_space(self, connection: sqlite3.Connection) -> None:
         """Release some free pages, unless that could fill the disk. Call this outside a transaction."""
