@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from face_app.cloud.audit.names import OutboxName
-from face_app.cloud.audit.scope import Scope, edge_of, hour_of
+from face_app.cloud.audit.scope import Scope
+from face_app.cloud.bucket.face_key_parts import edge_of, hour_of
 from face_app.cloud.bucket.mark_object import outbox_of_mark
 from face_app.common.wire import FaceId, face_of_key
 

@@ -13,10 +13,11 @@ from face_app.cloud.audit.evidence import Evidence
 from face_app.cloud.audit.gaps import Bounds, GapClassifier, Gaps
 from face_app.cloud.audit.names import OutboxName
 from face_app.cloud.audit.report import OutboxReport, Unproven, WrongObject
-from face_app.cloud.audit.scope import HOUR, Scope, hour_of
+from face_app.cloud.audit.scope import Scope
 from face_app.cloud.audit.spans import Span, gaps_between, merge
 from face_app.cloud.audit.twice import given_twice, unseen_from
 from face_app.cloud.bucket.expiry import ExpiryRules
+from face_app.cloud.bucket.face_key_parts import HOUR, hour_of
 
 NEWER = "given after the ledger was written, and without an object; export the ledger again"
 NO_LEDGER = (
