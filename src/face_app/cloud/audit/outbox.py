@@ -49,7 +49,15 @@ class _Classified:
 class OutboxAudit:
     """Compares the objects of one outbox with its ledger entries and marks."""
 
-    def __init__(self, name: OutboxName, evidence: Evidence, *, scope: Scope, rules: ExpiryRules) -> None:
+    def __init__(  # noqa: PLR0913
+        self,
+        name: OutboxName,
+        evidence: Evidence,
+        *,
+        scope: Scope,
+        rules: ExpiryRules,
+        left: frozenset[str] = frozenset(),
+    ) -> None:
         """Prepare the comparison.
 
         Args:
@@ -57,7 +65,9 @@ class OutboxAudit:
             evidence: What is known about it.
             scope: Faces to audit.
             rules: Expiry rules of the bucket.
+            left: Keys of objects that a tombstone covers.
         """
+        self._left = left
         self._name = name
         self._index = evidence.index
         self._elsewhere = evidence.elsewhere
@@ -130,7 +140,8 @@ class OutboxAudit:
         """Add one face to its class."""
         entry = self._entries.get(sequence)
         keys = self._keys_of(sequence)
-        if sequence in self._index.erased or (entry and entry.state == "erased"):
+        recorded = sequence in self._index.erased or (entry and entry.state == "erased")
+        if recorded or self._left.intersection(keys):
             faces.counts["erased"] += 1
             faces.reappeared += keys
         elif keys and entry is None and self._ledger and sequence > self._ledger.last:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 from face_app.cloud.bucket.face_key_parts import HOUR, edge_of, hour_of
 from face_app.cloud.bucket.mark_object import MARKS
+from face_app.cloud.bucket.tombstone import ERASED, TOMBSTONES
 from face_app.common.errors import SettingsError
 from face_app.common.ledger_file import LedgerEntry
 from face_app.common.wire import NAME
@@ -39,7 +40,7 @@ class Scope:
     @property
     def prefixes(self) -> tuple[str, ...]:
         """Return the key prefixes to list."""
-        return self._under("", "erased/") if self.edge else ("",)
+        return (*self._under("", ERASED), TOMBSTONES) if self.edge else ("",)
 
     @property
     def mark_prefixes(self) -> tuple[str, ...]:
