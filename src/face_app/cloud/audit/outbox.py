@@ -49,7 +49,7 @@ class _Classified:
 class OutboxAudit:
     """Compares the objects of one outbox with its ledger entries and marks."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         name: OutboxName,
         evidence: Evidence,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from face_app.cloud.bucket.face_key_parts import HOUR, hour_of
+from face_app.cloud.bucket.face_key_parts import hour_of
 from face_app.cloud.bucket.selection import QUARANTINE, Described, Selection, describe, edge_of_copy, hash_of
 from face_app.cloud.stores.versions import StoredObject, Versions
 from face_app.common.wire import RESERVED, face_of_key
@@ -125,8 +125,7 @@ def _until(objects: Iterable[StoredObject], selection: Selection) -> Iterator[St
             continue
         try:
             hour = hour_of(each.key)
-            hour + HOUR
-        except (ValueError, OverflowError):
+        except ValueError:
             continue
         if selection.until and hour >= selection.until:
             return

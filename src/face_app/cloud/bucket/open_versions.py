@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from face_app.cloud.bucket import operations
+from face_app.cloud.bucket.tombstone import RECORD
 from face_app.cloud.stores import folder
 from face_app.cloud.stores.directory import INCOMING
 from face_app.cloud.stores.store import safe_parts
@@ -52,9 +54,12 @@ class _Folder:
         *_, name = safe_parts(key)
         file = self._path / key
         try:
-            # A subscriber that was killed leaves the file under another name, too.
+            # A subscriber that was killed leaves the file under another name, too. A record has the same name, and
+            # another program may be writing it.
             for leftover in (self._path / INCOMING).glob(f"{name}.*"):
-                leftover.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    if leftover.stat().st_size > len(RECORD):
+                        leftover.unlink()
             file.unlink(missing_ok=True)
             _synchronise(file.parent)
         except OSError as error:

@@ -13,6 +13,7 @@ from face_app.common.wire import NAME, RESERVED, face_of_key
 
 QUARANTINE = "quarantine/"
 """Prefix of refused messages: ``quarantine/<edge>/<reason>/<sha256>.bin``. Earlier versions wrote no edge."""
+_LATEST = datetime.max.replace(tzinfo=timezone.utc)
 MAX_TEXT = 300
 """Maximum length of a key or a visit."""
 _COPY = re.compile(rf"{QUARANTINE}(?:(?P<edge>{NAME}|-)/)?[a-z0-9-]{{1,63}}/(?P<sha>[0-9a-f]{{64}})\.bin")
@@ -80,11 +81,12 @@ class Selection:
         if self.edge not in {"", edge_of(key)} or self.camera not in {"", camera_of(key)}:
             return False
         first = hour_of(key)
-        if (self.since and first + HOUR <= self.since) or (self.until and first >= self.until):
+        end = first + min(HOUR, _LATEST - first)
+        if (self.since and end <= self.since) or (self.until and first >= self.until):
             return False
         if self.visit and face_of_key(key) and not self.visit.startswith(key.rsplit("face-", 1)[1][:8]):
             return False
-        whole = (not self.since or self.since <= first) and (not self.until or first + HOUR <= self.until)
+        whole = (not self.since or self.since <= first) and (not self.until or end <= self.until)
         return True if whole and not self.visit else None
 
     def document(self) -> dict[str, str]:
@@ -196,7 +198,7 @@ def visit_of(key: str, metadata: FaceMetadata) -> str:
     face = face_of_key(key)
     if metadata.visit or face is None:
         return metadata.visit
-    return f"{face.outbox}-{metadata.camera}-{int(hour_of(key).timestamp() // 3600)}-{metadata.track}"
+    return f"{face.outbox}-{camera_of(key)}-{int(hour_of(key).timestamp() // 3600)}-{metadata.track}"
 
 
 def describe(key: str, data: bytes) -> Described | None:

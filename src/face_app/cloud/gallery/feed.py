@@ -3,7 +3,7 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from face_app.cloud.gallery.edge_states import EdgeStates
 from face_app.cloud.gallery.face_key import FaceKey, parse_key
@@ -21,7 +21,7 @@ STATES = "status/#"
 class Feed:
     """Subscribes to receipts and states with a certificate that may do nothing else."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         settings: GallerySettings,
         states: EdgeStates,
@@ -29,6 +29,7 @@ class Feed:
         on_faces: Callable[[Mapping[FaceKey, int]], None],
         on_change: Callable[[], None],
         on_connect: Callable[[], None],
+        on_erased: Callable[[Sequence[FaceKey]], None],
     ) -> None:
         """Prepare the connection; `start` opens it.
 
@@ -38,6 +39,7 @@ class Feed:
             on_faces: Called with stored faces and the times of their receipts in milliseconds.
             on_change: Called after a state or the connection has changed.
             on_connect: Called after each connect: messages may have been lost before.
+            on_erased: Called with faces that a tombstone covers.
 
         Raises:
             SettingsError: A file of the broker identity cannot be read.
@@ -46,6 +48,7 @@ class Feed:
         self._on_faces = on_faces
         self._on_change = on_change
         self._on_connect = on_connect
+        self._on_erased = on_erased
         self._messages: queue.SimpleQueue[tuple[Message, int] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self._connection = Connection(
@@ -105,3 +108,6 @@ class Feed:
         }
         if stored:
             self._on_faces(stored)
+        erased = [key for each in receipts if each.result == "erased" and (key := parse_key(each.key))]
+        if erased:
+            self._on_erased(erased)

@@ -149,3 +149,10 @@ def test_no_bytes_end_the_reader(data):
 
 def test_a_range_without_metadata_is_never_covered():
     assert not Selection(edge="jetson", until=TAKEN).covers(described().__class__(COPY, "jetson"))
+
+
+@pytest.mark.parametrize("year", ["0001/01/01/00", "9999/12/31/23"])
+def test_the_first_and_the_last_hour_can_be_compared(year):
+    key = f"jetson/door/{year}/face-0badcafe-000000007-0123456789ab.jpg"
+    assert parse_selection({"edge": "jetson"}).decide(key) is True
+    assert parse_selection({"edge": "jetson", "from": "2026-01-01", "to": "2027-01-01"}).decide(key) is False

@@ -60,8 +60,12 @@ def place(request, tmp_path, bucket_name):
         (tmp_path / "store").mkdir()
         return Place(Store(kind="directory", path=tmp_path / "store"), versioned=False)
     server = request.getfixturevalue("weed_server")
-    store = Store(kind="s3", bucket=bucket_name, endpoint=server.endpoint, credentials_file=server.credentials)
+    store = s3_store(server, bucket_name)
     return Place(store, versioned=request.param == "versioned")
+
+
+def s3_store(server, bucket):
+    return Store(kind="s3", bucket=bucket, endpoint=server.endpoint, credentials_file=server.credentials)
 
 
 def eraser_of(place):
@@ -108,9 +112,7 @@ def test_a_key_loses_every_version_and_its_copies(place):
 
 
 def test_a_hidden_version_is_erased_too(bucket_name, weed_server):
-    store = Store(
-        kind="s3", bucket=bucket_name, endpoint=weed_server.endpoint, credentials_file=weed_server.credentials
-    )
+    store = s3_store(weed_server, bucket_name)
     place = Place(store, versioned=True)
     one, other = fill(place, 2)
     place.client.delete_object(Bucket=bucket_name, Key=one.key)
@@ -254,9 +256,7 @@ def test_an_incomplete_upload_is_erased_with_its_face(tmp_path):
 
 
 def test_a_key_that_may_not_delete_is_an_error(weed_server, bucket_name, tmp_path):
-    store = Store(
-        kind="s3", bucket=bucket_name, endpoint=weed_server.endpoint, credentials_file=weed_server.credentials
-    )
+    store = s3_store(weed_server, bucket_name)
     place = Place(store, versioned=False)
     (face,) = fill(place, 1)
     wrong = tmp_path / "wrong"

@@ -54,6 +54,7 @@ def make_app(gallery: Gallery) -> ASGIApp:
         Route("/login", forms.login, methods=["GET", "POST"]),
         Route("/logout", forms.logout, methods=["POST"]),
         Route("/erase/{key:path}", forms.erase, methods=["POST"]),
+        Route("/erase-visit/{key:path}", forms.erase_visit, methods=["POST"]),
         Route("/api/faces", api.faces),
         Route("/api/faces/{key:path}", api.face),
         Route("/api/hours", api.hours),
