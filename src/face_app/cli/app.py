@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(edge.capture, edge.detect, edge.send, edge.ledger, edge.retry),
-    *(cloud.subscribe, cloud.audit, erasure.erase),
+    *(cloud.subscribe, cloud.audit, erasure.erase, erasure.export),
     gallery.gallery,
     *(checks.verify, checks.health, checks.check),
 )

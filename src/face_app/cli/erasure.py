@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,6 +71,42 @@ def erase(  # noqa: PLR0913
         tombstones = tombstones or eraser.order(selections, by=_user(), why=why)
         erased = complete(eraser, tombstones, stop=threading.Event(), may_wait=wait)
     _report(erased, tombstones, check=check, as_json=as_json)
+
+
+def export(  # noqa: PLR0913
+    file: Annotated[Path, typer.Argument(help="ZIP file to write; it is readable by this user alone.")],
+    *,
+    config: Config = None,
+    edge: Edge = None,
+    camera: Camera = None,
+    since: Since = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only faces captured before this.")] = None,
+    visit: Visit = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the faces of one edge, a time range or a visit into a ZIP file, with metadata.json.
+
+    Times are ISO 8601; the default zone is UTC. The bucket is only read.
+    """
+    from face_app.cloud.bucket.export_faces import export_zip  # noqa: PLC0415
+    from face_app.cloud.erasure.request import requested_range  # noqa: PLC0415
+
+    settings = load(CloudSettings, config, {})
+    limits = {"edge": edge, "camera": camera, "from": since, "to": until, "visit": visit}
+    selection = requested_range(limits)
+    log_to_stderr(settings.log)
+    keys: list[str] = []
+    partial = file.with_name(f".{file.name}.part")
+    try:
+        with open(partial, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
+            output.writelines(export_zip(settings.store, selection, on_face=keys.append))
+        partial.rename(file)
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be written: {error.strerror}; choose another file") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    document = {"file": str(file), "faces": len(keys)}
+    typer.echo(json.dumps(document) if as_json else f"{len(keys)} faces are in {file}")
 
 
 def _report(erased: "Erased", tombstones: "Tombstones | None", *, check: bool, as_json: bool) -> None:

@@ -15,8 +15,13 @@ from face_app.common import settings
 from face_app.common.errors import StoreError
 
 
-def open_versions(store: settings.Store, *, connections: int) -> Versions:
+def open_versions(store: settings.Store, *, connections: int, current_only: bool = False) -> Versions:
     """Return access to all versions; a mount (s3fs) is accessed through the S3 API.
+
+    Args:
+        store: Store settings.
+        connections: Maximum number of parallel requests.
+        current_only: List only what readers see; needs no right to list versions.
 
     Raises:
         SettingsError: The credentials file cannot be read.
@@ -27,7 +32,7 @@ def open_versions(store: settings.Store, *, connections: int) -> Versions:
     from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
     from face_app.cloud.stores.s3_versions import S3Versions  # noqa: PLC0415
 
-    return S3Versions(S3Bucket(store, connections=connections))
+    return S3Versions(S3Bucket(store, connections=connections), current_only=current_only)
 
 
 class _Folder:

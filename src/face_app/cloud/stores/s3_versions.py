@@ -14,8 +14,10 @@ from face_app.cloud.stores.versions import StoredObject, Version
 class S3Versions:
     """Accesses every version of the objects of one bucket; see `Versions`."""
 
-    def __init__(self, bucket: S3Bucket) -> None:
+    def __init__(self, bucket: S3Bucket, *, current_only: bool = False) -> None:
+        """Access a bucket; with `current_only` the latest version of each object alone."""
         self._bucket = bucket
+        self._current_only = current_only
 
     def objects(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
         """List objects; see `Versions.objects`."""
@@ -36,15 +38,18 @@ class S3Versions:
         if delimiter:
             arguments["Delimiter"] = delimiter
         with self._bucket.translate_errors():
-            try:
-                marker: dict[str, Any] = {"KeyMarker": after} if after else {}
-                yield from client.get_paginator("list_object_versions").paginate(**arguments, **marker)
-            except ClientError as error:
-                # A refusal must not pass for a store without versions: those of a face would stay.
-                if error_status(error) not in {405, 501} and error_code(error) != "NotImplemented":
-                    raise
-                marker = {"StartAfter": after} if after else {}
-                yield from client.get_paginator("list_objects_v2").paginate(**arguments, **marker)
+            if not self._current_only:
+                try:
+                    marker: dict[str, Any] = {"KeyMarker": after} if after else {}
+                    yield from client.get_paginator("list_object_versions").paginate(**arguments, **marker)
+                except ClientError as error:
+                    # A refusal must not pass for a store without versions: those of a face would stay.
+                    if error_status(error) not in {405, 501} and error_code(error) != "NotImplemented":
+                        raise
+                else:
+                    return
+            marker = {"StartAfter": after} if after else {}
+            yield from client.get_paginator("list_objects_v2").paginate(**arguments, **marker)
 
     def read(self, key: str, version: Version) -> bytes | None:
         """Fetch a version; see `Versions.read`."""

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from face_app.cloud.gallery.access.guard import Guard
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.pages.api import Api
+from face_app.cloud.gallery.pages.export_page import ExportPage
 from face_app.cloud.gallery.pages.face_page import FacePage, Picture
 from face_app.cloud.gallery.pages.forms import Forms
 from face_app.cloud.gallery.pages.overview_pages import EdgesPage, LedgersPage
@@ -50,6 +51,7 @@ def make_app(gallery: Gallery) -> ASGIApp:
         Route("/image/{key:path}", Picture(gallery).answer),
         Route("/edges", EdgesPage(gallery, renderer).answer),
         Route("/ledgers", LedgersPage(gallery, renderer).answer),
+        Route("/export.zip", ExportPage(gallery).answer),
         Route("/events", news),
         Route("/login", forms.login, methods=["GET", "POST"]),
         Route("/logout", forms.logout, methods=["POST"]),
