@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timezone
 
-from face_app.cloud.bucket.face_key_parts import hour_of
+from face_app.cloud.bucket.face_key_parts import HOUR, hour_of
 from face_app.cloud.bucket.selection import QUARANTINE, Described, Selection, describe, edge_of_copy, hash_of
 from face_app.cloud.stores.versions import StoredObject, Versions
 from face_app.common.wire import RESERVED, face_of_key
 
 THREADS = 16
 """Objects that are read in parallel."""
+EARLIEST_YEAR = 1970
+"""Year before which a range is listed from the first key on."""
 BATCH = 200
 """Objects whose metadata is read before the next ones are listed: it bounds the memory."""
 
@@ -112,10 +115,13 @@ class FaceFinder:
 
 
 def _start(prefix: str, selection: Selection) -> str:
-    """Return the text after which the keys of a camera are listed."""
-    at = selection.since
-    # strftime writes the year 1 as 1.
-    return f"{prefix}{at.year:04}/{at.month:02}/{at.day:02}/{at.hour:02}" if at else ""
+    """Return the text after which the keys of a camera are listed: the end of the hour before the range.
+
+    The beginning of its first hour would do, but SeaweedFS 4.48 then leaves out the keys of that hour.
+    """
+    if selection.since is None or selection.since.year < EARLIEST_YEAR:
+        return ""
+    return f"{prefix}{selection.since.astimezone(timezone.utc) - HOUR:%Y/%m/%d/%H}/~"
 
 
 def _until(objects: Iterable[StoredObject], selection: Selection) -> Iterator[StoredObject]:
