@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Each command imports its program when it runs, because the image of the edge has no boto3.
 
+MAX_KEY = 10_000
+"""Maximum bytes of a key pair."""
 SHOWN = 20
 """Maximum number of unreadable faces that are named."""
 
@@ -46,6 +49,9 @@ def erase(  # noqa: PLR0913
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until every subscriber knows, then delete again.")
     ] = True,
+    key_from_stdin: Annotated[
+        bool, typer.Option("--key-from-stdin", help="Read ACCESS_KEY:SECRET_KEY of a key that may delete.")
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; print the keys.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -63,7 +69,10 @@ def erase(  # noqa: PLR0913
         raise SettingsError("--pending completes every earlier erasure: give no keys and no range")
     selections = [] if pending else requested_erasure(keys or [], limits, all_edges=all_edges)
     log_to_stderr(settings.log)
-    eraser = Eraser(settings.store, settings.erasure)
+    erasure = settings.erasure
+    if key_from_stdin:
+        erasure = erasure.model_copy(update={"credentials_file": _file_in_memory(sys.stdin.buffer.read(MAX_KEY))})
+    eraser = Eraser(settings.store, erasure)
     tombstones = eraser.tombstones() if pending else None
     if check:
         erased = eraser.find(tombstones.selections() if tombstones else selections)
@@ -132,6 +141,13 @@ def _report(erased: "Erased", tombstones: "Tombstones | None", *, check: bool, a
             f"{len(erased.unreadable)} faces may be in the range, but their metadata cannot be read; erase them by "
             f"their keys: {named}"
         )
+
+
+def _file_in_memory(content: bytes) -> Path:
+    """Return a file that exists in this process alone: a container may have no folder to write to."""
+    descriptor = os.memfd_create("credentials")
+    os.write(descriptor, content)
+    return Path(f"/proc/self/fd/{descriptor}")
 
 
 def _user() -> str:
