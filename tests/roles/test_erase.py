@@ -51,6 +51,7 @@ def stored(store):
 ALL = {face.key for face in FACES}
 
 
+@pytest.mark.full
 def test_check_lists_and_a_run_erases_once(play):
     values = {
         "erase_keys": [FACES[0].key],

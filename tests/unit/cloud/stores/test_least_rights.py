@@ -1,6 +1,7 @@
 """The subscriber works with a key that has no right on the bucket itself, as local_object_store grants it."""
 
 import json
+import threading
 from pathlib import Path
 
 import jinja2
@@ -8,10 +9,13 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
+from face_app.cloud.bucket.selection import parse_selection
+from face_app.cloud.bucket.tombstone import record_key
+from face_app.cloud.erasure.eraser import Eraser, complete
 from face_app.cloud.stores import open_store
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.common.errors import StoreError
-from face_app.common.settings import Store
+from face_app.common.settings import Erasure, Store
 from support.faces import drawn_face
 from support.s3 import client
 from support.seaweedfs import MISSING, seaweedfs, weed
@@ -67,3 +71,14 @@ def test_the_bucket_itself_and_other_buckets_are_out_of_reach(limited):
     for attempt in refused.values():
         with pytest.raises(ClientError, match="AccessDenied"):
             attempt()
+
+
+def test_faces_can_be_erased_with_all_their_versions(limited):
+    face, bucket = drawn_face(2, camera="erased"), S3Bucket(limited)
+    for data in (b"half an upload", face.payload):
+        bucket.client.put_object(Bucket=limited.bucket, Key=face.key, Body=data)
+    eraser = Eraser(limited, Erasure())
+    selection = [parse_selection({"key": face.key})]
+    complete(eraser, eraser.order(selection, by="ada"), stop=threading.Event(), may_wait=False)
+    assert bucket.get(face.key) is None
+    assert record_key(face.key) in list(bucket.keys("erased/"))
