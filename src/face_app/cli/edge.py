@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 def capture(  # noqa: PLR0913
     *,
     config: Config = None,
-    source: Annotated[str | None, typer.Option(help="FILE, DIR, /dev/videoN, rtsp://... or http://...")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="FILE, DIR, /dev/videoN, rtsp://..., http://... or mqtt://HOST/TOPIC.")
+    ] = None,
     broker: BrokerAddress = None,
     edge: EdgeName = None,
     camera: Annotated[str | None, typer.Option(help="Name of this camera.")] = None,
@@ -73,10 +75,17 @@ def capture(  # noqa: PLR0913
     if dry_run:
         _run_dry(settings, dry_run, as_json=as_json)
         return
-    from face_app.edge.commands import capture as program  # noqa: PLC0415
+    from face_app.edge.sources.published import is_published  # noqa: PLC0415
 
     try:
-        summary = program.run(settings, wait=wait)
+        if is_published(settings.camera.source):
+            from face_app.edge.commands import receive  # noqa: PLC0415
+
+            summary = receive.run(settings, wait=wait)
+        else:
+            from face_app.edge.commands import capture as program  # noqa: PLC0415
+
+            summary = program.run(settings, wait=wait)
     except StillWaitingError as error:
         _print_summary(error.summary, as_json=as_json)
         raise

@@ -19,7 +19,7 @@ from face_app.common.image_container import PNG, read_exif, split_image
 from face_app.common.wire import FaceId
 
 SCHEMA = 1
-Why = Literal["first", "again", "better", "final", "only", "verify"]
+Why = Literal["first", "again", "better", "final", "only", "received", "verify"]
 
 # Pillow's own limit is a global. `read_image` checks its argument before it decodes.
 Image.MAX_IMAGE_PIXELS = None

@@ -10,6 +10,9 @@ MISSED = Counter(
 )
 SKIPPED = Counter("face_app_capture_skipped_frames", "Frames that were skipped to reduce the frame rate.")
 UNDECODABLE = Counter("face_app_capture_bad_frames", "Frames that could not be decoded.", ["reason"])
+PICTURES_REFUSED = Counter(
+    "face_app_capture_refused_pictures", "Messages of an MQTT source that became no face.", ["reason"]
+)
 DETECTOR_RUNS = Counter("face_app_capture_looks", "Frames on which the detector ran; in the others nothing moved.")
 VISITS = Counter("face_app_capture_visits", "Visits that have ended.")
 VISITS_DISMISSED = Counter("face_app_capture_dismissed_visits", "Ended visits without a shot.", ["reason"])

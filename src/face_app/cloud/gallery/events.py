@@ -19,10 +19,12 @@ class Events:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watchers: set[asyncio.Queue[dict[str, Any] | None]] = set()
+        self._change_waits = False
 
     def attach(self) -> None:
         """Use the running event loop."""
         self._loop = asyncio.get_running_loop()
+        self._change_waits = False
 
     @property
     def full(self) -> bool:
@@ -31,6 +33,10 @@ class Events:
 
     def announce(self, faces: list[FaceKey]) -> None:
         """Report new faces, or with an empty list any other change. Thread-safe."""
+        if not faces:
+            if self._change_waits:
+                return  # a flood of changes must not fill the queue of the event loop
+            self._change_waits = True
         news = {"faces": len(faces), "keys": [face.key for face in faces[:10]]}
         self._call(news)
 
@@ -47,6 +53,8 @@ class Events:
                 return
 
     def _hand_out(self, news: dict[str, Any] | None) -> None:
+        if news and not news["faces"]:
+            self._change_waits = False
         for watcher in self._watchers:
             if watcher.full():
                 watcher.get_nowait()  # the page reloads as a whole, so the newest news are enough

@@ -12,7 +12,7 @@ from face_app.cloud.gallery.access.login_limit import LoginLimit
 from face_app.cloud.gallery.access.sessions import Sessions
 from face_app.cloud.gallery.access.users import Users
 from face_app.cloud.gallery.details import DetailReader
-from face_app.cloud.gallery.edge_states import EdgeStates
+from face_app.cloud.gallery.edge_states import MOST_CAMERAS, EdgeStates
 from face_app.cloud.gallery.events import Events
 from face_app.cloud.gallery.face_key import FaceKey
 from face_app.cloud.gallery.feed import Feed
@@ -28,6 +28,8 @@ from face_app.common.settings import GallerySettings
 
 CONNECTIONS = 16
 """Maximum number of parallel requests to the bucket."""
+MOST_NAMES = 5
+"""Maximum number of edges that a notice names."""
 
 
 class Eraser(Protocol):
@@ -62,7 +64,7 @@ class Notice:
     """Describes what a page cannot show, and since when it tries.
 
     Attributes:
-        what: ``bucket``, ``broker``, ``erasure`` or ``listing``.
+        what: ``bucket``, ``broker``, ``erasure``, ``listing`` or ``cameras``.
         text: One sentence.
     """
 
@@ -113,7 +115,7 @@ class Gallery:
             self.states,
             on_faces=self.filler.arrived,
             on_change=lambda: self.events.announce([]),
-            on_connect=self.filler.list_recent,
+            on_gap=self.filler.list_recent,
             on_erased=self.forget,
         )
 
@@ -166,6 +168,10 @@ class Gallery:
             notices.append(Notice("erasure", f"An erasure is not complete, and is repeated: {self.eraser.problem}"))
         if progress.listing and not progress.completed_at:
             notices.append(Notice("listing", f"The bucket is being listed: {progress.objects:,} objects so far."))
+        edges = self.states.with_too_many
+        if edges:
+            cause = f"{len(edges)} edges with more than {MOST_CAMERAS} cameras: {', '.join(edges[:MOST_NAMES])}."
+            notices.append(Notice("cameras", f"{cause} The states of the others are not shown."))
         return notices
 
     @property

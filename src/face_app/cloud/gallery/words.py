@@ -10,6 +10,7 @@ WHY = {
     "final": "the best picture of the visit, chosen at its end",
     "only": "the best picture of a visit without a good one",
     "again": "another picture of a long visit",
+    "received": "another program took this picture, and published it",
     "verify": "a test card, sent to prove that the chain works",
 }
 TERMS = {

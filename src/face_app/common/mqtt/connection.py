@@ -62,6 +62,7 @@ class Connection:
         receive_maximum: int = 200,
         max_received_bytes: int = SMALL_PACKET,
         will: tuple[str, bytes] | None = None,
+        new_only: bool = False,
         quiet: bool = False,
     ) -> None:
         """Prepare the connection; `start` opens it.
@@ -80,6 +81,7 @@ class Connection:
                 for receipts: one message contains many.
             max_received_bytes: Maximum size of a packet that the broker may deliver; it drops a larger one.
             will: Topic and state that the broker publishes (retained) when the connection breaks.
+            new_only: Receive no retained messages, which were published before the subscription.
             quiet: Log failures at the level debug, because another connection of the program logs them.
 
         Raises:
@@ -95,6 +97,9 @@ class Connection:
         self._answered = False
         self._level = logging.DEBUG if quiet else logging.WARNING
         self._probe: threading.Thread | None = None
+        self._retain_handling = (
+            SubscribeOptions.RETAIN_DO_NOT_SEND if new_only else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+        )
         self._on_message = on_message
         self._on_sent = on_sent
         self._on_state = on_state
@@ -298,7 +303,8 @@ class Connection:
             log.log(self._level, "broker %s %s", self._where, cause)
 
     def _subscribe(self, topics: list[str]) -> None:
-        self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
+        options = SubscribeOptions(qos=1, retainHandling=self._retain_handling)
+        self._client.subscribe([(topic, options) for topic in topics])
 
     def _subscribe_answered(
         self, _client: paho.Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Any

@@ -8,7 +8,7 @@ from face_app.common.settings.cloud import Bucket, CloudSettings, Erasure, Healt
 from face_app.common.settings.edge import EdgeSettings, OutboxFile, Sender, Status
 from face_app.common.settings.gallery import GallerySettings
 from face_app.common.settings.load import load
-from face_app.common.settings.section import Broker, Metrics
+from face_app.common.settings.section import Broker, Identity, Metrics
 from face_app.common.settings.vision import Camera, Crop, Detector, Gate, Shot, Zones
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "GallerySettings",
     "Gate",
     "HealthSettings",
+    "Identity",
     "Metrics",
     "OutboxFile",
     "Sender",

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from face_app.common.settings.program import Program
-from face_app.common.settings.section import Broker, Metrics, Name, Seconds, Section
+from face_app.common.settings.section import Broker, Identity, Metrics, Name, Seconds, Section
 from face_app.common.settings.vision import Camera, Crop, Detector, Gate, Shot, Zones
 from face_app.common.wire import RESERVED
 
@@ -80,6 +80,7 @@ class EdgeSettings(Program):
         default_factory=_this_host, description="Name of this box; the CN of its certificate."
     )
     camera: Camera = Camera()
+    source_broker: Identity = Identity()
     zones: Zones = Zones()
     gate: Gate = Gate()
     detector: Detector = Detector()

@@ -40,11 +40,9 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Broker(Section):
-    """Configures address and identity for the broker. The password is read from a file."""
+class Identity(Section):
+    """Configures how a client identifies itself and its broker. The password is read from a file."""
 
-    host: Host = Field("localhost", description="Name or address of the broker.")
-    port: Port = Field(1883, description="1883 in clear text, 8883 with TLS.")
     keepalive: int = Field(
         15, ge=5, le=3600, description="Seconds between pings; limits the time until a lost connection is detected."
     )
@@ -55,7 +53,7 @@ class Broker(Section):
     key_file: Path | None = Field(None, description="Private key of the client certificate.")
 
     @model_validator(mode="after")
-    def _check_identity(self) -> "Broker":
+    def _check_identity(self) -> "Identity":
         if bool(self.cert_file) != bool(self.key_file):
             raise ValueError("cert_file and key_file belong together: set both or neither")
         if self.cert_file and not self.ca_file:
@@ -63,6 +61,13 @@ class Broker(Section):
         if self.password_file and not self.username:
             raise ValueError("password_file without username: set username")
         return self
+
+
+class Broker(Identity):
+    """Configures address and identity for the broker."""
+
+    host: Host = Field("localhost", description="Name or address of the broker.")
+    port: Port = Field(1883, description="1883 in clear text, 8883 with TLS.")
 
 
 class Metrics(Section):

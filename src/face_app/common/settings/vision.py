@@ -13,7 +13,7 @@ class Camera(Section):
 
     name: Name = Field("camera", description="Last level of the topic, part of the object's key.")
     source: str | None = Field(
-        None, description="FILE, DIR, /dev/videoN, rtsp://..., http://..., csi://N or gst:PIPELINE."
+        None, description="FILE, DIR, /dev/videoN, rtsp://..., http://..., csi://N, gst:PIPELINE or mqtt://HOST/TOPIC."
     )
     width: int | None = Field(
         None, ge=16, le=16384, description="Width to request from a camera, pixels; unset: /dev 640, csi 1280."

@@ -6,28 +6,22 @@ import time
 from contextlib import nullcontext
 from functools import partial
 
-from face_app.common.backoff import MAX_PAUSE, pauses
-from face_app.common.errors import OutboxFullError, OutboxUnavailableError, StillWaitingError
 from face_app.common.settings import EdgeSettings
 from face_app.edge import metrics
+from face_app.edge.commands.commit import append_patiently, describe, require_stored, wait_for_receipts
 from face_app.edge.commands.progress import Progress, interval_of
 from face_app.edge.commands.stop import stop_on_signals
 from face_app.edge.commands.summary import CaptureSummary, summarise
 from face_app.edge.health.health import SourceWatchdog, edge_health, serve_health_endpoint
 from face_app.edge.health.status_publisher import publish_status
 from face_app.edge.image import set_up_opencv
-from face_app.edge.outbox.outbox import Outbox, RunCounts
+from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.sources.open_source import open_source
 from face_app.edge.uplink.sender import Sender
 from face_app.edge.vision.encode import encode_face
 from face_app.edge.vision.pipeline import PipelineResult, VisionPipeline, run_pipeline
 
 log = logging.getLogger(__name__)
-
-STOP_SECONDS = 5.0
-"""Maximum seconds to wait for the last receipts after a signal; Docker kills the program after ten."""
-POLL_SECONDS = 0.1
-"""Seconds between two polls for the last receipts; another process may be the sender."""
 
 
 def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
@@ -57,7 +51,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
         serve_health_endpoint(settings.metrics, outbox, sender, watchdog),
         publish_status(settings, outbox, partial(edge_health, outbox, sender, watchdog)) as status,
     ):
-        progress = Progress(source.length, interval_of(source), lambda: _describe(outbox.run_counts()))
+        progress = Progress(source.length, interval_of(source), lambda: describe(outbox.run_counts()))
         committer = FaceCommitter(settings, pipeline.detector, outbox, stop, watchdog)
 
         def commit(result: PipelineResult) -> int:
@@ -78,15 +72,11 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
                 if committer.limit_reached:
                     break
         progress.update(source.count)  # the source may have skipped frames after the last result
-        _wait_for_receipts(outbox, sender, progress, stop, wait)
+        wait_for_receipts(outbox, sender, progress, stop, wait)
         summary = summarise(outbox, progress.frames, time.monotonic() - started)
         obstacle = sender.state.obstacle
-    if summary.waiting and not stop.is_set():
-        raise StillWaitingError(
-            f"{summary.waiting} faces wait in {outbox.path}: {obstacle}. "
-            "`face-app send`, or the next capture with this outbox, sends them",
-            summary,
-        )
+    if not stop.is_set():
+        require_stored(summary, outbox, obstacle)
     return summary
 
 
@@ -131,50 +121,11 @@ class FaceCommitter:
         if not shots and not result.visits:
             return 0
         faces = [encode_face(shot, self._settings, self._detector, self._outbox.run) for shot in shots]
-        waits = pauses(MAX_PAUSE)
-        while True:
-            pause = next(waits)
-            try:
-                self._outbox.append(faces, result.visits)
-            except OutboxUnavailableError as error:
-                self._watchdog.block(str(error), outbox_full=isinstance(error, OutboxFullError))
-                pending = f"{len(faces)} faces and {len(result.visits)} visits"
-                log.warning("%s. %s are not committed, capture pauses; trying again in %.0f s", error, pending, pause)
-                if self._stop.wait(pause):
-                    raise
-            else:
-                break
-        metrics.CAPTURED.inc(len(faces))
+        committed = append_patiently(self._outbox, faces, result.visits, self._stop, self._watchdog)
         metrics.VISITS.inc(len(result.visits))
         for visit in result.visits:
             if visit.dismissed:
                 metrics.VISITS_DISMISSED.labels(visit.dismissed).inc()
-        self._watchdog.frame_received()  # ends the block
-        self._committed += len(faces)
+        self._committed += committed
         self.limit_reached = max_faces is not None and self._committed >= max_faces
-        return len(faces)
-
-
-def _describe(counts: RunCounts) -> str:
-    faces = counts.waiting + counts.stored + counts.refused + counts.expired + counts.erased
-    return f"faces {faces}: stored {counts.stored}, waiting {counts.waiting}, refused {counts.refused}"
-
-
-def _wait_for_receipts(
-    outbox: Outbox, sender: Sender, progress: Progress, stop: threading.Event, seconds: float
-) -> None:
-    """Wait until no face of this run waits.
-
-    After a signal the wait is at most `STOP_SECONDS`, and it ends at once if the sender is not connected.
-    """
-    stopped = stop.is_set()
-    deadline = time.monotonic() + (min(seconds, STOP_SECONDS) if stopped else seconds)
-    while outbox.run_counts().waiting and time.monotonic() < deadline:
-        if not stopped:
-            if stop.wait(POLL_SECONDS):
-                return  # a signal during this wait ends it at once
-        elif sender.state.elected and not sender.state.connected:
-            return  # no receipt can come
-        else:
-            time.sleep(POLL_SECONDS)
-        progress.log_if_due()
+        return committed

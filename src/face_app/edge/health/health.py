@@ -29,6 +29,7 @@ class SourceWatchdog:
         outbox_full: True if the reason is that waiting faces fill the outbox.
         unchanged: Seconds for which the source has given exactly the same picture.
         processed: Number of frames that were processed completely.
+        advice: What is known of a source that gives no frame, or what to check.
     """
 
     def __init__(self, limit: float) -> None:
@@ -37,6 +38,7 @@ class SourceWatchdog:
         self.outbox_full = False
         self.unchanged = 0.0
         self.processed = 0
+        self.advice = "check the camera"
         self._last = time.monotonic()
 
     def frame_received(self) -> None:
@@ -125,7 +127,7 @@ def _delay(watchdog: SourceWatchdog | None, late_backlog: str) -> str:
     if watchdog and watchdog.block_reason:
         return watchdog.block_reason
     if watchdog and watchdog.late:
-        return f"no frame for {watchdog.age:.0f} s: check the camera"
+        return f"no frame for {watchdog.age:.0f} s: {watchdog.advice}"
     if watchdog and watchdog.frozen:
         return f"the picture has not changed for {watchdog.unchanged:.0f} s: check the camera"
     return late_backlog

@@ -23,6 +23,7 @@ from face_app.edge.outbox import incarnation
 from face_app.edge.outbox.access import OpenOutbox, open_outbox, translate_errors
 from face_app.edge.outbox.blocked import reset_log
 from face_app.edge.outbox.disk import create_ballast, release_ballast
+from face_app.edge.outbox.origins import add_origins
 from face_app.edge.outbox.quota import Quota
 from face_app.edge.outbox.receipts import apply_receipt
 from face_app.edge.outbox.records import Face, Mark, NewFace, Visit
@@ -109,7 +110,7 @@ class Outbox:
         """Commit faces and visits in one transaction: number the faces and write the metadata into each image.
 
         Returns:
-            The committed faces, in the given order.
+            The committed faces, in the given order, without those whose origin is committed already.
 
         Raises:
             OutboxUnavailableError: Nothing is committed; a retry can succeed.
@@ -119,8 +120,9 @@ class Outbox:
         with self._lock, translate_errors(self.path):
             self._quota.admit(self._connection, size, len(faces))
             with transaction(self._connection):
-                start = self._allocate(len(faces))
-                appended = [self._insert(FaceId(self.id, number), face) for number, face in enumerate(faces, start)]
+                new = add_origins(self._connection, faces)
+                start = self._allocate(len(new))
+                appended = [self._insert(FaceId(self.id, number), face) for number, face in enumerate(new, start)]
                 self._insert_visits(visits)
                 self._quota.evict(self._connection)
             if appended:

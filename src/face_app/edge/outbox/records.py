@@ -28,10 +28,12 @@ class NewFace:
     Attributes:
         image: Crop of the face, without metadata.
         metadata: Metadata that the outbox writes into the image together with the id.
+        origin: Digest of the message that it came from, which a broker may deliver again; empty if it came from frames.
     """
 
     image: EncodedImage
     metadata: FaceMetadata
+    origin: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import sqlite3
 import time
 from pathlib import Path
 
-from face_app.edge.outbox.blocked import RECEIPT_PAGES, blocked_message, has_room, reset_log
-from face_app.edge.outbox.disk import RESERVE
+from face_app.edge.outbox.blocked import RECEIPT_PAGES, blocked_message, has_room, merge_bytes, reset_log
+from face_app.edge.outbox.disk import RESERVE, free_disk_bytes
 from face_app.edge.outbox.pruning import ROWS, prune
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,11 @@ class Upkeep:
     def scrub(self, connection: sqlite3.Connection) -> None:
         """Remove deleted pixels from the log periodically; `secure_delete` overwrites those in the file.
 
-        Call this outside a transaction.
+        On a full disk it waits: the ballast is for receipts. Call this outside a transaction.
         """
-        if time.monotonic() >= self._scrub_at and reset_log(connection, self._path, longest=0):
+        if time.monotonic() < self._scrub_at or free_disk_bytes(self._path) < merge_bytes(connection, self._path):
+            return
+        if reset_log(connection, self._path, longest=0):
             self._scrub_at = time.monotonic() + SCRUB_SECONDS
 
     def release_space(self, connection: sqlite3.Connection) -> None:

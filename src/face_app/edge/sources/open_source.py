@@ -13,9 +13,10 @@ from face_app.edge.sources.gstreamer import prepare_pipeline, redact_pipeline
 from face_app.edge.sources.jetson import open_csi
 from face_app.edge.sources.live import LiveSource
 from face_app.edge.sources.network import SCHEMES, stream_source
+from face_app.edge.sources.published import is_published
 
 GST = "gst:"
-KINDS = "a FILE, a DIR, /dev/videoN, rtsp://..., http://..., csi://N or gst:PIPELINE"
+KINDS = "a FILE, a DIR, /dev/videoN, rtsp://..., http://..., csi://N, gst:PIPELINE or mqtt://HOST/TOPIC"
 
 
 def open_source(camera: settings.Camera, stop: threading.Event) -> Source:
@@ -42,6 +43,10 @@ def open_source(camera: settings.Camera, stop: threading.Event) -> Source:
             return open_csi(camera.source, camera, stop)
         if scheme.lower() in SCHEMES:
             return stream_source(camera.source, camera, stop)
+        if is_published(camera.source):
+            raise SourceError(
+                "camera.source: published pictures have no frames; run `face-app capture` without --dry-run"
+            )
         raise SourceError(f"camera.source = {printable_address(camera.source)!r}: {scheme} is not known; name {KINDS}")
     try:
         path = Path(camera.source).expanduser()

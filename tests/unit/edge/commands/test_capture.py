@@ -16,7 +16,7 @@ import pytest
 from face_app.common.errors import DetectorError, OutboxError, SettingsError, SourceError
 from face_app.common.metadata import read_image
 from face_app.common.settings import EdgeSettings, OutboxFile
-from face_app.edge.commands import capture
+from face_app.edge.commands import capture, commit
 from face_app.edge.commands.progress import Progress
 from face_app.edge.outbox.export import export_visits
 from face_app.edge.outbox.outbox import Outbox
@@ -149,7 +149,7 @@ def test_a_signal_without_a_broker_ends_the_wait_at_once(path, monkeypatch):
     with Outbox(OutboxFile(path=path)) as outbox:
         outbox.append([new_face()])
         sender = SimpleNamespace(state=SimpleNamespace(elected=True, connected=False))
-        capture._wait_for_receipts(outbox, sender, Progress(None, 60, str), stop, 300)
+        commit.wait_for_receipts(outbox, sender, Progress(None, 60, str), stop, 300)
         assert outbox.run_counts().waiting == 1
 
 

@@ -139,7 +139,7 @@ def wait_until(condition, seconds=90):
 
 
 def test_a_full_outbox_delays_the_commit_and_duplicates_nothing(committer, outbox, full, watchdog, monkeypatch):
-    monkeypatch.setattr("face_app.edge.commands.capture.pauses", lambda most: iter(lambda: 0.05, None))
+    monkeypatch.setattr("face_app.edge.commands.commit.pauses", lambda most: iter(lambda: 0.05, None))
     committed = []
     one = committer()
     waiting_thread = threading.Thread(

@@ -1,0 +1,95 @@
+"""Checks addresses of published pictures, and the check of a picture."""
+
+import pytest
+
+from face_app.common.errors import MessageError, SettingsError, SourceError
+from face_app.common.settings import Camera, Identity
+from face_app.edge.outbox.records import EncodedImage
+from face_app.edge.sources.open_source import open_source
+from face_app.edge.sources.published import check_picture, is_published, parse_published
+from support.faces import picture
+
+PLAIN = Identity()
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port", "filter_", "level"),
+    [
+        ("mqtt://nvr/frigate/{camera}/person/snapshot", "nvr", 1883, "frigate/+/person/snapshot", 1),
+        ("mqtt://10.0.0.2:1884/frigate/+/+/snapshot", "10.0.0.2", 1884, "frigate/+/+/snapshot", None),
+        ("MQTT://nvr.local/{camera}/#", "nvr.local", 1883, "+/#", 0),
+        ("mqtt://[::1]:1885/a b/picture", "::1", 1885, "a b/picture", None),
+    ],
+)
+def test_address(address, host, port, filter_, level):
+    assert is_published(address)
+    source = parse_published(address, PLAIN)
+    assert (source.broker.host, source.broker.port) == (host, port)
+    assert (source.filter, source.camera_level) == (filter_, level)
+
+
+def test_tls_has_its_own_port_and_the_identity(tmp_path):
+    source = parse_published("mqtts://nvr/front", Identity(ca_file=tmp_path / "ca.crt", username="face"))
+    assert (source.broker.port, source.broker.username) == (8883, "face")
+    assert source.broker.ca_file == tmp_path / "ca.crt"
+
+
+@pytest.mark.parametrize(
+    ("address", "named"),
+    [
+        ("mqtt://nvr", "mqtt://HOST[:PORT]/TOPIC"),
+        ("mqtt://nvr/", "mqtt://HOST[:PORT]/TOPIC"),
+        ("mqtt:///topic", "mqtt://HOST[:PORT]/TOPIC"),
+        ("mqtt://nvr:70000/topic", "mqtt://HOST[:PORT]/TOPIC"),
+        ("mqtt://nvr:mqtt/topic", "mqtt://HOST[:PORT]/TOPIC"),
+        ("mqtt://user:hunter2@nvr/topic", "source_broker.username"),
+        ("mqtts://nvr/topic", "source_broker.ca_file"),
+        ("mqtt://nvr/a/#/b", "no topic filter"),
+        ("mqtt://nvr/a+/b", "no topic filter"),
+        ("mqtt://nvr/{label}/b", "no topic filter"),
+        ("mqtt://nvr/{camera}/{camera}", "no topic filter"),
+        ("mqtt://nvr/$share/g/frigate", "no topic filter"),
+    ],
+)
+def test_wrong_address_names_what_to_set(address, named):
+    with pytest.raises(SourceError, match=r"camera\.source") as caught:
+        parse_published(address, PLAIN)
+    assert named in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_contradicting_identity(tmp_path):
+    with pytest.raises(SourceError, match="contradict"):
+        parse_published("mqtt://nvr/topic", Identity(ca_file=tmp_path / "ca.crt"))
+
+
+@pytest.mark.parametrize("source", ["rtsp://nvr/front", "http://nvr/frigate", "mqtt", "/media/mqtt://nvr", None])
+def test_other_sources_have_frames(source):
+    assert not is_published(source)
+
+
+def test_camera_of_a_topic():
+    source = parse_published("mqtt://nvr/frigate/{camera}/person/snapshot", PLAIN)
+    assert source.camera("frigate/front-door/person/snapshot", "box") == "front-door"
+    assert parse_published("mqtt://nvr/frigate/#", PLAIN).camera("frigate/front/person/snapshot", "box") == "box"
+    for name in ("..", "front door", "", "x" * 64):
+        with pytest.raises(MessageError, match="name of a camera"):
+            source.camera(f"frigate/{name}/person/snapshot", "box")
+
+
+def test_a_picture_is_not_changed():
+    assert check_picture(picture("JPEG", 60)) == (EncodedImage(picture("JPEG", 60), "jpg"), (60, 60))
+    assert check_picture(picture("PNG", 50)) == (EncodedImage(picture("PNG", 50), "png"), (50, 50))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", picture()[:-200], b"\xff\xd8\xff\xd9"], ids=["0", "text", "cut", "end"]
+)
+def test_no_picture_is_refused(data):
+    with pytest.raises(MessageError):
+        check_picture(data)
+
+
+def test_a_dry_run_names_the_command(stop):
+    with pytest.raises((SourceError, SettingsError), match="without --dry-run"):
+        open_source(Camera(source="mqtt://nvr/topic"), stop)
