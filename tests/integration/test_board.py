@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import paho.mqtt.publish
 import pytest
 
 from face_app.cloud.bucket import operations
 from face_app.common.settings import Store
-from support.brokers import Broker
 from support.chain import EDGE, make_brokers, write_settings
 from support.clips import visits_clip
 from support.gallery import running_gallery
@@ -56,7 +54,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitoring]:
         bucket = f"faces-{free_port()}"
         store = Store(kind="s3", bucket=bucket, endpoint=server.endpoint, credentials_file=server.credentials)
         operations.ensure(store, check=False)
-        brokers = make_brokers(home, others=["other"])
+        brokers = make_brokers(home)
         write_settings(home, brokers, store, metrics=subscriber_port)
         for broker in brokers.values():
             stack.callback(broker.stop)
@@ -89,7 +87,8 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitoring]:
                 monitoring_scrape_configs=[edge],
             )
         )
-        publish_certificate(cloud)
+        with (home / "edge.toml").open("a") as file:
+            file.write(f'[status]\ncertificate_file = "{cloud.folder}/{EDGE}.crt"\n')
         clip = visits_clip(home / "visits.avi", 3)
         options = ["--config", str(home / "edge.toml"), "--source", str(clip), "--loop"]
         start(capture_port, "capture", *options, f"--metrics-port={capture_port}")
@@ -97,15 +96,6 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitoring]:
         running.wait_for(lambda each: each.query("face_app_fleet_certificate_days"))
         running.wait_for(lambda each: each.query(f'face_app_fleet_faces_total{{edge="{EDGE}"}} > 0'))
         yield running
-
-
-def publish_certificate(cloud: Broker) -> None:
-    """Publish the state of another edge, which knows its certificate."""
-    folder = cloud.folder
-    tls = {"ca_certs": f"{folder}/ca.crt", "certfile": f"{folder}/other.crt", "keyfile": f"{folder}/other.key"}
-    state = json.dumps({"state": "online", "certificate_days": 300.0})
-    place = {"hostname": "127.0.0.1", "port": cloud.port, "tls": tls}
-    paho.mqtt.publish.single("status/other/door", state, qos=1, retain=True, **place)
 
 
 @pytest.mark.full

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted(ROOT.glob("roles/monitoring/files/rules/*.yml"))
 OTHERS = {"prometheus_config_last_reload_successful", "alertmanager_config_last_reload_successful"}
 OTHERS |= {"alertmanager_notifications_failed_total"}
-RULES = [rule for file in FILES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+GROUPS = [group for file in FILES for group in yaml.load(file.read_text(), yaml.CSafeLoader)["groups"]]
+RULES = [rule for group in GROUPS for rule in group["rules"]]
 PROMTOOL = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (Debian: prometheus) is not installed")
 
 

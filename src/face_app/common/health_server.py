@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from enum import Enum
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from face_app.common.errors import SettingsError
 from face_app.common.settings import Metrics
 from face_app.common.tls_server import CLIENT_SECONDS, TlsServer, load_context
+
+MOST_BODY_BYTES = 1_000_000
+"""Maximum size of a request: Alertmanager sends at most some hundred alarms in one."""
 
 Facts: TypeAlias = Mapping[str, float | int | str | bool | None]
 
@@ -79,6 +82,29 @@ class Health:
         }
 
 
+@dataclass(frozen=True)
+class Answer:
+    """Is the answer to a request.
+
+    Attributes:
+        status: Status of HTTP.
+        text: Its body.
+    """
+
+    status: int
+    text: str
+
+
+class AlarmReceiver(Protocol):
+    """Takes the alarms that Alertmanager posts."""
+
+    def authorised(self, authorization: str) -> bool:
+        """Return True if this header allows the request."""
+
+    def received(self, body: bytes) -> Answer:
+        """Take the body of an allowed request."""
+
+
 class Listeners:
     """Contains the running servers of one program."""
 
@@ -101,8 +127,13 @@ class Listeners:
             server.server_close()
 
 
-def serve(settings: Metrics, health: Callable[[], Health]) -> Listeners | None:
+def serve(settings: Metrics, health: Callable[[], Health], alarms: AlarmReceiver | None = None) -> Listeners | None:
     """Serve /metrics, /live and /ready in new threads, in clear text and with TLS as the settings say.
+
+    Args:
+        settings: Addresses to listen on.
+        health: Determines the health of the program.
+        alarms: Takes ``POST /alerts``; None: no such address.
 
     Returns:
         The servers; None if no port is set.
@@ -110,7 +141,7 @@ def serve(settings: Metrics, health: Callable[[], Health]) -> Listeners | None:
     Raises:
         SettingsError: A port is in use, or a file of the certificate cannot be read.
     """
-    handler = _handler(health)
+    handler = _handler(health, alarms)
     servers: list[ThreadingHTTPServer] = []
     if settings.port is not None:
         address = (settings.host, settings.port)
@@ -136,7 +167,7 @@ def _listen(name: str, port: int, open_server: Callable[[], ThreadingHTTPServer]
         raise SettingsError(f"{name} = {port}: {error}; choose another port") from error
 
 
-def _handler(health: Callable[[], Health]) -> type[BaseHTTPRequestHandler]:
+def _handler(health: Callable[[], Health], alarms: AlarmReceiver | None) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = CLIENT_SECONDS  # else an idle connection has its thread for ever
 
@@ -149,6 +180,25 @@ def _handler(health: Callable[[], Health]) -> type[BaseHTTPRequestHandler]:
                 self._answer(200 if passed else 503, "application/json", json.dumps(state.document()).encode())
             else:
                 self._answer(404, "text/plain", b"/metrics, /live or /ready\n")
+
+        def do_POST(self) -> None:
+            self.close_connection = True  # a body that is refused is not read
+            answer = self._take_alarms() if alarms and self.path == "/alerts" else Answer(404, "/alerts\n")
+            self._answer(answer.status, "text/plain", answer.text.encode())
+
+        def _take_alarms(self) -> Answer:
+            length = self.headers.get("Content-Length", "")
+            if alarms is None or not alarms.authorised(self.headers.get("Authorization", "")):
+                return Answer(401, "this token is not that of notifications.alerts_token_file\n")
+            if not length.isdecimal():
+                return Answer(411, "a Content-Length is missing\n")
+            if len(length) > 9 or int(length) > MOST_BODY_BYTES:
+                return Answer(413, f"more than {MOST_BODY_BYTES} bytes\n")
+            try:
+                body = self.rfile.read(int(length))
+            except OSError:
+                return Answer(408, "the body did not arrive in time\n")
+            return alarms.received(body)
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)

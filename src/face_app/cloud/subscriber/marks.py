@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -26,7 +26,7 @@ from face_app.cloud.bucket.mark_object import (
 )
 from face_app.cloud.stores.store import Store
 from face_app.common.errors import StoreError
-from face_app.common.mqtt import Connection, Message, client_id
+from face_app.common.mqtt import Connection, Inbox, Message, client_id
 from face_app.common.settings import CloudSettings
 from face_app.common.wire import STATUS_BYTES, STATUS_TOPIC
 
@@ -89,6 +89,8 @@ class MarkRecorder:
         self._problem = ""
         self._read = operations.reader(settings.store)
         self._write = operations.writer(settings.store)
+        self._inbox: Inbox[Message] = Inbox()
+        self._reader = threading.Thread(target=self._read_inbox, name="marks-reader", daemon=True)
         self._thread = threading.Thread(target=self._run, name="marks", daemon=True)
         self._connection = Connection(
             settings.broker,
@@ -100,18 +102,34 @@ class MarkRecorder:
 
     def start(self) -> None:
         """Start the connection and the writes."""
+        self._reader.start()
         self._thread.start()
         self._connection.start()
 
     def stop(self) -> None:
         """Write the last marks, for a moment at most."""
         self._connection.stop()
+        self._inbox.close()
+        self._reader.join(STOP_SECONDS)
         self._stop.set()
         self._thread.join(STOP_SECONDS)
 
     def _received(self, message: Message, epoch: int) -> None:
-        self.add(message.topic, message.payload)
+        """Leave a status to the reader, which serves edges in turn; it needs the newest of each camera alone."""
+        match = STATUS_TOPIC.fullmatch(message.topic)
+        if match and len(message.payload) <= STATUS_BYTES:
+            self._inbox.put(match[1], match[2], message, len(message.payload))
         self._connection.acknowledge(message, epoch)
+
+    def _read_inbox(self) -> None:
+        while message := self._inbox.get():
+            self._add_safely(message)
+
+    def _add_safely(self, message: Message) -> None:
+        try:
+            self.add(message.topic, message.payload)
+        except Exception:  # such as a shortage of memory; the next status must be read
+            log.exception("status on %s could not be read", message.topic)
 
     def add(self, topic: str, payload: bytes | bytearray) -> None:
         """Add a status; one without a valid mark changes nothing."""
@@ -137,7 +155,7 @@ class MarkRecorder:
 
     def flush(self) -> None:
         """Write the marks that have changed; after a failure, the next call writes them."""
-        due = list(self._due())
+        due = self._due()
         problem = _failure(self._store.check) if due else ""
         if not problem:
             failures = [_failure(self._write_mark, *mark) for mark in due]
@@ -146,15 +164,20 @@ class MarkRecorder:
             log.warning("a mark is not written: %s", problem)
         self._problem = problem
 
-    def _due(self) -> Iterator[tuple[str, str, dict[str, Mark]]]:
-        """Yield edge, outbox and unwritten marks; those of one edge take turns."""
+    def _due(self) -> list[tuple[str, str, dict[str, Mark]]]:
+        """Return edge, outbox and unwritten marks: the first of each edge, then the second of each, and so on.
+
+        The outboxes of one edge take turns.
+        """
+        turns: list[tuple[int, str, str, dict[str, Mark]]] = []
         with self._lock:
             for edge, outboxes in self._edges.items():
                 due = [outbox for outbox, known in outboxes.items() if known.unwritten][:WRITES_PER_EDGE]
-                for outbox in due:
+                for turn, outbox in enumerate(due):
                     known = outboxes.pop(outbox)
                     outboxes[outbox] = known  # the end of the queue
-                    yield edge, outbox, dict(known.unwritten)
+                    turns.append((turn, edge, outbox, dict(known.unwritten)))
+        return [(edge, outbox, marks) for _, edge, outbox, marks in sorted(turns, key=lambda each: each[0])]
 
     def _write_mark(self, edge: str, outbox: str, unwritten: dict[str, Mark]) -> None:
         """Merge marks into the object.
