@@ -1,21 +1,32 @@
-"""Receive receipts and states from the broker, so that new faces and changes appear at once."""
+"""Receive receipts and states from the brokers, so that new faces and changes appear at once."""
 
 import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from face_app.cloud.gallery.edge_states import EdgeStates
 from face_app.cloud.gallery.face_key import FaceKey, parse_key
 from face_app.common.errors import MessageError
-from face_app.common.mqtt import Connection, Message, client_id
-from face_app.common.settings import GallerySettings
+from face_app.common.mqtt import Connection, Connections, Message, client_id
+from face_app.common.settings import Broker, GallerySettings
 from face_app.common.wire import RECEIPTS_BYTES, load_receipts
 
 log = logging.getLogger(__name__)
 
 RECEIPTS = "receipts/#"
 STATES = "status/#"
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """Pairs a message with the connection and the epoch in which it arrived, and the name of its broker."""
+
+    message: Message
+    connection: Connection
+    epoch: int
+    broker: str
 
 
 class Feed:
@@ -30,13 +41,13 @@ class Feed:
         on_change: Callable[[], None],
         on_connect: Callable[[], None],
     ) -> None:
-        """Prepare the connection; `start` opens it.
+        """Prepare the connections; `start` opens them.
 
         Args:
             settings: Settings of the gallery.
             states: Collects the states.
             on_faces: Called with stored faces and the times of their receipts in milliseconds.
-            on_change: Called after a state or the connection has changed.
+            on_change: Called after a state or a connection has changed.
             on_connect: Called after each connect: messages may have been lost before.
 
         Raises:
@@ -46,31 +57,41 @@ class Feed:
         self._on_faces = on_faces
         self._on_change = on_change
         self._on_connect = on_connect
-        self._messages: queue.SimpleQueue[tuple[Message, int] | None] = queue.SimpleQueue()
+        self._arrivals: queue.SimpleQueue[_Arrival | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
-        self._connection = Connection(
-            settings.broker,
-            client_id("gallery", settings.name, settings.broker),
+        self._connections = Connections([self._connect(settings.name, broker) for broker in settings.every_broker])
+
+    def _connect(self, name: str, broker: Broker) -> Connection:
+        where = f"{broker.host}:{broker.port}"
+        connection = Connection(
+            broker,
+            client_id("gallery", name, broker),
             subscriptions=[RECEIPTS, STATES],
-            on_message=lambda message, epoch: self._messages.put((message, epoch)),
+            on_message=lambda message, epoch: self._arrivals.put(_Arrival(message, connection, epoch, where)),
             on_state=self._state_changed,
             max_received_bytes=RECEIPTS_BYTES,
         )
+        return connection
 
     @property
     def problem(self) -> str:
-        """Return why no news can arrive; empty while they do."""
-        return self._connection.problem
+        """Return why no news can arrive; empty while at least one broker delivers them."""
+        return self._connections.problem
+
+    @property
+    def gap(self) -> str:
+        """Return why news of some edges may not arrive; empty while all brokers deliver them."""
+        return "; ".join(self._connections.problems)
 
     def start(self) -> None:
         """Connect in threads; they reconnect after each loss."""
         self._thread.start()
-        self._connection.start()
+        self._connections.start()
 
     def stop(self) -> None:
         """Disconnect."""
-        self._connection.stop()
-        self._messages.put(None)
+        self._connections.stop()
+        self._arrivals.put(None)
         self._thread.join(5)
 
     def _state_changed(self, connected: bool) -> None:
@@ -79,18 +100,18 @@ class Feed:
         self._on_change()
 
     def _run(self) -> None:
-        while (item := self._messages.get()) is not None:
-            message, epoch = item
+        while (arrival := self._arrivals.get()) is not None:
             try:
-                self._handle(message)
+                self._handle(arrival.message, arrival.broker)
             except Exception:  # the next message must be read
-                log.exception("message on %s could not be handled", message.topic)
+                log.exception("message on %s could not be handled", arrival.message.topic)
             # A message that cannot be handled is not wanted again: the listing finds its face.
-            self._connection.acknowledge(message, epoch)
+            arrival.connection.acknowledge(arrival.message, arrival.epoch)
 
-    def _handle(self, message: Message) -> None:
+    def _handle(self, message: Message, broker: str) -> None:
         if message.topic.startswith("status/"):
-            if self._states.received(message.topic, bytes(message.payload), retained=message.retain):
+            payload = bytes(message.payload)
+            if self._states.received(message.topic, payload, retained=message.retain, broker=broker):
                 self._on_change()
             return
         try:

@@ -26,8 +26,8 @@ from face_app.cloud.bucket.mark_object import (
 )
 from face_app.cloud.stores.store import Store
 from face_app.common.errors import StoreError
-from face_app.common.mqtt import Connection, Message, client_id
-from face_app.common.settings import CloudSettings
+from face_app.common.mqtt import Connection, Connections, Message, client_id
+from face_app.common.settings import Broker, CloudSettings
 from face_app.common.wire import STATUS_BYTES, STATUS_TOPIC
 
 log = logging.getLogger(__name__)
@@ -67,10 +67,13 @@ class _Outbox:
 
 
 class MarkRecorder:
-    """Receives the status of all cameras on a connection of its own, so that none delays a face."""
+    """Receives the status of all cameras on connections of its own, so that none delays a face.
+
+    An edge publishes to one of the brokers. Marks of several are merged: the highest number of an opening wins.
+    """
 
     def __init__(self, settings: CloudSettings, store: Store) -> None:
-        """Prepare the connection; `start` opens it.
+        """Prepare the connections; `start` opens them.
 
         Args:
             settings: Settings of the subscriber.
@@ -90,28 +93,27 @@ class MarkRecorder:
         self._read = operations.reader(settings.store)
         self._write = operations.writer(settings.store)
         self._thread = threading.Thread(target=self._run, name="marks", daemon=True)
-        self._connection = Connection(
-            settings.broker,
-            client_id("marks", settings.subscriber, settings.broker),
-            subscriptions=[STATUS],
-            on_message=self._received,
-            quiet=True,
-        )
+        self._connections = Connections([self._connect(broker) for broker in settings.every_broker])
+
+    def _connect(self, broker: Broker) -> Connection:
+        def received(message: Message, epoch: int) -> None:
+            self.add(message.topic, message.payload)
+            connection.acknowledge(message, epoch)
+
+        name = client_id("marks", self._subscriber, broker)
+        connection = Connection(broker, name, subscriptions=[STATUS], on_message=received, quiet=True)
+        return connection
 
     def start(self) -> None:
-        """Start the connection and the writes."""
+        """Start the connections and the writes."""
         self._thread.start()
-        self._connection.start()
+        self._connections.start()
 
     def stop(self) -> None:
         """Write the last marks, for a moment at most."""
-        self._connection.stop()
+        self._connections.stop()
         self._stop.set()
         self._thread.join(STOP_SECONDS)
-
-    def _received(self, message: Message, epoch: int) -> None:
-        self.add(message.topic, message.payload)
-        self._connection.acknowledge(message, epoch)
 
     def add(self, topic: str, payload: bytes | bytearray) -> None:
         """Add a status; one without a valid mark changes nothing."""

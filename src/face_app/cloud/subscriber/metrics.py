@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -40,25 +41,35 @@ class SubscriberMetrics:
             return Gauge(f"face_app_subscriber_{name}", text, registry=registry)
 
         self.receipts_in_flight = gauge("receipts_in_flight", "Receipts not sent yet, or not confirmed by the broker.")
-        self._connected = gauge("connected", "1 while connected to the broker.")
-        self._subscribed = gauge("subscribed", "1 while the broker has granted the subscription.")
+        self._connected = gauge("connected", "1 while connected to at least one broker.")
+        self._subscribed = gauge("subscribed", "1 while at least one broker has granted the subscription.")
+        self._broker_up = Gauge(
+            "face_app_subscriber_broker_up", "1 while faces of this broker arrive.", ["broker"], registry=registry
+        )
         self._waiting = gauge("waiting", "Received messages that no worker has started.")
         self._bytes = gauge("in_flight_bytes", "Bytes of received messages that are not acknowledged.")
         age = gauge("last_stored_age_seconds", "Age of the last confirmed face; NaN before the first.")
         age.set_function(lambda: math.nan if self.last_stored_age is None else self.last_stored_age)
 
-    def connect(self, connection: Connection, waiting: Callable[[], int], in_flight_bytes: Callable[[], int]) -> None:
+    def connect(
+        self,
+        connections: Mapping[str, Connection],
+        waiting: Callable[[], int],
+        in_flight_bytes: Callable[[], int],
+    ) -> None:
         """Connect the gauges to the values that they report when Prometheus reads them.
 
         Args:
-            connection: Connection to the broker.
+            connections: Connections to the brokers, by host and port.
             waiting: Returns the number of received messages that no worker has started.
             in_flight_bytes: Returns the bytes of received messages that are not acknowledged.
         """
         self._bytes.set_function(in_flight_bytes)
         self._waiting.set_function(waiting)
-        self._connected.set_function(lambda: connection.connected)
-        self._subscribed.set_function(lambda: connection.subscribed)
+        self._connected.set_function(lambda: any(each.connected for each in connections.values()))
+        self._subscribed.set_function(lambda: any(each.subscribed for each in connections.values()))
+        for broker, connection in connections.items():
+            self._broker_up.labels(broker).set_function(partial(getattr, connection, "subscribed"))
 
     def face_confirmed(self) -> None:
         """Record that the store confirmed a face: a new one, or a copy of one that it had."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from face_app.cloud.subscriber.turns import share
 
 BUDGET_BYTES = 64 * 2**20
-"""Maximum bytes of all messages in flight, besides one message of each edge."""
+"""Maximum bytes of all messages in flight, besides one message of each edge; several brokers divide it."""
 PATIENCE_SECONDS = 1.0
 """Age of an edge's oldest message in flight from which the edge counts as slow. An honest sender limits the messages in
 flight so that they queue for half a second, in the broker and here together."""
@@ -33,14 +33,16 @@ class Shares:
     broker can deliver the messages of other edges, which wait behind it in one queue.
     """
 
-    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic, *, budget: int = BUDGET_BYTES) -> None:
         """Start with nothing in flight.
 
         Args:
             places: Maximum number of messages that the broker delivers without an acknowledgement.
             clock: Returns seconds.
+            budget: Maximum bytes of all messages in flight, besides one message of each edge.
         """
         self._places = places
+        self._budget = budget
         self._clock = clock
         self._lock = threading.Lock()
         self._edges: dict[str, _Edge] = {}
@@ -66,7 +68,7 @@ class Shares:
             used = self._edges.get(edge)
             # The first message of an edge is always accepted: otherwise a large one could never pass.
             if used:
-                free = min(share(BUDGET_BYTES, len(self._edges)) - used.bytes, BUDGET_BYTES - self._bytes)
+                free = min(share(self._budget, len(self._edges)) - used.bytes, self._budget - self._bytes)
                 if size > free:
                     return None
             used = self._edges.setdefault(edge, _Edge())

@@ -1,6 +1,7 @@
-"""Connect to an MQTT broker. No other package configures paho."""
+"""Connect to MQTT brokers. No other package configures paho."""
 
 from face_app.common.mqtt.client_id import client_id
 from face_app.common.mqtt.connection import Connection, Message
+from face_app.common.mqtt.connections import Connections
 
-__all__ = ["Connection", "Message", "client_id"]
+__all__ = ["Connection", "Connections", "Message", "client_id"]

@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from face_app.common.settings.cloud import Store
-from face_app.common.settings.program import Program
-from face_app.common.settings.section import Broker, Metrics, Name, Port
+from face_app.common.settings.cloud import CloudProgram, Store
+from face_app.common.settings.section import Metrics, Name, Port
 
 
 def _known_zone(name: str) -> str:
@@ -23,7 +22,7 @@ def _known_zone(name: str) -> str:
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
 
 
-class GallerySettings(Program):
+class GallerySettings(CloudProgram):
     """Contains the settings of ``face-app gallery``."""
 
     name: Name = Field("gallery", description="Name of this gallery; the CN of its certificate for the broker.")
@@ -51,7 +50,6 @@ class GallerySettings(Program):
     page: int = Field(60, ge=1, le=200, description="Number of faces on one page of the timeline.")
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field("UTC", description="Time zone of the pages.")
     store: Store
-    broker: Broker = Broker()
     metrics: Metrics = Metrics()
 
     @property

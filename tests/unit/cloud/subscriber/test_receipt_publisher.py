@@ -55,7 +55,8 @@ class Posting:
     def enqueue(self, *numbers, edge="jetson"):
         for number in numbers:
             receipt = Receipt(FaceId("0badcafe", number), "0" * 64, "key", NOW, "stored")
-            delivery = Delivery("jetson", paho.MQTTMessage(mid=number), self.connection.epoch, NOW)
+            message = paho.MQTTMessage(mid=number)
+            delivery = Delivery("jetson", message, self.connection.epoch, NOW, self.publisher)
             self.publisher.enqueue(PendingReceipt(edge, receipt, delivery))
 
 
