@@ -55,6 +55,7 @@ class Message:
     topic: str
     payload: bytes
     retain: bool = False
+    qos: int = 1
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,19 @@ def flood_quarantine(target: Target, stop: threading.Event) -> None:
     _flood(target, stop, messages, every=0)
 
 
+def flood_without_acknowledgement(target: Target, stop: threading.Event) -> None:
+    """Publish messages and states at QoS 0, empty and large ones: no receive window limits them."""
+    large = random.Random(0).randbytes(200_000)
+
+    def messages(sender: int) -> Iterator[Message]:
+        for number in count():
+            yield Message(f"face_app/{EDGE}/door", large[: number % 2 * len(large)], qos=0)
+            yield Message(f"status/{EDGE}/camera-{sender}-{number}", b'{"state": "online"}', qos=0)
+            yield Message(f"status/{EDGE}/door", large[:10_000], qos=0)
+
+    _flood(target, stop, messages, every=0)
+
+
 def connect_silently(target: Target, stop: threading.Event) -> None:
     """Open many TCP connections, send nothing, and reopen those that the broker ends. No certificate is needed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -197,6 +211,7 @@ ATTACKS: dict[str, Attack] = {
     "heavy images": send_heavy_images,
     "memory": fill_memory,
     "quarantine": flood_quarantine,
+    "qos 0": flood_without_acknowledgement,
     "silent connections": connect_silently,
     "own faces": overwrite_own_faces,
 }
@@ -230,7 +245,7 @@ def _flood(
         with target.client() as client:
             for message in messages(sender):
                 with suppress(ValueError, RuntimeError):  # the queue is full, or there is no connection
-                    client.publish(message.topic, message.payload, 1, message.retain).wait_for_publish(5)
+                    client.publish(message.topic, message.payload, message.qos, message.retain).wait_for_publish(5)
                 if stop.wait(every):
                     return
 

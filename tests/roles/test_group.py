@@ -78,6 +78,7 @@ def test_draws_one_group_for_all_hosts_which_read_from_all_brokers_and_shows_it_
     assert stat.S_IMODE(mode) == 0o600
 
 
+@pytest.mark.full
 def test_a_host_that_is_added_later_gets_the_same_group(place):
     configure(place, "--limit=first")
     first = groups(place, ["first"])
@@ -85,6 +86,7 @@ def test_a_host_that_is_added_later_gets_the_same_group(place):
     assert groups(place, ["second"]) == first
 
 
+@pytest.mark.full
 def test_the_group_of_an_earlier_version_is_replaced(place):
     (place / "first").mkdir()
     (place / "first/group").write_text("of-the-first-host")
@@ -93,17 +95,20 @@ def test_the_group_of_an_earlier_version_is_replaced(place):
     assert not (place / "first/group").exists()
 
 
+@pytest.mark.full
 def test_a_group_in_the_settings_wins(place):
     configure(place, "--extra-vars", '{"subscriber_settings": {"group": "shared-by-two-hosts"}}')
     assert groups(place) == {"shared-by-two-hosts"}
 
 
+@pytest.mark.full
 def test_settings_of_the_broker_apply_to_each(place):
     configure(place, "--extra-vars", '{"subscriber_settings": {"broker": {"keepalive": 7}}}')
     settings = tomllib.loads((place / "second/subscriber-2.toml").read_text())
     assert [broker["keepalive"] for broker in settings["brokers"]] == [7, 7]
 
 
+@pytest.mark.full
 def test_brokers_that_the_roles_did_not_deploy_replace_all(place):
     authority = "-----BEGIN CERTIFICATE-----"
     values = {"cloud_broker_external": ["mqtt.example.org:8884"], "cloud_broker_external_ca": authority}

@@ -31,6 +31,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 for command in COMMANDS:
     app.command()(command)
 app.command("gallery-password")(gallery.gallery_password)
+app.command("notify-test")(gallery.notify_test)
 app.command("contact-sheet")(checks.contact_sheet)
 app.add_typer(cloud.bucket, name="bucket")
 

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from enum import Enum
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from face_app.common.errors import SettingsError
 from face_app.common.settings import Metrics
+
+READ_SECONDS = 10.0
+"""Seconds without a byte until a connection is closed."""
+MOST_BODY_BYTES = 1_000_000
+"""Maximum size of a request: Alertmanager sends at most some hundred alarms in one."""
 
 Facts: TypeAlias = Mapping[str, float | int | str | bool | None]
 
@@ -78,8 +83,38 @@ class Health:
         }
 
 
-def serve(settings: Metrics, health: Callable[[], Health]) -> ThreadingHTTPServer | None:
+@dataclass(frozen=True)
+class Answer:
+    """Is the answer to a request.
+
+    Attributes:
+        status: Status of HTTP.
+        text: Its body.
+    """
+
+    status: int
+    text: str
+
+
+class AlarmReceiver(Protocol):
+    """Takes the alarms that Alertmanager posts."""
+
+    def authorised(self, authorization: str) -> bool:
+        """Return True if this header allows the request."""
+
+    def received(self, body: bytes) -> Answer:
+        """Take the body of an allowed request."""
+
+
+def serve(
+    settings: Metrics, health: Callable[[], Health], alarms: AlarmReceiver | None = None
+) -> ThreadingHTTPServer | None:
     """Serve /metrics, /live and /ready in a new thread.
+
+    Args:
+        settings: Address to listen on.
+        health: Determines the health of the program.
+        alarms: Takes ``POST /alerts``; None: no such address.
 
     Returns:
         The server; None if no port is set.
@@ -91,6 +126,8 @@ def serve(settings: Metrics, health: Callable[[], Health]) -> ThreadingHTTPServe
         return None
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = READ_SECONDS
+
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
@@ -100,6 +137,25 @@ def serve(settings: Metrics, health: Callable[[], Health]) -> ThreadingHTTPServe
                 self._answer(200 if passed else 503, "application/json", json.dumps(state.document()).encode())
             else:
                 self._answer(404, "text/plain", b"/metrics, /live or /ready\n")
+
+        def do_POST(self) -> None:
+            self.close_connection = True  # a body that is refused is not read
+            answer = self._take_alarms() if alarms and self.path == "/alerts" else Answer(404, "/alerts\n")
+            self._answer(answer.status, "text/plain", answer.text.encode())
+
+        def _take_alarms(self) -> Answer:
+            length = self.headers.get("Content-Length", "")
+            if alarms is None or not alarms.authorised(self.headers.get("Authorization", "")):
+                return Answer(401, "this token is not that of notifications.alerts_token_file\n")
+            if not length.isdecimal():
+                return Answer(411, "a Content-Length is missing\n")
+            if len(length) > 9 or int(length) > MOST_BODY_BYTES:
+                return Answer(413, f"more than {MOST_BODY_BYTES} bytes\n")
+            try:
+                body = self.rfile.read(int(length))
+            except OSError:
+                return Answer(408, "the body did not arrive in time\n")
+            return alarms.received(body)
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)

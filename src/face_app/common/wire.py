@@ -18,7 +18,7 @@ RECEIPTS_BYTES = 262_144
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 """Pattern of the name of an edge, camera or subscriber: valid as topic level, path segment and certificate CN."""
 
-RESERVED = frozenset({"erased", "marks", "quarantine", "test"})
+RESERVED = frozenset({"audits", "erased", "marks", "quarantine", "test"})
 """Names that no edge may have: the bucket has objects of other kinds under these prefixes."""
 
 _REASON = r"[a-z0-9-]{0,63}"

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from face_app.cloud.audit.names import OutboxName
+from face_app.cloud.audit.report_object import edge_of_report
 from face_app.cloud.audit.scope import Scope, edge_of, hour_of
 from face_app.cloud.bucket.mark_object import outbox_of_mark
 from face_app.common.wire import FaceId, face_of_key
@@ -67,7 +68,7 @@ class Listing:
 
 
 def sort_keys(keys: Iterable[str], scope: Scope) -> Listing:
-    """Sort the keys of a bucket by kind. Marks are in no kind: they are read before (see `read_marks`)."""
+    """Sort the keys of a bucket by kind. Marks (see `read_marks`) and reports of audits are in no kind."""
     outboxes: dict[OutboxName, BucketIndex] = {}
 
     def index(face: FaceId, key: str) -> BucketIndex:
@@ -86,7 +87,7 @@ def sort_keys(keys: Iterable[str], scope: Scope) -> Listing:
             quarantine[key.split("/")[-2]] += 1
         elif key.startswith(BARE_IMAGES):
             bare_images += 1
-        elif not outbox_of_mark(key):
+        elif not outbox_of_mark(key) and not edge_of_report(key):
             foreign.append(key)
     return Listing(outboxes, quarantine, bare_images, tuple(foreign))
 

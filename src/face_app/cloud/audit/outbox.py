@@ -123,6 +123,7 @@ class OutboxAudit:
             duplicates=tuple(self._duplicates()),
             unknown=tuple(faces.unknown),
             reappeared_after_erasure=tuple(faces.reappeared),
+            ledger_at=self._ledger.written_at if self._ledger else None,
         )
 
     def _classify(self, sequence: int, faces: _Classified) -> None:

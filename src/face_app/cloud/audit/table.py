@@ -32,11 +32,11 @@ def _rows(report: AuditReport) -> Iterator[list[str]]:
 
 def _known(outbox: OutboxReport) -> Iterator[str]:
     """Yield the numbers of a row; a question mark for each number that needs a ledger."""
-    for name, count in outbox.counts().items():
-        if outbox.ledger or name in {"stored", "erased"}:
-            yield str(count)
+    for name, count in outbox.known_counts().items():
+        if count is None:
+            yield "?"
         else:
-            yield f">={count}" if name == "captured" else "?"
+            yield str(count) if outbox.ledger or name != "captured" else f">={count}"
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:

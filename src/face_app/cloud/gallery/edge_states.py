@@ -14,8 +14,13 @@ SILENT_SECONDS = 180.0
 """Age of a state that is unknown: a camera publishes every minute."""
 CLOCK_SECONDS = 60.0
 """Difference between the clocks of edge and gallery that is shown."""
-MOST = 2_000
-"""Maximum number of cameras; each is at most `STATUS_BYTES` large."""
+MOST_CAMERAS = 64
+"""Maximum number of cameras of one edge. A hostile edge invents them; it must not hide those of others."""
+MOST_EDGES = 2_000
+"""Maximum number of edges. A certificate fixes the name of its edge, so only a broker without certificates lets a
+client invent names."""
+MOST_VALUES = 500
+"""Maximum number of values in a state; one has less than 100. Each needs up to 100 bytes of memory."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,15 @@ class EdgeStates:
     """
 
     def __init__(self) -> None:
-        self._states: dict[tuple[str, str], _Known] = {}
+        self._edges: dict[str, dict[str, _Known]] = {}
+        self._with_too_many: set[str] = set()
         self._lock = threading.Lock()
+
+    @property
+    def with_too_many(self) -> list[str]:
+        """Return the edges that have reported more cameras at a time than are shown."""
+        with self._lock:
+            return sorted(self._with_too_many)
 
     def received(self, topic: str, payload: bytes, *, retained: bool, broker: str = "") -> bool:
         """Take a message; return False if it is not a state, or older than the known one.
@@ -109,19 +121,35 @@ class EdgeStates:
             return False
         at, now = _time(document.get("at")), datetime.now(timezone.utc)
         state = _Known(document, at, time.monotonic(), now, retained, broker)
-        place = (match[1], match[2])
         with self._lock:
-            known = self._states.get(place)
-            if not state.follows(known) if known else len(self._states) >= MOST:
+            cameras = self._edges.get(match[1], {})
+            known = cameras.get(match[2])
+            if not (state.follows(known) if known else self._makes_room(match[1], cameras)):
                 return False
-            self._states[place] = state
+            cameras[match[2]] = state
+            self._edges[match[1]] = cameras
+        return True
+
+    def _makes_room(self, edge: str, cameras: dict[str, _Known]) -> bool:
+        """Make room for a new camera: it replaces the one that has been silent for the longest time."""
+        if edge not in self._edges and len(self._edges) >= MOST_EDGES:
+            return False
+        if len(cameras) < MOST_CAMERAS:
+            return True
+        oldest = min(cameras, key=lambda camera: cameras[camera].arrived)
+        if time.monotonic() - cameras[oldest].arrived <= SILENT_SECONDS:
+            self._with_too_many.add(edge)
+            return False
+        del cameras[oldest]
         return True
 
     def states(self) -> list[CameraState]:
         """Return the state of each camera, by edge and camera."""
         with self._lock:
-            known = sorted(self._states.items())
-        return [_camera_state(edge, camera, state) for (edge, camera), state in known]
+            known = {
+                (edge, camera): state for edge, cameras in self._edges.items() for camera, state in cameras.items()
+            }
+        return [_camera_state(*place, known[place]) for place in sorted(known)]
 
 
 def _camera_state(edge: str, camera: str, state: _Known) -> CameraState:
@@ -137,10 +165,12 @@ def _camera_state(edge: str, camera: str, state: _Known) -> CameraState:
 
 
 def _document(payload: bytes) -> dict[str, Any] | None:
-    if len(payload) > STATUS_BYTES:
+    values = sum(map(payload.count, (b",", b"[", b"{")))
+    if len(payload) > STATUS_BYTES or values > MOST_VALUES:
         return None
     try:
-        document = json.loads(payload)
+        document = json.loads(payload, parse_constant=_refuse)
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()  # as every answer needs it
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
@@ -152,6 +182,10 @@ def _last_number(document: Mapping[str, Any]) -> tuple[str, str, int] | None:
     if not isinstance(outbox, dict) or type(outbox.get("sequence")) is not int:
         return None
     return str(outbox.get("id")), str(outbox.get("opening")), outbox["sequence"]
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _time(text: object) -> datetime | None:

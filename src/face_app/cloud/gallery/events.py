@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from face_app.cloud.gallery.face_key import FaceKey
@@ -19,10 +19,12 @@ class Events:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watchers: set[asyncio.Queue[dict[str, Any] | None]] = set()
+        self._change_waits = False
 
     def attach(self) -> None:
         """Use the running event loop."""
         self._loop = asyncio.get_running_loop()
+        self._change_waits = False
 
     @property
     def full(self) -> bool:
@@ -31,6 +33,10 @@ class Events:
 
     def announce(self, faces: list[FaceKey]) -> None:
         """Report new faces, or with an empty list any other change. Thread-safe."""
+        if not faces:
+            if self._change_waits:
+                return  # a flood of changes must not fill the queue of the event loop
+            self._change_waits = True
         news = {"faces": len(faces), "keys": [face.key for face in faces[:10]]}
         self._call(news)
 
@@ -47,16 +53,19 @@ class Events:
                 return
 
     def _hand_out(self, news: dict[str, Any] | None) -> None:
+        if news and not news["faces"]:
+            self._change_waits = False
         for watcher in self._watchers:
             if watcher.full():
                 watcher.get_nowait()  # the page reloads as a whole, so the newest news are enough
             watcher.put_nowait(news)
 
-    async def stream(self, *, seconds: float) -> AsyncIterator[str]:
+    async def stream(self, *, seconds: float, allowed: Callable[[], bool]) -> AsyncIterator[str]:
         """Yield news as server-sent events until the login ends.
 
         Args:
             seconds: Maximum duration.
+            allowed: Returns False once the user has logged out.
         """
         watcher: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(8)
         self._watchers.add(watcher)
@@ -69,7 +78,7 @@ class Events:
                 except asyncio.TimeoutError:
                     yield ": still here\n\n"
                     continue
-                if news is None:
+                if news is None or not allowed():
                     return
                 yield f"event: {'faces' if news['faces'] else 'change'}\ndata: {json.dumps(news)}\n\n"
         finally:

@@ -7,6 +7,7 @@ import threading
 import uvicorn
 
 from face_app.cloud.gallery.gallery import Gallery
+from face_app.cloud.gallery.http_protocol import GuardedProtocol
 from face_app.cloud.gallery.pages.app import make_app
 from face_app.common.errors import FaceAppError, SettingsError
 from face_app.common.health_server import serve as serve_health
@@ -33,7 +34,7 @@ def run(settings: GallerySettings) -> None:
     """
     gallery = Gallery(settings)
     server = uvicorn.Server(_configuration(settings, gallery))
-    health = serve_health(settings.metrics, gallery.health)
+    health = serve_health(settings.metrics, gallery.health, gallery.notifier.alarms if gallery.notifier else None)
     gallery.start()
     stop = threading.Event()
     watch = threading.Thread(target=_watch, args=(gallery, server, stop), name="watch", daemon=True)
@@ -61,6 +62,7 @@ def _configuration(settings: GallerySettings, gallery: Gallery) -> uvicorn.Confi
         make_app(gallery),
         host=settings.host,
         port=settings.port,
+        http=GuardedProtocol,
         log_config=None,
         access_log=False,  # the access log has the users
         server_header=False,

@@ -24,6 +24,9 @@ from face_app.common.settings import Store
 
 CLOCK_SECONDS = 300
 """Difference of two clocks that is named as the cause of a refusal. Stores accept 900 s; some accept less."""
+DATE_SECONDS = 30
+"""Difference of two clocks that is quoted. The date of an answer has whole seconds, and the answer may take ten more to
+arrive, so a smaller one may be no difference of the clocks."""
 MAX_CAUSE = 200
 """Maximum characters that a message quotes from a store."""
 
@@ -55,7 +58,11 @@ def cause_of_answer(error: ClientError, store: Store) -> str:
     message = _one_line(error.response["Error"].get("Message", ""))
     skew = _skew(error)
     if code in _CLOCK or (status in {400, 401, 403} and abs(skew) > CLOCK_SECONDS):
-        clock = f"its clock differs by {skew:+.0f} s from this machine's" if abs(skew) > 1 else "two clocks differ"
+        clock = (
+            f"its clock differs by {skew:+.0f} s from this machine's"
+            if abs(skew) > DATE_SECONDS
+            else "two clocks differ"
+        )
         return f"refuses the time of a request ({code}): {clock}; set the clocks of both by NTP"
     if status in _REDIRECTS:
         to = _header(error, "x-amz-bucket-region") or _header(error, "location") or message

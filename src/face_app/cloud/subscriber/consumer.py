@@ -14,13 +14,13 @@ from face_app.cloud.subscriber.decoders import Decoders
 from face_app.cloud.subscriber.deduplicator import Claim, Deduplicator, Identity, Processed
 from face_app.cloud.subscriber.metrics import SubscriberMetrics, total
 from face_app.cloud.subscriber.quarantine import Quarantine
-from face_app.cloud.subscriber.rare_log import RareLog
 from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt
 from face_app.cloud.subscriber.retrying_store import RetryingStore, StoppedError
 from face_app.cloud.subscriber.turns import Turns
 from face_app.cloud.subscriber.validate import NO_EDGE, Decision, Limits, edge_of, refusal, validate
 from face_app.common.errors import MessageError, StoreError
 from face_app.common.health_server import Capability, Facts, Health
+from face_app.common.log import RateLimitedLog
 from face_app.common.mqtt import Connections, Message
 from face_app.common.settings import CloudSettings
 from face_app.common.wire import Receipt
@@ -70,8 +70,8 @@ class Consumer:
         self._on_connection = on_connection
         self._decoders = Decoders()
         self._quarantine = Quarantine()
-        self._deliveries: Turns[Delivery] = Turns(settings.workers)
-        self._rare_log = RareLog(log)
+        self._deliveries: Turns[Delivery] = Turns(settings.workers, self._decoders.slow)
+        self._warnings = RateLimitedLog(log)
         self._received = False
         # Daemon threads: a worker in a hung mount must not block the exit.
         self._workers = [
@@ -87,6 +87,7 @@ class Consumer:
             {link.name: link.connection for link in self.links},
             lambda: len(self._deliveries),
             lambda: sum(link.shares.bytes for link in self.links),
+            self._decoders.slow,
         )
 
     def start(self) -> None:
@@ -160,7 +161,7 @@ class Consumer:
         self._received = True
         edge = edge_of(message.topic) or NO_EDGE
         delivery = Delivery(edge, message, epoch, datetime.now(timezone.utc), link.receipts)
-        place = link.shares.enter(edge, len(message.payload))
+        place = link.shares.enter(edge, len(message.payload), message.qos)
         if place is None:
             self._decline(edge, [delivery], "bytes")
             return
@@ -175,11 +176,10 @@ class Consumer:
     def _decline(self, edge: str, deliveries: list[Delivery], what: str) -> None:
         """Acknowledge messages without a receipt: their edge sends them again, and other edges have their places."""
         for delivery in deliveries:
-            self._metrics.declined.inc()
+            (self._metrics.declined if delivery.message.qos else self._metrics.dropped).inc()
             delivery.receipts.acknowledge(delivery)
-        self._rare_log.warning(
-            f"declined {edge}", "edge %s has more %s in flight than its share; it must send some again", edge, what
-        )
+        text = "edge %s has more %s in flight than its share; it must send some again"
+        self._warnings.warning(text, edge, what, kind=f"declined {edge}")
 
     def _work(self) -> None:
         while turn := self._deliveries.get():
@@ -254,10 +254,10 @@ class Consumer:
         else:
             self._metrics.not_copied.inc()
         self._metrics.refused.labels(decision.refused).inc()
-        self._rare_log.warning(
-            f"refused {edge} {decision.refused} {copied}",
+        self._warnings.warning(
             *("refused a message on %r: %s; %s", identity.topic, decision.detail),
             f"stored as {decision.key}" if copied else f"no copy (too many in this hour), sha256 {identity.sha256}",
+            kind=f"refused {edge} {decision.refused} {copied}",
         )
         return copied
 

@@ -1,8 +1,7 @@
 """Decode pixels in a process of its own: ``python -m face_app.cloud.subscriber.decoder_process``.
 
-A request is the lengths of three numbers and the pixels; an answer is one line of JSON. Only pixels arrive here, no
-metadata, and only a size or a refusal leaves. A crash of native code, or more CPU time than allowed, ends this process
-and one message.
+A request is four numbers and the pixels; an answer is one line of JSON. Only pixels arrive here, no metadata, and only
+a size or a refusal leaves. A crash of native code, or more CPU time than allowed, ends this process and one message.
 """
 
 import json
@@ -19,8 +18,9 @@ from PIL import Image
 from face_app.common.errors import MessageError
 from face_app.common.metadata import decoded_size
 
-REQUEST = struct.Struct("!QQI")
-"""Number of bytes, maximum number of pixels, number of scans; the bytes follow."""
+REQUEST = struct.Struct("!QQId")
+"""Number of bytes, maximum number of pixels, number of scans, maximum CPU seconds; the bytes follow. The seconds may be
+less than `CPU_SECONDS`; 0: they are not."""
 CPU_SECONDS = 10
 """Maximum CPU time of one image. The slowest image within all limits takes 1 s on two cores of 2020; a Raspberry Pi is
 four times slower."""
@@ -41,9 +41,10 @@ def main() -> None:
 
 
 def _answer(requests: BinaryIO, header: bytes) -> dict[str, object]:
-    count, max_pixels, scans = REQUEST.unpack(header)
+    count, max_pixels, scans, seconds = REQUEST.unpack(header)
     pixels = requests.read(count)
     _limit_cpu()
+    signal.setitimer(signal.ITIMER_PROF, seconds)  # SIGPROF ends this process
     try:
         return {"size": decoded_size(pixels, max_pixels, scans)}
     except MessageError as error:
@@ -52,6 +53,8 @@ def _answer(requests: BinaryIO, header: bytes) -> dict[str, object]:
         return {"error": "memory"}
     except OSError as error:
         return {"error": str(error)}
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _limit_cpu() -> None:

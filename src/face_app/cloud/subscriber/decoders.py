@@ -15,6 +15,7 @@ from functools import partial
 
 from face_app.cloud.subscriber.decoder_process import CPU_SECONDS, READY, REQUEST
 from face_app.cloud.subscriber.retrying_store import StoppedError
+from face_app.cloud.subscriber.slow_edges import SlowEdges
 from face_app.cloud.subscriber.turns import Turns
 from face_app.common.errors import MessageError
 from face_app.common.metadata import Decode
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 PROCESSES = 4
 """Number of processes. Each needs about 30 MB besides the image."""
+QUICK_SECONDS = 0.5
+"""Maximum CPU time of an image of an edge that is not slow. One that takes more makes its edge slow, and is decoded
+again in a process that all slow edges share. A face of the default settings takes some milliseconds."""
 ANSWER_SECONDS = 60.0
 """Maximum seconds until an answer. An image that takes too much CPU time ends its process earlier, so only a process
 that waits, or a stopped machine, reaches this limit."""
@@ -50,18 +54,27 @@ class DecoderLostError(Exception):
         self.refusal = refusal
 
 
+class SlowImageError(Exception):
+    """Signals that an image took more CPU time than `QUICK_SECONDS`."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """Contains an image to decode, and where its size is awaited."""
+    """Contains an image to decode, whether it must be quick, and where its size is awaited."""
 
     pixels: bytes
     max_pixels: int
     scans: int
+    quick: bool
     size: Future[tuple[int, int]]
 
 
 class Decoders:
-    """Decodes for many workers. Edges take turns, as in `Turns`. Thread-safe."""
+    """Decodes for many workers. Edges take turns, and slow ones share a process, as in `Turns`. Thread-safe.
+
+    Attributes:
+        slow: Edges with a recent image that took too much CPU time, or ended a process.
+    """
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         """Prepare the threads; `start` starts them and their processes.
@@ -69,7 +82,8 @@ class Decoders:
         Args:
             command: Starts a process that answers as `decoder_process` does.
         """
-        self._turns: Turns[_Task] = Turns(PROCESSES)
+        self.slow = SlowEdges()
+        self._turns: Turns[_Task] = Turns(PROCESSES, self.slow)
         self._started = threading.Semaphore(0)
         self._processes = [DecoderProcess(command) for _ in range(PROCESSES)]
         self._threads = [
@@ -96,10 +110,13 @@ class Decoders:
         return partial(self._decode, edge)
 
     def _decode(self, edge: str, pixels: bytes, max_pixels: int, scans: int) -> tuple[int, int]:
-        task = _Task(pixels, max_pixels, scans, Future())
+        task = _Task(pixels, max_pixels, scans, edge not in self.slow, Future())
         if not self._turns.put(edge, task):
             raise StoppedError
-        return task.size.result()
+        try:
+            return task.size.result()
+        except SlowImageError:
+            return self._decode(edge, pixels, max_pixels, scans)  # the edge is slow now
 
     def _run(self, process: "DecoderProcess") -> None:
         try:
@@ -111,8 +128,10 @@ class Decoders:
         while turn := self._turns.get():
             edge, task = turn
             try:
-                task.size.set_result(process.decode(task.pixels, task.max_pixels, task.scans))
+                task.size.set_result(process.decode(task.pixels, task.max_pixels, task.scans, quick=task.quick))
             except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for it
+                if process.was_slow:
+                    self.slow.add(edge)
                 task.size.set_exception(error)
             finally:
                 del turn, task  # an idle thread retains no image
@@ -120,26 +139,39 @@ class Decoders:
 
 
 class DecoderProcess:
-    """Runs one process, and a new one after a loss. `stop` may be called from another thread."""
+    """Runs one process, and a new one after a loss. `stop` may be called from another thread.
+
+    Attributes:
+        was_slow: The last image took too much CPU time, hung or crashed.
+    """
 
     def __init__(self, command: Sequence[str]) -> None:
         """Prepare; `start` or the first image starts the process."""
+        self.was_slow = False
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._stopped = False
 
-    def decode(self, pixels: bytes, max_pixels: int, scans: int) -> tuple[int, int]:
+    def decode(self, pixels: bytes, max_pixels: int, scans: int, *, quick: bool = False) -> tuple[int, int]:
         """Decode an image; see `decoded_size`.
 
         An image that ends two processes is refused: the first may have had another cause.
 
+        Args:
+            pixels: The image.
+            max_pixels: Maximum number of pixels.
+            scans: Number of scans.
+            quick: End it after `QUICK_SECONDS`.
+
         Raises:
+            SlowImageError: It is not quick.
             MessageError: With the reason ``too-slow`` or ``crashes-decoder`` too.
             DecoderLostError: The process was killed, or cannot start.
             StoppedError: `stop` was called.
         """
-        request = REQUEST.pack(len(pixels), max_pixels, scans) + pixels
+        request = REQUEST.pack(len(pixels), max_pixels, scans, QUICK_SECONDS if quick else 0) + pixels
+        self.was_slow = False
         try:
             answer = self._ask(request)
         except DecoderLostError as first:
@@ -166,11 +198,13 @@ class DecoderProcess:
             return _line(connection)
         except TimeoutError as error:
             self._end(wait=0)
+            self.was_slow = True
             raise DecoderLostError(f"the decoder gave no answer in {ANSWER_SECONDS:.0f} s", "too-slow") from error
         except ConnectionError as error:
             status = self._end(wait=END_SECONDS)
             if self._stopped:
                 raise StoppedError from error
+            self.was_slow = True
             raise _cause(status) from error
 
     def start(self) -> socket.socket:
@@ -219,8 +253,10 @@ class DecoderProcess:
             return process.wait()
 
 
-def _cause(status: int) -> DecoderLostError | MessageError:
+def _cause(status: int) -> Exception:
     """Return the error for the status of an ended process."""
+    if -status == signal.SIGPROF:
+        return SlowImageError(f"the decoder used {QUICK_SECONDS} s of CPU time")
     if -status == signal.SIGXCPU:  # CPU time does not depend on the load of this machine: no second attempt
         return MessageError("too-slow", f"the decoder used {CPU_SECONDS} s of CPU time")
     if -status in _CRASHES:

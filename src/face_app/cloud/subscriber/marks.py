@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -26,7 +26,7 @@ from face_app.cloud.bucket.mark_object import (
 )
 from face_app.cloud.stores.store import Store
 from face_app.common.errors import StoreError
-from face_app.common.mqtt import Connection, Connections, Message, client_id
+from face_app.common.mqtt import Connection, Connections, Inbox, Message, client_id
 from face_app.common.settings import Broker, CloudSettings
 from face_app.common.wire import STATUS_BYTES, STATUS_TOPIC
 
@@ -92,12 +92,14 @@ class MarkRecorder:
         self._problem = ""
         self._read = operations.reader(settings.store)
         self._write = operations.writer(settings.store)
+        self._inbox: Inbox[Message] = Inbox()
+        self._reader = threading.Thread(target=self._read_inbox, name="marks-reader", daemon=True)
         self._thread = threading.Thread(target=self._run, name="marks", daemon=True)
         self._connections = Connections([self._connect(broker) for broker in settings.every_broker])
 
     def _connect(self, broker: Broker) -> Connection:
         def received(message: Message, epoch: int) -> None:
-            self.add(message.topic, message.payload)
+            self._received(message, broker)
             connection.acknowledge(message, epoch)
 
         name = client_id("marks", self._subscriber, broker)
@@ -106,14 +108,33 @@ class MarkRecorder:
 
     def start(self) -> None:
         """Start the connections and the writes."""
+        self._reader.start()
         self._thread.start()
         self._connections.start()
 
     def stop(self) -> None:
         """Write the last marks, for a moment at most."""
         self._connections.stop()
+        self._inbox.close()
+        self._reader.join(STOP_SECONDS)
         self._stop.set()
         self._thread.join(STOP_SECONDS)
+
+    def _received(self, message: Message, broker: Broker) -> None:
+        """Leave a status to the reader, which serves edges in turn; it needs the newest of each camera and broker."""
+        match = STATUS_TOPIC.fullmatch(message.topic)
+        if match and len(message.payload) <= STATUS_BYTES:
+            self._inbox.put(match[1], (match[2], broker), message, len(message.payload))
+
+    def _read_inbox(self) -> None:
+        while message := self._inbox.get():
+            self._add_safely(message)
+
+    def _add_safely(self, message: Message) -> None:
+        try:
+            self.add(message.topic, message.payload)
+        except Exception:  # such as a shortage of memory; the next status must be read
+            log.exception("status on %s could not be read", message.topic)
 
     def add(self, topic: str, payload: bytes | bytearray) -> None:
         """Add a status; one without a valid mark changes nothing."""
@@ -139,7 +160,7 @@ class MarkRecorder:
 
     def flush(self) -> None:
         """Write the marks that have changed; after a failure, the next call writes them."""
-        due = list(self._due())
+        due = self._due()
         problem = _failure(self._store.check) if due else ""
         if not problem:
             failures = [_failure(self._write_mark, *mark) for mark in due]
@@ -148,15 +169,20 @@ class MarkRecorder:
             log.warning("a mark is not written: %s", problem)
         self._problem = problem
 
-    def _due(self) -> Iterator[tuple[str, str, dict[str, Mark]]]:
-        """Yield edge, outbox and unwritten marks; those of one edge take turns."""
+    def _due(self) -> list[tuple[str, str, dict[str, Mark]]]:
+        """Return edge, outbox and unwritten marks: the first of each edge, then the second of each, and so on.
+
+        The outboxes of one edge take turns.
+        """
+        turns: list[tuple[int, str, str, dict[str, Mark]]] = []
         with self._lock:
             for edge, outboxes in self._edges.items():
                 due = [outbox for outbox, known in outboxes.items() if known.unwritten][:WRITES_PER_EDGE]
-                for outbox in due:
+                for turn, outbox in enumerate(due):
                     known = outboxes.pop(outbox)
                     outboxes[outbox] = known  # the end of the queue
-                    yield edge, outbox, dict(known.unwritten)
+                    turns.append((turn, edge, outbox, dict(known.unwritten)))
+        return [(edge, outbox, marks) for _, edge, outbox, marks in sorted(turns, key=lambda each: each[0])]
 
     def _write_mark(self, edge: str, outbox: str, unwritten: dict[str, Mark]) -> None:
         """Merge marks into the object.

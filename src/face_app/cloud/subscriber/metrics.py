@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -28,6 +28,7 @@ class SubscriberMetrics:
         self.refused = counter("refused", "Refused messages.", "reason")
         self.not_copied = counter("not_copied", "Refused messages without a copy: their edge has enough in quarantine.")
         self.declined = counter("declined", "Messages over the share of their edge, which sends them again.")
+        self.dropped = counter("dropped", "Messages at QoS 0 over the share of their edge. Faces are sent at QoS 1.")
         self.receipts_refused = counter("receipts_refused", "Receipts that the broker rejected.")
         self.unexpected = counter("unexpected", "Messages that failed unexpectedly; see the log.")
         self.store_seconds = Histogram(
@@ -48,6 +49,7 @@ class SubscriberMetrics:
         )
         self._waiting = gauge("waiting", "Received messages that no worker has started.")
         self._bytes = gauge("in_flight_bytes", "Bytes of received messages that are not acknowledged.")
+        self._slow = gauge("slow_edges", "Edges with a slow image in the last hour; they share one decoder.")
         age = gauge("last_stored_age_seconds", "Age of the last confirmed face; NaN before the first.")
         age.set_function(lambda: math.nan if self.last_stored_age is None else self.last_stored_age)
 
@@ -56,6 +58,7 @@ class SubscriberMetrics:
         connections: Mapping[str, Connection],
         waiting: Callable[[], int],
         in_flight_bytes: Callable[[], int],
+        slow_edges: Sized,
     ) -> None:
         """Connect the gauges to the values that they report when Prometheus reads them.
 
@@ -63,8 +66,10 @@ class SubscriberMetrics:
             connections: Connections to the brokers, by host and port.
             waiting: Returns the number of received messages that no worker has started.
             in_flight_bytes: Returns the bytes of received messages that are not acknowledged.
+            slow_edges: The slow edges at any time.
         """
         self._bytes.set_function(in_flight_bytes)
+        self._slow.set_function(lambda: len(slow_edges))
         self._waiting.set_function(waiting)
         self._connected.set_function(lambda: any(each.connected for each in connections.values()))
         self._subscribed.set_function(lambda: any(each.subscribed for each in connections.values()))

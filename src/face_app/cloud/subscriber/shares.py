@@ -11,6 +11,8 @@ from face_app.cloud.subscriber.turns import share
 
 BUDGET_BYTES = 64 * 2**20
 """Maximum bytes of all messages in flight, besides one message of each edge; several brokers divide it."""
+OVERHEAD_BYTES = 2_048
+"""Bytes of memory that each message needs besides its payload; an empty one too."""
 PATIENCE_SECONDS = 1.0
 """Age of an edge's oldest message in flight from which the edge counts as slow. An honest sender limits the messages in
 flight so that they queue for half a second, in the broker and here together."""
@@ -20,10 +22,23 @@ FULL = 7 / 8
 
 @dataclass
 class _Edge:
-    """Contains what one edge has in flight: total bytes; size and arrival (monotonic) of each message, oldest first."""
+    """Contains what one edge has in flight.
+
+    Attributes:
+        bytes: Memory of all its messages.
+        messages: Size and arrival (monotonic) of each message that takes a place of the window, oldest first.
+        outside: Size of each message that takes none.
+    """
 
     bytes: int = 0
     messages: dict[int, tuple[int, float]] = field(default_factory=dict)
+    outside: dict[int, int] = field(default_factory=dict)
+
+    def remove(self, number: int) -> int:
+        """Remove a message; return its size."""
+        size = self.outside.pop(number) if number in self.outside else self.messages.pop(number)[0]
+        self.bytes -= size
+        return size
 
 
 class Shares:
@@ -31,6 +46,9 @@ class Shares:
 
     A message over the share of its edge is declined: acknowledged without a receipt. Its edge sends it again. So the
     broker can deliver the messages of other edges, which wait behind it in one queue.
+
+    A message at QoS 0 takes no place of the window, so the broker delivers any number of them. They get as many places
+    of their own. One over its share is dropped, and no edge sends it again; face-app sends none.
     """
 
     def __init__(self, places: int, clock: Callable[[], float] = time.monotonic, *, budget: int = BUDGET_BYTES) -> None:
@@ -57,26 +75,46 @@ class Shares:
             self._remove_left()
             return self._bytes
 
-    def enter(self, edge: str, size: int) -> int | None:
-        """Count a message, unless its edge has used up its share of the bytes.
+    def enter(self, edge: str, size: int, qos: int = 1) -> int | None:
+        """Count a message, unless its edge has used up its share.
+
+        Args:
+            edge: Name of the edge.
+            size: Bytes of the payload.
+            qos: Quality of service with which the broker delivered it.
 
         Returns:
             Number for `leave`; None if the message must be declined.
         """
+        size += OVERHEAD_BYTES
         with self._lock:
             self._remove_left()
             used = self._edges.get(edge)
-            # The first message of an edge is always accepted: otherwise a large one could never pass.
-            if used:
-                free = min(share(self._budget, len(self._edges)) - used.bytes, self._budget - self._bytes)
-                if size > free:
-                    return None
+            if not (self._has_room(used, size) if qos else self._has_place_outside(used, size)):
+                return None
             used = self._edges.setdefault(edge, _Edge())
             number = next(self._numbers)
-            used.messages[number] = (size, self._clock())
+            if qos:
+                used.messages[number] = (size, self._clock())
+            else:
+                used.outside[number] = size
             used.bytes += size
             self._bytes += size
             return number
+
+    def _has_room(self, used: _Edge | None, size: int) -> bool:
+        # The first message of an edge is always accepted: otherwise a large one could never pass.
+        if not used or not used.messages:
+            return True
+        return size <= min(share(self._budget, len(self._edges)) - used.bytes, self._budget - self._bytes)
+
+    def _has_place_outside(self, used: _Edge | None, size: int) -> bool:
+        edges = len(self._edges) + (used is None)
+        if sum(len(each.outside) for each in self._edges.values()) >= self._places:
+            return False
+        used = used or _Edge()
+        free = min(share(self._budget, edges) - used.bytes, self._budget - self._bytes)
+        return size <= free and len(used.outside) < share(self._places, edges)
 
     def leave(self, edge: str, number: int) -> None:
         """Record that a message is no longer in flight.
@@ -95,7 +133,8 @@ class Shares:
         with self._lock:
             self._remove_left()
             used = self._edges.get(edge)
-            if not used or sum(len(each.messages) for each in self._edges.values()) < FULL * self._places:
+            places_used = sum(len(each.messages) for each in self._edges.values())
+            if not used or not used.messages or places_used < FULL * self._places:
                 return 0
             _, arrived = next(iter(used.messages.values()))
             if self._clock() - max(arrived, since) < PATIENCE_SECONDS:
@@ -106,8 +145,6 @@ class Shares:
         while self._left:
             edge, number = self._left.popleft()
             used = self._edges[edge]
-            size, _ = used.messages.pop(number)
-            used.bytes -= size
-            self._bytes -= size
-            if not used.messages:
+            self._bytes -= used.remove(number)
+            if not used.messages and not used.outside:
                 del self._edges[edge]

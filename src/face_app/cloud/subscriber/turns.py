@@ -2,11 +2,13 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Generic, TypeVar
 
 USED = 3 / 4
 """Part of a total that edges share; the rest remains free for an edge that sends nothing yet."""
+SLOW = 1 / 4
+"""Part of the workers that all slow edges use together; at least one."""
 
 Item = TypeVar("Item")
 
@@ -20,16 +22,18 @@ class Turns(Generic[Item]):
     """Queues items by edge for a pool of workers. Thread-safe.
 
     Edges are served in turn, each in the order of its items. No edge has more than its share in work, so the first item
-    of another edge finds a free worker.
+    of another edge finds a free worker. Slow edges share few workers, however many they are.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, slow: Container[str] = ()) -> None:
         """Create an empty queue.
 
         Args:
             workers: Number of threads that call `get`.
+            slow: The slow edges at any time.
         """
         self._workers = workers
+        self._slow = slow
         self._changed = threading.Condition()
         self._waiting: dict[str, deque[Item]] = {}
         self._in_work: Counter[str] = Counter()
@@ -100,7 +104,12 @@ class Turns(Generic[Item]):
 
     def _next(self) -> str | None:
         limit = share(self._workers, len(self._waiting.keys() | self._in_work.keys()))
-        return next((edge for edge in self._waiting if self._in_work[edge] < limit), None)
+        slow_in_work = sum(count for edge, count in self._in_work.items() if edge in self._slow)
+        slow_may = slow_in_work < max(1, int(self._workers * SLOW))
+        for edge in self._waiting:
+            if self._in_work[edge] < limit and (slow_may or edge not in self._slow):
+                return edge
+        return None
 
     def _take(self, edge: str) -> Item:
         items = self._waiting.pop(edge)

@@ -8,6 +8,7 @@ from face_app.common.settings.cloud import Bucket, CloudSettings, HealthSettings
 from face_app.common.settings.edge import EdgeSettings, OutboxFile, Sender, Status
 from face_app.common.settings.gallery import GallerySettings
 from face_app.common.settings.load import load
+from face_app.common.settings.notifications import Notifications
 from face_app.common.settings.section import Broker, Identity, Metrics
 from face_app.common.settings.vision import Camera, Crop, Detector, Gate, Shot, Zones
 
@@ -24,6 +25,7 @@ __all__ = [
     "HealthSettings",
     "Identity",
     "Metrics",
+    "Notifications",
     "OutboxFile",
     "Sender",
     "Shot",

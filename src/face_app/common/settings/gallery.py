@@ -3,11 +3,13 @@
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
 from face_app.common.settings.cloud import CloudProgram, Store
+from face_app.common.settings.notifications import Notifications
 from face_app.common.settings.section import Metrics, Name, Port
 
 
@@ -17,6 +19,13 @@ def _known_zone(name: str) -> str:
     except (ValueError, OSError, LookupError) as error:  # a missing zone raises a LookupError
         raise ValueError("not a time zone of this machine; give one such as Europe/Berlin") from error
     return name
+
+
+def _without_slash(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or "@" in address:
+        raise ValueError("is no address of a web page; give one such as https://faces.example.com")
+    return address.rstrip("/")
 
 
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
@@ -33,6 +42,9 @@ class GallerySettings(CloudProgram):
     )
     names: list[HostName] = Field(
         [], description="Host names in the addresses that browsers use, besides host, localhost and 127.0.0.1."
+    )
+    public_url: Annotated[str, AfterValidator(_without_slash)] | None = Field(
+        None, description="Address at which browsers reach the pages; links in notifications begin with it."
     )
     cert_file: Path | None = Field(None, description="Certificate of the gallery, PEM; enables TLS.")
     key_file: Path | None = Field(None, description="Private key of the certificate.")
@@ -51,6 +63,7 @@ class GallerySettings(CloudProgram):
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field("UTC", description="Time zone of the pages.")
     store: Store
     metrics: Metrics = Metrics()
+    notifications: Notifications = Notifications()
 
     @property
     def published(self) -> bool:
@@ -71,4 +84,6 @@ class GallerySettings(CloudProgram):
                 f"host {self.host} is open to other machines: set cert_file, key_file and users_file, "
                 "or host to 127.0.0.1"
             )
+        if self.notifications.alerts_token_file and self.metrics.port is None:
+            raise ValueError("notifications.alerts_token_file needs metrics.port: alarms are received there")
         return self

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from face_app.common.errors import OutboxUnavailableError
 from face_app.edge.outbox.disk import ballast_bytes, free_disk_bytes, release_ballast
+from face_app.edge.outbox.page_size import PAGE
 from face_app.edge.outbox.schema import BUSY_SECONDS, WAL_BYTES
-from face_app.edge.outbox.wal import FRAME, PAGE, wal_bytes
+from face_app.edge.outbox.wal import FRAME, wal_bytes
 
 RECEIPT_PAGES = 8
 """Number of pages that one receipt changes: the row, four index entries, the image, the list of free pages, the sum."""

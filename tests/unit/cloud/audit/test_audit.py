@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from face_app.cloud.audit import audit
 from face_app.cloud.audit.content import wrong_contents
 from face_app.cloud.audit.report import WrongObject
+from face_app.cloud.audit.report_object import load_report
 from face_app.cloud.audit.scope import Scope, scope_between
 from face_app.cloud.audit.spans import Span
 from face_app.cloud.audit.table import table
@@ -500,6 +501,32 @@ def test_the_command(command, tmp_path):
     assert b"missing (jetson, outbox 0badcafe), by number:\n  1\n" in bad.stdout
     assert bad.stderr == b"face-app: the equation does not hold: 2 captured, 1 missing\n"
     assert json.loads(command("--json").stdout)["faults"] == {"unexplained": 1}
+
+
+def test_the_command_leaves_its_report(command, tmp_path):
+    place = Folder(tmp_path / "faces")
+    place.put_faces(Face(1))
+    assert command().returncode == 10
+    assert not (place.path / "audits").exists()
+    assert command("--publish").returncode == 10
+    report = load_report((place.path / "audits/jetson.json").read_bytes(), "audits/jetson.json")
+    assert (report.exit_code, report.outboxes[0].counts["stored"]) == (10, 1)
+    place.put_faces(Face(3))
+    assert command("--publish", "--edge", "jetson").returncode == 9
+    assert load_report((place.path / "audits/jetson.json").read_bytes(), "audits/jetson.json").exit_code == 9
+
+
+def test_a_report_that_cannot_be_left_hides_no_fault(command, tmp_path):
+    place = Folder(tmp_path / "faces")
+    place.put_faces(Face(1))
+    place.put("audits", b"a file, where the folder belongs")
+    unwritten = command("--publish")
+    assert unwritten.returncode == 6
+    assert b"no fault, but not proven" in unwritten.stdout
+    place.put_faces(Face(3))
+    faulty = command("--publish")
+    assert faulty.returncode == 9
+    assert b"the report is not published" in faulty.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,73 +1,55 @@
-"""States of one camera from several brokers: the newest is shown."""
+"""One edge that invents cameras hides those of no other edge."""
 
 import json
-from datetime import datetime, timedelta, timezone
+import time
 
 import pytest
 
 from face_app.cloud.gallery import edge_states
-from face_app.cloud.gallery.edge_states import EdgeStates
+from face_app.cloud.gallery.edge_states import MOST_CAMERAS, EdgeStates
 
-NOW = datetime.now(timezone.utc)
-
-
-def document(sequence, seconds, *, opening="0badcafe", state="online"):
-    at = (NOW + timedelta(seconds=seconds)).isoformat()
-    outbox = {"id": "deadbeef", "opening": opening, "first": 1, "sequence": sequence}
-    return {"state": state, "at": at, "outbox": outbox}
+ONLINE = json.dumps({"state": "online"}).encode()
 
 
-@pytest.fixture
-def states():
-    return EdgeStates()
+def shown(states):
+    return [(state.edge, state.camera) for state in states.states()]
 
 
-def receive(states, broker, document, *, retained=False):
-    return states.received("status/jetson/door", json.dumps(document).encode(), retained=retained, broker=broker)
+def test_an_edge_with_too_many_cameras_hides_those_of_no_other():
+    states = EdgeStates()
+    for number in range(5_000):
+        states.received(f"status/hostile/camera-{number}", ONLINE, retained=number % 2 == 0)
+    assert states.received("status/jetson/door", ONLINE, retained=False)
+    assert len(shown(states)) == MOST_CAMERAS + 1
+    assert states.with_too_many == ["hostile"]
+    assert states.received("status/hostile/camera-0", ONLINE, retained=False), "it is known"
+    assert not states.received("status/hostile/another", ONLINE, retained=False)
 
 
-def known(states):
-    (state,) = states.states()
-    return state.document
+def test_a_new_camera_replaces_the_one_that_was_silent_for_the_longest_time(monkeypatch):
+    states = EdgeStates()
+    for number in range(MOST_CAMERAS):
+        states.received(f"status/jetson/camera-{number}", ONLINE, retained=False)
+    later = time.monotonic() + edge_states.SILENT_SECONDS + 1
+    monkeypatch.setattr(edge_states.time, "monotonic", lambda: later)
+    assert states.received("status/jetson/camera-0", ONLINE, retained=False)
+    assert states.received("status/jetson/new", ONLINE, retained=False)
+    places = shown(states)
+    assert len(places) == MOST_CAMERAS
+    assert ("jetson", "new") in places
+    assert ("jetson", "camera-0") in places
+    assert ("jetson", "camera-1") not in places
+    assert states.with_too_many == []
 
 
-@pytest.mark.parametrize("retained", [True, False])
-def test_what_another_broker_still_has_does_not_replace_a_newer_state(states, retained):
-    newest = document(9, 0)
-    assert receive(states, "b", newest)
-    assert not receive(states, "a", document(8, 0), retained=retained), "a lower number"
-    assert not receive(states, "a", document(8, 3600), retained=retained), "a lower number, a wrong clock"
-    assert not receive(states, "a", document(9, -5), retained=retained), "an equal number, older"
-    assert not receive(states, "a", document(500, -5, opening="feedf00d"), retained=retained), "another opening, older"
-    assert known(states) == newest
+def test_a_page_names_the_edge(world):
+    gallery = world.open()
+    for number in range(MOST_CAMERAS + 1):
+        gallery.states.received(f"status/hostile/camera-{number}", ONLINE, retained=False)
+    page = world.client(gallery).get("/edges").text
+    assert f"1 edges with more than {MOST_CAMERAS} cameras: hostile. The states of the others are not shown." in page
 
 
-@pytest.mark.parametrize("retained", [True, False])
-def test_a_newer_state_from_another_broker_replaces_the_known_one(states, retained):
-    receive(states, "a", document(9, 0))
-    for newer in (document(10, -3600), document(10, -3599), document(1, 5, opening="feedf00d")):
-        assert receive(states, "b", newer, retained=retained)
-        assert known(states) == newer
-        receive(states, "a", newer)
-
-
-def test_news_of_one_broker_are_in_order_whatever_the_clock_says(states):
-    receive(states, "a", document(9, 0))
-    assert receive(states, "a", document(9, -3600))
-    assert receive(states, "a", document(1, -7200))
-
-
-def test_a_will_counts_when_it_is_published_not_when_it_is_retained(states):
-    receive(states, "b", document(9, 0))
-    assert not receive(states, "a", {"state": "offline"}, retained=True)
-    assert receive(states, "a", {"state": "offline"})
-    assert receive(states, "b", document(9, 1))
-    assert known(states)["state"] == "online"
-
-
-def test_a_clock_that_was_set_back_during_a_change_of_broker_does_not_silence_a_camera(states, monkeypatch):
-    receive(states, "a", document(9, 0))
-    back = document(9, -3600)
-    assert not receive(states, "b", back)
-    monkeypatch.setattr(edge_states, "SILENT_SECONDS", -1.0)
-    assert receive(states, "b", back)
+@pytest.mark.parametrize("values", ["[]," * 5_000 + "[]", "{}," * 3_000 + "{}", "0," * 7_000 + "0"])
+def test_a_state_of_many_values_is_none(values):
+    assert not EdgeStates().received("status/hostile/door", f'{{"facts": [{values}]}}'.encode(), retained=False)

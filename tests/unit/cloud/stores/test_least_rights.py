@@ -1,6 +1,7 @@
-"""The subscriber works with a key that has no right on the bucket itself, as local_object_store grants it."""
+"""Subscriber and gallery work with the least rights, as local_object_store grants them."""
 
 import json
+import os
 from pathlib import Path
 
 import jinja2
@@ -8,37 +9,57 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
+from face_app.cloud.bucket import operations
+from face_app.cloud.gallery.objects import Objects
 from face_app.cloud.stores import open_store
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.common.errors import StoreError
 from face_app.common.settings import Store
 from support.faces import drawn_face
 from support.s3 import client
-from support.seaweedfs import MISSING, seaweedfs, weed
+from support.s3fs import s3fs_mount
+from support.seaweedfs import MISSING, SeaweedFS, seaweedfs, weed
 
 ROLE = Path(__file__).parents[4] / "roles/local_object_store"
 
 
-def granted(bucket: str) -> list[str]:
-    """Return the actions that the role grants; its expression is the only one that names the bucket."""
-    (account,) = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__local_object_store_faces"]
-    assert "face_app_bucket" in account["actions"]
-    names = jinja2.Environment().parse(account["actions"]).find(jinja2.nodes.List).as_const()
+def granted(account: str, bucket: str) -> list[str]:
+    """Return the actions that the role grants."""
+    accounts = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__local_object_store_limited"]
+    (actions,) = (each["actions"] for each in accounts if each["name"] == account)
+    assert "__local_object_store_suffix" in actions, "it names the bucket"
+    names = jinja2.Environment().parse(actions).find(jinja2.nodes.List).as_const()
     return [f"{name}:{bucket}" for name in names]
 
 
 @pytest.fixture(scope="module")
-def limited(tmp_path_factory):
+def stores(tmp_path_factory):
+    """The bucket, for each account."""
     if not weed():
         pytest.skip(MISSING)
-    keys = [{"accessKey": "faces", "secretKey": "only-for-tests-2"}]
-    account = {"name": "faces", "credentials": keys, "actions": granted("face-app")}
-    with seaweedfs(identities=[account]) as server:
+    accounts = [
+        {
+            "name": name,
+            "credentials": [{"accessKey": name, "secretKey": f"only-for-{name}"}],
+            "actions": granted(name, "face-app"),
+        }
+        for name in ("faces", "gallery", "erase")
+    ]
+    with seaweedfs(identities=accounts) as server:
         for bucket in ("face-app", "other"):
             client(server.endpoint).create_bucket(Bucket=bucket)
-        credentials = tmp_path_factory.mktemp("keys") / "credentials"
-        credentials.write_text("faces:only-for-tests-2\n")
-        yield Store(kind="s3", bucket="face-app", endpoint=server.endpoint, credentials_file=credentials)
+        folder = tmp_path_factory.mktemp("keys")
+        for name in ("faces", "gallery", "erase"):
+            (folder / name).write_text(f"{name}:only-for-{name}\n")
+        yield {
+            name: Store(kind="s3", bucket="face-app", endpoint=server.endpoint, credentials_file=folder / name)
+            for name in ("faces", "gallery", "erase")
+        }
+
+
+@pytest.fixture
+def limited(stores):
+    return stores["faces"]
 
 
 @pytest.mark.usefixtures("each_client")
@@ -67,3 +88,58 @@ def test_the_bucket_itself_and_other_buckets_are_out_of_reach(limited):
     for attempt in refused.values():
         with pytest.raises(ClientError, match="AccessDenied"):
             attempt()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/fuse").exists(), reason="mounting needs root and /dev/fuse")
+def test_every_step_through_a_mount_works(stores, tmp_path):
+    settings = stores["faces"].model_copy(update={"kind": "mount", "path": tmp_path / "mount"})
+    settings.path.mkdir()
+    settings.credentials_file.chmod(0o600)
+    server = SeaweedFS(settings.endpoint, settings.credentials_file, None)
+    with s3fs_mount(server, settings.bucket, settings.path, log=tmp_path / "log"):
+        store, face = open_store(settings), drawn_face(1, camera="mount")
+        store.check()
+        assert store.put(face.key, face.payload, face.sha256).outcome == "created"
+        assert store.put(face.key, face.payload, face.sha256).outcome == "already"
+
+
+def test_the_gallery_reads_and_lists_and_changes_nothing(stores):
+    face = drawn_face(1, camera="gallery")
+    open_store(stores["faces"]).put(face.key, face.payload, face.sha256)
+    objects = Objects(stores["gallery"], connections=2)
+    assert objects.check()
+    assert objects.get(face.key) == face.payload
+    assert face.key in [each.key for page in objects.pages("jetson/gallery/") for each in page]
+    assert operations.expiry_rules(stores["gallery"])
+    s3 = S3Bucket(stores["gallery"]).client
+    place = {"Bucket": "face-app", "Key": face.key}
+    rule = {"Rules": [{"ID": "a", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 1}}]}
+    refused = {
+        "replace": lambda: s3.put_object(**place, Body=b"other"),
+        "put": lambda: s3.put_object(Bucket="face-app", Key="erased/x", Body=b""),
+        "copy": lambda: s3.copy_object(Bucket="face-app", Key="copy", CopySource=place),
+        "delete": lambda: s3.delete_object(**place),
+        "tags": lambda: s3.put_object_tagging(**place, Tagging={"TagSet": []}),
+        "expiry": lambda: s3.put_bucket_lifecycle_configuration(Bucket="face-app", LifecycleConfiguration=rule),
+        "other buckets": lambda: s3.list_objects_v2(Bucket="other"),
+    }
+    for attempt in refused.values():
+        with pytest.raises(ClientError, match="AccessDenied"):
+            attempt()
+    # A request for many keys succeeds as a whole, and refuses each.
+    several = s3.delete_objects(Bucket="face-app", Delete={"Objects": [{"Key": face.key}]})
+    assert [error["Code"] for error in several["Errors"]] == ["AccessDenied"]
+    assert objects.get(face.key) == face.payload
+
+
+def test_the_account_for_erasures_deletes_every_version(stores):
+    face = drawn_face(1, camera="erase")
+    s3 = S3Bucket(stores["erase"]).client
+    s3.put_object(Bucket="face-app", Key=f"erased/{face.key}", Body=b"")
+    open_store(stores["faces"]).put(face.key, face.payload, face.sha256)
+    assert [each["Key"] for each in s3.list_object_versions(Bucket="face-app", Prefix=face.key)["Versions"]] == [
+        face.key
+    ]
+    s3.delete_object(Bucket="face-app", Key=face.key)
+    assert S3Bucket(stores["faces"]).get(face.key) is None

@@ -118,6 +118,13 @@ def test_an_answer_keeps_its_cause(problems, status, code, cause):
             assert cause in problem
 
 
+@pytest.mark.parametrize("seconds", [-8, 8])
+def test_an_answer_that_takes_seconds_is_no_difference_of_clocks(problems, seconds):
+    with answering(status=403, body=document("RequestTimeTooSkewed"), ahead=timedelta(seconds=seconds)) as port:
+        for problem in problems(f"http://127.0.0.1:{port}"):
+            assert "two clocks differ; set the clocks of both by NTP" in problem
+
+
 @pytest.mark.parametrize("hours", [-2, 2])
 def test_a_clock_that_differs_is_named_and_not_the_key(problems, hours):
     """Some stores answer AccessDenied, or to a HEAD no code at all; their date shows the cause."""

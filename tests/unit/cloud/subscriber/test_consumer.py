@@ -506,6 +506,22 @@ def test_a_flapping_link_piles_nothing_up_while_the_store_is_down(broker, edge, 
     assert len(edge.receipts) <= 34
 
 
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_messages_at_qos_0_are_bounded_while_the_store_is_down(broker, edge, folder, size):
+    """They take no place of the receive window. Those over the share are dropped and counted."""
+    down = Down(open_store(folder))
+    with consuming(broker, folder, opened=down, workers=2, receive_maximum=20) as consumer:
+        for number in range(200):
+            edge._client.publish("face_app/hostile/door", number.to_bytes(2, "big") * (size // 2), qos=0)
+        wait_until(lambda: total(consumer.metrics.dropped) >= 185)
+        assert len(consumer._deliveries) <= 15
+        assert not total(consumer.metrics.declined)
+        edge.send(FACE)
+        down.works.set()
+        edge.wait_for_faces(1 if not size else 2)
+    assert objects_in(folder)[FACE.key] == FACE.payload
+
+
 def test_keys_that_cannot_be_stored_do_not_block_the_others(broker, edge, folder, monkeypatch):
     monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.05)
     (folder.path / "jetson").mkdir()

@@ -1,6 +1,7 @@
 """A crash, a hang or too much work in the decoder ends one image."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from face_app.cloud.subscriber import decoders
-from face_app.cloud.subscriber.decoders import DecoderLostError, Decoders
+from face_app.cloud.subscriber.decoder_process import CPU_SECONDS
+from face_app.cloud.subscriber.decoders import DecoderLostError, DecoderProcess, Decoders
 from face_app.cloud.subscriber.retrying_store import StoppedError
 from face_app.common.errors import MessageError
 from support.faces import picture
+from support.heavy import scanned
 
 FAULTY = """
 import os, resource, signal, sys, time
@@ -29,6 +32,11 @@ def decoded_size(pixels, *limits):
         resource.setrlimit(resource.RLIMIT_CPU, (1, -1))
         while True:
             pass
+    if pixels == b"work":
+        ends = time.process_time() + 1
+        while time.process_time() < ends:
+            pass
+        return 1, 1
     if pixels == b"exit":
         os._exit(3)
     if pixels == b"memory":
@@ -144,6 +152,61 @@ def test_another_edge_finds_a_free_decoder(faulty):
     while not len(faulty._turns):
         time.sleep(0.01)
     assert size(faulty, picture(), "honest") == (120, 120)
+
+
+def test_slow_edges_share_one_decoder(faulty):
+    """The images of many hostile edges hang, in one of two decoders."""
+
+    def hang(edge):
+        with suppress(StoppedError):
+            size(faulty, b"hang", edge)
+
+    for number in range(8):
+        faulty.slow.add(f"hostile-{number}")
+        threading.Thread(target=hang, args=[f"hostile-{number}"], daemon=True).start()
+    while len(faulty._turns) < 7:
+        time.sleep(0.01)
+    assert size(faulty, picture(), "honest") == (120, 120)
+
+
+def test_an_image_that_is_not_quick_is_decoded_again_and_its_edge_is_slow(faulty):
+    assert size(faulty, picture()) == (120, 120)
+    assert "jetson" not in faulty.slow
+    assert size(faulty, b"work") == (1, 1)
+    assert "jetson" in faulty.slow
+    processes = [process._process.pid for process in faulty._processes if process._process]
+    assert size(faulty, b"work") == (1, 1), "a slow edge has the whole limit"
+    assert set(processes) <= {process._process.pid for process in faulty._processes if process._process}
+
+
+@pytest.mark.parametrize("pixels", [b"loop", b"signal 11"])
+def test_an_edge_that_ends_decoders_is_slow(faulty, pixels):
+    reason(faulty, pixels)
+    assert "jetson" in faulty.slow
+
+
+@pytest.mark.parametrize("pixels", [b"memory", b"garbage", picture("PNG", 1001)])
+def test_a_cheap_refusal_makes_no_edge_slow(faulty, pixels):
+    with suppress(MessageError, MemoryError):
+        size(faulty, pixels)
+    assert not len(faulty.slow)
+
+
+@pytest.mark.full
+def test_a_real_image_that_takes_ten_seconds_of_cpu_time_is_refused():
+    """Limits of pixels and scans do not allow it, so the caller grants more of both."""
+    process = DecoderProcess(decoders.COMMAND)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        with pytest.raises(MessageError) as error:
+            process.decode(scanned(8_000, 4_000), 10**9, 1)
+    finally:
+        process.stop()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert error.value.reason == "too-slow"
+    assert str(CPU_SECONDS) in str(error.value)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert CPU_SECONDS <= spent < CPU_SECONDS + 5
 
 
 def test_stop_ends_calls_that_wait(monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 
@@ -10,9 +11,11 @@ from face_app.cloud.bucket.mark_object import MAX_OPENINGS, MAX_SEQUENCE, Mark, 
 from face_app.cloud.stores import open_store
 from face_app.cloud.subscriber.marks import MAX_OUTBOXES, MAX_UNWRITTEN, WRITES_PER_EDGE, MarkRecorder
 from face_app.common.errors import StoreError
-from face_app.common.settings import CloudSettings, Store
+from face_app.common.settings import Broker, CloudSettings, Store
 from face_app.common.wire import STATUS_BYTES
 from support.audits import BEGAN, token_of
+from support.edge import edge as connected_edge
+from support.mosquitto import mosquitto
 from support.s3 import client
 
 KEY = "marks/jetson/0badcafe/subscriber-1.json"
@@ -168,6 +171,39 @@ def test_a_hostile_edge_is_bounded(folder, caplog):
     again.flush()
     assert sorted(operations.keys(folder, "marks/hostile/")) == sorted(keys)
     assert "delete old ones under marks/hostile/" in caplog.text
+
+
+def test_the_first_mark_of_each_edge_is_written_before_the_second_of_another(folder, monkeypatch):
+    marks, keys = recorder(folder), []
+    for number in range(WRITES_PER_EDGE):
+        marks.add("status/hostile/door", status(3, outbox=f"{number:08x}"))
+    marks.add("status/jetson/door", status(3))
+    monkeypatch.setattr(marks, "_write", lambda key, _: keys.append(key.split("/")[1]))
+    marks.flush()
+    assert keys == ["hostile", "jetson"] + ["hostile"] * (WRITES_PER_EDGE - 1)
+
+
+def test_a_flood_of_states_waits_for_the_reader_as_one(folder):
+    """While the reader is busy, a broker delivers the flood of one edge, then the status of another."""
+    with mosquitto() as broker:
+        settings = CloudSettings(store=folder, broker=Broker(host=broker.host, port=broker.port))
+        marks = MarkRecorder(settings, open_store(folder))
+        marks.start()
+        deadline = time.monotonic() + 90
+        while not marks._connection.subscribed:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with connected_edge(broker) as sender, marks._lock:
+            for number in range(1, 301):
+                sender.publish("status/hostile/door", status(number) + b" " * 10_000)
+            sender.publish("status/jetson/door", status(7))
+            while "jetson" not in marks._inbox._lanes:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            assert marks._inbox.bytes < 20_000
+        marks.stop()
+    assert written(folder) == [Mark(1, 7, token_of("a1"))]
+    assert written(folder, KEY.replace("jetson", "hostile")) == [Mark(1, 300, token_of("a1"))]
 
 
 def test_a_mark_has_a_limit_of_openings():

@@ -78,6 +78,34 @@ def test_close_ends_every_wait_and_returns_what_waits():
     assert turns.close() == []
 
 
+def test_slow_edges_share_a_quarter_of_the_workers():
+    slow = {f"slow-{number}" for number in range(8)}
+    turns = Turns(workers=8, slow=slow)
+    for edge in sorted(slow):
+        turns.put(edge, 1)
+    turns.put("honest", 1)
+    assert [edge for edge, _ in taken(turns, 3)] == ["slow-0", "slow-1", "honest"]
+    came = []
+    waiting = threading.Thread(target=lambda: came.append(turns.get()))
+    waiting.start()
+    turns.done("honest")
+    turns.put("honest", 2)
+    waiting.join(60)
+    assert came == [("honest", 2)]
+    turns.done("slow-0")
+    assert turns.get() == ("slow-2", 1)
+
+
+def test_an_edge_that_is_no_longer_slow_has_its_share_again():
+    slow = {"a"}
+    turns = Turns(workers=8, slow=slow)
+    for number in range(4):
+        turns.put("a", number)
+    assert len(taken(turns, 2)) == 2
+    slow.clear()
+    assert len(taken(turns, 2)) == 2
+
+
 def test_many_threads_lose_nothing():
     turns, came = Turns(workers=6), []
 

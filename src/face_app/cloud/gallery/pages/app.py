@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from face_app.cloud.gallery.access.guard import Guard
+from face_app.cloud.gallery.access.guard import COOKIE, Guard
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.pages.api import Api
 from face_app.cloud.gallery.pages.face_page import FacePage, Picture
@@ -36,7 +36,11 @@ def make_app(gallery: Gallery) -> ASGIApp:
             return PlainTextResponse("too many watchers\n", 503, {"Retry-After": "60"})
         session = request.state.session
         seconds = min(STREAM_SECONDS, session.expires_at - time.time()) if session else STREAM_SECONDS
-        return StreamingResponse(gallery.events.stream(seconds=seconds), media_type="text/event-stream")
+        cookie, sessions = request.cookies.get(COOKIE, ""), gallery.sessions
+        stream = gallery.events.stream(
+            seconds=seconds, allowed=lambda: sessions is None or bool(sessions.check(cookie))
+        )
+        return StreamingResponse(stream, media_type="text/event-stream")
 
     async def not_found(request: Request, _error: Exception) -> Response:
         return renderer.problem(request, 404, "There is no such page", "The address is mistyped.")
