@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--seed", type=int, default=random.SystemRandom().randrange(1, 10_000), help="of random faults (tests/faults)"
     )
-    parser.addoption("--damage-cases", type=int, default=24, help="of damaged outboxes (tests/unit/edge/outbox)")
+    parser.addoption("--damage-cases", type=int, default=1000, help="of outboxes damaged at random, with the seed")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -14,7 +14,8 @@ from face_app.edge import metrics
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(ROOT.glob("roles/*/files/*.rules.yml"))
-RULES = [rule for file in FILES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+GROUPS = [group for file in FILES for group in yaml.load(file.read_text(), yaml.CSafeLoader)["groups"]]
+RULES = [rule for group in GROUPS for rule in group["rules"]]
 PROMTOOL = pytest.mark.skipif(
     not shutil.which("promtool"), reason="promtool (Debian: prometheus, 96 MB) is not installed"
 )

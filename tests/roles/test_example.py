@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.playbook import FIRST, ROOT, SECOND, run_playbooks
+from support.playbook import CORES, FIRST, ROOT, run_playbooks
 
 EXAMPLE = ROOT / "inventory/example"
 OLD_EXAMPLE = Path(__file__).with_name("inventory_0_1")
@@ -61,11 +61,9 @@ def copy(inventory: Path, place: Path) -> Path:
     return place
 
 
-@pytest.mark.parametrize("core", [FIRST, SECOND], ids=["first core", "second core"])
+@pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("group", ROLES)
 def test_an_inventory_of_the_version_before_renders_the_same_settings(tmp_path, group, core):
-    if not (core / "ansible-playbook").exists():
-        pytest.skip("no second ansible-core here")
     names = variables(group)
     old = evaluated(copy(OLD_EXAMPLE, tmp_path / "old"), group, names, core)
     written = yaml.safe_load((OLD_EXAMPLE / f"group_vars/{group}/vars.yml").read_text())
@@ -105,12 +103,11 @@ def test_a_store_on_the_cloud_host_needs_one_value(tmp_path):
 @pytest.mark.parametrize(
     ("cloud", "port"),
     [
-        ({"hosts": {"face-server": None}}, 8883),
-        ({"hosts": {"face-server": {"cloud_broker_port": 9883}}}, 9883),
-        ({}, 8883),
-        (None, 8883),
+        pytest.param({"hosts": {"face-server": None}}, 8883, id="as it is", marks=pytest.mark.full),
+        pytest.param({"hosts": {"face-server": {"cloud_broker_port": 9883}}}, 9883, id="another port"),
+        pytest.param({}, 8883, id="no host", marks=pytest.mark.full),
+        pytest.param(None, 8883, id="no group", marks=pytest.mark.full),
     ],
-    ids=["as it is", "another port", "no host", "no group"],
 )
 @pytest.mark.parametrize("inventory", [EXAMPLE, OLD_EXAMPLE], ids=["now", "0.1.0"])
 def test_edges_connect_to_the_port_of_the_clouds_broker(tmp_path, inventory, cloud, port):

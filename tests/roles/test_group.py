@@ -59,6 +59,7 @@ def test_draws_one_group_for_all_subscribers_of_a_host_and_shows_it_to_no_one(ho
     assert (stat.S_IMODE(mode.st_mode), mode.st_uid) == (0o400, 0)
 
 
+@pytest.mark.full
 def test_each_host_has_another_group(host):
     configure(host)
     first = groups(host)
@@ -69,6 +70,7 @@ def test_each_host_has_another_group(host):
     assert groups(host) != first
 
 
+@pytest.mark.full
 def test_a_group_in_the_settings_wins(host):
     configure(host, "--extra-vars", '{"subscriber_settings": {"group": "shared-by-two-hosts"}}')
     assert groups(host) == {"shared-by-two-hosts"}

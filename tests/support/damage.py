@@ -15,6 +15,7 @@ from support.visits import visit
 
 PAGE = 4096
 FRAME = PAGE + 24
+CAMERAS = ("door", "gate", "yard")
 KINDS = (
     "page",
     "bytes",
@@ -26,6 +27,8 @@ KINDS = (
     "log",
     "log-header",
     "cut",
+    "tail",
+    "seen",
     "field",
     "copy",
     "old",
@@ -42,9 +45,8 @@ def write_outbox(path: Path, chance: random.Random) -> tuple[dict[str, tuple[str
     states: dict[str, tuple[str, str]] = {}
     with Outbox(OutboxFile(path=path)) as outbox:
         for _ in range(chance.randint(2, 12)):
-            faces = outbox.append(
-                [new_face(size=chance.choice((24, 60, 150))) for _ in range(chance.randint(1, 8))], [visit()]
-            )
+            drawn = [(chance.choice(CAMERAS), chance.choice((24, 60, 150))) for _ in range(chance.randint(1, 8))]
+            faces = outbox.append([new_face(camera, size=size) for camera, size in drawn], [visit()])
             states |= {str(face.id): ("waiting", face.sha256) for face in faces}
             committed = outbox.run_faces()
             if chance.random() < 0.5:
@@ -79,8 +81,18 @@ def _copy(path: Path, folder: Path) -> None:
 
 
 def damage(path: Path, chance: random.Random) -> str:
-    """Damage the outbox; return what was done."""
-    kind = chance.choice(KINDS)
+    """Damage the outbox, sometimes in two places; return what was done."""
+    kinds = chance.choices(KINDS, k=1 if chance.random() < 0.7 else 2)
+    # SQLite would change a damaged file at random places.
+    kinds.sort(key=lambda kind: kind not in {"record", "field"})
+    return ", ".join(_damage_once(path, chance, kind) for kind in kinds)
+
+
+def _damage_once(path: Path, chance: random.Random, kind: str) -> str:
+    if kind == "seen":
+        seen = path.with_name(f"{path.name}.seen")
+        seen.write_bytes(chance.choice((b"", b"{", seen.read_bytes()[:30], chance.randbytes(4096))))
+        return kind
     if kind in {"record", "field"}:
         return _damage_record(path, chance, kind)
     if kind.startswith("old"):
@@ -89,6 +101,8 @@ def damage(path: Path, chance: random.Random) -> str:
     use_log = log.exists() and log.stat().st_size > FRAME and (kind.startswith("log") or chance.random() < 0.4)
     target = log if use_log else path
     data = bytearray(target.read_bytes())
+    if len(data) < PAGE:
+        return "nothing: it is cut already"
     _spoil(data, chance, kind)
     target.write_bytes(data)
     return f"{kind} of {target.name}"
@@ -100,8 +114,9 @@ def _mix(path: Path, chance: random.Random, kind: str) -> str:
     older = path.parent / "older" / name
     if not older.exists():
         return "nothing: there is no older copy"
-    data, now = older.read_bytes(), bytearray(path.with_name(name).read_bytes())
+    data = older.read_bytes()
     if kind == "old":
+        now = bytearray(path.read_bytes())
         for _ in range(chance.randint(1, 6)):
             start = chance.randrange(len(data) // PAGE) * PAGE
             now[start : start + PAGE] = data[start : start + PAGE]
@@ -117,8 +132,9 @@ def _spoil(data: bytearray, chance: random.Random, kind: str) -> None:
         for _ in range(chance.randint(1, 4)):
             start = chance.randrange(pages) * PAGE
             data[start : start + PAGE] = chance.randbytes(PAGE)
-    elif kind == "zeros":
-        data[start : start + PAGE] = bytes(PAGE)
+    elif kind in {"zeros", "tail"}:
+        end = start + PAGE if kind == "zeros" else len(data)
+        data[start:end] = bytes(end - start)
     elif kind in {"bytes", "log"}:
         for _ in range(chance.randint(1, 20)):
             data[chance.randrange(len(data))] = chance.randrange(256)
@@ -142,7 +158,8 @@ def _spoil(data: bytearray, chance: random.Random, kind: str) -> None:
 def _damage_record(path: Path, chance: random.Random, kind: str) -> str:
     """Change a row as a valid transaction would, so that SQLite finds nothing wrong."""
     connection = sqlite3.connect(path, isolation_level=None)
-    row = "(SELECT row FROM pixels ORDER BY random() LIMIT 1)"
+    rows = [row for (row,) in connection.execute("SELECT row FROM pixels ORDER BY row")]
+    row = chance.choice(rows) if rows else "NULL"
     statements = {
         "record": [
             f"DELETE FROM pixels WHERE row = {row}",

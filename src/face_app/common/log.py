@@ -2,14 +2,17 @@
 
 import logging
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 MASK = "***"
 MIN_SECRET = 4
 """Minimum length of a secret that is masked, characters: a shorter one is part of ordinary words and numbers."""
 WARN_SECONDS = 60.0
-"""Seconds between two equal warnings of a `RateLimitedLog`."""
+"""Minimum seconds between two warnings of one kind of a `RateLimitedLog`."""
+MAX_KINDS = 1000
+"""Maximum number of kinds in memory, because a peer may cause warnings; beyond it, all begin again."""
 
 _secrets: set[str] = set()
 
@@ -42,20 +45,32 @@ def log_to_stderr(level: str) -> None:
 
 
 class RateLimitedLog:
-    """Logs repeated warnings, each text at most once in `WARN_SECONDS`."""
+    """Logs the first warning of each kind, then one a minute with the number of those in between. Thread-safe."""
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        """Write to `logger`; `clock` returns seconds."""
         self._logger = logger
-        self._logged_at: dict[str, float] = {}
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kinds: dict[str, tuple[float, int]] = {}
 
-    def warning(self, text: str, *values: object) -> None:
-        """Log a warning, unless one with the same text was logged recently.
+    def warning(self, text: str, *values: object, kind: str | None = None) -> None:
+        """Log a warning, or count it.
 
         Args:
-            text: Text with placeholders; it identifies the warning.
+            text: Text with placeholders.
             values: Values of the placeholders.
+            kind: Kind of the warning; None: the text.
         """
-        now = time.monotonic()
-        if now - self._logged_at.get(text, -WARN_SECONDS) >= WARN_SECONDS:
-            self._logged_at[text] = now
-            self._logger.warning(text, *values)
+        kind = text if kind is None else kind
+        with self._lock:
+            now = self._clock()
+            logged, skipped = self._kinds.get(kind, (-WARN_SECONDS, 0))
+            if now - logged < WARN_SECONDS:
+                self._kinds[kind] = (logged, skipped + 1)
+                return
+            if len(self._kinds) >= MAX_KINDS:
+                self._kinds.clear()
+            self._kinds[kind] = (now, 0)
+        more = f" ({skipped} more of this kind since the last line)" if skipped else ""
+        self._logger.warning(text + more, *values)

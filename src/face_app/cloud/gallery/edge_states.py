@@ -149,10 +149,15 @@ def _document(payload: bytes) -> dict[str, Any] | None:
     if len(payload) > STATUS_BYTES or values > MOST_VALUES:
         return None
     try:
-        document = json.loads(payload)
+        document = json.loads(payload, parse_constant=_refuse)
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()  # as every answer needs it
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _time(text: object) -> datetime | None:

@@ -10,12 +10,13 @@ from datetime import datetime, timezone
 
 from paho.mqtt.reasoncodes import ReasonCode
 
+from face_app.cloud.bucket.tombstone import RECORD, record_key
 from face_app.cloud.stores.store import Store, Stored
 from face_app.cloud.subscriber.decoders import Decoders
 from face_app.cloud.subscriber.deduplicator import Claim, Deduplicator, Identity, Processed
+from face_app.cloud.subscriber.erasures import Erasures
 from face_app.cloud.subscriber.metrics import SubscriberMetrics, total
 from face_app.cloud.subscriber.quarantine import Quarantine
-from face_app.cloud.subscriber.rare_log import RareLog
 from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt, ReceiptPublisher
 from face_app.cloud.subscriber.retrying_store import RetryingStore, StoppedError
 from face_app.cloud.subscriber.shares import Shares
@@ -23,6 +24,7 @@ from face_app.cloud.subscriber.turns import Turns
 from face_app.cloud.subscriber.validate import NO_EDGE, Decision, Limits, edge_of, refusal, validate
 from face_app.common.errors import MessageError, StoreError
 from face_app.common.health_server import Capability, Facts, Health
+from face_app.common.log import RateLimitedLog
 from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import CloudSettings
 from face_app.common.wire import FACES, Receipt
@@ -76,13 +78,14 @@ class Consumer:
         self._metrics = metrics
         self._limits = Limits(settings.max_bytes, settings.max_pixels)
         self._store = RetryingStore(store, metrics.store_seconds)
+        self._erasures = Erasures(settings.store, settings.erasure.staleness)
         self._deduplicator: Deduplicator[Delivery] = Deduplicator()
         self._on_connection = on_connection
         self._decoders = Decoders()
         self._quarantine = Quarantine()
         self._shares = Shares(settings.receive_maximum)
         self._deliveries: Turns[Delivery] = Turns(settings.workers, self._decoders.slow)
-        self._rare_log = RareLog(log)
+        self._warnings = RateLimitedLog(log)
         self._received = False
         # Daemon threads: a worker in a hung mount must not block the exit.
         self._workers = [
@@ -106,6 +109,7 @@ class Consumer:
     def start(self) -> None:
         """Start the store checks, the decoders, the workers and the connection."""
         self._store.start()
+        self._erasures.start()
         self._decoders.start()
         for worker in self._workers:
             worker.start()
@@ -116,6 +120,7 @@ class Consumer:
         """Stop within a few seconds; the broker redelivers each message that is not acknowledged by then."""
         self._deliveries.close()
         self._store.stop()
+        self._erasures.stop()
         self._decoders.stop()
         deadline = time.monotonic() + STOP_SECONDS
         for worker in self._workers:
@@ -128,7 +133,7 @@ class Consumer:
 
     def health(self) -> Health:
         """Determine whether faces move from the broker into the store."""
-        reason = self.connection.problem or self._store.problem or self._receipts.problem
+        reason = self.connection.problem or self._store.problem or self._receipts.problem or self._erasures.problem
         age = self._metrics.last_stored_age
         facts: Facts = {
             "connected": self.connection.connected,
@@ -137,6 +142,8 @@ class Consumer:
             "copies": total(self._metrics.copies),
             "repaired": total(self._metrics.repaired),
             "refused": total(self._metrics.refused),
+            "erased": total(self._metrics.erased),
+            "tombstones_unreadable": len(self._erasures.tombstones.bad),
             "declined": total(self._metrics.declined),
             "waiting": len(self._deliveries),
             "last_stored_age": None if age is None else round(age, 1),
@@ -147,7 +154,8 @@ class Consumer:
     def _capabilities(self) -> frozenset[Capability]:
         """Return the work that was observed; before the first message it counts as observed."""
         metrics = self._metrics
-        done = sum(total(counter) for counter in (metrics.stored, metrics.copies, metrics.repaired, metrics.refused))
+        counters = (metrics.stored, metrics.copies, metrics.repaired, metrics.refused, metrics.erased)
+        done = sum(total(counter) for counter in counters)
         return frozenset({Capability.OBJECTS}) if done or not self._received else frozenset()
 
     def _connection_changed(self, connected: bool) -> None:
@@ -185,9 +193,8 @@ class Consumer:
         for delivery in deliveries:
             (self._metrics.declined if delivery.message.qos else self._metrics.dropped).inc()
             self._receipts.acknowledge(delivery)
-        self._rare_log.warning(
-            f"declined {edge}", "edge %s has more %s in flight than its share; it must send some again", edge, what
-        )
+        text = "edge %s has more %s in flight than its share; it must send some again"
+        self._warnings.warning(text, edge, what, kind=f"declined {edge}")
 
     def _work(self) -> None:
         while turn := self._deliveries.get():
@@ -236,12 +243,19 @@ class Consumer:
         payload = bytes(delivery.message.payload)
         decode = self._decoders.of(delivery.edge)
         decision = validate(identity.topic, payload, identity.sha256, delivery.at, self._limits, decode=decode)
+        if not self._erasures.wait():
+            raise StoppedError
+        if self._is_erased(decision):
+            return self._erased(decision, identity)
         if not decision.refused:
             try:
                 stored = self._store.put(decision.key, payload, identity.sha256)
-                self._count_stored(decision, stored)
             except MessageError as error:
                 decision = refusal(error, decision.edge, decision.face, identity.sha256)
+            else:
+                if self._is_erased(decision):  # the put may have waited for the store; the eraser deletes the object
+                    return self._erased(decision, identity)
+                self._count_stored(decision, stored)
         copied = bool(decision.refused) and self._refuse(identity, decision, payload)
         receipt = Receipt(
             id=decision.face,
@@ -253,6 +267,18 @@ class Consumer:
         )
         return Processed(decision.edge, receipt)
 
+    def _is_erased(self, decision: Decision) -> bool:
+        return decision.described is not None and self._erasures.cover(decision.described)
+
+    def _erased(self, decision: Decision, identity: Identity) -> Processed:
+        """Record that a face is erased, and store nothing of it."""
+        if not decision.refused:
+            self._store.put(record_key(decision.key), RECORD, hashlib.sha256(RECORD).hexdigest())
+        self._metrics.erased.inc()
+        log.info("%s is not stored: a tombstone covers it", decision.key)
+        at = datetime.now(timezone.utc)
+        return Processed(decision.edge, Receipt(decision.face, identity.sha256, decision.key, at, "erased"))
+
     def _refuse(self, identity: Identity, decision: Decision, payload: bytes) -> bool:
         """Put a refused message into quarantine, within its limits; return True if its copy is there."""
         edge = decision.edge or NO_EDGE
@@ -262,10 +288,10 @@ class Consumer:
         else:
             self._metrics.not_copied.inc()
         self._metrics.refused.labels(decision.refused).inc()
-        self._rare_log.warning(
-            f"refused {edge} {decision.refused} {copied}",
+        self._warnings.warning(
             *("refused a message on %r: %s; %s", identity.topic, decision.detail),
             f"stored as {decision.key}" if copied else f"no copy (too many in this hour), sha256 {identity.sha256}",
+            kind=f"refused {edge} {decision.refused} {copied}",
         )
         return copied
 

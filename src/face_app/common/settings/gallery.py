@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from face_app.common.settings.cloud import Store
+from face_app.common.settings.cloud import Erasure, Store
 from face_app.common.settings.notifications import Notifications
 from face_app.common.settings.program import Program
 from face_app.common.settings.section import Broker, Metrics, Name, Port
@@ -62,7 +62,11 @@ class GallerySettings(Program):
     relist_minutes: float = Field(60, ge=0.01, description="Minutes between two listings of the whole bucket.")
     page: int = Field(60, ge=1, le=200, description="Number of faces on one page of the timeline.")
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field("UTC", description="Time zone of the pages.")
+    erases: bool = Field(
+        False, description="Let admins erase faces; needs a key that may delete, see erasure.credentials_file."
+    )
     store: Store
+    erasure: Erasure = Erasure()
     broker: Broker = Broker()
     metrics: Metrics = Metrics()
     notifications: Notifications = Notifications()

@@ -1,18 +1,21 @@
 """Open an outbox file: locks, checks at the start, and the translation of SQLite's errors."""
 
 import fcntl
+import logging
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from face_app.common.errors import OutboxDamagedError, OutboxError, OutboxUnavailableError
 from face_app.edge.outbox import incarnation
-from face_app.edge.outbox.schema import BUSY_SECONDS, FORMAT, check_identity, connect
+from face_app.edge.outbox.schema import FORMAT, check_identity, connect, read_only
 from face_app.edge.outbox.wal import hidden_commits, wal_bytes
+
+log = logging.getLogger(__name__)
 
 CHECK_BYTES = 64 * 1024 * 1024
 """Largest file that the first program that opens it reads completely, for damage: a second on a memory card."""
@@ -83,7 +86,9 @@ def translate_errors(path: Path) -> Iterator[None]:
             mark_damaged(path)
         raise error_class(f"outbox {path}: {error}; {advice}") from error
     except OSError as error:
-        raise OutboxError(f"outbox {path}: {error.strerror}; set outbox.path to a file that can be written") from error
+        file = "" if error.filename in {None, path, str(path)} else f"{error.filename}: "
+        advice = "set outbox.path to a file that can be written"
+        raise OutboxError(f"outbox {path}: {file}{error.strerror}; {advice}") from error
 
 
 def damage_mark(path: Path) -> Path:
@@ -92,16 +97,11 @@ def damage_mark(path: Path) -> Path:
 
 
 def mark_damaged(path: Path) -> None:
-    """Mark an outbox as damaged, so that the next start recovers it."""
-    damage_mark(path).touch(mode=0o600)
-
-
-@contextmanager
-def read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    """Read a file without a change to it: a connection that may write merges the write-ahead log when it is closed."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-        yield connection
+    """Mark an outbox as damaged, so that the next start recovers it. The caller reports the damage itself."""
+    try:
+        damage_mark(path).touch(mode=0o600)
+    except OSError as error:
+        log.warning("%s is not written: %s", damage_mark(path), error)
 
 
 def close(connection: sqlite3.Connection, path: Path) -> None:
@@ -159,6 +159,8 @@ def open_outbox(path: Path) -> OpenOutbox:
     """
     with translate_errors(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise OutboxError(f"outbox {path} is no file; set outbox.path to a file")
         lock = _open_lock_file(path)
         try:
             alone = _locked_exclusively(lock)
@@ -198,18 +200,22 @@ def _check_unopened(path: Path, seen: incarnation.Seen | None) -> None:
     Raises:
         OutboxDamagedError: It is damaged, or its log is older than the file.
     """
-    log = wal_bytes(path)
-    if log and hidden_commits(path) > 1:
+    log_bytes = wal_bytes(path)
+    # A power cut may hide the last commit; without a record of the last number it may as well be a confirmed one.
+    if log_bytes and hidden_commits(path) > (0 if seen is None else 1):
         raise OutboxDamagedError(f"outbox {path}: its write-ahead log is damaged")
+    # A log that is older than the file hides newer pages, and only the record shows that.
+    if log_bytes and incarnation.is_spoilt(path):
+        raise OutboxDamagedError(f"outbox {path}: the record beside it is damaged, and its log may be an older one")
     if not path.stat().st_size:
         return
     with read_only(path) as connection:
         check_identity(connection, path)
         went_back = seen is not None and _went_back(connection, seen)
-        if went_back and log:
+        if went_back and log_bytes:
             raise OutboxDamagedError(f"outbox {path} or its write-ahead log is an older copy of itself")
-        if went_back or path.stat().st_size + log <= CHECK_BYTES:
-            _check_contents(connection, path)
+        if went_back or path.stat().st_size + log_bytes <= CHECK_BYTES:
+            check_contents(connection, path)
 
 
 def _went_back(connection: sqlite3.Connection, seen: incarnation.Seen) -> bool:
@@ -221,8 +227,8 @@ def _went_back(connection: sqlite3.Connection, seen: incarnation.Seen) -> bool:
         return True
 
 
-def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
-    """Read the whole file.
+def check_contents(connection: sqlite3.Connection, path: Path) -> int:
+    """Read the whole file, and return its format.
 
     Raises:
         OutboxDamagedError: A page is damaged, pixels belong to no face that needs them, or such a face has none.
@@ -230,8 +236,9 @@ def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
     results = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if results != [("ok",)]:
         raise OutboxDamagedError(f"outbox {path}: {str(results[0][0])[:200]}")
-    if connection.execute("PRAGMA user_version").fetchall() != [(FORMAT,)]:
-        return
+    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+    if version != FORMAT:
+        return int(version)
     needed = "SELECT row FROM faces WHERE state IN ('waiting', 'refused')"
     for problem, first, second in (
         ("pixels without a face", "SELECT row FROM pixels", needed),
@@ -239,3 +246,4 @@ def _check_contents(connection: sqlite3.Connection, path: Path) -> None:
     ):
         if connection.execute(f"{first} EXCEPT {second} LIMIT 1").fetchall():
             raise OutboxDamagedError(f"outbox {path}: {problem}")
+    return FORMAT

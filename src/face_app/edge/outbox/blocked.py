@@ -10,8 +10,9 @@ from pathlib import Path
 
 from face_app.common.errors import OutboxUnavailableError
 from face_app.edge.outbox.disk import ballast_bytes, free_disk_bytes, release_ballast
+from face_app.edge.outbox.page_size import PAGE
 from face_app.edge.outbox.schema import BUSY_SECONDS, WAL_BYTES
-from face_app.edge.outbox.wal import FRAME, PAGE, wal_bytes
+from face_app.edge.outbox.wal import FRAME, wal_bytes
 
 RECEIPT_PAGES = 8
 """Number of pages that one receipt changes: the row, four index entries, the image, the list of free pages, the sum."""
@@ -53,13 +54,13 @@ def merge_bytes(connection: sqlite3.Connection, path: Path) -> int:
     return max(0, int(pages) * PAGE - path.stat().st_size)
 
 
-def reset_log(connection: sqlite3.Connection, path: Path) -> bool:
-    """Merge a long log into the file and cut it; release the ballast if the disk has no room for that.
+def reset_log(connection: sqlite3.Connection, path: Path, *, longest: int = WAL_BYTES) -> bool:
+    """Merge a log of more than `longest` bytes into the file and cut it; release the ballast if that needs its room.
 
     Returns:
         False if it remains, because another program reads the outbox, or the disk is full.
     """
-    if wal_bytes(path) <= WAL_BYTES:
+    if wal_bytes(path) <= longest:
         return True
     try:
         return _truncate(connection)

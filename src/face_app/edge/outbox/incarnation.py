@@ -12,7 +12,6 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from face_app.common.ledger_file import check_pattern, check_sequence
 from face_app.edge.outbox.schema import transaction
@@ -48,7 +47,7 @@ def seen_path(path: Path) -> Path:
 def read(path: Path) -> Seen | None:
     """Return the record beside an outbox; None if it is missing or incomplete."""
     try:
-        with seen_path(path).open("rb") as file:
+        with open(seen_path(path), "rb", opener=_open_at_once) as file:
             document = json.loads(file.read(2 * RECORD_BYTES))
         openings = tuple(
             (check_pattern("[0-9a-f]{16}", token), check_sequence(first)) for token, first in document["openings"]
@@ -61,12 +60,18 @@ def read(path: Path) -> Seen | None:
         return None
 
 
+def is_spoilt(path: Path) -> bool:
+    """Return True if the record beside an outbox can be read, and is incomplete."""
+    record = seen_path(path)
+    return record.is_file() and os.access(record, os.R_OK) and read(path) is None
+
+
 def write(path: Path, seen: Seen, *, sync: bool = False) -> None:
     """Replace the record in place. A failure is logged: the outbox itself is complete without it."""
     document = {"id": seen.id, "sequence": seen.sequence, "openings": seen.openings[-RECORDED_OPENINGS:]}
     data = json.dumps(document, separators=(",", ":")).encode().ljust(RECORD_BYTES)
     try:
-        file = os.open(seen_path(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = _open_at_once(seen_path(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
         try:
             os.pwrite(file, data, 0)
             if sync:
@@ -75,6 +80,11 @@ def write(path: Path, seen: Seen, *, sync: bool = False) -> None:
             os.close(file)
     except OSError as error:
         log.warning("%s is not written: %s", seen_path(path), error)
+
+
+def _open_at_once(path: str | Path, flags: int) -> int:
+    """Open a file; a pipe of that name must not block the outbox."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o600)
 
 
 def state(connection: sqlite3.Connection) -> Seen:
@@ -135,9 +145,3 @@ def begin(connection: sqlite3.Connection, path: Path, seen: Seen) -> None:
 def _numbered(connection: sqlite3.Connection) -> tuple[str, int]:
     ((own, sequence),) = connection.execute("SELECT id, sequence FROM outbox").fetchall()
     return own, sequence
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no sequence number")
-    return value

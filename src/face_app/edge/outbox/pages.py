@@ -15,20 +15,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from face_app.edge.outbox.wal import PAGE, read_frames, wal_path
+from face_app.edge.outbox.page_size import LEAF
+from face_app.edge.outbox.record_format import MAX_RECORD, Value, decode, local_bytes, record_bytes, varint
+from face_app.edge.outbox.wal import page_size, read_frames, wal_path
 
-_LEAF = 0x0D
 _FILE_HEADER = 100
-_LOCAL_LIMIT = PAGE - 35
-_LOCAL_MINIMUM = (PAGE - 12) * 32 // 255 - 23
 _LINK = 4
 """Bytes of the link to the next overflow page."""
-MAX_RECORD = 64 * 1024 * 1024
-"""Maximum bytes of a record; the largest face has less than half. A damaged length may be anything."""
-_POINTERS_PER_MAP = PAGE // 5
-"""Number of entries in a page of the pointer map, which names the kind and the parent of the pages after it."""
+_POINTER = 5
+"""Bytes of an entry in the pointer map, which names the kind and the parent of the pages after it."""
 _FREE, _OVERFLOW = 2, {3, 4}
-_INTEGER_SIZES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 # The header of a record begins with its own size, then the type of each column: 0 is the row number, 77 a text of 32
 # bytes, 29 one of 8 bytes. A file of pixels begins as a JPEG or a PNG does.
 _FACES = re.compile(rb"[\x0a-\x18]\x00\x4d", re.DOTALL)
@@ -43,7 +39,6 @@ Part = Literal["log", "unsure", "file"]
 ORDERS: tuple[tuple[Part, ...], ...] = (("log", "unsure", "file"), ("unsure", "log", "file"), ("file", "log", "unsure"))
 """Orders in which a file with a log is read. An older log hides newer pages of the file, and a frame of the log whose
 checksum is wrong, or whose commit is incomplete, may contain whole faces all the same."""
-Value = int | float | str | bytes | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +61,7 @@ class DamagedFile:
 
     Attributes:
         pages: Number of pages.
+        page_bytes: Bytes of each.
     """
 
     def __init__(self, path: Path, order: tuple[Part, ...] = ORDERS[0]) -> None:
@@ -75,6 +71,7 @@ class DamagedFile:
             path: The outbox.
             order: Where to read a page that is in several places, the preferred place first.
         """
+        self.page_bytes = page_size(path)
         self._file = _open(path)
         self._log = _open(wal_path(path))
         self._order = order
@@ -87,7 +84,7 @@ class DamagedFile:
             if frame.offset != self._latest.get(frame.page):
                 self._unsure.setdefault(frame.page, []).insert(0, frame.offset)
         size = 0 if self._file is None else os.fstat(self._file).st_size
-        pages = max([-(-size // PAGE), *self._latest])
+        pages = max([-(-size // self.page_bytes), *self._latest])
         # The page number in a damaged frame may be anything; its content gets a number behind all others.
         bound = pages + len(frames)
         strays = [offset for page, offsets in self._unsure.items() if page > bound for offset in offsets]
@@ -115,7 +112,10 @@ class DamagedFile:
         return (number for number in range(1, self.pages + 1) if self.is_free(number))
 
     def is_free(self, number: int) -> bool:
-        """Return True if both the list of free pages and the pointer map say so: one of them may be damaged."""
+        """Return True if both the list of free pages and the pointer map say so: one of them may be damaged.
+
+        An image on such a page was deleted, or the disk has exchanged it with a needed one; on any other it is needed.
+        """
         return number in self._free and self._kind(number) == _FREE
 
     def current_records(self, number: int) -> Iterator[Record]:
@@ -130,10 +130,6 @@ class DamagedFile:
             if not flawless and (count or self._may_be_node(number)):
                 yield from self._carve(number, page)
 
-    def is_current(self, number: int) -> bool:
-        """Return True unless the pointer map or the list of free pages calls the page free."""
-        return number not in self._free and self._kind(number) != _FREE
-
     def _versions(self, number: int) -> list[bytes]:
         """Return the versions of a page, the preferred one first."""
         return list(dict.fromkeys(page for part in self._order for page in self._read(part, number)))
@@ -145,20 +141,21 @@ class DamagedFile:
     def _read(self, part: Part, number: int) -> Iterator[bytes]:
         """Yield the versions of a page in one place, the latest first; the log may have none."""
         if part == "file":
-            data = b"" if self._file is None else os.pread(self._file, PAGE, (number - 1) * PAGE)
-            yield data.ljust(PAGE, b"\0")
+            data = b"" if self._file is None else os.pread(self._file, self.page_bytes, (number - 1) * self.page_bytes)
+            yield data.ljust(self.page_bytes, b"\0")
             return
         latest = [self._latest[number]] if number in self._latest else []
         for offset in latest if part == "log" else self._unsure.get(number, []):
             if self._log is not None:
-                yield os.pread(self._log, PAGE, offset).ljust(PAGE, b"\0")
+                yield os.pread(self._log, self.page_bytes, offset).ljust(self.page_bytes, b"\0")
 
     def _kind(self, number: int) -> int:
         """Return the kind of a page in the pointer map, 0 if it has none."""
-        place, entry = divmod(number - 3, _POINTERS_PER_MAP + 1)
-        if number < 3 or entry == _POINTERS_PER_MAP:
+        entries = self.page_bytes // _POINTER
+        place, entry = divmod(number - 3, entries + 1)
+        if number < 3 or entry == entries:
             return 0
-        return self._page(2 + place * (_POINTERS_PER_MAP + 1))[5 * entry]
+        return self._page(2 + place * (entries + 1))[_POINTER * entry]
 
     def _may_be_node(self, number: int) -> bool:
         """Return False for the pages after the first one of a large record, and for free pages."""
@@ -171,24 +168,24 @@ class DamagedFile:
             free.add(trunk)
             page = self._page(trunk)
             trunk, count = struct.unpack_from(">II", page)
-            free.update(struct.unpack_from(f">{min(count, PAGE // 4 - 2)}I", page, 8))
+            free.update(struct.unpack_from(f">{min(count, self.page_bytes // 4 - 2)}I", page, 8))
         return free
 
     def _cells(self, number: int, page: bytes) -> tuple[list[Record], bool]:
         """Return the rows of a leaf, and whether all of it is intact."""
         start = _FILE_HEADER if number == 1 else 0
         count = int.from_bytes(page[start + 3 : start + 5], "big")
-        if page[start] != _LEAF or count > (PAGE - start - 8) // 2:
+        if page[start] != LEAF or count > (self.page_bytes - start - 8) // 2:
             return [], False
         pointers = struct.unpack_from(f">{count}H", page, start + 8)
         cells = [self._cell(number, page, pointer) for pointer in pointers]
         return [cell for cell in cells if cell], all(cells)
 
     def _cell(self, number: int, page: bytes, at: int) -> Record | None:
-        size, at = _varint(page, at)
-        row, at = _varint(page, at)
+        size, at = varint(page, at)
+        row, at = varint(page, at)
         data = self._record_bytes(page, at, size)
-        values = None if data is None else _decode(data) or _pixels(data)
+        values = None if data is None else decode(data) or _pixels(data)
         return Record(number, row, values) if values else None
 
     def _carve(self, number: int, page: bytes) -> Iterator[Record]:
@@ -198,22 +195,18 @@ class DamagedFile:
         for signature in (_FACES, _PIXELS, _VISITS, *small):
             for match in signature.finditer(page):
                 at = match.start()
-                types = _types(page[at:])
-                if types is None:
-                    continue
-                data = self._record_bytes(page, at, page[at] + sum(map(_size, types)))
-                values = None if data is None else _decode(data)
+                data = self._record_bytes(page, at, record_bytes(page[at:]) or 0)
+                values = None if data is None else decode(data)
                 if values:
                     yield Record(number, 0, values)
 
     def _record_bytes(self, page: bytes, at: int, size: int) -> bytes | None:
         """Return a record that begins in a page and continues on overflow pages; None if a part is missing."""
-        if not 2 <= size <= MAX_RECORD or at >= PAGE:
+        if not 2 <= size <= MAX_RECORD or at >= self.page_bytes:
             return None
-        if size <= _LOCAL_LIMIT:
-            return page[at : at + size] if at + size <= PAGE else None
-        local = _LOCAL_MINIMUM + (size - _LOCAL_MINIMUM) % (PAGE - _LINK)
-        local = local if local <= _LOCAL_LIMIT else _LOCAL_MINIMUM
+        local = local_bytes(size, self.page_bytes)
+        if local == size:
+            return page[at : at + size] if at + size <= self.page_bytes else None
         parts, link = [page[at : at + local]], page[at + local : at + local + _LINK]
         missing = size - local
         visited: set[int] = set()
@@ -224,76 +217,18 @@ class DamagedFile:
             visited.add(following)
             overflow = self._page(following)
             parts.append(overflow[_LINK : _LINK + missing])
-            link, missing = overflow[:_LINK], missing - (PAGE - _LINK)
+            link, missing = overflow[:_LINK], missing - (self.page_bytes - _LINK)
         return b"".join(parts)
 
 
 def _open(path: Path) -> int | None:
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Read a number of 1 to 9 bytes; return it and the offset after it."""
-    value = 0
-    for count, byte in enumerate(data[at : at + 9], 1):
-        if count == 9:
-            return _signed(value << 8 | byte), at + 9
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:
-            return value, at + count
-    return 0, PAGE
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
-
-
-def _types(data: bytes) -> list[int] | None:
-    """Return the type of each column in the header of a record; None if the header is invalid."""
-    end, at = _varint(data, 0)
-    if not 2 <= end <= min(len(data), 64):
-        return None
-    types = []
-    while at < end:
-        each, at = _varint(data, at)
-        types.append(each)
-    return types if at == end and all(each >= 0 and each not in {10, 11} for each in types) else None
-
-
-def _size(kind: int) -> int:
-    """Return the bytes of a value, by its type."""
-    return _INTEGER_SIZES.get(kind, 8 if kind == 7 else 0 if kind < 12 else (kind - 12) // 2)
-
-
-def _decode(data: bytes) -> tuple[Value, ...] | None:
-    """Return the values of a record; None if it is invalid."""
-    types = _types(data)
-    if not types or data[0] + sum(map(_size, types)) != len(data):
-        return None
-    at, values = data[0], []
-    try:
-        for kind in types:
-            values.append(_value(kind, data[at : at + _size(kind)]))
-            at += _size(kind)
-    except UnicodeDecodeError:
-        return None
-    return tuple(values)
 
 
 def _pixels(data: bytes) -> tuple[Value, ...] | None:
     """Return the row of pixels whose record header is damaged: the image fills the rest of the record."""
     image = _IMAGE.search(data, 0, _PIXELS_HEADER)
     return (None, data[image.start() :]) if image else None
-
-
-def _value(kind: int, data: bytes) -> Value:
-    if kind in _INTEGER_SIZES:
-        return int.from_bytes(data, "big", signed=True)
-    if kind == 7:
-        return float(struct.unpack(">d", data)[0])
-    if kind < 12:
-        return kind - 8 if kind in {8, 9} else None
-    return data if kind % 2 == 0 else data.decode()

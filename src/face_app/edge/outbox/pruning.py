@@ -34,7 +34,7 @@ def prune(connection: sqlite3.Connection, seconds: float) -> None:
         return
     with transaction(connection):
         _prune_rows(connection, expired, limits)
-        _expire_refused(connection, refused, limits)
+        expire(connection, refused, limits, REFUSED)
         _prune_rows(connection, stored, limits)
         _prune_openings(connection)
 
@@ -74,13 +74,26 @@ def _note(connection: sqlite3.Connection, face_id: FaceId, reason: str) -> None:
     connection.execute("INSERT OR REPLACE INTO pruned VALUES (?, ?, ?, ?)", row)
 
 
-def _expire_refused(connection: sqlite3.Connection, rows: str, values: dict[str, float]) -> None:
+def expire(connection: sqlite3.Connection, rows: str, values: dict[str, float], reason: str) -> list[str]:
+    """Let faces expire, and delete their pixels. Call this in a transaction.
+
+    Args:
+        connection: Connection of the outbox.
+        rows: Query of their rows.
+        values: Values of the query.
+        reason: Reason of the expiry.
+
+    Returns:
+        Their ids.
+    """
     expired = connection.execute(
-        f"UPDATE faces SET state = 'expired', reason = :reason, settled_at = :now WHERE row IN ({rows}) RETURNING row",
-        {**values, "reason": REFUSED, "now": time.time()},
+        "UPDATE faces SET state = 'expired', reason = :reason, settled_at = :now"
+        f" WHERE row IN ({rows}) RETURNING row, id",
+        {**values, "reason": reason, "now": time.time()},
     ).fetchall()
-    connection.executemany("DELETE FROM pixels WHERE row = ?", expired)
-    metrics.EXPIRED.labels(REFUSED).inc(len(expired))
+    connection.executemany("DELETE FROM pixels WHERE row = ?", [(row,) for row, _ in expired])
+    metrics.EXPIRED.labels(reason).inc(len(expired))
+    return [face_id for _, face_id in expired]
 
 
 def _prune_openings(connection: sqlite3.Connection) -> None:

@@ -7,17 +7,16 @@ write-ahead log that applies receipts, and the receipts free more space.
 
 import logging
 import sqlite3
-import time
 from pathlib import Path
 
 from face_app.common.errors import OutboxFullError, OutboxUnavailableError
 from face_app.common.settings import OutboxFile
-from face_app.edge import metrics
 from face_app.edge.outbox.blocked import RECEIPT_PAGES, blocked_message, check_room, merge_bytes, reset_log
 from face_app.edge.outbox.disk import RESERVE, free_disk_bytes
-from face_app.edge.outbox.pruning import make_room
+from face_app.edge.outbox.page_size import PAGE
+from face_app.edge.outbox.pruning import expire, make_room
 from face_app.edge.outbox.schema import WAL_BYTES, transaction
-from face_app.edge.outbox.wal import FRAME, PAGE, wal_bytes
+from face_app.edge.outbox.wal import FRAME, wal_bytes
 
 log = logging.getLogger(__name__)
 
@@ -119,14 +118,8 @@ class Quota:
         """Evict one face; return False if no face can be evicted."""
         # Refused faces go first: the cloud has a copy of them in quarantine.
         for state in ("refused", "waiting"):
-            evicted = connection.execute(
-                "UPDATE faces SET state = 'expired', reason = ?, settled_at = ? WHERE row = (SELECT row FROM faces"
-                f" WHERE state = '{state}' ORDER BY {_EVICTION_ORDER[self._rule]} LIMIT 1) RETURNING row",
-                (self._rule, time.time()),
-            ).fetchall()
-            if evicted:
-                connection.executemany("DELETE FROM pixels WHERE row = ?", evicted)
-                metrics.EXPIRED.labels(self._rule).inc()
+            rows = f"SELECT row FROM faces WHERE state = '{state}' ORDER BY {_EVICTION_ORDER[self._rule]} LIMIT 1"
+            if expire(connection, rows, {}, self._rule):
                 return True
         return False
 

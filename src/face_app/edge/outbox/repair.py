@@ -6,11 +6,10 @@ Pixels that belong to another face are given to that face: damage can exchange t
 import hashlib
 import logging
 import sqlite3
-import time
 
 from face_app.common.errors import MessageError
 from face_app.common.wire import FaceId, FaceTopic, face_of_key
-from face_app.edge import metrics
+from face_app.edge.outbox.pruning import expire
 from face_app.edge.outbox.salvage import insert_face, row_from_pixels
 
 log = logging.getLogger(__name__)
@@ -89,10 +88,5 @@ def _replace(connection: sqlite3.Connection, row: int, pixels: bytes | None) -> 
 
 
 def _expire(connection: sqlite3.Connection, row: int) -> None:
-    ((face_id,),) = connection.execute(
-        "UPDATE faces SET state = 'expired', reason = 'damaged', settled_at = ? WHERE row = ? RETURNING id",
-        (time.time(), row),
-    ).fetchall()
-    connection.execute("DELETE FROM pixels WHERE row = ?", (row,))
-    metrics.EXPIRED.labels("damaged").inc()
+    (face_id,) = expire(connection, "SELECT :row", {"row": row}, "damaged")
     log.error("face %s is lost: its pixels are damaged. Check the disk of the outbox", face_id)

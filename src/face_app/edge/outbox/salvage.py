@@ -20,8 +20,8 @@ from face_app.edge.outbox.schema import MOST_FACES, VISIT_COLUMNS, placeholders
 
 MAX_PIXELS = 200_000_000
 """Maximum size of an image that has no ledger row, width x height: damaged bytes may declare any size."""
-ROWS_PER_PAGE = 40
-"""Maximum number of rows in a page of the ledger: with the size of the file it bounds a damaged sequence number."""
+ROW_BYTES = 100
+"""Minimum bytes of a row of the ledger: with the size of the file it bounds a damaged sequence number."""
 MOST_ROWS = 2**48
 """Limit of a row number; a damaged higher one would leave none for new faces."""
 _COLUMNS = "id, run, topic, key, sha256, state, reason, captured_at, settled_at, score"
@@ -52,7 +52,7 @@ class Salvage:
         Args:
             target: Connection of the new, empty outbox.
         """
-        self._pages = 0
+        self._bytes = 0
         self._target = target
         self._own: dict[str, int] = {}
         self._pruned_to: float | None = None
@@ -60,7 +60,7 @@ class Salvage:
 
     def add_current_rows(self, source: DamagedFile, number: int) -> None:
         """Insert the rows in the current version of a page, except pixels; they take precedence over older ones."""
-        self._pages += 1
+        self._bytes += source.page_bytes
         self._add_rows(source.current_records(number))
 
     def add_rows(self, source: DamagedFile, number: int) -> None:
@@ -87,7 +87,7 @@ class Salvage:
             sha256 = hashlib.sha256(pixels).hexdigest()
             query = "SELECT row, state FROM faces WHERE sha256 = ?"
             found = self._target.execute(query, (sha256,)).fetchall()
-            if not found and source.is_current(number) and (face := row_from_pixels(pixels)):
+            if not found and not source.is_free(number) and (face := row_from_pixels(pixels)):
                 found = self._adopt(record.row, face)
             for row, state in found:
                 if state in {"waiting", "refused"}:
@@ -165,7 +165,7 @@ class Salvage:
         last = {outbox: FaceId.parse(newest).sequence for outbox, newest in self._target.execute(query)}
         if seen:
             last[seen.id] = max(seen.sequence, last.get(seen.id, 0))
-        most = ROWS_PER_PAGE * (self._pages + 1)
+        most = self._bytes // ROW_BYTES
         for outbox, sequence in self._own.items():
             known = last.get(outbox, 0)
             if not known or sequence <= known + most:

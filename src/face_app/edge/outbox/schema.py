@@ -5,12 +5,13 @@ import re
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
 from face_app.common.errors import MessageError, OutboxDamagedError, OutboxError
 from face_app.common.wire import FaceId
+from face_app.edge.outbox.page_size import PAGE
 
 FORMAT = 5
 """Format of the file, in ``PRAGMA user_version``. A program migrates earlier formats and refuses later ones."""
@@ -119,6 +120,14 @@ def placeholders(columns: str) -> str:
 
 
 @contextmanager
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Read a file without a change to it: a connection that may write merges the write-ahead log when it is closed."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        yield connection
+
+
+@contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Run statements atomically, as the only writer of the file."""
     connection.execute("BEGIN IMMEDIATE")
@@ -145,11 +154,14 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         if not path.stat().st_size:
+            connection.execute(f"PRAGMA page_size = {PAGE}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # possible in an empty file only
         with transaction(connection):
             _create_or_migrate(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        # Free pages would contain faces that were stored, and perhaps erased in the bucket since.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         _check_record(connection, path)
     except BaseException:

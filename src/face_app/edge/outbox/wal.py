@@ -7,21 +7,23 @@ Source of the format: https://www.sqlite.org/fileformat2.html#the_write_ahead_lo
 """
 
 import os
-import sqlite3
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-PAGE = 4096
-"""Bytes of a page; SQLite's default."""
+from face_app.edge.outbox.page_size import PAGE, PAGE_SIZES, find_page_size
+from face_app.edge.outbox.schema import read_only
+
 _HEADER = 32
 _FRAME_HEADER = 24
 FRAME = _FRAME_HEADER + PAGE
-"""Bytes of a frame: its header and a page."""
+"""Bytes of a frame of a new outbox: its header and a page."""
+_PAGE_SIZE = slice(8, 12)
+"""Place of the page size in the header of the log."""
 _MAGIC = {0x377F0682: "little", 0x377F0683: "big"}
 _MAX_FRAME_OFFSET = 16
 """Offset of the number of valid frames in the index of the log (`-shm`)."""
@@ -55,15 +57,27 @@ def wal_bytes(path: Path) -> int:
         return 0
 
 
+def page_size(path: Path) -> int:
+    """Return the bytes of a page of an outbox: as the log says if its header is intact, or as the file suggests."""
+    if wal_bytes(path) >= _HEADER:
+        with wal_path(path).open("rb") as log:
+            first = log.read(_HEADER)
+        size = int.from_bytes(first[_PAGE_SIZE], "big")
+        if _header_is_valid(first) and size in PAGE_SIZES:
+            return size
+    return find_page_size(path)
+
+
 def read_frames(path: Path) -> list[Frame]:
     """Return the frames in the log of an outbox in their order, damaged ones included.
 
     Frames of an earlier generation of the log are left out: the file has newer versions of their pages.
     """
-    if wal_bytes(path) < _HEADER + FRAME:
+    size = page_size(path)
+    if wal_bytes(path) < _HEADER + _FRAME_HEADER + size:
         return []
     with wal_path(path).open("rb") as file:
-        headers = list(_frame_headers(file.fileno()))
+        headers = list(_frame_headers(file.fileno(), size))
         first = os.pread(file.fileno(), _HEADER, 0)
         salts = _salts(first, headers)
         order, checksum = _order(first), first[24:32]
@@ -71,12 +85,13 @@ def read_frames(path: Path) -> list[Frame]:
         committed = 0
         for number, header in enumerate(headers):
             page, commit = struct.unpack_from(">II", header)
-            data = os.pread(file.fileno(), PAGE, _HEADER + number * FRAME + _FRAME_HEADER).ljust(PAGE, b"\0")
+            offset = _HEADER + number * (_FRAME_HEADER + size) + _FRAME_HEADER
+            data = os.pread(file.fileno(), size, offset).ljust(size, b"\0")
             good = _checksum(header[:8] + data, checksum, order) == header[16:24]
             checksum = header[16:24]
             if header[8:16] != salts or not page:
                 continue  # an older generation, or a frame whose own header is damaged
-            frames.append(Frame(page, _HEADER + number * FRAME + _FRAME_HEADER, good))
+            frames.append(Frame(page, offset, good))
             if commit:
                 committed = len(frames)
         return frames[:committed] + [replace(frame, good=False) for frame in frames[committed:]]
@@ -88,7 +103,7 @@ def hidden_commits(path: Path) -> int:
     A power cut can leave one incomplete commit at the end, which was never confirmed.
     """
     with wal_path(path).open("rb") as file:
-        headers = list(_frame_headers(file.fileno()))
+        headers = list(_frame_headers(file.fileno(), page_size(path)))
         first = os.pread(file.fileno(), _HEADER, 0)
     if not headers or not any(first + headers[0]):
         return 0
@@ -103,8 +118,7 @@ def hidden_commits(path: Path) -> int:
 
 def _visible_frames(path: Path) -> int:
     """Return the number of frames that SQLite reads; it computes that number when it opens the file."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+    with read_only(path) as connection:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
         with suppress(FileNotFoundError):
             index = path.with_name(f"{path.name}-shm").read_bytes()[: _MAX_FRAME_OFFSET + 4]
@@ -113,11 +127,11 @@ def _visible_frames(path: Path) -> int:
     return 0
 
 
-def _frame_headers(file: int) -> Iterator[bytes]:
+def _frame_headers(file: int, size: int) -> Iterator[bytes]:
     offset = _HEADER
     while len(header := os.pread(file, _FRAME_HEADER, offset)) == _FRAME_HEADER:
         yield header
-        offset += FRAME
+        offset += _FRAME_HEADER + size
 
 
 def _header_is_valid(first: bytes) -> bool:

@@ -42,7 +42,7 @@ def feeding(index):
         settings = GallerySettings(
             store=Store(kind="directory", path="/"), broker=Broker(host="127.0.0.1", port=broker.port)
         )
-        feed = Feed(settings, states, on_faces=index.take, on_change=lambda: None, on_gap=index.listed)
+        feed = Feed(settings, states, on_faces=index.take, on_change=lambda: None, on_gap=index.listed, on_erased=print)
         sender = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         sender.connect("127.0.0.1", broker.port)
         sender.loop_start()

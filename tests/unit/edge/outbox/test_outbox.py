@@ -301,7 +301,7 @@ def test_refuses_another_sqlite_file_and_does_not_change_it(tmp_path):
 
 
 def test_refuses_a_folder_as_the_file(tmp_path):
-    with pytest.raises(OutboxError, match=r"Is a directory; set outbox\.path"):
+    with pytest.raises(OutboxError, match=r"is no file; set outbox\.path"):
         opened(tmp_path)
 
 
