@@ -21,6 +21,7 @@ SENT = Counter("face_app_sender_sent", "Publishes of faces, repeated ones includ
 RESENT = Counter("face_app_sender_resent", "Repeated publishes of faces, after a missing receipt.")
 STORED = Counter("face_app_sender_stored", "Faces with a receipt of result stored.")
 REFUSED = Counter("face_app_sender_refused", "Faces with a receipt of result refused.", ["reason"])
+ERASED = Counter("face_app_sender_erased", "Faces with a receipt of result erased: a tombstone covers them.")
 REJECTED = Counter("face_app_sender_rejected", "Publishes that the broker answered with an error.", ["reason"])
 EXPIRED = Counter("face_app_outbox_expired", "Waiting faces given up: evicted by the quota, or damaged.", ["reason"])
 RECOVERED = Counter("face_app_outbox_rescued", "Ledger rows recovered from a damaged outbox.", ["state"])

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from face_app.cloud.audit.listing import BucketIndex
 from face_app.cloud.audit.names import OutboxName
-from face_app.cloud.audit.scope import Scope, hour_of
+from face_app.cloud.audit.scope import Scope
 from face_app.cloud.audit.spans import Span
+from face_app.cloud.bucket.face_key_parts import hour_of
 from face_app.cloud.bucket.mark_object import Mark
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry
 

@@ -74,7 +74,7 @@ class OutboxReport:
         wrong: Objects with a wrong key or wrong bytes.
         duplicates: Keys of each face that has more than one.
         unknown: Keys of objects that the ledger must contain, but does not.
-        reappeared_after_erasure: Keys of objects of erased faces.
+        reappeared_after_erasure: Keys of objects of erased faces, by a record, a ledger or a tombstone.
         ledger_at: Time of the ledger by the clock of the edge (aware); None: no ledger, or an earlier version wrote it.
     """
 

@@ -77,7 +77,8 @@ def _faults(report: AuditReport) -> Iterator[str]:
         yield from _listed(f"wrong ({where})", (f"{each.key}: {each.why}" for each in outbox.wrong))
         yield from _listed(f"several objects for one face ({where})", map(", ".join, outbox.duplicates))
         yield from _listed(f"unknown to the ledger ({where})", outbox.unknown)
-        yield from _listed(f"erased but there ({where})", outbox.reappeared_after_erasure)
+        cure = "run `face-app erase --pending`, or erase their keys"
+        yield from _listed(f"erased but there ({where}); {cure}", outbox.reappeared_after_erasure)
     yield from _listed("foreign objects", report.foreign)
 
 

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from face_app.cloud.audit.listing import ERASED, QUARANTINE
 from face_app.cloud.audit.report_object import edge_of_report
 from face_app.cloud.bucket.mark_object import load_marks, outbox_of_mark
+from face_app.cloud.bucket.selection import QUARANTINE
+from face_app.cloud.bucket.tombstone import ERASED, TOMBSTONES
 from face_app.cloud.gallery.face_key import parse_key
 from face_app.cloud.gallery.objects import Objects
 from face_app.common.errors import StoreError
@@ -42,6 +43,8 @@ class BucketFacts:
                 place = (parts[0], parts[1]) if len(parts) == 3 else ("-", parts[0])
                 if place in self.quarantine or len(self.quarantine) < MOST:
                     self.quarantine[place] += 1
+            elif key.startswith(TOMBSTONES):
+                continue
             elif f"{kind}/" == ERASED and (face := parse_key(rest)):
                 self.erased[face.edge, face.face.outbox] += 1
             elif (outbox := outbox_of_mark(key)) and len(self.marks) < MOST:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timezone
 
+from face_app.cloud.bucket.selection import visit_of
 from face_app.cloud.gallery.face_key import FaceKey
 from face_app.cloud.gallery.index_writer import Detail, IndexWriter
 from face_app.cloud.gallery.objects import Objects
@@ -72,8 +73,6 @@ def detail_of(key: FaceKey, data: bytes) -> Detail:
     if face_id is None or metadata is None:
         return Detail(key, None, "", "")
     at = metadata.captured_at.astimezone(timezone.utc)
-    # Early versions wrote no visit. Their tracks count from 1 at each start, which the hour distinguishes.
-    visit = metadata.visit or f"{key.face.outbox}-{key.camera}-{key.hour}-{metadata.track}"
     # The key names the edge; a file can claim anything.
     document = {**asdict(metadata), "id": str(face_id), "captured_at": at.isoformat()}
     try:
@@ -81,4 +80,4 @@ def detail_of(key: FaceKey, data: bytes) -> Detail:
         text.encode()
     except ValueError:  # a number or a character that no answer can have: no edge writes one
         return Detail(key, None, "", "")
-    return Detail(key, round(at.timestamp() * 1000), f"{key.edge}/{visit}", text)
+    return Detail(key, round(at.timestamp() * 1000), f"{key.edge}/{visit_of(key.key, metadata)}", text)

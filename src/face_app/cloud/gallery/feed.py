@@ -3,7 +3,7 @@
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from face_app.cloud.gallery.edge_states import EdgeStates
@@ -44,7 +44,7 @@ class Feed:
         dropped: Number of messages of receipts that were dropped.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         settings: GallerySettings,
         states: EdgeStates,
@@ -52,6 +52,7 @@ class Feed:
         on_faces: Callable[[Mapping[FaceKey, int]], None],
         on_change: Callable[[], None],
         on_gap: Callable[[], None],
+        on_erased: Callable[[Sequence[FaceKey]], None],
     ) -> None:
         """Prepare the connections; `start` opens them.
 
@@ -61,6 +62,7 @@ class Feed:
             on_faces: Called with stored faces and the times of their receipts in milliseconds.
             on_change: Called after a state or a connection has changed.
             on_gap: Called after messages may have been lost: after each connect, and after some were dropped.
+            on_erased: Called with faces that a tombstone covers.
 
         Raises:
             SettingsError: A file of the broker identity cannot be read.
@@ -68,6 +70,7 @@ class Feed:
         self._states = states
         self._on_faces = on_faces
         self._on_change = on_change
+        self._on_erased = on_erased
         self._on_gap = on_gap
         self.dropped = 0
         self._listed = 0
@@ -164,3 +167,6 @@ class Feed:
         }
         if stored:
             self._on_faces(stored)
+        erased = [key for each in receipts if each.result == "erased" and (key := parse_key(each.key))]
+        if erased:
+            self._on_erased(erased)

@@ -1,6 +1,6 @@
 """Assemble the parts of the gallery."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,13 +44,29 @@ class Eraser(Protocol):
             StoreError: The erasure is not complete; repeat it.
         """
 
+    def erase_visit(self, keys: Sequence[str], visit: str, user: str) -> None:
+        """Erase all shots of a visit.
+
+        Args:
+            keys: Keys of the known shots.
+            visit: Id of the visit, ``<edge>/<visit>``; it covers shots that still wait at the edge.
+            user: Who erases them.
+
+        Raises:
+            StoreError: The erasure is not complete; repeat it.
+        """
+
+    @property
+    def problem(self) -> str:
+        """Return why an erasure is not complete; empty while there is no reason."""
+
 
 @dataclass(frozen=True)
 class Notice:
     """Describes what a page cannot show, and since when it tries.
 
     Attributes:
-        what: ``bucket``, ``broker``, ``listing``, ``cameras`` or ``notifications``.
+        what: ``bucket``, ``broker``, ``erasure``, ``listing``, ``cameras`` or ``notifications``.
         text: One sentence.
     """
 
@@ -106,6 +122,7 @@ class Gallery:
             on_faces=self._stored,
             on_change=lambda: self.events.announce([]),
             on_gap=self.filler.list_recent,
+            on_erased=self.forget,
         )
 
     @cached_property
@@ -146,6 +163,13 @@ class Gallery:
                 self.filler.arrived({key: 0})
         return self.timeline.face(key)
 
+    def forget(self, keys: Sequence[FaceKey]) -> None:
+        """Show faces no longer, because they are erased."""
+        for key in keys:
+            self.objects.forget(key.key)
+        if [key for key in keys if self.writer.remove(key)]:
+            self.events.announce([])
+
     def notices(self) -> list[Notice]:
         """Return what the pages cannot show now."""
         notices = []
@@ -156,6 +180,8 @@ class Gallery:
         if self.feed.gap:
             text = f"No live news: {self.feed.gap}. New faces appear after the next listing."
             notices.append(Notice("broker", text))
+        if self.eraser and self.eraser.problem:
+            notices.append(Notice("erasure", f"An erasure is not complete, and is repeated: {self.eraser.problem}"))
         if progress.listing and not progress.completed_at:
             notices.append(Notice("listing", f"The bucket is being listed: {progress.objects:,} objects so far."))
         edges = self.states.with_too_many

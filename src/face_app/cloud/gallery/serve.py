@@ -6,6 +6,7 @@ import threading
 
 import uvicorn
 
+from face_app.cloud.gallery.background_eraser import BackgroundEraser
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.http_protocol import GuardedProtocol
 from face_app.cloud.gallery.pages.app import make_app
@@ -32,10 +33,13 @@ def run(settings: GallerySettings) -> None:
         SettingsError: A file cannot be read or written, or a port is in use.
         FaceAppError: The index is damaged; the next start fills a new one.
     """
-    gallery = Gallery(settings)
+    eraser = BackgroundEraser(settings) if settings.erases else None
+    gallery = Gallery(settings, eraser)
     server = uvicorn.Server(_configuration(settings, gallery))
     health = serve_health(settings.metrics, gallery.health, gallery.notifier.alarms if gallery.notifier else None)
     gallery.start()
+    if eraser:
+        eraser.start()
     stop = threading.Event()
     watch = threading.Thread(target=_watch, args=(gallery, server, stop), name="watch", daemon=True)
     watch.start()
@@ -49,6 +53,8 @@ def run(settings: GallerySettings) -> None:
             raise SettingsError(f"port = {settings.port}: cannot listen on {address}; choose another port") from error
     finally:
         stop.set()
+        if eraser:
+            eraser.stop()
         gallery.stop()
         if health:
             health.shutdown()

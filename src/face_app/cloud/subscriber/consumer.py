@@ -8,10 +8,12 @@ import weakref
 from collections.abc import Callable
 from datetime import datetime, timezone
 
+from face_app.cloud.bucket.tombstone import RECORD, record_key
 from face_app.cloud.stores.store import Store, Stored
 from face_app.cloud.subscriber.broker_link import BrokerLink
 from face_app.cloud.subscriber.decoders import Decoders
 from face_app.cloud.subscriber.deduplicator import Claim, Deduplicator, Identity, Processed
+from face_app.cloud.subscriber.erasures import Erasures
 from face_app.cloud.subscriber.metrics import SubscriberMetrics, total
 from face_app.cloud.subscriber.quarantine import Quarantine
 from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt
@@ -66,6 +68,7 @@ class Consumer:
         self._metrics = metrics
         self._limits = Limits(settings.max_bytes, settings.max_pixels)
         self._store = RetryingStore(store, metrics.store_seconds)
+        self._erasures = Erasures(settings.store, settings.erasure.staleness)
         self._deduplicator: Deduplicator[Delivery] = Deduplicator()
         self._on_connection = on_connection
         self._decoders = Decoders()
@@ -93,6 +96,7 @@ class Consumer:
     def start(self) -> None:
         """Start the store checks, the decoders, the workers and the connections."""
         self._store.start()
+        self._erasures.start()
         self._decoders.start()
         for worker in self._workers:
             worker.start()
@@ -104,6 +108,7 @@ class Consumer:
         """Stop within a few seconds; the broker redelivers each message that is not acknowledged by then."""
         self._deliveries.close()
         self._store.stop()
+        self._erasures.stop()
         self._decoders.stop()
         deadline = time.monotonic() + STOP_SECONDS
         for worker in self._workers:
@@ -120,7 +125,7 @@ class Consumer:
         """Determine whether faces move from at least one broker into the store."""
         problems = [problem for link in self.links if (problem := link.problem)]
         cut_off = "; ".join(problems) if len(problems) == len(self.links) else ""
-        reason = cut_off or self._store.problem
+        reason = cut_off or self._store.problem or self._erasures.problem
         age = self._metrics.last_stored_age
         facts: Facts = {
             "connected": self.connections.connected,
@@ -132,6 +137,8 @@ class Consumer:
             "copies": total(self._metrics.copies),
             "repaired": total(self._metrics.repaired),
             "refused": total(self._metrics.refused),
+            "erased": total(self._metrics.erased),
+            "tombstones_unreadable": len(self._erasures.tombstones.bad),
             "declined": total(self._metrics.declined),
             "waiting": len(self._deliveries),
             "last_stored_age": None if age is None else round(age, 1),
@@ -142,7 +149,8 @@ class Consumer:
     def _capabilities(self) -> frozenset[Capability]:
         """Return the work that was observed; before the first message it counts as observed."""
         metrics = self._metrics
-        done = sum(total(counter) for counter in (metrics.stored, metrics.copies, metrics.repaired, metrics.refused))
+        counters = (metrics.stored, metrics.copies, metrics.repaired, metrics.refused, metrics.erased)
+        done = sum(total(counter) for counter in counters)
         return frozenset({Capability.OBJECTS}) if done or not self._received else frozenset()
 
     def _connection_changed(self, link: BrokerLink, connected: bool) -> None:
@@ -228,12 +236,19 @@ class Consumer:
         payload = bytes(delivery.message.payload)
         decode = self._decoders.of(delivery.edge)
         decision = validate(identity.topic, payload, identity.sha256, delivery.at, self._limits, decode=decode)
+        if not self._erasures.wait():
+            raise StoppedError
+        if self._is_erased(decision):
+            return self._erased(decision, identity)
         if not decision.refused:
             try:
                 stored = self._store.put(decision.key, payload, identity.sha256)
-                self._count_stored(decision, stored)
             except MessageError as error:
                 decision = refusal(error, decision.edge, decision.face, identity.sha256)
+            else:
+                if self._is_erased(decision):  # the put may have waited for the store; the eraser deletes the object
+                    return self._erased(decision, identity)
+                self._count_stored(decision, stored)
         copied = bool(decision.refused) and self._refuse(identity, decision, payload)
         receipt = Receipt(
             id=decision.face,
@@ -244,6 +259,18 @@ class Consumer:
             reason=decision.refused,
         )
         return Processed(decision.edge, receipt)
+
+    def _is_erased(self, decision: Decision) -> bool:
+        return decision.described is not None and self._erasures.cover(decision.described)
+
+    def _erased(self, decision: Decision, identity: Identity) -> Processed:
+        """Record that a face is erased, and store nothing of it."""
+        if not decision.refused:
+            self._store.put(record_key(decision.key), RECORD, hashlib.sha256(RECORD).hexdigest())
+        self._metrics.erased.inc()
+        log.info("%s is not stored: a tombstone covers it", decision.key)
+        at = datetime.now(timezone.utc)
+        return Processed(decision.edge, Receipt(decision.face, identity.sha256, decision.key, at, "erased"))
 
     def _refuse(self, identity: Identity, decision: Decision, payload: bytes) -> bool:
         """Put a refused message into quarantine, within its limits; return True if its copy is there."""

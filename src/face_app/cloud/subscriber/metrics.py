@@ -26,6 +26,7 @@ class SubscriberMetrics:
         self.copies = counter("copies", "Messages whose bytes were already stored.")
         self.repaired = counter("repaired", "Objects with other bytes, such as a partial upload, that were replaced.")
         self.refused = counter("refused", "Refused messages.", "reason")
+        self.erased = counter("erased", "Messages that were not stored, because a tombstone covers their face.")
         self.not_copied = counter("not_copied", "Refused messages without a copy: their edge has enough in quarantine.")
         self.declined = counter("declined", "Messages over the share of their edge, which sends them again.")
         self.dropped = counter("dropped", "Messages at QoS 0 over the share of their edge. Faces are sent at QoS 1.")

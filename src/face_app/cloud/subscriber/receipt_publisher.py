@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import takewhile
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
@@ -169,7 +170,7 @@ class ReceiptPublisher:
         self._next_batch_at = now + BATCH_SECONDS
         for edge, pending in list(self._ready.items()):
             while pending:
-                batch = pending[:BATCH_SIZE]
+                batch = _next_batch(pending)
                 receipts = dump_receipts(each.receipt for each in batch)
                 message_id = self._connection.publish(receipts_topic(edge, self._subscriber), receipts)
                 if message_id is None:
@@ -177,7 +178,7 @@ class ReceiptPublisher:
                     self._next_batch_at = now + RETRY_SECONDS
                     return
                 self._sent[message_id] = _Batch(batch, now)
-                del pending[:BATCH_SIZE]
+                del pending[: len(batch)]
             del self._ready[edge]
 
     def _answered(self, message_id: int, reason: ReasonCode) -> None:
@@ -222,3 +223,12 @@ class ReceiptPublisher:
         # The gauge is the sum of all publishers.
         self._metrics.receipts_in_flight.inc(unconfirmed - self._unconfirmed)
         self._unconfirmed = unconfirmed
+
+
+def _next_batch(pending: list[PendingReceipt]) -> list[PendingReceipt]:
+    """Return the first receipts that share a message.
+
+    Edges of earlier versions use no receipt of a message with the result ``erased``, so the others have their own.
+    """
+    kind = pending[0].receipt.result == "erased"
+    return list(takewhile(lambda each: (each.receipt.result == "erased") == kind, pending[:BATCH_SIZE]))

@@ -4,7 +4,7 @@ A setting comes from the first source that sets it: command line, environment (`
 that ``--config`` or ``FACE_APP_CONFIG`` names, default.
 """
 
-from face_app.common.settings.cloud import Bucket, CloudSettings, HealthSettings, Store
+from face_app.common.settings.cloud import Bucket, CloudSettings, Erasure, HealthSettings, Store
 from face_app.common.settings.edge import EdgeSettings, OutboxFile, Sender, Status
 from face_app.common.settings.gallery import GallerySettings
 from face_app.common.settings.load import load
@@ -20,6 +20,7 @@ __all__ = [
     "Crop",
     "Detector",
     "EdgeSettings",
+    "Erasure",
     "GallerySettings",
     "Gate",
     "HealthSettings",

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from face_app.common.settings.program import PREFIX, Program
-from face_app.common.settings.section import Broker, Metrics, Name, Section
+from face_app.common.settings.section import Broker, Metrics, Name, Seconds, Section
 
 # Blanks and a final slash come with copied text; obstore panics at the one and doubles the other.
 Endpoint = Annotated[str, AfterValidator(lambda text: text.strip().rstrip("/"))]
@@ -105,6 +105,17 @@ class Bucket(Section):
     )
 
 
+class Erasure(Section):
+    """Configures the erasure of faces on request."""
+
+    credentials_file: Path | None = Field(
+        None, description="File with ACCESS_KEY:SECRET_KEY of a key that may delete; unset: the key of the store."
+    )
+    staleness: Seconds = Field(
+        60, description="Seconds within which each subscriber knows a new tombstone; the same in all programs."
+    )
+
+
 class CloudProgram(Program):
     """Is the base of the settings of a program that reads from the cloud's brokers."""
 
@@ -131,7 +142,7 @@ class CloudProgram(Program):
 
 
 class CloudSettings(CloudProgram):
-    """Contains the settings of ``face-app subscribe``, ``audit`` and ``bucket``."""
+    """Contains the settings of ``face-app subscribe``, ``audit``, ``bucket`` and ``erase``."""
 
     subscriber: Name = Field("subscriber-1", description="Name of this subscriber; the CN of its certificate.")
     group: Name = Field("face-app", description="Subscribers of one group share the messages.")
@@ -143,6 +154,7 @@ class CloudSettings(CloudProgram):
     max_pixels: int = Field(16_000_000, ge=1, description="Refuse larger images before they are decoded.")
     store: Store
     bucket: Bucket = Bucket()
+    erasure: Erasure = Erasure()
     metrics: Metrics = Metrics()
 
 

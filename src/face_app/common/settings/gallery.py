@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from face_app.common.settings.cloud import CloudProgram, Store
+from face_app.common.settings.cloud import CloudProgram, Erasure, Store
 from face_app.common.settings.notifications import Notifications
 from face_app.common.settings.section import Metrics, Name, Port
 
@@ -61,7 +61,11 @@ class GallerySettings(CloudProgram):
     relist_minutes: float = Field(60, ge=0.01, description="Minutes between two listings of the whole bucket.")
     page: int = Field(60, ge=1, le=200, description="Number of faces on one page of the timeline.")
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field("UTC", description="Time zone of the pages.")
+    erases: bool = Field(
+        False, description="Let admins erase faces; needs a key that may delete, see erasure.credentials_file."
+    )
     store: Store
+    erasure: Erasure = Erasure()
     metrics: Metrics = Metrics()
     notifications: Notifications = Notifications()
 

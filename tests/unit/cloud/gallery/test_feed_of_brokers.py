@@ -47,7 +47,14 @@ def test_reads_the_brokers_of_all_hosts_and_shows_the_newest_state(tmp_path, hea
             store=Store(kind="directory", path=tmp_path),
             brokers=[{"host": "127.0.0.1", "port": broker.port} for broker in (first, second)],
         )
-        feed = Feed(settings, states, on_faces=heard.update, on_change=changed.set, on_gap=lambda: None)
+        feed = Feed(
+            settings,
+            states,
+            on_faces=heard.update,
+            on_change=changed.set,
+            on_gap=lambda: None,
+            on_erased=lambda _: None,
+        )
         feed.start()
         try:
             until(lambda: not feed.gap and states.states())

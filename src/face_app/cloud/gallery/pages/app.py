@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from face_app.cloud.gallery.access.guard import COOKIE, Guard
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.pages.api import Api
+from face_app.cloud.gallery.pages.export_page import ExportPage
 from face_app.cloud.gallery.pages.face_page import FacePage, Picture
 from face_app.cloud.gallery.pages.forms import Forms
 from face_app.cloud.gallery.pages.overview_pages import EdgesPage, LedgersPage
@@ -54,10 +55,12 @@ def make_app(gallery: Gallery) -> ASGIApp:
         Route("/image/{key:path}", Picture(gallery).answer),
         Route("/edges", EdgesPage(gallery, renderer).answer),
         Route("/ledgers", LedgersPage(gallery, renderer).answer),
+        Route("/export.zip", ExportPage(gallery).answer),
         Route("/events", news),
         Route("/login", forms.login, methods=["GET", "POST"]),
         Route("/logout", forms.logout, methods=["POST"]),
         Route("/erase/{key:path}", forms.erase, methods=["POST"]),
+        Route("/erase-visit/{key:path}", forms.erase_visit, methods=["POST"]),
         Route("/api/faces", api.faces),
         Route("/api/faces/{key:path}", api.face),
         Route("/api/hours", api.hours),
