@@ -131,6 +131,28 @@ def test_refuses_names_that_topics_and_keys_cannot_have(tmp_path, core, pairs):
         assert "\n" not in message
 
 
+TOGETHER = {
+    "address": ({}, {"ansible_host": "localhost"}, "Set ansible_host or cloud_broker_public_address of each host"),
+    "names": ({"subscriber_names": ["subscriber-2"]}, {}, "have subscribers named subscriber-2, subscriber-2."),
+    "store": ({"face_app_own_store": True}, {"face_app_own_store": "yes"}, "a and b have face_app_own_store"),
+    "nothing": ({"face_app_own_store": True}, {}, ""),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("what", TOGETHER)
+def test_refuses_hosts_of_the_cloud_that_share_what_each_must_have_alone(tmp_path, what):
+    first, second, message = TOGETHER[what]
+    given = dict.fromkeys(REQUIRED["face-server"], "given") | {"preflight_free_mib": 1, "cloud_broker_port": 0}
+    hosts = {"a": first, "b": {"ansible_host": "127.0.0.1", **second}}
+    inventory = {"all": {"vars": {**LOCAL, **given}}, "cloud": {"hosts": hosts}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    # For one host: both are this machine, which another check refuses.
+    options = ["--limit=a"]
+    played = run_playbooks(FIRST / "ansible-playbook", tmp_path, [ROOT / "playbooks/preflight.yml"], options)
+    assert [message in error for error in played.errors] == ([True] if message else []), played.errors
+
+
 def test_refuses_two_names_of_one_machine_in_a_group(tmp_path):
     values = {**LOCAL, **dict.fromkeys(REQUIRED["jetson"] + REQUIRED["face-server"], "given"), "preflight_free_mib": 1}
     inventory = {
