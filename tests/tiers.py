@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".cache/test"
 SECOND = ROOT / ".venv-next/bin"
-PROGRAMS = ("bin/demo", "bin/rtsp-camera")
+PROGRAMS = ("bin/board", "bin/demo", "bin/rtsp-camera")
 COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 NO_TESTS = 5
 """Exit code of pytest where its arguments select nothing."""

@@ -87,6 +87,23 @@ def test_a_role_variable_overrides_the_shared_one(tmp_path):
     ]
 
 
+def test_a_certificate_for_metrics_opens_a_listener_of_its_own(tmp_path):
+    inventory = copy(EXAMPLE, tmp_path / "inventory")
+    (inventory / "group_vars/all/own.yml").write_text("capture_metrics_certificate: metrics\n")
+    found = evaluated(inventory, "edge", ["__capture_settings", "__capture_published_metrics_port"])
+    assert int(found["__capture_published_metrics_port"]) == 9465
+    metrics = found["__capture_settings"]["metrics"]
+    # A core of Ansible renders numbers as text, which the program accepts.
+    assert (int(metrics.pop("port")), int(metrics.pop("tls_port"))) == (9464, 9465)
+    assert metrics == {
+        "host": "0.0.0.0",
+        "cert_file": "/etc/face-app/metrics.crt",
+        "key_file": "/etc/face-app/metrics.key",
+        "client_ca_file": "/etc/face-app/ca.crt",
+        "client_names": ["prometheus"],
+    }
+
+
 def test_a_store_on_the_cloud_host_needs_one_value(tmp_path):
     inventory = copy(EXAMPLE, tmp_path / "inventory")
     (inventory / "group_vars/all/own.yml").write_text("face_app_own_store: true\n")

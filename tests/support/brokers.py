@@ -1,5 +1,6 @@
 """Mosquittos with the roles' own configurations."""
 
+import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,11 +28,12 @@ def rendered(role: str, template: str, variables: dict[str, Any]) -> str:
         "bool": bool,
         "comment": lambda text: f"# {text}",
         "mosquitto_password": mosquitto_password,
+        "to_json": json.dumps,
         "spread": load_plugin("filter/spread.py").spread,
     }
     files = [ROLES / role / "defaults/main.yml", ROLES / role / "vars/main.yml"]
     values = {key: value for file in files for key, value in (yaml.safe_load(file.read_text()) or {}).items()}
-    shared = {key: value for key, value in values.items() if "{{ face_app_" in str(value)}
+    shared = {key: value for key, value in values.items() if isinstance(value, str) and "{{ face_app_" in value}
     values |= {key: environment.from_string(value).render() for key, value in shared.items()}
     return environment.get_template(template).render(
         values | {"ansible_managed": "test", "inventory_hostname": "test"} | variables

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from http.client import HTTPConnection, HTTPException
@@ -13,9 +13,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from face_app.common.errors import SettingsError
 from face_app.common.settings import Metrics
+from face_app.common.tls_server import CLIENT_SECONDS, TlsServer, load_context
 
-READ_SECONDS = 10.0
-"""Seconds without a byte until a connection is closed."""
 MOST_BODY_BYTES = 1_000_000
 """Maximum size of a request: Alertmanager sends at most some hundred alarms in one."""
 
@@ -106,27 +105,71 @@ class AlarmReceiver(Protocol):
         """Take the body of an allowed request."""
 
 
-def serve(
-    settings: Metrics, health: Callable[[], Health], alarms: AlarmReceiver | None = None
-) -> ThreadingHTTPServer | None:
-    """Serve /metrics, /live and /ready in a new thread.
+class Listeners:
+    """Contains the running servers of one program."""
+
+    def __init__(self, servers: Sequence[ThreadingHTTPServer]) -> None:
+        self._servers = servers
+
+    def start(self) -> None:
+        """Answer requests in new threads."""
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+    def shutdown(self) -> None:
+        """Answer no more requests."""
+        for server in self._servers:
+            server.shutdown()
+
+    def server_close(self) -> None:
+        """Close the ports."""
+        for server in self._servers:
+            server.server_close()
+
+
+def serve(settings: Metrics, health: Callable[[], Health], alarms: AlarmReceiver | None = None) -> Listeners | None:
+    """Serve /metrics, /live and /ready in new threads, in clear text and with TLS as the settings say.
 
     Args:
-        settings: Address to listen on.
+        settings: Addresses to listen on.
         health: Determines the health of the program.
         alarms: Takes ``POST /alerts``; None: no such address.
 
     Returns:
-        The server; None if no port is set.
+        The servers; None if no port is set.
 
     Raises:
-        SettingsError: The port is in use.
+        SettingsError: A port is in use, or a file of the certificate cannot be read.
     """
-    if settings.port is None:
+    handler = _handler(health, alarms)
+    servers: list[ThreadingHTTPServer] = []
+    if settings.port is not None:
+        address = (settings.host, settings.port)
+        servers.append(_listen("metrics.port", settings.port, lambda: ThreadingHTTPServer(address, handler)))
+    if settings.tls_port is not None:
+        context = load_context(settings)
+        place = (settings.tls_host, settings.tls_port)
+        names = settings.client_names
+        servers.append(
+            _listen("metrics.tls_port", settings.tls_port, lambda: TlsServer(place, handler, context, names))
+        )
+    if not servers:
         return None
+    listeners = Listeners(servers)
+    listeners.start()
+    return listeners
 
+
+def _listen(name: str, port: int, open_server: Callable[[], ThreadingHTTPServer]) -> ThreadingHTTPServer:
+    try:
+        return open_server()
+    except OSError as error:
+        raise SettingsError(f"{name} = {port}: {error}; choose another port") from error
+
+
+def _handler(health: Callable[[], Health], alarms: AlarmReceiver | None) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = READ_SECONDS
+        timeout = CLIENT_SECONDS  # else an idle connection has its thread for ever
 
         def do_GET(self) -> None:
             if self.path == "/metrics":
@@ -167,12 +210,7 @@ def serve(
         def log_message(self, *_: object) -> None:
             """Log nothing: a health check comes every few seconds."""
 
-    try:
-        server = ThreadingHTTPServer((settings.host, settings.port), Handler)
-    except OSError as error:
-        raise SettingsError(f"metrics.port = {settings.port}: {error}; choose another port") from error
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return server
+    return Handler
 
 
 def fetch_health(settings: Metrics, *, timeout: float = 5) -> Health:

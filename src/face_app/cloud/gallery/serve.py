@@ -5,8 +5,10 @@ import ssl
 import threading
 
 import uvicorn
+from prometheus_client import REGISTRY
 
 from face_app.cloud.gallery.background_eraser import BackgroundEraser
+from face_app.cloud.gallery.fleet_metrics import FleetCollector, GalleryCollector
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.http_protocol import GuardedProtocol
 from face_app.cloud.gallery.pages.app import make_app
@@ -36,6 +38,8 @@ def run(settings: GallerySettings) -> None:
     eraser = BackgroundEraser(settings) if settings.erases else None
     gallery = Gallery(settings, eraser)
     server = uvicorn.Server(_configuration(settings, gallery))
+    REGISTRY.register(FleetCollector(gallery.states))
+    REGISTRY.register(GalleryCollector(gallery))
     health = serve_health(settings.metrics, gallery.health, gallery.notifier.alarms if gallery.notifier else None)
     gallery.start()
     if eraser:

@@ -68,6 +68,7 @@ class Consumer:
         self._metrics = metrics
         self._limits = Limits(settings.max_bytes, settings.max_pixels)
         self._store = RetryingStore(store, metrics.store_seconds)
+        metrics.observe_store(lambda: not self._store.problem)
         self._erasures = Erasures(settings.store, settings.erasure.staleness)
         self._deduplicator: Deduplicator[Delivery] = Deduplicator()
         self._on_connection = on_connection

@@ -7,6 +7,7 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from face_app.common.errors import REFUSALS
 from face_app.common.mqtt import Connection
 
 _HISTOGRAM_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
@@ -26,6 +27,8 @@ class SubscriberMetrics:
         self.copies = counter("copies", "Messages whose bytes were already stored.")
         self.repaired = counter("repaired", "Objects with other bytes, such as a partial upload, that were replaced.")
         self.refused = counter("refused", "Refused messages.", "reason")
+        for reason in REFUSALS:
+            self.refused.labels(reason)
         self.erased = counter("erased", "Messages that were not stored, because a tombstone covers their face.")
         self.not_copied = counter("not_copied", "Refused messages without a copy: their edge has enough in quarantine.")
         self.declined = counter("declined", "Messages over the share of their edge, which sends them again.")
@@ -48,6 +51,7 @@ class SubscriberMetrics:
         self._broker_up = Gauge(
             "face_app_subscriber_broker_up", "1 while faces of this broker arrive.", ["broker"], registry=registry
         )
+        self._store_up = gauge("store_up", "1 while the store accepts objects and passes its checks.")
         self._waiting = gauge("waiting", "Received messages that no worker has started.")
         self._bytes = gauge("in_flight_bytes", "Bytes of received messages that are not acknowledged.")
         self._slow = gauge("slow_edges", "Edges with a slow image in the last hour; they share one decoder.")
@@ -76,6 +80,10 @@ class SubscriberMetrics:
         self._subscribed.set_function(lambda: any(each.subscribed for each in connections.values()))
         for broker, connection in connections.items():
             self._broker_up.labels(broker).set_function(partial(getattr, connection, "subscribed"))
+
+    def observe_store(self, works: Callable[[], bool]) -> None:
+        """Connect the gauge of the store to the check that it reports when Prometheus reads it."""
+        self._store_up.set_function(works)
 
     def face_confirmed(self) -> None:
         """Record that the store confirmed a face: a new one, or a copy of one that it had."""
