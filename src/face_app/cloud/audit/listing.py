@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from face_app.cloud.audit.names import OutboxName
 from face_app.cloud.audit.scope import Scope, edge_of, hour_of
 from face_app.cloud.bucket.mark_object import outbox_of_mark
+from face_app.cloud.bucket.rights import RIGHTS_KEY
 from face_app.common.wire import FaceId, face_of_key
 
 ERASED = "erased/"
@@ -86,7 +87,7 @@ def sort_keys(keys: Iterable[str], scope: Scope) -> Listing:
             quarantine[key.split("/")[-2]] += 1
         elif key.startswith(BARE_IMAGES):
             bare_images += 1
-        elif not outbox_of_mark(key):
+        elif key != RIGHTS_KEY and not outbox_of_mark(key):
             foreign.append(key)
     return Listing(outboxes, quarantine, bare_images, tuple(foreign))
 
