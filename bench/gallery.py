@@ -31,15 +31,16 @@ DAYS = 60
 
 
 class MadeUpBucket:
-    """Answers as `Objects`, for a number of faces of two cameras at each of three edges."""
+    """Answers as `Objects`, for a number of faces of some places: two cameras at each edge."""
 
-    def __init__(self, faces: int) -> None:
+    def __init__(self, faces: int, places: int) -> None:
         self.problem = ""
-        self._each = faces // 6
+        self._places = places
+        self._each = faces // places
 
     def pages(self, prefix: str) -> Iterator[list[Listed]]:
         page: list[Listed] = []
-        for place in range(6):
+        for place in range(self._places):
             edge, camera = f"edge-{place // 2}", f"camera-{place % 2}"
             if prefix and not prefix.startswith(f"{edge}/{camera}/"):
                 continue
@@ -71,10 +72,10 @@ class MadeUpBucket:
         """Forget nothing."""
 
 
-def child(faces: int, port: int, index: Path) -> None:
+def child(faces: int, places: int, port: int, index: Path) -> None:
     """Serve, with the made-up bucket in the place of the real one."""
     picture()  # drawn once, outside the measurements
-    gallery_module.Objects = lambda *_, **__: MadeUpBucket(faces)  # type: ignore[assignment,misc]
+    gallery_module.Objects = lambda *_, **__: MadeUpBucket(faces, places)  # type: ignore[assignment,misc]
     settings = GallerySettings(
         port=port,
         index=index,
@@ -108,17 +109,18 @@ def measure(client: httpx2.Client, path: str, count: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bin/bench gallery", description=__doc__)
     parser.add_argument("--faces", type=int, default=1_000_000)
+    parser.add_argument("--cameras", type=int, default=6, help="two at each edge")
     parser.add_argument("--count", type=int, default=40, help="warm requests of each kind")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        child(options.faces, options.port, options.serve)
+        child(options.faces, options.cameras, options.port, options.serve)
         return
     with TemporaryDirectory(prefix="gallery-bench-") as folder:
         port, index = free_port(), Path(folder) / "index.db"
         command = [sys.executable, "-m", "bench.gallery", "--serve", str(index), "--port", str(port)]
-        command += ["--faces", str(options.faces)]
+        command += ["--faces", str(options.faces), "--cameras", str(options.cameras)]
         started = time.perf_counter()
         with Path(folder, "log").open("w") as log:
             running = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
@@ -144,10 +146,10 @@ def report(running: "subprocess.Popen[bytes]", port: int, index: Path, started: 
             time.sleep(0.5)
         filled = time.perf_counter() - started
         after_fill = memory(running.pid)
-        pages = {"first page": "/", "one camera": "/?edge=edge-1&camera=camera-0"}
+        pages = {"first page": "/", "one camera": "/?edge=edge-0&camera=camera-0"}
         pages |= {
             "one day": "/?from=2026-10-20T00:00&to=2026-10-21T00:00",
-            "one edge, as JSON": "/api/faces?edge=edge-2",
+            "one edge, as JSON": "/api/faces?edge=edge-0",
         }
         middle = int((END - timedelta(days=DAYS / 2)).timestamp() * 1000)
         pages |= {"in the middle": f"/?before={middle}-1", "activity": "/api/hours", "ledgers": "/ledgers"}

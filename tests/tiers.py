@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / ".cache/test"
 SECOND = ROOT / ".venv-next/bin"
-PROGRAMS = ("bin/demo", "bin/rtsp-camera")
+PROGRAMS = ("bin/board", "bin/demo", "bin/rtsp-camera")
 COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 NO_TESTS = 5
 """Exit code of pytest where its arguments select nothing."""
@@ -175,7 +175,8 @@ def lanes(given: argparse.Namespace) -> list[list[Step]]:
         return [lint(), [tests("tests", "not docker" if given.fast else "not vm", [], given)]]
     faults = ["tests/faults"]
     apart = [f"--ignore={path}" for path in faults]
-    workers = ["-n", str(given.workers), "--dist", "loadfile"]
+    # In their own order, files that take long begin first; those with many tests come last and fill the workers.
+    workers = ["-n", str(given.workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     found = [
         lint(),
         [tests("unit and integration", "not docker", ["tests"], given, *workers, *apart)],
@@ -185,13 +186,15 @@ def lanes(given: argparse.Namespace) -> list[list[Step]]:
         scenarios = ["--core", "both"] if given.all else ["--molecule-only", SMOKE]
         found.append(
             [
-                tests("deployment", "docker", ["tests"], given),
+                tests("deployment", "docker", [DEPLOYMENT], given),
                 Step("molecule", (sys.executable, "tests/molecule/run.py", *scenarios)),
             ]
         )
     return found
 
 
+DEPLOYMENT = "tests/e2e"
+"""Folder of all tests marked docker; to collect the others for none of them takes seconds."""
 SMOKE = "certificates"
 """The scenario that shows, in every run, that the scenarios can be run."""
 

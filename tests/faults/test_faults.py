@@ -56,8 +56,7 @@ def test_stores_every_committed_face(fault, tmp_path):
 def test_without_receipts_the_same_faults_lose_faces(tmp_path):
     """The negative control: without it the tests above would prove nothing."""
     (fault,) = (fault for fault in CATALOGUE if fault.act is kill_any and fault.kind == "s3" and fault.cameras == 1)
-    lost = [run(fault, tmp_path / str(seed), seed=seed, seconds=12, forget=True).lost for seed in (1, 2)]
-    assert sum(lost) > 0
+    assert any(run(fault, tmp_path / str(seed), seed=seed, seconds=12, forget=True).lost for seed in (1, 2))
 
 
 @pytest.mark.full

@@ -55,7 +55,9 @@ def test_a_clip_without_a_face_adds_nothing(running):
     assert running.keys() == before
 
 
-@pytest.mark.parametrize("end", [Broker.stop, Broker.kill], ids=["stopped", "killed"])
+@pytest.mark.parametrize(
+    "end", [pytest.param(Broker.stop, id="stopped", marks=pytest.mark.full), pytest.param(Broker.kill, id="killed")]
+)
 @pytest.mark.parametrize("broker", ["cloud", "forwarder", "edge"])
 def test_faces_of_an_outage_come_afterwards_each_once(running, broker, end, tmp_path):
     source = photo(tmp_path / "photo.png", faces=3)
@@ -70,7 +72,9 @@ def test_faces_of_an_outage_come_afterwards_each_once(running, broker, end, tmp_
     assert running.stored() == running.committed()
 
 
-@pytest.mark.parametrize("broker", ["cloud", "forwarder", "edge"])
+@pytest.mark.parametrize(
+    "broker", ["forwarder", *(pytest.param(broker, marks=pytest.mark.full) for broker in ("cloud", "edge"))]
+)
 def test_a_broker_killed_while_faces_pass_it_loses_none(running, broker, tmp_path):
     clip = face_clip(tmp_path / "clip.avi", seconds=1)  # each round is a visit
     before = running.committed()

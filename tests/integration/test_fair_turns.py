@@ -25,6 +25,8 @@ FACES = 150
 """Faces of the honest edge; one every 50 ms."""
 RESEND_SECONDS = 2.0
 """Seconds after which the honest edge sends a face again, as its outbox does."""
+EACH_RUN = ("", "many scans")
+"""Attacks outside the full tier."""
 MAX_MEGABYTES = 900
 """Bound of the subscriber and its decoders together, generous; measured: 250 to 450."""
 
@@ -98,7 +100,16 @@ def watched(pid):
         thread.join()
 
 
-@pytest.mark.parametrize("attack", ["", *HEAVY], ids=lambda name: name.replace(" ", "-") or "none")
+# The others prove the same with other loads.
+@pytest.mark.parametrize(
+    "attack",
+    [
+        pytest.param(
+            attack, id=attack.replace(" ", "-") or "none", marks=() if attack in EACH_RUN else pytest.mark.full
+        )
+        for attack in ("", *HEAVY)
+    ],
+)
 def test_an_honest_edge_beside_a_hostile_one(tmp_path, attack, record_property):
     store = tmp_path / "store"
     store.mkdir()

@@ -167,6 +167,8 @@ def test_published_with_tls_and_a_login(store, tmp_path):
         client = gallery.client
         assert client.get(f"/image/{face.key}").status_code == 401
         headers = {"Origin": gallery.address}
+        answer = client.post("/login", data={"user": "ada", "password": "wrong"}, headers=headers)
+        assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
         answer = client.post("/login", data={"user": "ada", "password": PASSWORD}, headers=headers)
         assert answer.status_code == 303
         assert "Secure" in answer.headers["set-cookie"]
@@ -177,6 +179,7 @@ def test_published_with_tls_and_a_login(store, tmp_path):
             httpx2.get(f"http://localhost:{port}/", timeout=20)
     lines = [json.loads(line) for line in (tmp_path / "access.log").read_text().splitlines()]
     assert [(line["user"], line["action"], line["address"]) for line in lines] == [
+        ("ada", "refused", "127.0.0.1"),
         ("ada", "login", "127.0.0.1"),
         ("ada", "view", "127.0.0.1"),
     ]
@@ -249,6 +252,37 @@ def test_parallel_readers_and_a_listing_do_not_block_each_other(store, tmp_path)
         for reader in readers:
             reader.join()
         assert failures == []
+
+
+def test_a_broken_object_in_the_bucket_is_shown_as_unreadable(store, tmp_path):
+    broken, whole = recent(2)
+    put(store, whole)
+    assert store.endpoint
+    s3 = s3_client(store.endpoint)
+    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port) as gallery:
+        for content in (b"", b"no picture", whole.payload[:200], whole.payload[:-900]):
+            s3.put_object(Bucket=store.bucket, Key=broken.key, Body=content)
+            publish_receipt(broker.port, broken)
+            gallery.listed().wait_for(lambda gallery: {broken.key, whole.key} == set(gallery.keys()))
+            for path in ("/", f"/face/{broken.key}", "/ledgers", f"/api/faces/{broken.key}"):
+                assert gallery.client.get(path).status_code == 200, (content[:20], path)
+    assert "Traceback" not in gallery.log.read_text()
+
+
+def test_the_clock_of_an_edge_that_is_wrong_is_named_and_its_faces_are_shown(store, tmp_path):
+    now = datetime.now(timezone.utc)
+    ahead, late = portrait(1, now + timedelta(hours=5), track=1), portrait(2, now - timedelta(days=9000), track=2)
+    put(store, ahead, late)
+    state = {"state": "online", "problem": "", "at": ahead.metadata.captured_at.isoformat()}
+    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port) as gallery:
+        gallery.listed().wait_for(lambda gallery: not gallery.api("state")["notices"])
+        assert gallery.keys() == [ahead.key, late.key]
+        topic, document = "status/jetson/door", json.dumps(state)
+        paho.mqtt.publish.single(topic, document, qos=1, hostname="127.0.0.1", port=broker.port)
+        (camera,) = gallery.wait_for(lambda gallery: gallery.api("edges")["cameras"])
+        assert camera["condition"] == "ready"
+        assert camera["clock_error"] == pytest.approx(5 * 3600, abs=600)
+        assert "5 h ahead" in gallery.client.get("/edges").text
 
 
 @pytest.mark.root

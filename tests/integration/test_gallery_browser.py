@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from face_app.cloud.audit import audit
+from face_app.cloud.audit.scope import Scope
 from face_app.cloud.gallery.access.users import hash_password
 from face_app.common.settings import Store
 from support.faces import DrawnFace
 from support.gallery import publish_receipt, running_gallery
 from support.mosquitto import mosquitto
 from support.portraits import portrait
+from support.ports import free_port
 
 CHROMIUM = shutil.which("chromium")
 WAIT = 60_000
@@ -130,10 +133,8 @@ def test_keys_move_between_faces(page, store, tmp_path):
 
 def test_a_user_logs_in_and_out(page, store, tmp_path):
     put(store, *some_faces())
-    users = {"users": [{"name": "vera", "role": "viewer", "password": hash_password("correct horse battery")}]}
-    (tmp_path / "users.json").write_text(json.dumps(users))
-    users_file = str(tmp_path / "users.json")
-    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port, users_file=users_file) as gallery:
+    users = users_file(tmp_path)
+    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port, users_file=users) as gallery:
         page.goto(f"{gallery.address}/edges")
         page.get_by_label("User").fill("vera")
         page.get_by_label("Password").fill("correct horse battery")
@@ -158,4 +159,80 @@ def test_the_pages_work_without_javascript(browser, store, tmp_path):
         expect(page.locator(f'[data-key="{stored[0].key}"]')).to_be_visible()
         page.locator(".card").last.click()
         expect(page.get_by_role("link", name="Download")).to_be_visible()
+        context.close()
+
+
+def users_file(folder: Path, role: str = "viewer") -> str:
+    users = {"users": [{"name": "vera", "role": role, "password": hash_password("correct horse battery")}]}
+    (folder / "users.json").write_text(json.dumps(users))
+    return str(folder / "users.json")
+
+
+def log_in(page: Page, address: str) -> None:
+    page.set_default_timeout(WAIT)
+    page.goto(address)
+    page.get_by_label("User").fill("vera")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("[data-key]").first).to_be_visible(timeout=WAIT)
+
+
+def test_an_admin_erases_a_face_and_the_audit_balances(page, store, tmp_path):
+    stored = some_faces()
+    put(store, *stored)
+    users = users_file(tmp_path, "admin")
+    erasing = {"users_file": users, "erases": True, "erasure": {"staleness": 3.0}}
+    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port, **erasing) as gallery:
+        log_in(page, gallery.address)
+        gone = stored[0]
+        page.locator(f'[data-key="{gone.key}"] .card').click()
+        page.get_by_text("Erase…").click()
+        page.get_by_role("button", name="Erase this face").click()
+        page.wait_for_url(f"{gallery.address}/**")
+        page.goto(gallery.address)
+        expect(page.locator("[data-key]")).to_have_count(2)
+        assert gone.key not in cards(page)
+    assert not (store.path / gone.key).exists()
+    report = audit.run(store, [], Scope(), content=True)
+    assert report.balanced
+    counts = {each.outbox: (each.stored, each.erased) for edge in report.edges for each in edge.outboxes}
+    assert counts == {"0badcafe": (2, 1), "5ca1ab1e": (1, 0)}
+
+
+def test_two_tabs_show_the_same_and_end_with_one_logout(browser, store, tmp_path):
+    put(store, *some_faces())
+    new, later = (portrait(4 + n, datetime.now(timezone.utc), camera="door", track=3 + n) for n in (0, 1))
+    with (
+        mosquitto() as broker,
+        running_gallery(tmp_path, store, broker.port, users_file=users_file(tmp_path)) as gallery,
+    ):
+        context = browser.new_context()
+        first, second = context.new_page(), context.new_page()
+        log_in(first, gallery.address)
+        second.goto(gallery.address)
+        for tab in (first, second):
+            expect(tab.locator("[data-what]")).to_have_count(0, timeout=WAIT)
+        put(store, new)
+        publish_receipt(broker.port, new)
+        for tab in (first, second):
+            expect(tab.locator(f'[data-key="{new.key}"]')).to_be_visible(timeout=WAIT)
+        first.get_by_role("button", name="Log out").click()
+        expect(first.get_by_role("heading", name="Log in")).to_be_visible(timeout=WAIT)
+        put(store, later)
+        publish_receipt(broker.port, later)
+        expect(second.get_by_role("heading", name="Log in")).to_be_visible(timeout=WAIT)
+        context.close()
+
+
+def test_a_tab_whose_session_has_ended_asks_for_a_login(browser, store, tmp_path):
+    """A restart ends all sessions."""
+    put(store, *some_faces())
+    port, users = free_port(), users_file(tmp_path)
+    with mosquitto() as broker:
+        context = browser.new_context()
+        tab = context.new_page()
+        with running_gallery(tmp_path, store, broker.port, port=port, users_file=users) as gallery:
+            log_in(tab, gallery.address)
+        with running_gallery(tmp_path, store, broker.port, port=port, users_file=users):
+            expect(tab.get_by_role("heading", name="Log in")).to_be_visible(timeout=WAIT)
         context.close()

@@ -24,11 +24,7 @@ def play(tmp_path: Path):
     def run(edges: dict[str, dict[str, object]]) -> Played:
         everywhere = {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
         everywhere |= {"edge_broker_forwarder_container": "forwarder"}
-        names = {
-            "address": "edge_broker_cloud_address",
-            "port": "edge_broker_cloud_port",
-            "required": "cloud_port_required",
-        }
+        names = {"brokers": "edge_broker_cloud_brokers", "required": "cloud_port_required"}
         hosts = {edge: {names[name]: value for name, value in values.items()} for edge, values in edges.items()}
         (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": everywhere, "hosts": hosts}}))
         tasks = [{"import_tasks": str(TASKS)}]
@@ -55,17 +51,22 @@ def messages(played: Played) -> dict[str, str]:
 def test_warns_or_fails_with_the_sentence_about_the_firewall(play):
     closed = free_port()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        open_port = server.getsockname()[1]
+        there, nowhere, unnamed = (
+            f"127.0.0.1:{server.getsockname()[1]}",
+            f"127.0.0.1:{closed}",
+            f"cloud.invalid:{closed}",
+        )
         played = play(
             {
-                "open": {"address": "127.0.0.1", "port": open_port, "required": True},
-                "closed": {"address": "127.0.0.1", "port": closed},
-                "unnamed": {"address": "cloud.invalid", "port": closed},
-                "required": {"address": "127.0.0.1", "port": closed, "required": True},
+                "open": {"brokers": [there], "required": True},
+                "closed": {"brokers": [nowhere]},
+                "unnamed": {"brokers": [unnamed]},
+                "several": {"brokers": [there, nowhere], "required": True},
+                "required": {"brokers": [nowhere], "required": True},
             }
         )
     found = messages(played)
-    assert set(found) == {"closed", "unnamed", "required"}, played.output
+    assert set(found) == {"closed", "unnamed", "several", "required"}, played.output
     assert f"WARNING: closed does not reach the cloud at 127.0.0.1:{closed} (Connection refused)." in found["closed"]
     assert f"Open TCP port {closed} for the edges, in the firewall of the cloud host" in found["closed"]
     assert "name" in found["unnamed"].partition("(")[2].partition(")")[0].lower()
@@ -74,6 +75,7 @@ def test_warns_or_fails_with_the_sentence_about_the_firewall(play):
         "open": 0,
         "closed": 0,
         "unnamed": 0,
+        "several": 0,
         "required": 1,
     }
 

@@ -7,28 +7,23 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.playbook import FIRST, ROOT, SECOND, run_playbooks
+from support.playbook import CORES, FIRST, ON_SECOND, ROOT, SECOND, run_playbooks
 
 EXAMPLE = ROOT / "inventory/example"
 LOCAL = {"ansible_connection": "local", "ansible_host": "localhost", "ansible_python_interpreter": "/usr/bin/python3"}
 
 
-def hosts_of(playbook: str) -> set[str]:
-    command = [FIRST / "ansible-playbook", "-i", EXAMPLE, ROOT / playbook, "--list-hosts"]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
-    return {line.strip() for line in listed.splitlines() if line.startswith("      ")}
-
-
 def test_reaches_only_the_hosts_of_a_playbook():
-    assert hosts_of("edge.yml") == {"jetson"}
-    assert hosts_of("cloud.yml") == {"face-server"}
-    assert hosts_of("site.yml") == {"jetson", "face-server"}
+    expected = {"edge.yml": {"jetson"}, "cloud.yml": {"face-server"}, "site.yml": {"jetson", "face-server"}}
+    command = [FIRST / "ansible-playbook", "-i", EXAMPLE, *expected, "--list-hosts"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    parts = [part.splitlines() for part in listed.split("\nplaybook: ")[1:]]
+    found = {lines[0]: {line.strip() for line in lines if line.startswith("      ")} for lines in parts}
+    assert found == expected
 
 
-@pytest.mark.parametrize("core", [FIRST, SECOND], ids=["first core", "second core"])
+@pytest.mark.parametrize("core", CORES)
 def test_checks_a_host_once_in_a_run(tmp_path, core):
-    if not (core / "ansible-playbook").exists():
-        pytest.skip("no second ansible-core here")
     variables = {**LOCAL, "cloud_broker_port": 0, "preflight_free_mib": 1}
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": variables}}))
     preflight = ROOT / "playbooks/preflight.yml"
@@ -53,30 +48,44 @@ INSTEAD = {
 }
 
 
-def errors(place: Path, host: str, values: dict[str, object]) -> list[str]:
-    group = "edge" if host == "jetson" else "cloud"
-    hosts = {"all": {"vars": {**LOCAL, **values, "preflight_free_mib": 1, "cloud_broker_port": 0}}}
-    (place / "hosts.yml").write_text(yaml.safe_dump(hosts | {group: {"hosts": {host: None}}}))
-    return run_playbooks(FIRST / "ansible-playbook", place, [ROOT / "playbooks/preflight.yml"]).errors
+MISSING = [(host, name) for host, names in REQUIRED.items() for name in names]
 
 
-@pytest.mark.parametrize(("host", "name"), [(host, name) for host, names in REQUIRED.items() for name in names])
-def test_names_a_missing_value_in_one_line(tmp_path, host, name):
-    (error,) = errors(tmp_path, host, dict.fromkeys(set(REQUIRED[host]) - {name}, "given"))
-    assert error.startswith(f"{host} has no {name}. Set it in ")
+@pytest.fixture(scope="module")
+def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Return the errors of each host; each lacks one value, has role variables in place of all, or has an example's."""
+    place = tmp_path_factory.mktemp("preflight")
+    hosts = {f"{host}-{name}": dict.fromkeys(set(REQUIRED[host]) - {name}, "given") for host, name in MISSING}
+    hosts["jetson-instead"] = {name: "given" for shared in REQUIRED["jetson"] for name in INSTEAD[shared]}
+    hosts["face-server-example"] = dict.fromkeys(REQUIRED["face-server"], "given") | {
+        "face_app_s3_secret_key": "change-me"
+    }
+    everywhere = {**LOCAL, "preflight_free_mib": 1, "cloud_broker_port": 0}
+    groups = {
+        group: {"hosts": {host: values for host, values in hosts.items() if host.startswith(kind)}}
+        for group, kind in {"edge": "jetson", "cloud": "face-server"}.items()
+    }
+    (place / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": everywhere}, **groups}))
+    played = run_playbooks(FIRST / "ansible-playbook", place, [ROOT / "playbooks/preflight.yml"])
+    return {
+        host: [str(task[host]["msg"]) for task in played.results if task.get(host, {}).get("failed")] for host in hosts
+    }
+
+
+@pytest.mark.parametrize(("host", "name"), MISSING)
+def test_names_a_missing_value_in_one_line(errors, host, name):
+    (error,) = errors[f"{host}-{name}"]
+    assert error.startswith(f"{host}-{name} has no {name}. Set it in ")
     assert "\n" not in error
 
 
-def test_accepts_role_variables_in_place_of_a_shared_value(tmp_path):
-    given = {name: "given" for shared in REQUIRED["jetson"] for name in INSTEAD[shared]}
-    assert errors(tmp_path, "jetson", given) == []
+def test_accepts_role_variables_in_place_of_a_shared_value(errors):
+    assert errors["jetson-instead"] == []
 
 
-def test_refuses_a_secret_of_the_example(tmp_path):
-    values = dict.fromkeys(REQUIRED["face-server"], "given") | {"face_app_s3_secret_key": "change-me"}
-    assert (
-        "face-server still has change-me in face_app_s3_secret_key. Set" in errors(tmp_path, "face-server", values)[0]
-    )
+def test_refuses_a_secret_of_the_example(errors):
+    (error,) = errors["face-server-example"]
+    assert "face-server-example still has change-me in face_app_s3_secret_key. Set" in error
 
 
 # What the modules read on a host: a board that this machine is not.
@@ -144,12 +153,22 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("core", [FIRST, SECOND], ids=["first core", "second core"])
-def test_refuses_names_that_topics_and_keys_cannot_have(tmp_path, core):
-    if not (core / "ansible-playbook").exists():
-        pytest.skip("no second ansible-core here")
+ALL_PAIRS = tuple((place, number) for place in PLACES for number in range(len(BAD_NAMES)))
+EACH_NAME = tuple((list(PLACES)[number % len(PLACES)], number) for number in range(len(BAD_NAMES)))
+"""Each name in one place, each place with two or three names."""
+
+
+@pytest.mark.parametrize(
+    ("core", "pairs"),
+    [
+        pytest.param(FIRST, EACH_NAME, id="first core, each name"),
+        pytest.param(FIRST, ALL_PAIRS, id="first core", marks=pytest.mark.full),
+        pytest.param(SECOND, ALL_PAIRS, id="second core", marks=ON_SECOND),
+    ],
+)
+def test_refuses_names_that_topics_and_keys_cannot_have(tmp_path, core, pairs):
     given = dict.fromkeys(REQUIRED["jetson"] + REQUIRED["face-server"], "given")
-    names = {f"{place}-{number}": name for place in PLACES for number, name in enumerate(BAD_NAMES)}
+    names = {f"{place}-{number}": BAD_NAMES[number] for place, number in pairs}
     hosts = {host: PLACES[host.partition("-")[0]](name) for host, name in names.items()}
     groups = {
         "edge": {"hosts": {host: values for host, values in hosts.items() if "subscriber" not in host}},
@@ -168,6 +187,28 @@ def test_refuses_names_that_topics_and_keys_cannot_have(tmp_path, core):
     for host, message in failed.items():
         assert message.startswith(f"{host} has the name ")
         assert "\n" not in message
+
+
+TOGETHER = {
+    "address": ({}, {"ansible_host": "localhost"}, "Set ansible_host or cloud_broker_public_address of each host"),
+    "names": ({"subscriber_names": ["subscriber-2"]}, {}, "have subscribers named subscriber-2, subscriber-2."),
+    "store": ({"face_app_own_store": True}, {"face_app_own_store": "yes"}, "a and b have face_app_own_store"),
+    "nothing": ({"face_app_own_store": True}, {}, ""),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("what", TOGETHER)
+def test_refuses_hosts_of_the_cloud_that_share_what_each_must_have_alone(tmp_path, what):
+    first, second, message = TOGETHER[what]
+    given = dict.fromkeys(REQUIRED["face-server"], "given") | {"preflight_free_mib": 1, "cloud_broker_port": 0}
+    hosts = {"a": first, "b": {"ansible_host": "127.0.0.1", **second}}
+    inventory = {"all": {"vars": {**LOCAL, **given}}, "cloud": {"hosts": hosts}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    # For one host: both are this machine, which another check refuses.
+    options = ["--limit=a"]
+    played = run_playbooks(FIRST / "ansible-playbook", tmp_path, [ROOT / "playbooks/preflight.yml"], options)
+    assert [message in error for error in played.errors] == ([True] if message else []), played.errors
 
 
 def test_refuses_two_names_of_one_machine_in_a_group(tmp_path):

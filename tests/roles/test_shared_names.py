@@ -20,6 +20,7 @@ def host(folder: Path) -> dict[str, object]:
     }
 
 
+@pytest.mark.full
 def test_two_hosts_have_different_keys_and_certificates_for_one_name(tmp_path):
     folders = [tmp_path / name for name in ("first", "second")]
     inventory = tmp_path / "inventory"

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 import yaml
 
-from support.playbook import FIRST, ROOT, SECOND, run_playbooks
+from support.playbook import CORES, FIRST, ROOT, run_playbooks
 
 EXAMPLE = ROOT / "inventory/example"
 
@@ -40,6 +40,10 @@ def builds_images(playbook: str, tag: str) -> bool:
                 "cloud_broker",
                 "subscriber_configure",
                 "subscriber_run",
+                "gallery",
+                "monitoring",
+                "monitoring_configure",
+                "monitoring_run",
             ],
             ["ssh_hardening", "docker_engine", "docker_dns", "s3fs_mount", "certificates", "cloud_broker_configure"],
         ),
@@ -56,11 +60,9 @@ def test_builds_images_for_roles_that_run_containers(playbook, needed, not_neede
     )
 
 
-@pytest.mark.parametrize("core", [FIRST, SECOND], ids=["first core", "second core"])
+@pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("playbook", ["cloud.yml", "edge.yml"])
 def test_runs_one_role_without_images(tmp_path, playbook, core):
-    if not (core / "ansible-playbook").exists():
-        pytest.skip("no second ansible-core here")
     # ssh_hardening skips this machine; the arguments of all roles are validated.
     local = {
         "ansible_connection": "local",

@@ -112,11 +112,19 @@ def ledger_of(
     complete_since: datetime | None = None,
     outbox: str = "0badcafe",
     edge: str = "jetson",
+    written_at: datetime | None = None,
     **openings: int,
 ) -> EdgeLedger:
     """Return the ledger of one outbox; its openings as ``a1=1``: name and first number."""
     given = [(token_of(name), first) for name, first in openings.items()]
-    return EdgeLedger(edge, {outbox: last}, complete_since, iter(entries), {outbox: given} if given else {})
+    return EdgeLedger(
+        edge,
+        {outbox: last},
+        complete_since,
+        iter(entries),
+        {outbox: given} if given else {},
+        written_at=written_at,
+    )
 
 
 def as_numbers(spans: Iterable[Span]) -> set[int]:

@@ -10,11 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 FIRST = Path(sys.executable).parent
 """Programs of the first ansible-core."""
 SECOND = FIRST.parents[1] / ".venv-next/bin"
 """Programs of the second, which not every Python can have."""
+ON_SECOND = (
+    pytest.mark.full,
+    pytest.mark.skipif(not (SECOND / "ansible-playbook").exists(), reason="no second ansible-core here"),
+)
+"""Marks of a test that the second ansible-core repeats."""
+CORES = (pytest.param(FIRST, id="first core"), pytest.param(SECOND, id="second core", marks=ON_SECOND))
+"""Parameters of a test that runs with both."""
 
 
 @dataclass(frozen=True)

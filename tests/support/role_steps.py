@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+import pytest
 import yaml
 
 from support.playbook import run_playbooks
@@ -48,6 +49,11 @@ def apply_role(hosts: str, role: str, *, tasks_from: str = "main", refused: bool
     tasks = [task("include_role", {"name": role, "tasks_from": tasks_from})]
     rescue = {"rescue": [task("debug", {"msg": "refused"})]} if refused else {}
     return {"hosts": hosts, "gather_facts": False, "tasks": [{"block": tasks, **rescue}], **keywords}
+
+
+def needs_all_steps(request: pytest.FixtureRequest) -> bool:
+    """Return whether a test of the full tier runs in this file; the others need a part of the steps."""
+    return any(item.get_closest_marker("full") for item in request.session.items if item.path == request.path)
 
 
 def run_steps(

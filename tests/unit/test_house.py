@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import tiers
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/face_app"
 
@@ -89,6 +91,12 @@ def test_generated_references_are_current():
         [sys.executable, ROOT / "bin/docs", "--check"], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_tests_marked_docker_are_in_the_folder_that_their_step_collects():
+    found = {file for file in (ROOT / "tests").rglob("*.py") if re.search(r"pytest\.mark\.docker\b", file.read_text())}
+    assert found
+    assert {file for file in found if not file.is_relative_to(ROOT / tiers.DEPLOYMENT)} == set()
 
 
 PRIVATE_WORDS = "tell|tells|told|teller|nobody|somebody|whoever|anybody|anew|write-up|revenants|foresaw|stranger"

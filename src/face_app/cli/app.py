@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from face_app import __version__
-from face_app.cli import checks, cloud, edge, gallery
+from face_app.cli import checks, cloud, edge, erasure, gallery
 from face_app.common.errors import FaceAppError
 
 app = typer.Typer(
@@ -24,13 +24,14 @@ app = typer.Typer(
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     *(edge.capture, edge.detect, edge.send, edge.ledger, edge.retry),
-    *(cloud.subscribe, cloud.audit),
+    *(cloud.subscribe, cloud.audit, erasure.erase, erasure.export),
     gallery.gallery,
     *(checks.verify, checks.health, checks.check),
 )
 for command in COMMANDS:
     app.command()(command)
 app.command("gallery-password")(gallery.gallery_password)
+app.command("notify-test")(gallery.notify_test)
 app.command("contact-sheet")(checks.contact_sheet)
 app.add_typer(cloud.bucket, name="bucket")
 

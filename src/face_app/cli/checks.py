@@ -88,7 +88,11 @@ def health(
 
 def check(*, program: Annotated[Program, typer.Argument()], config: Config = None) -> None:
     """Validate the settings of a program; if one is wrong, exit 2 and name it."""
-    load(_MODELS[program], config, {})
+    settings = load(_MODELS[program], config, {})
+    if isinstance(settings, GallerySettings) and settings.notifications.urls_file:
+        from face_app.cloud.notifications.services import read_services  # noqa: PLC0415
+
+        read_services(settings.notifications.urls_file)
 
 
 def contact_sheet(

@@ -1,17 +1,25 @@
 """Define the commands of the cloud: subscribe, audit, bucket ensure, bucket check, bucket list, bucket url."""
 
 import json
+import logging
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from face_app.cli.options import AsJson, BrokerAddress, Config, broker_overrides
-from face_app.common.errors import AuditError, UnprovenError
+from face_app.common.errors import AuditError, StoreError, UnprovenError
 from face_app.common.ledger_file import open_ledgers
 from face_app.common.log import log_to_stderr
 from face_app.common.rights import Right
 from face_app.common.settings import CloudSettings, load
+
+if TYPE_CHECKING:
+    from face_app.cloud.audit.report import AuditReport
+    from face_app.common.settings import Store
+
+log = logging.getLogger(__name__)
 
 # Each command imports its program when it runs, because the image of the edge has no boto3.
 
@@ -55,6 +63,9 @@ def audit(  # noqa: PLR0913
         typer.Option(metavar="OLD=NEW", help="The edge NEW was called OLD: count faces of both names as one edge's."),
     ] = None,
     content: Annotated[bool, typer.Option("--content/--no-content", help="Read and compare every object.")] = True,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Leave the report about each edge in the bucket, for the gallery.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Prove that no face was lost: captured = stored + waiting + refused + expired + erased, face by face.
@@ -62,7 +73,7 @@ def audit(  # noqa: PLR0913
     If no ledger is given, the audit checks the bucket alone: gaps in the numbers, duplicates, changed bytes. It ends
     with 0 if no face can be lost unnamed, with 9 on a fault, with 10 if it found no fault and cannot prove the rest.
     Times are ISO 8601, such as 2026-11-22 or 2026-11-22T18:30:00+01:00; the default zone is UTC. The audit changes
-    nothing.
+    nothing; `--publish` writes `audits/<edge>.json`.
     """
     from face_app.cloud.audit import audit as program  # noqa: PLC0415
     from face_app.cloud.audit.scope import scope_between  # noqa: PLC0415
@@ -74,10 +85,28 @@ def audit(  # noqa: PLR0913
     with open_ledgers(ledger or []) as ledgers:
         report = program.run(settings.store, ledgers, scope, content=content, bucket=settings.bucket)
     typer.echo(json.dumps(report.document()) if as_json else table(report))
+    failure = _published(settings.store, report, scope.edge) if publish else None
     if not report.balanced:
-        raise AuditError(report.verdict)
+        raise AuditError(report.verdict) from failure
+    if failure:
+        raise failure
     if not report.proven:
         raise UnprovenError(report.verdict)
+
+
+def _published(store: "Store", report: "AuditReport", edge: str | None) -> StoreError | None:
+    """Leave the reports in the bucket; return the failure, because a fault of the audit outweighs it."""
+    from face_app.cloud.audit.report_object import dump_reports  # noqa: PLC0415
+    from face_app.cloud.bucket.operations import writer  # noqa: PLC0415
+
+    write = writer(store)
+    try:
+        for key, data in dump_reports(report, edge, datetime.now(timezone.utc)):
+            write(key, data)
+    except StoreError as error:
+        log.warning("the report is not published: %s", error)
+        return error
+    return None
 
 
 @bucket.command("ensure")

@@ -97,7 +97,7 @@ def _print_summary(summary: "CaptureSummary", *, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(summary)))
         return
     line = f"{summary.frames} frames, {summary.captured} faces captured: {summary.stored} stored, "
-    line += f"{summary.waiting} waiting, {summary.refused} refused, {summary.expired} expired"
+    line += f"{summary.waiting} waiting, {summary.refused} refused, {summary.expired} expired, {summary.erased} erased"
     if summary.stored:
         line += f"; frame to receipt p50 {summary.latency_ms.p50} ms, p99 {summary.latency_ms.p99} ms"
     typer.echo(line)

@@ -1,4 +1,4 @@
-"""Define the commands of the gallery: gallery, gallery-password."""
+"""Define the commands of the gallery: gallery, gallery-password, notify-test."""
 
 from getpass import getpass
 from typing import Annotated
@@ -36,3 +36,16 @@ def gallery_password() -> None:
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         raise SettingsError(f"the password has {len(password)} characters; choose {MIN_LENGTH} to {MAX_LENGTH}")
     typer.echo(hash_password(password))
+
+
+def notify_test(*, config: Config = None) -> None:
+    """Send one drawn picture to every service of notifications.urls_file, and print the result of each.
+
+    If one does not accept it, the command ends with 8.
+    """
+    from face_app.cloud.notifications import trial  # noqa: PLC0415
+
+    settings = load(GallerySettings, config, {})
+    log_to_stderr(settings.log)
+    for line in trial.run(settings):
+        typer.echo(line)

@@ -105,3 +105,24 @@ class MessageError(FaceAppError):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
+
+
+REFUSALS = (
+    "bad-id",
+    "bad-key",
+    "bad-metadata",
+    "empty",
+    "foreign-topic",
+    "key-taken",
+    "no-metadata",
+    "not-an-image",
+    "reserved-name",
+    "too-large",
+    "too-many-pixels",
+    "too-many-scans",
+    "too-slow",
+    "unknown-schema",
+    "wrong-camera",
+    "wrong-edge",
+)
+"""Reasons of a refused message. Their counters exist from the start: the first count is an increase only after a 0."""

@@ -2,17 +2,21 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from face_app.common.errors import SettingsError
 from face_app.common.settings import Metrics
+from face_app.common.tls_server import CLIENT_SECONDS, TlsServer, load_context
+
+MOST_BODY_BYTES = 1_000_000
+"""Maximum size of a request: Alertmanager sends at most some hundred alarms in one."""
 
 Facts: TypeAlias = Mapping[str, float | int | str | bool | None]
 
@@ -78,19 +82,95 @@ class Health:
         }
 
 
-def serve(settings: Metrics, health: Callable[[], Health]) -> ThreadingHTTPServer | None:
-    """Serve /metrics, /live and /ready in a new thread.
+@dataclass(frozen=True)
+class Answer:
+    """Is the answer to a request.
+
+    Attributes:
+        status: Status of HTTP.
+        text: Its body.
+    """
+
+    status: int
+    text: str
+
+
+class AlarmReceiver(Protocol):
+    """Takes the alarms that Alertmanager posts."""
+
+    def authorised(self, authorization: str) -> bool:
+        """Return True if this header allows the request."""
+
+    def received(self, body: bytes) -> Answer:
+        """Take the body of an allowed request."""
+
+
+class Listeners:
+    """Contains the running servers of one program."""
+
+    def __init__(self, servers: Sequence[ThreadingHTTPServer]) -> None:
+        self._servers = servers
+
+    def start(self) -> None:
+        """Answer requests in new threads."""
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+    def shutdown(self) -> None:
+        """Answer no more requests."""
+        for server in self._servers:
+            server.shutdown()
+
+    def server_close(self) -> None:
+        """Close the ports."""
+        for server in self._servers:
+            server.server_close()
+
+
+def serve(settings: Metrics, health: Callable[[], Health], alarms: AlarmReceiver | None = None) -> Listeners | None:
+    """Serve /metrics, /live and /ready in new threads, in clear text and with TLS as the settings say.
+
+    Args:
+        settings: Addresses to listen on.
+        health: Determines the health of the program.
+        alarms: Takes ``POST /alerts``; None: no such address.
 
     Returns:
-        The server; None if no port is set.
+        The servers; None if no port is set.
 
     Raises:
-        SettingsError: The port is in use.
+        SettingsError: A port is in use, or a file of the certificate cannot be read.
     """
-    if settings.port is None:
+    handler = _handler(health, alarms)
+    servers: list[ThreadingHTTPServer] = []
+    if settings.port is not None:
+        address = (settings.host, settings.port)
+        servers.append(_listen("metrics.port", settings.port, lambda: ThreadingHTTPServer(address, handler)))
+    if settings.tls_port is not None:
+        context = load_context(settings)
+        place = (settings.tls_host, settings.tls_port)
+        names = settings.client_names
+        servers.append(
+            _listen("metrics.tls_port", settings.tls_port, lambda: TlsServer(place, handler, context, names))
+        )
+    if not servers:
         return None
+    listeners = Listeners(servers)
+    listeners.start()
+    return listeners
 
+
+def _listen(name: str, port: int, open_server: Callable[[], ThreadingHTTPServer]) -> ThreadingHTTPServer:
+    try:
+        return open_server()
+    except OSError as error:
+        raise SettingsError(f"{name} = {port}: {error}; choose another port") from error
+
+
+def _handler(health: Callable[[], Health], alarms: AlarmReceiver | None) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        timeout = CLIENT_SECONDS  # else an idle connection has its thread for ever
+
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
@@ -100,6 +180,25 @@ def serve(settings: Metrics, health: Callable[[], Health]) -> ThreadingHTTPServe
                 self._answer(200 if passed else 503, "application/json", json.dumps(state.document()).encode())
             else:
                 self._answer(404, "text/plain", b"/metrics, /live or /ready\n")
+
+        def do_POST(self) -> None:
+            self.close_connection = True  # a body that is refused is not read
+            answer = self._take_alarms() if alarms and self.path == "/alerts" else Answer(404, "/alerts\n")
+            self._answer(answer.status, "text/plain", answer.text.encode())
+
+        def _take_alarms(self) -> Answer:
+            length = self.headers.get("Content-Length", "")
+            if alarms is None or not alarms.authorised(self.headers.get("Authorization", "")):
+                return Answer(401, "this token is not that of notifications.alerts_token_file\n")
+            if not length.isdecimal():
+                return Answer(411, "a Content-Length is missing\n")
+            if len(length) > 9 or int(length) > MOST_BODY_BYTES:
+                return Answer(413, f"more than {MOST_BODY_BYTES} bytes\n")
+            try:
+                body = self.rfile.read(int(length))
+            except OSError:
+                return Answer(408, "the body did not arrive in time\n")
+            return alarms.received(body)
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)
@@ -111,12 +210,7 @@ def serve(settings: Metrics, health: Callable[[], Health]) -> ThreadingHTTPServe
         def log_message(self, *_: object) -> None:
             """Log nothing: a health check comes every few seconds."""
 
-    try:
-        server = ThreadingHTTPServer((settings.host, settings.port), Handler)
-    except OSError as error:
-        raise SettingsError(f"metrics.port = {settings.port}: {error}; choose another port") from error
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return server
+    return Handler
 
 
 def fetch_health(settings: Metrics, *, timeout: float = 5) -> Health:

@@ -64,6 +64,7 @@ class EdgeLedger:
             lack the oldest ones of an outbox, and is empty in the file of an earlier version.
         pruned: First number, last number and reason of expired faces whose entries were pruned, in ascending order, by
             outbox id.
+        written_at: Time of the export by the clock of the edge (aware); None: an earlier version wrote the file.
     """
 
     edge: str
@@ -72,6 +73,7 @@ class EdgeLedger:
     entries: Iterable[LedgerEntry]
     openings: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     pruned: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
+    written_at: datetime | None = None
 
 
 def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
@@ -83,6 +85,7 @@ def write_ledger(ledger: EdgeLedger, file: BinaryIO) -> None:
         "complete_since": _format_time(since) if since else None,
         "openings": ledger.openings,
         "pruned": ledger.pruned,
+        "written_at": _format_time(ledger.written_at) if ledger.written_at else None,
         "format": FORMAT,
     }
     file.write(_line(header))
@@ -115,7 +118,7 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
         document = json.loads(file.readline())
         if document["format"] != FORMAT:
             raise LedgerError(f"{name}, line 1: format {document['format']!r}, this program reads {FORMAT}")
-        since = document["complete_since"]
+        since, written_at = document["complete_since"], document.get("written_at")
         header = EdgeLedger(
             check_pattern(NAME, document["edge"]),
             {
@@ -126,6 +129,7 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
             _entries(file, name),
             _by_outbox(document.get("openings", {}), _openings),
             _by_outbox(document.get("pruned", {}), _pruned),
+            None if written_at is None else _parse_time(written_at),
         )
     except _INVALID as error:
         raise LedgerError(f"{name}, line 1: not the first line of a ledger: {error!r}"[:300]) from error

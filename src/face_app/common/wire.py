@@ -5,11 +5,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from face_app.common.errors import MessageError
 
 FACES = "face_app/#"
+Result = Literal["stored", "refused", "erased"]
 SEED_TOPIC = "face_app/test"
 STATUS_BYTES = 16_384
 """Maximum bytes of a state of a camera; one has less than 2,000."""
@@ -18,10 +19,11 @@ RECEIPTS_BYTES = 262_144
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 """Pattern of the name of an edge, camera or subscriber: valid as topic level, path segment and certificate CN."""
 
-RESERVED = frozenset({"erased", "marks", "quarantine", "test"})
+RESERVED = frozenset({"audits", "erased", "marks", "quarantine", "test"})
 """Names that no edge may have: the bucket has objects of other kinds under these prefixes."""
 
 _REASON = r"[a-z0-9-]{0,63}"
+_RESULT = r"[a-z][a-z0-9-]{0,62}"
 _KEY = re.compile(
     rf"(?P<edge>{NAME})/(?P<camera>{NAME})/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/[0-9]{{2}}/"
     r"face-(?P<outbox>[0-9a-f]{8})-(?P<sequence>[0-9]{9,29})-(?P<sha>[0-9a-f]{12})\.(?:jpg|png)"
@@ -128,16 +130,16 @@ class Receipt:
         id: Id of the face; None if the message has no readable id.
         sha256: Hex digest of the payload as it arrived.
         key: Key of the face, or of the refused message in quarantine.
-        at: Time when the store confirmed the bytes (aware).
-        result: ``stored`` or ``refused``.
-        reason: Reason of a refusal; empty for ``stored``.
+        at: Time when the store confirmed the bytes, or the tombstone was found (aware).
+        result: ``stored``; ``refused``; ``erased``: a tombstone covers the face, and the cloud has no copy of it.
+        reason: Reason of a refusal; empty for the other results.
     """
 
     id: FaceId | None
     sha256: str
     key: str
     at: datetime
-    result: Literal["stored", "refused"]
+    result: Result
     reason: str = ""
 
     def document(self) -> dict[str, Any]:
@@ -161,12 +163,15 @@ def dump_receipts(receipts: Iterable[Receipt]) -> bytes:
 def load_receipts(payload: bytes) -> list[Receipt]:
     """Parse one message of receipts.
 
+    A receipt with an unknown result is left out: a later version of the cloud wrote it. Its face waits.
+
     Raises:
         MessageError: A part of the payload is not a receipt; then no receipt of the message is used.
     """
     try:
         documents = json.loads(payload)
-        return [_receipt(each) for each in (documents if isinstance(documents, list) else [documents])]
+        receipts = [_receipt(each) for each in (documents if isinstance(documents, list) else [documents])]
+        return [receipt for receipt in receipts if receipt.result in get_args(Result)]
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise MessageError("bad-receipt", f"{error!r:.200}") from error
 
@@ -176,7 +181,7 @@ def _receipt(document: dict[str, Any]) -> Receipt:
     at.astimezone(timezone.utc)  # OverflowError near the years 1 and 9999
     result = document["result"]
     sha256 = document["sha256"]
-    if result not in {"stored", "refused"} or not re.fullmatch(r"[0-9a-f]{64}", sha256) or at.tzinfo is None:
+    if not re.fullmatch(_RESULT, result) or not re.fullmatch(r"[0-9a-f]{64}", sha256) or at.tzinfo is None:
         raise ValueError(f"result {result!r}, sha256 {sha256!r}, at {at}")
     reason = document.get("reason", "")
     # The reason becomes a metric label and a value in the outbox; neither accepts every JSON string.

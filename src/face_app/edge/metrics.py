@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge
 
+from face_app.common.errors import REFUSALS
+
 # Alarms use the exported names, so `looks`, `bad_frames` and `rescued` stay, though the code has other words.
 FRAMES = Counter("face_app_capture_frames", "Frames that the pipeline processed.")
 MISSED = Counter(
@@ -21,6 +23,7 @@ SENT = Counter("face_app_sender_sent", "Publishes of faces, repeated ones includ
 RESENT = Counter("face_app_sender_resent", "Repeated publishes of faces, after a missing receipt.")
 STORED = Counter("face_app_sender_stored", "Faces with a receipt of result stored.")
 REFUSED = Counter("face_app_sender_refused", "Faces with a receipt of result refused.", ["reason"])
+ERASED = Counter("face_app_sender_erased", "Faces with a receipt of result erased: a tombstone covers them.")
 REJECTED = Counter("face_app_sender_rejected", "Publishes that the broker answered with an error.", ["reason"])
 EXPIRED = Counter("face_app_outbox_expired", "Waiting faces given up: evicted by the quota, or damaged.", ["reason"])
 RECOVERED = Counter("face_app_outbox_rescued", "Ledger rows recovered from a damaged outbox.", ["state"])
@@ -40,3 +43,18 @@ QUIET = Gauge(
 )
 ASIDE = Gauge("face_app_sender_aside", "Waiting faces that do not pass, although others do, such as too large ones.")
 WINDOW = Gauge("face_app_sender_window", "Maximum number of faces in flight now.")
+
+_LABELS = {
+    UNDECODABLE: ("blank", "empty", "filler", "format", "undecodable"),
+    PICTURES_REFUSED: ("not-an-image", "too-large", "too-many", "too-many-pixels", "too-many-scans"),
+    VISITS_DISMISSED: ("no-detail", "no-face"),
+    REFUSED: REFUSALS,
+    REJECTED: ("Not authorized", "Packet too large", "Quota exceeded"),
+    EXPIRED: ("damaged", "drop-lowest-score", "drop-oldest", "refused"),
+    RECOVERED: ("erased", "expired", "refused", "stored", "waiting"),
+}
+"""Labels that exist from the start: the first count is an increase only after a 0."""
+
+for _counter, _values in _LABELS.items():
+    for _value in _values:
+        _counter.labels(_value)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from face_app.common.health_server import Capability, Health, serve
 from face_app.common.settings import EdgeSettings, Metrics, OutboxFile, load
 from face_app.edge.outbox.outbox import Outbox
 from support.clips import face_clip, photo
+from support.faces import drawn_face
 from support.mosquitto import mosquitto
 from support.ports import free_port
 from support.visits import visit
@@ -282,3 +284,50 @@ def test_the_bucket_of_a_plain_folder(face_app, cloud, tmp_path):
     (tmp_path / "store" / "face.jpg").write_bytes(b"face")
     assert face_app("bucket", "list", "--config", cloud)[:2] == (0, "face.jpg\n")
     assert face_app("bucket", "url", "face.jpg", "--config", cloud)[1] == f"file://{tmp_path}/store/face.jpg\n"
+
+
+def test_erase_lists_first_then_erases_and_export_has_what_remains(face_app, cloud, tmp_path):
+    one, other = drawn_face(1), drawn_face(2)
+    store = tmp_path / "store"
+    for face in (one, other):
+        (store / face.key).parent.mkdir(parents=True, exist_ok=True)
+        (store / face.key).write_bytes(face.payload)
+    code, output, _ = face_app("erase", "--config", cloud, one.key, "--check")
+    assert (code, output.splitlines()[0]) == (0, one.key)
+    assert "1 faces and 0 copies in quarantine would be erased" in output
+    assert (store / one.key).exists()
+    assert not (store / "erased").exists()
+    code, output, _ = face_app("erase", "--config", cloud, one.key, "--why", "asked", "--no-wait", "--json")
+    assert (code, json.loads(output)["faces"]) == (0, [one.key])
+    assert not (store / one.key).exists()
+    (store / one.key).write_bytes(one.payload)
+    code, output, _ = face_app("erase", "--config", cloud, "--pending", "--no-wait")
+    assert (code, "1 faces" in output) == (0, True)
+    code, output, _ = face_app("export", "--config", cloud, "--edge", "jetson", tmp_path / "faces.zip")
+    assert (code, "1 faces are in" in output) == (0, True)
+    assert (tmp_path / "faces.zip").stat().st_mode & 0o777 == 0o600
+    assert set(zipfile.ZipFile(tmp_path / "faces.zip").namelist()) == {other.key, "metadata.json"}
+    assert [file.name for file in tmp_path.glob(".faces*")] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--from", "2026-11-22"],
+        ["--edge", "jetson", "--to", "2999-01-01"],
+        ["../secret"],
+        ["--pending", "--edge", "jetson"],
+        ["--edge", "jetson", "--from", "yesterday"],
+    ],
+)
+def test_erase_refuses_a_wrong_request_before_it_changes_anything(face_app, cloud, tmp_path, arguments):
+    code, _, error = face_app("erase", "--config", cloud, *arguments)
+    assert code == 2, error
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_erase_ends_with_6_if_the_store_is_away(face_app, cloud, tmp_path):
+    (tmp_path / "store").rmdir()
+    code, _, error = face_app("erase", "--config", cloud, "--edge", "jetson", "--no-wait")
+    assert (code, str(tmp_path / "store") in error) == (6, True)

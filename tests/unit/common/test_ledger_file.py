@@ -60,7 +60,7 @@ def written(ledger):
 def test_reads_back_a_written_ledger(ledger):
     back = read_ledger(io.BytesIO(written(ledger)), "file")
     assert (back.edge, back.outboxes, back.complete_since) == (ledger.edge, ledger.outboxes, ledger.complete_since)
-    assert (back.openings, back.pruned) == (ledger.openings, ledger.pruned)
+    assert (back.openings, back.pruned, back.written_at) == (ledger.openings, ledger.pruned, ledger.written_at)
     assert list(back.entries) == ledger.entries
 
 
@@ -73,6 +73,7 @@ def test_the_first_line_is_the_edge_and_each_other_a_face():
             [ENTRY],
             {"0badcafe": [("0123456789abcdef", 1)]},
             {"0badcafe": [(2, 4, "drop-oldest")]},
+            written_at=AT,
         )
     ).splitlines()
     assert json.loads(first) == {
@@ -81,6 +82,7 @@ def test_the_first_line_is_the_edge_and_each_other_a_face():
         "complete_since": "2026-11-22T17:30:00+00:00",
         "openings": {"0badcafe": [["0123456789abcdef", 1]]},
         "pruned": {"0badcafe": [[2, 4, "drop-oldest"]]},
+        "written_at": "2026-11-22T17:30:00+00:00",
         "format": 1,
     }
     assert json.loads(second) == {

@@ -77,6 +77,15 @@ def test_a_refusal_may_have_no_id():
     assert load_receipts(dump_receipts([receipt])) == [receipt]
 
 
+def test_an_unknown_result_leaves_the_other_receipts_of_a_message():
+    at = datetime(2026, 11, 22, 18, 0, tzinfo=timezone.utc)
+    receipts = [Receipt(FaceId("0badcafe", n), SHA, "k", at, "stored") for n in range(1, 4)]
+    message = dump_receipts(receipts).replace(b'"stored"', b'"moved-away"', 1)
+    assert load_receipts(message) == receipts[1:]
+    with pytest.raises(MessageError):
+        load_receipts(message.replace(b'"moved-away"', b'["moved-away"]'))
+
+
 @given(
     st.binary() | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(lambda value: repr(value).encode())
 )

@@ -36,7 +36,7 @@ def modules_on_hosts() -> list[Path]:
         *ROOT.glob("playbooks/*.yml"),
     ]
     # Ansible's own tags say nothing here.
-    everything = [task for file in files for task in tasks(yaml.load(file.read_text(), Loader=yaml.BaseLoader))]
+    everything = [task for file in files for task in tasks(yaml.load(file.read_text(), Loader=yaml.CBaseLoader))]
     uses = [(name, task.get("delegate_to")) for task in everything for name in modules.keys() & task.keys()]
     delegated, elsewhere = ({name for name, to in uses if (to == "localhost") is at_home} for at_home in (True, False))
     return [modules[name] for name in sorted(modules.keys() - (delegated - elsewhere))]

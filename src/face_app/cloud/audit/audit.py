@@ -8,6 +8,7 @@ from typing import TypeVar
 from face_app.cloud.audit.content import THREADS, wrong_contents
 from face_app.cloud.audit.evidence import group
 from face_app.cloud.audit.ledgers import index_ledgers
+from face_app.cloud.audit.leftovers import leftovers
 from face_app.cloud.audit.limits import limits
 from face_app.cloud.audit.listing import sort_keys
 from face_app.cloud.audit.outbox import OutboxAudit
@@ -15,6 +16,7 @@ from face_app.cloud.audit.read_marks import read_marks
 from face_app.cloud.audit.report import AuditReport, EdgeReport, OutboxReport
 from face_app.cloud.audit.scope import Scope
 from face_app.cloud.bucket import operations
+from face_app.cloud.bucket.tombstone import read_tombstones
 from face_app.common import settings
 from face_app.common.ledger_file import EdgeLedger
 
@@ -59,12 +61,14 @@ def run(
     listing = sort_keys(_with_progress(keys, "keys listed"), scope)
     rules = operations.expiry_rules(store, bucket)
     evidence = group(listing.outboxes, ledger_index.outboxes, marks.outboxes)
-    outboxes = [OutboxAudit(name, evidence[name], scope=scope, rules=rules) for name in sorted(evidence)]
+    get = operations.reader(store, connections=THREADS)
+    tombstones = read_tombstones(list(listing.tombstones), get)
+    left = leftovers(tombstones, listing.faces(), get)
+    outboxes = [OutboxAudit(name, evidence[name], scope=scope, rules=rules, left=left) for name in sorted(evidence)]
     reasons_by_key: dict[str, str] = {}
     read = 0
     if content:
         objects = (each for outbox in outboxes for each in outbox.objects_to_read())
-        get = operations.reader(store, connections=THREADS)
         for key, why in _with_progress(wrong_contents(get, objects), "objects read"):
             read += 1
             if why:
@@ -78,7 +82,10 @@ def run(
         quarantine=listing.quarantine,
         bare_images=listing.bare_images,
         foreign=listing.foreign,
-        not_judged=tuple(limits(reports, ledger_index, listing, scope, rules, content=content)),
+        not_judged=(
+            *limits(reports, ledger_index, listing, scope, rules, content=content),
+            *(f"what a damaged tombstone covers: {why}" for _, why in sorted(tombstones.bad.items())),
+        ),
         bad_marks=marks.unreadable,
     )
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from itertools import accumulate
 
 from face_app.cloud.audit.report import Unproven
-from face_app.cloud.audit.scope import Scope, edge_of
+from face_app.cloud.audit.scope import Scope
 from face_app.cloud.audit.spans import Span, gaps_between
 from face_app.cloud.bucket.expiry import ExpiryRules
+from face_app.cloud.bucket.face_key_parts import edge_of
 
 IN_RANGE = "may be in the time range; audit a longer one"
 DELETED = (

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from face_app.cloud.audit.listing import BucketIndex
 from face_app.cloud.audit.names import OutboxName
-from face_app.cloud.audit.scope import Scope, hour_of
+from face_app.cloud.audit.scope import Scope
 from face_app.cloud.audit.spans import Span
+from face_app.cloud.bucket.face_key_parts import hour_of
 from face_app.cloud.bucket.mark_object import Mark
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry
 
@@ -50,6 +51,7 @@ class OutboxLedger:
         contradicted: By sequence number, the keys of entries with the same id but different hashes. The audit reports
             them as duplicates.
         pruned: Spans of expired faces without an entry, each with its reason.
+        written_at: Time of the newest ledger by the clock of the edge (aware); None if it is unknown.
     """
 
     last: int = 0
@@ -57,6 +59,7 @@ class OutboxLedger:
     entries: dict[int, LedgerEntry] = field(default_factory=dict)
     contradicted: dict[int, set[str]] = field(default_factory=dict)
     pruned: dict[Span, str] = field(default_factory=dict)
+    written_at: datetime | None = None
 
     def add(self, entry: LedgerEntry) -> None:
         """Add a face. If ledgers list it twice, the entry with the later state counts."""
@@ -121,6 +124,7 @@ def index_ledgers(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerIndex:
         for outbox, last in ledger.outboxes.items():
             known = outboxes.setdefault(OutboxName(edge, outbox), OutboxLedger())
             known.last = max(known.last, last)
+            known.written_at = max(filter(None, (known.written_at, ledger.written_at)), default=None)
             openings = tuple(ledger.openings.get(outbox, ()))
             known.pruned.update({Span(first, end): reason for first, end, reason in ledger.pruned.get(outbox, ())})
             known.coverages.append(

@@ -1,19 +1,19 @@
 """Index the keys of the bucket."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from face_app.cloud.audit.names import OutboxName
-from face_app.cloud.audit.scope import Scope, edge_of, hour_of
+from face_app.cloud.audit.report_object import edge_of_report
+from face_app.cloud.audit.scope import Scope
+from face_app.cloud.bucket.face_key_parts import edge_of, hour_of
 from face_app.cloud.bucket.mark_object import outbox_of_mark
 from face_app.cloud.bucket.rights import RIGHTS_KEY
+from face_app.cloud.bucket.selection import QUARANTINE
+from face_app.cloud.bucket.tombstone import ERASED, TOMBSTONES
 from face_app.common.wire import FaceId, face_of_key
 
-ERASED = "erased/"
-"""Prefix of tombstones: an empty object under it, named by the key of a face, marks the face as erased."""
-QUARANTINE = "quarantine/"
-"""Prefix of refused messages: ``quarantine/<edge>/<reason>/<sha256>.bin``. Earlier versions wrote no edge."""
 BARE_IMAGES = "test/seed/"
 """Prefix of images from the original homework's topic."""
 
@@ -25,7 +25,7 @@ class BucketIndex:
     Attributes:
         objects: First key of each face.
         duplicates: All keys of each face that has more than one.
-        erased: Key of each erased face.
+        erased: Key of each erased face, by its record.
     """
 
     objects: dict[int, str] = field(default_factory=dict)
@@ -59,16 +59,23 @@ class Listing:
         quarantine: Number of refused messages by reason.
         bare_images: Number of images of the original homework's topic.
         foreign: Keys that are not face-app keys.
+        tombstones: Keys of the tombstones.
     """
 
     outboxes: dict[OutboxName, BucketIndex]
     quarantine: Counter[str]
     bare_images: int
     foreign: tuple[str, ...]
+    tombstones: tuple[str, ...] = ()
+
+    def faces(self) -> Iterator[str]:
+        """Yield the keys of all faces, those of one folder in succession."""
+        for index in self.outboxes.values():
+            yield from sorted(key for sequence in index.objects for key in index.keys_of(sequence))
 
 
 def sort_keys(keys: Iterable[str], scope: Scope) -> Listing:
-    """Sort the keys of a bucket by kind. Marks are in no kind: they are read before (see `read_marks`)."""
+    """Sort the keys of a bucket by kind. Marks (see `read_marks`) and reports of audits are in no kind."""
     outboxes: dict[OutboxName, BucketIndex] = {}
 
     def index(face: FaceId, key: str) -> BucketIndex:
@@ -76,10 +83,13 @@ def sort_keys(keys: Iterable[str], scope: Scope) -> Listing:
 
     quarantine: Counter[str] = Counter()
     foreign: list[str] = []
+    tombstones: list[str] = []
     bare_images = 0
     for key in keys:
         if face := _face(key):
             index(face, key).add(face.sequence, key)
+        elif key.startswith(TOMBSTONES):
+            tombstones.append(key)
         elif key.startswith(ERASED) and (face := _face(key.removeprefix(ERASED))):
             erased = key.removeprefix(ERASED)
             index(face, erased).erased[face.sequence] = erased
@@ -87,9 +97,9 @@ def sort_keys(keys: Iterable[str], scope: Scope) -> Listing:
             quarantine[key.split("/")[-2]] += 1
         elif key.startswith(BARE_IMAGES):
             bare_images += 1
-        elif key != RIGHTS_KEY and not outbox_of_mark(key):
+        elif key != RIGHTS_KEY and not outbox_of_mark(key) and not edge_of_report(key):
             foreign.append(key)
-    return Listing(outboxes, quarantine, bare_images, tuple(foreign))
+    return Listing(outboxes, quarantine, bare_images, tuple(foreign), tuple(tombstones))
 
 
 def _face(key: str) -> FaceId | None:

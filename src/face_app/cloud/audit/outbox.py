@@ -13,10 +13,11 @@ from face_app.cloud.audit.evidence import Evidence
 from face_app.cloud.audit.gaps import Bounds, GapClassifier, Gaps
 from face_app.cloud.audit.names import OutboxName
 from face_app.cloud.audit.report import OutboxReport, Unproven, WrongObject
-from face_app.cloud.audit.scope import HOUR, Scope, hour_of
+from face_app.cloud.audit.scope import Scope
 from face_app.cloud.audit.spans import Span, gaps_between, merge
 from face_app.cloud.audit.twice import given_twice, unseen_from
 from face_app.cloud.bucket.expiry import ExpiryRules
+from face_app.cloud.bucket.face_key_parts import HOUR, hour_of
 
 NEWER = "given after the ledger was written, and without an object; export the ledger again"
 NO_LEDGER = (
@@ -48,7 +49,15 @@ class _Classified:
 class OutboxAudit:
     """Compares the objects of one outbox with its ledger entries and marks."""
 
-    def __init__(self, name: OutboxName, evidence: Evidence, *, scope: Scope, rules: ExpiryRules) -> None:
+    def __init__(
+        self,
+        name: OutboxName,
+        evidence: Evidence,
+        *,
+        scope: Scope,
+        rules: ExpiryRules,
+        left: frozenset[str] = frozenset(),
+    ) -> None:
         """Prepare the comparison.
 
         Args:
@@ -56,7 +65,9 @@ class OutboxAudit:
             evidence: What is known about it.
             scope: Faces to audit.
             rules: Expiry rules of the bucket.
+            left: Keys of objects that a tombstone covers.
         """
+        self._left = left
         self._name = name
         self._index = evidence.index
         self._elsewhere = evidence.elsewhere
@@ -123,13 +134,15 @@ class OutboxAudit:
             duplicates=tuple(self._duplicates()),
             unknown=tuple(faces.unknown),
             reappeared_after_erasure=tuple(faces.reappeared),
+            ledger_at=self._ledger.written_at if self._ledger else None,
         )
 
     def _classify(self, sequence: int, faces: _Classified) -> None:
         """Add one face to its class."""
         entry = self._entries.get(sequence)
         keys = self._keys_of(sequence)
-        if sequence in self._index.erased or (entry and entry.state == "erased"):
+        recorded = sequence in self._index.erased or (entry and entry.state == "erased")
+        if recorded or self._left.intersection(keys):
             faces.counts["erased"] += 1
             faces.reappeared += keys
         elif keys and entry is None and self._ledger and sequence > self._ledger.last:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from face_app.cloud.audit.spans import Span
+from face_app.common.errors import AuditError, UnprovenError
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class OutboxReport:
         wrong: Objects with a wrong key or wrong bytes.
         duplicates: Keys of each face that has more than one.
         unknown: Keys of objects that the ledger must contain, but does not.
-        reappeared_after_erasure: Keys of objects of erased faces.
+        reappeared_after_erasure: Keys of objects of erased faces, by a record, a ledger or a tombstone.
+        ledger_at: Time of the ledger by the clock of the edge (aware); None: no ledger, or an earlier version wrote it.
     """
 
     edge: str
@@ -100,6 +102,7 @@ class OutboxReport:
     duplicates: tuple[tuple[str, ...], ...]
     unknown: tuple[str, ...]
     reappeared_after_erasure: tuple[str, ...]
+    ledger_at: datetime | None = None
 
     @property
     def faults(self) -> dict[str, int]:
@@ -119,6 +122,7 @@ class OutboxReport:
         return {
             "outbox": self.outbox,
             "ledger": self.ledger,
+            "ledger_at": self.ledger_at and self.ledger_at.isoformat(),
             "counts": self.counts(),
             "refused": dict(self.refused),
             "expired": dict(self.expired),
@@ -137,6 +141,14 @@ class OutboxReport:
             "erased_but_there": list(self.reappeared_after_erasure),
             "faults": self.faults,
         }
+
+    def known_counts(self) -> dict[str, int | None]:
+        """Return the terms of the equation; None for each that needs a ledger, if none was given.
+
+        Without a ledger, `captured` is a lower bound.
+        """
+        known = {"captured", "stored", "erased"}
+        return {name: count if self.ledger or name in known else None for name, count in self.counts().items()}
 
     def counts(self) -> dict[str, int]:
         """Return the terms of the equation in table order."""
@@ -225,6 +237,13 @@ class AuditReport:
     def proven(self) -> bool:
         """Return True if balanced, and no face that was ever given a number can be lost without being named."""
         return self.balanced and not self.unproven
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of the program."""
+        if self.proven:
+            return 0
+        return UnprovenError.exit_code if self.balanced else AuditError.exit_code
 
     @property
     def verdict(self) -> str:

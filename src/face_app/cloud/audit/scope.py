@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
+from face_app.cloud.bucket.face_key_parts import HOUR, edge_of, hour_of
 from face_app.cloud.bucket.mark_object import MARKS
+from face_app.cloud.bucket.tombstone import ERASED, TOMBSTONES
 from face_app.common.errors import SettingsError
 from face_app.common.ledger_file import LedgerEntry
 from face_app.common.wire import NAME
 
-HOUR = timedelta(hours=1)
 _EARLIEST = datetime.min.replace(tzinfo=timezone.utc)
 _LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
@@ -39,7 +40,7 @@ class Scope:
     @property
     def prefixes(self) -> tuple[str, ...]:
         """Return the key prefixes to list."""
-        return self._under("", "erased/") if self.edge else ("",)
+        return (*self._under("", ERASED), TOMBSTONES) if self.edge else ("",)
 
     @property
     def mark_prefixes(self) -> tuple[str, ...]:
@@ -80,21 +81,6 @@ class Scope:
         """Return True if a face captured between two times is in scope; None: not limited."""
         after = self.since is None or (earliest is not None and earliest >= self.since)
         return after and (self.until is None or (latest is not None and latest < self.until))
-
-
-def edge_of(key: str) -> str:
-    """Return the edge in the key of a face."""
-    return key.split("/", 1)[0]
-
-
-def hour_of(key: str) -> datetime:
-    """Return the hour (UTC) of capture in the key of a face.
-
-    Raises:
-        ValueError: The key contains no valid hour.
-    """
-    year, month, day, hour = map(int, key.split("/")[2:6])
-    return datetime(year, month, day, hour, tzinfo=timezone.utc)
 
 
 def scope_between(edge: str | None, since: str | None, until: str | None, renamed: Iterable[str] = ()) -> Scope:

@@ -32,11 +32,11 @@ def _rows(report: AuditReport) -> Iterator[list[str]]:
 
 def _known(outbox: OutboxReport) -> Iterator[str]:
     """Yield the numbers of a row; a question mark for each number that needs a ledger."""
-    for name, count in outbox.counts().items():
-        if outbox.ledger or name in {"stored", "erased"}:
-            yield str(count)
+    for name, count in outbox.known_counts().items():
+        if count is None:
+            yield "?"
         else:
-            yield f">={count}" if name == "captured" else "?"
+            yield str(count) if outbox.ledger or name != "captured" else f">={count}"
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -77,7 +77,8 @@ def _faults(report: AuditReport) -> Iterator[str]:
         yield from _listed(f"wrong ({where})", (f"{each.key}: {each.why}" for each in outbox.wrong))
         yield from _listed(f"several objects for one face ({where})", map(", ".join, outbox.duplicates))
         yield from _listed(f"unknown to the ledger ({where})", outbox.unknown)
-        yield from _listed(f"erased but there ({where})", outbox.reappeared_after_erasure)
+        cure = "run `face-app erase --pending`, or erase their keys"
+        yield from _listed(f"erased but there ({where}); {cure}", outbox.reappeared_after_erasure)
     yield from _listed("foreign objects", report.foreign)
 
 

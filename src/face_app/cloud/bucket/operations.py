@@ -146,14 +146,15 @@ def reader(store: settings.Store, *, connections: int = 1) -> Callable[[str], by
     return read
 
 
-def writer(store: settings.Store) -> Callable[[str, bytes], None]:
-    """Return a function that stores a JSON object under a key, and replaces the object that is there.
+def writer(store: settings.Store, *, connections: int = 1) -> Callable[[str, bytes], None]:
+    """Return a function that stores a small object of ours under a key, and replaces the object that is there.
 
     Faces are never replaced: their keys contain the hash of their bytes (see `Store.put`). The function raises
     `StoreError` if the store does not confirm the object.
 
     Args:
         store: Store settings; a mount (s3fs) is written through the S3 API.
+        connections: Maximum number of parallel writes.
 
     Raises:
         SettingsError: The credentials file cannot be read.
@@ -163,7 +164,7 @@ def writer(store: settings.Store) -> Callable[[str, bytes], None]:
 
     from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
 
-    bucket = S3Bucket(store, connections=1)
+    bucket = S3Bucket(store, connections=connections)
 
     def write(key: str, data: bytes) -> None:
         with bucket.translate_errors():

@@ -1,19 +1,18 @@
-"""Collect from a listing what is not a face: quarantine, tombstones, marks, audit reports."""
+"""Collect from a listing what is not a face: quarantine, tombstones, marks."""
 
 import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from face_app.cloud.audit.listing import ERASED, QUARANTINE
+from face_app.cloud.audit.report_object import edge_of_report
 from face_app.cloud.bucket.mark_object import load_marks, outbox_of_mark
+from face_app.cloud.bucket.selection import QUARANTINE
+from face_app.cloud.bucket.tombstone import ERASED, TOMBSTONES
 from face_app.cloud.gallery.face_key import parse_key
 from face_app.cloud.gallery.objects import Objects
 from face_app.common.errors import StoreError
 
-REPORTS = "audits/"
-"""Prefix of audit reports that were left in the bucket: ``audits/<time>.json``."""
 MOST = 10_000
 """Maximum number of keys that are remembered of each kind."""
 
@@ -26,14 +25,12 @@ class BucketFacts:
         quarantine: Number of refused messages by edge and reason; the edge is ``-`` where the key names none.
         erased: Number of tombstones by edge and outbox.
         marks: Keys of the high-water marks by edge and outbox.
-        report: Key of the newest audit report; empty if there is none.
         foreign: Number of other keys.
     """
 
     quarantine: Counter[tuple[str, str]] = field(default_factory=Counter)
     erased: Counter[tuple[str, str]] = field(default_factory=Counter)
     marks: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    report: str = ""
     foreign: int = 0
 
     def add(self, keys: Iterable[str]) -> None:
@@ -46,13 +43,13 @@ class BucketFacts:
                 place = (parts[0], parts[1]) if len(parts) == 3 else ("-", parts[0])
                 if place in self.quarantine or len(self.quarantine) < MOST:
                     self.quarantine[place] += 1
+            elif key.startswith(TOMBSTONES):
+                continue
             elif f"{kind}/" == ERASED and (face := parse_key(rest)):
                 self.erased[face.edge, face.face.outbox] += 1
             elif (outbox := outbox_of_mark(key)) and len(self.marks) < MOST:
                 self.marks.setdefault(outbox, []).append(key)
-            elif f"{kind}/" == REPORTS:
-                self.report = max(self.report, key)
-            else:
+            elif not edge_of_report(key):
                 self.foreign += 1
 
 
@@ -81,11 +78,3 @@ def read_mark(objects: Objects, keys: Iterable[str]) -> Mark:
             continue
         times.append(str(json.loads(data).get("at", "")))
     return Mark(max(numbers, default=None), max(times, default=""))
-
-
-def read_json(objects: Objects, key: str) -> Any:
-    """Read an object as JSON; None if it is missing or invalid, or the bucket does not answer."""
-    try:
-        return json.loads(objects.get(key) or b"null")
-    except (StoreError, ValueError, RecursionError):
-        return None

@@ -2,11 +2,12 @@
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timezone
 
+from face_app.cloud.bucket.selection import visit_of
 from face_app.cloud.gallery.face_key import FaceKey
 from face_app.cloud.gallery.index_writer import Detail, IndexWriter
 from face_app.cloud.gallery.objects import Objects
@@ -39,7 +40,7 @@ class DetailReader:
         """
         details: list[Detail] = []
         answered = True
-        for key, found in self._pool.map(self._read, keys):
+        for key, found in self.fetch(keys):
             if isinstance(found, Detail):
                 details.append(found)
             elif isinstance(found, StoreError):
@@ -49,6 +50,10 @@ class DetailReader:
         if details:
             self._writer.record(details)
         return answered
+
+    def fetch(self, keys: Iterable[FaceKey]) -> Iterator[tuple[FaceKey, Detail | StoreError | None]]:
+        """Yield what the metadata of each face says, without the index; None if the bucket has no such face."""
+        return self._pool.map(self._read, keys)
 
     def _read(self, key: FaceKey) -> tuple[FaceKey, Detail | StoreError | None]:
         try:
@@ -68,12 +73,11 @@ def detail_of(key: FaceKey, data: bytes) -> Detail:
     if face_id is None or metadata is None:
         return Detail(key, None, "", "")
     at = metadata.captured_at.astimezone(timezone.utc)
-    # Early versions wrote no visit. Their tracks count from 1 at each start, which the hour distinguishes.
-    visit = metadata.visit or f"{key.face.outbox}-{key.camera}-{key.hour}-{metadata.track}"
     # The key names the edge; a file can claim anything.
     document = {**asdict(metadata), "id": str(face_id), "captured_at": at.isoformat()}
     try:
-        text = json.dumps(document, allow_nan=False)
-    except ValueError:  # a number that JSON has not: no edge writes one
+        text = json.dumps(document, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except ValueError:  # a number or a character that no answer can have: no edge writes one
         return Detail(key, None, "", "")
-    return Detail(key, round(at.timestamp() * 1000), f"{key.edge}/{visit}", text)
+    return Detail(key, round(at.timestamp() * 1000), f"{key.edge}/{visit_of(key.key, metadata)}", text)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from face_app.cloud.gallery.face_key import FaceKey
@@ -60,11 +60,12 @@ class Events:
                 watcher.get_nowait()  # the page reloads as a whole, so the newest news are enough
             watcher.put_nowait(news)
 
-    async def stream(self, *, seconds: float) -> AsyncIterator[str]:
+    async def stream(self, *, seconds: float, allowed: Callable[[], bool]) -> AsyncIterator[str]:
         """Yield news as server-sent events until the login ends.
 
         Args:
             seconds: Maximum duration.
+            allowed: Returns False once the user has logged out.
         """
         watcher: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(8)
         self._watchers.add(watcher)
@@ -77,7 +78,7 @@ class Events:
                 except asyncio.TimeoutError:
                     yield ": still here\n\n"
                     continue
-                if news is None:
+                if news is None or not allowed():
                     return
                 yield f"event: {'faces' if news['faces'] else 'change'}\ndata: {json.dumps(news)}\n\n"
         finally:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from typing import Protocol
 
 from face_app.cloud.gallery.bucket_facts import BucketFacts
 from face_app.cloud.gallery.face_key import FaceKey, Folder
@@ -40,6 +41,16 @@ class Progress:
     seconds: float = 0.0
 
 
+class ListingWatcher(Protocol):
+    """Sees what a listing finds."""
+
+    def listed(self, page: list[Listed]) -> None:
+        """Take a page of a listing, before the index has it."""
+
+    def listing_complete(self, began_at: datetime) -> None:
+        """Take the time at which a complete listing began, after its end (aware)."""
+
+
 class Filler:
     """Lists the bucket in a thread of its own, and takes the faces that receipts report.
 
@@ -47,6 +58,7 @@ class Filler:
         facts: What the last complete listing found besides faces; None before the first.
         progress: State of the listing.
         problem: Why the thread ended; empty while it runs.
+        watcher: Sees each listing; None: nothing does.
     """
 
     def __init__(
@@ -70,6 +82,7 @@ class Filler:
         self.facts: BucketFacts | None = None
         self.progress = Progress()
         self.problem = ""
+        self.watcher: ListingWatcher | None = None
         self._objects = objects
         self._writer = writer
         self._queries = queries
@@ -137,7 +150,7 @@ class Filler:
             self._wake.clear()
 
     def _list_all(self) -> None:
-        started, listed = time.monotonic(), 0
+        began_at, started, listed = datetime.now(timezone.utc), time.monotonic(), 0
         first = self.progress.completed_at is None
         with self._arrived_lock:
             self._arrived.clear()
@@ -157,6 +170,8 @@ class Filler:
         seconds = time.monotonic() - started
         self.facts = facts
         self.progress = Progress(False, listed, datetime.now(timezone.utc), seconds)
+        if self.watcher:
+            self.watcher.listing_complete(began_at)
         if first or removed:
             log.info("listed %d objects in %.1f s; %d faces are gone", listed, seconds, removed)
             self._on_change([])
@@ -174,6 +189,8 @@ class Filler:
                 self._write(parts.finish())
 
     def _apply(self, parts: ListingParts, page: list[Listed]) -> int:
+        if self.watcher:
+            self.watcher.listed(page)
         return self._write(parts.feed(page))
 
     def _write(self, parts: Iterable[Part]) -> int:

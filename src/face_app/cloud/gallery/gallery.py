@@ -1,5 +1,6 @@
 """Assemble the parts of the gallery."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from face_app.cloud.gallery.access.access_log import AccessLog
 from face_app.cloud.gallery.access.login_limit import LoginLimit
 from face_app.cloud.gallery.access.sessions import Sessions
 from face_app.cloud.gallery.access.users import Users
+from face_app.cloud.gallery.audit_reports import AuditReports
 from face_app.cloud.gallery.details import DetailReader
 from face_app.cloud.gallery.edge_states import MOST_CAMERAS, EdgeStates
 from face_app.cloud.gallery.events import Events
@@ -21,6 +23,7 @@ from face_app.cloud.gallery.index_queries import IndexQueries
 from face_app.cloud.gallery.index_writer import IndexWriter
 from face_app.cloud.gallery.objects import Objects
 from face_app.cloud.gallery.timeline import Shot, Timeline
+from face_app.cloud.notifications.notifier import Notifier
 from face_app.common.errors import StoreError
 from face_app.common.health_server import Capability, Health
 from face_app.common.settings import GallerySettings
@@ -41,13 +44,29 @@ class Eraser(Protocol):
             StoreError: The erasure is not complete; repeat it.
         """
 
+    def erase_visit(self, keys: Sequence[str], visit: str, user: str) -> None:
+        """Erase all shots of a visit.
+
+        Args:
+            keys: Keys of the known shots.
+            visit: Id of the visit, ``<edge>/<visit>``; it covers shots that still wait at the edge.
+            user: Who erases them.
+
+        Raises:
+            StoreError: The erasure is not complete; repeat it.
+        """
+
+    @property
+    def problem(self) -> str:
+        """Return why an erasure is not complete; empty while there is no reason."""
+
 
 @dataclass(frozen=True)
 class Notice:
     """Describes what a page cannot show, and since when it tries.
 
     Attributes:
-        what: ``bucket``, ``broker``, ``listing`` or ``cameras``.
+        what: ``bucket``, ``broker``, ``erasure``, ``listing``, ``cameras`` or ``notifications``.
         text: One sentence.
     """
 
@@ -63,6 +82,7 @@ class Gallery:
         eraser: Erases faces; None: the gallery only shows them.
         users: Users; None: no login.
         sessions: Sessions of the users; None: no login.
+        notifier: Announces new faces; None: no service is set.
     """
 
     def __init__(self, settings: GallerySettings, eraser: Eraser | None = None) -> None:
@@ -81,11 +101,13 @@ class Gallery:
         self.events = Events()
         self.states = EdgeStates()
         self.objects = Objects(settings.store, connections=CONNECTIONS)
+        self.reports = AuditReports(self.objects)
         self.file = IndexFile(settings.index)
         self.queries = IndexQueries(self.file)
         self.writer = IndexWriter(self.file)
         self.reader = DetailReader(self.objects, self.writer)
         self.timeline = Timeline(self.queries, self.reader, self.zone)
+        self.notifier = Notifier(settings, self.objects, self.reader) if settings.notifications.urls_file else None
         self.filler = Filler(
             self.objects,
             self.writer,
@@ -93,12 +115,14 @@ class Gallery:
             interval=settings.relist_minutes * 60,
             on_change=self.events.announce,
         )
+        self.filler.watcher = self.notifier
         self.feed = Feed(
             settings,
             self.states,
-            on_faces=self.filler.arrived,
+            on_faces=self._stored,
             on_change=lambda: self.events.announce([]),
             on_gap=self.filler.list_recent,
+            on_erased=self.forget,
         )
 
     @cached_property
@@ -108,6 +132,8 @@ class Gallery:
 
     def start(self) -> None:
         """Start to list the bucket, and to listen to the broker."""
+        if self.notifier:
+            self.notifier.start()
         self.filler.start()
         self.feed.start()
 
@@ -116,8 +142,16 @@ class Gallery:
         self.events.close()
         self.feed.stop()
         self.filler.stop()
+        if self.notifier:
+            self.notifier.stop()
         self.reader.close()
         self.file.close()
+
+    def _stored(self, faces: Mapping[FaceKey, int]) -> None:
+        """Take faces that receipts report. A face that the index has is a copy, and no news."""
+        if self.notifier:
+            self.notifier.stored({key: at for key, at in faces.items() if self.queries.face(key) is None})
+        self.filler.arrived(faces)
 
     def find(self, key: FaceKey) -> Shot | None:
         """Return a face of the index, or of the bucket while the index lacks it; None if neither has it."""
@@ -129,6 +163,13 @@ class Gallery:
                 self.filler.arrived({key: 0})
         return self.timeline.face(key)
 
+    def forget(self, keys: Sequence[FaceKey]) -> None:
+        """Show faces no longer, because they are erased."""
+        for key in keys:
+            self.objects.forget(key.key)
+        if [key for key in keys if self.writer.remove(key)]:
+            self.events.announce([])
+
     def notices(self) -> list[Notice]:
         """Return what the pages cannot show now."""
         notices = []
@@ -136,15 +177,19 @@ class Gallery:
         if self.objects.problem:
             text = f"The bucket does not answer; this page recovers by itself. Cause: {self.objects.problem}"
             notices.append(Notice("bucket", text))
-        if self.feed.problem:
-            text = f"No live news: {self.feed.problem}. New faces appear after the next listing."
+        if self.feed.gap:
+            text = f"No live news: {self.feed.gap}. New faces appear after the next listing."
             notices.append(Notice("broker", text))
+        if self.eraser and self.eraser.problem:
+            notices.append(Notice("erasure", f"An erasure is not complete, and is repeated: {self.eraser.problem}"))
         if progress.listing and not progress.completed_at:
             notices.append(Notice("listing", f"The bucket is being listed: {progress.objects:,} objects so far."))
         edges = self.states.with_too_many
         if edges:
             cause = f"{len(edges)} edges with more than {MOST_CAMERAS} cameras: {', '.join(edges[:MOST_NAMES])}."
             notices.append(Notice("cameras", f"{cause} The states of the others are not shown."))
+        if self.notifier:
+            notices += [Notice("notifications", text) for text in self.notifier.problems()]
         return notices
 
     @property
@@ -166,6 +211,7 @@ class Gallery:
             "objects": progress.objects,
             "listing_seconds": round(progress.seconds, 1),
             "bucket": self.objects.problem or None,
-            "broker": self.feed.problem or None,
+            "broker": self.feed.gap or None,
+            "notifications_waiting": self.notifier.waiting if self.notifier else None,
         }
         return Health(not broken, not reason, reason, frozenset(name for name, true in works.items() if true), facts)

@@ -1,11 +1,11 @@
-"""Collect what the bucket alone proves about each outbox, and the last audit report in it."""
+"""Collect what the bucket alone proves about each outbox, and the last audit of each edge."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from face_app.cloud.audit.spans import Span
-from face_app.cloud.gallery.bucket_facts import BucketFacts, Mark, read_json, read_mark
+from face_app.cloud.gallery.audit_reports import ReportView
+from face_app.cloud.gallery.bucket_facts import BucketFacts, Mark, read_mark
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.index_queries import MAX_SPANS, OutboxFacts
 
@@ -46,16 +46,16 @@ class LedgerView:
         quarantine: Edge, reason and number of refused messages.
         foreign: Number of foreign objects.
         listed_at: Time of the listing behind these figures; None before the first is complete.
-        report: Last audit report; None if there is none.
-        report_key: Its key; empty if there is none.
+        reports: The last audit of each edge that has one.
+        unaudited: Names of the other edges.
     """
 
     outboxes: tuple[OutboxView, ...]
     quarantine: tuple[tuple[str, str, int], ...]
     foreign: int
     listed_at: datetime | None
-    report: dict[str, Any] | None
-    report_key: str
+    reports: tuple[ReportView, ...]
+    unaudited: tuple[str, ...]
 
 
 def ledger_view(gallery: Gallery) -> LedgerView:
@@ -74,14 +74,15 @@ def ledger_view(gallery: Gallery) -> LedgerView:
         for place in known
     ]
     quarantine = sorted((*place, count) for place, count in facts.quarantine.items())
-    report = read_json(gallery.objects, facts.report) if facts.report else None
+    reports = gallery.reports.views()
+    unaudited = sorted({edge for edge, _ in known} - {report.edge for report in reports})
     return LedgerView(
         tuple(outboxes),
         tuple(quarantine),
         facts.foreign,
         gallery.filler.progress.completed_at,
-        report if isinstance(report, dict) else None,
-        facts.report,
+        tuple(reports),
+        tuple(unaudited),
     )
 
 

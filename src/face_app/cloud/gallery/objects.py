@@ -101,7 +101,7 @@ class Objects:
         return True
 
     def forget(self, key: str) -> None:
-        """Drop an object from memory."""
+        """Drop an object from memory; a read that is under way does not bring it back."""
         self._cache.drop(key)
 
 
@@ -111,6 +111,7 @@ class _Cache:
     def __init__(self) -> None:
         self._objects: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._bytes = 0
+        self._dropped: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def get(self, key: str) -> bytes | None:
@@ -122,6 +123,8 @@ class _Cache:
 
     def put(self, key: str, data: bytes) -> None:
         with self._lock:
+            if time.monotonic() < self._dropped.get(key, 0.0):
+                return
             self._drop(key)
             self._objects[key] = time.monotonic() + CACHE_SECONDS, data
             self._bytes += len(data)
@@ -130,6 +133,9 @@ class _Cache:
 
     def drop(self, key: str) -> None:
         with self._lock:
+            now = time.monotonic()
+            self._dropped = {each: until for each, until in self._dropped.items() if until > now}
+            self._dropped[key] = now + CACHE_SECONDS
             self._drop(key)
 
     def _drop(self, key: str) -> None:

@@ -5,8 +5,12 @@ import ssl
 import threading
 
 import uvicorn
+from prometheus_client import REGISTRY
 
+from face_app.cloud.gallery.background_eraser import BackgroundEraser
+from face_app.cloud.gallery.fleet_metrics import FleetCollector, GalleryCollector
 from face_app.cloud.gallery.gallery import Gallery
+from face_app.cloud.gallery.http_protocol import GuardedProtocol
 from face_app.cloud.gallery.pages.app import make_app
 from face_app.common.errors import FaceAppError, SettingsError
 from face_app.common.health_server import serve as serve_health
@@ -31,10 +35,15 @@ def run(settings: GallerySettings) -> None:
         SettingsError: A file cannot be read or written, or a port is in use.
         FaceAppError: The index is damaged; the next start fills a new one.
     """
-    gallery = Gallery(settings)
+    eraser = BackgroundEraser(settings) if settings.erases else None
+    gallery = Gallery(settings, eraser)
     server = uvicorn.Server(_configuration(settings, gallery))
-    health = serve_health(settings.metrics, gallery.health)
+    REGISTRY.register(FleetCollector(gallery.states))
+    REGISTRY.register(GalleryCollector(gallery))
+    health = serve_health(settings.metrics, gallery.health, gallery.notifier.alarms if gallery.notifier else None)
     gallery.start()
+    if eraser:
+        eraser.start()
     stop = threading.Event()
     watch = threading.Thread(target=_watch, args=(gallery, server, stop), name="watch", daemon=True)
     watch.start()
@@ -48,6 +57,8 @@ def run(settings: GallerySettings) -> None:
             raise SettingsError(f"port = {settings.port}: cannot listen on {address}; choose another port") from error
     finally:
         stop.set()
+        if eraser:
+            eraser.stop()
         gallery.stop()
         if health:
             health.shutdown()
@@ -61,6 +72,7 @@ def _configuration(settings: GallerySettings, gallery: Gallery) -> uvicorn.Confi
         make_app(gallery),
         host=settings.host,
         port=settings.port,
+        http=GuardedProtocol,
         log_config=None,
         access_log=False,  # the access log has the users
         server_header=False,

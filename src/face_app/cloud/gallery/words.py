@@ -1,7 +1,10 @@
 """Say what metadata and states mean, in words."""
 
+from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
+from face_app.cloud.audit.report_object import EdgeAudit, OutboxRow
 from face_app.cloud.gallery.timeline import Shot
 
 WHY = {
@@ -24,6 +27,21 @@ TERMS = {
     "eyes": ("Eyes open", "as the face mesh sees them"),
     "face": ("Face", "as the face mesh recognises it"),
 }
+COUNTS = {
+    "captured": "Captured",
+    "stored": "Stored",
+    "waiting": "Waiting",
+    "refused": "Refused",
+    "expired": "Expired",
+    "erased": "Erased",
+    "missing": "Missing",
+    "unproven": "Not proven",
+}
+RENEW_DAYS = 21
+"""Days before its expiry at which a certificate is marked. A run of edge.yml renews it months earlier."""
+MOST_SHOWN = 1e15
+"""Largest number that a page shows."""
+VERDICTS = {0: ("ready", "proven"), 9: ("offline", "fault found"), 10: ("problem", "not proven")}
 CLOCKS = {
     True: "set by a time server",
     False: "not set by a time server: the time may be wrong",
@@ -62,6 +80,44 @@ def facts(shot: Shot) -> list[tuple[str, str]]:
     ]
 
 
+def certificate(document: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the class of a badge, empty for none, and the days until the certificate of an edge expires."""
+    days = number(document, "certificate_days")
+    if days is None:
+        return "", "unknown"
+    if days <= 0:
+        return "offline", "expired"
+    return "problem" if days < RENEW_DAYS else "", "1 day left" if days < 2 else f"{days:,.0f} days left"
+
+
+def number(document: Mapping[str, Any], name: str) -> float | None:
+    """Return a number of a state; None if it is none, or beyond what can be shown: an edge can claim anything."""
+    value = document.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST_SHOWN:
+        return None
+    return float(value)
+
+
+def verdict(audit: EdgeAudit | None) -> tuple[str, str]:
+    """Return the class of a badge and its text."""
+    if audit is None:
+        return "offline", "unreadable"
+    return VERDICTS.get(audit.exit_code, ("problem", f"exit code {audit.exit_code}"))
+
+
+def count(row: OutboxRow, name: str) -> str:
+    """Return one term of the equation; a lower bound where the ledger is missing."""
+    number = row.counts.get(name)
+    if number is None:
+        return "unknown"
+    return f"{number:,}" if row.ledger or name != "captured" else f"≥ {number:,}"
+
+
+def age(at: datetime) -> str:
+    """Return how old a time is."""
+    return duration(max(0.0, (datetime.now(timezone.utc) - at).total_seconds()))
+
+
 def duration(seconds: float | None) -> str:
     """Return a duration in its largest unit."""
     if seconds is None:
@@ -77,7 +133,7 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def hop(document: dict[str, Any], name: str) -> str:
+def hop(document: Mapping[str, Any], name: str) -> str:
     """Return ``up``, ``down`` or ``unknown`` for one hop of an edge's uplink."""
     state = document.get(f"hop_{name}")
     return "unknown" if state is None else "up" if state else "down"

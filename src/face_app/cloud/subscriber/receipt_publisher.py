@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import takewhile
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
@@ -39,12 +40,14 @@ class Delivery:
         message: Topic, payload, and the data of an acknowledgement.
         epoch: Number of the connection in which it arrived.
         at: Time of arrival (aware).
+        receipts: Publisher at the broker that delivered it: there its edge reads the receipt.
     """
 
     edge: str
     message: Message
     epoch: int
     at: datetime
+    receipts: "ReceiptPublisher"
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +98,7 @@ class ReceiptPublisher:
         self._stopping = False
         self._rejection = ""
         self._oldest: float | None = None
+        self._unconfirmed = 0
         self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
 
     @property
@@ -122,6 +126,10 @@ class ReceiptPublisher:
     def acknowledge(self, delivery: Delivery) -> None:
         """Acknowledge a message that gets no receipt."""
         self._connection.acknowledge(delivery.message, delivery.epoch)
+
+    def expects(self, delivery: Delivery) -> bool:
+        """Return True if the connection of a message still exists; otherwise the broker redelivers it."""
+        return delivery.epoch == self._connection.epoch
 
     def answered(self, message_id: int, reason: ReasonCode) -> None:
         """Handle the broker's answer to a publish; for `Connection.on_sent`."""
@@ -162,7 +170,7 @@ class ReceiptPublisher:
         self._next_batch_at = now + BATCH_SECONDS
         for edge, pending in list(self._ready.items()):
             while pending:
-                batch = pending[:BATCH_SIZE]
+                batch = _next_batch(pending)
                 receipts = dump_receipts(each.receipt for each in batch)
                 message_id = self._connection.publish(receipts_topic(edge, self._subscriber), receipts)
                 if message_id is None:
@@ -170,7 +178,7 @@ class ReceiptPublisher:
                     self._next_batch_at = now + RETRY_SECONDS
                     return
                 self._sent[message_id] = _Batch(batch, now)
-                del pending[:BATCH_SIZE]
+                del pending[: len(batch)]
             del self._ready[edge]
 
     def _answered(self, message_id: int, reason: ReasonCode) -> None:
@@ -212,4 +220,15 @@ class ReceiptPublisher:
     def _update_metrics(self) -> None:
         self._oldest = next((batch.sent_at for batch in self._sent.values()), None)
         unconfirmed = sum(map(len, self._ready.values())) + sum(len(batch.receipts) for batch in self._sent.values())
-        self._metrics.receipts_in_flight.set(unconfirmed)
+        # The gauge is the sum of all publishers.
+        self._metrics.receipts_in_flight.inc(unconfirmed - self._unconfirmed)
+        self._unconfirmed = unconfirmed
+
+
+def _next_batch(pending: list[PendingReceipt]) -> list[PendingReceipt]:
+    """Return the first receipts that share a message.
+
+    Edges of earlier versions use no receipt of a message with the result ``erased``, so the others have their own.
+    """
+    kind = pending[0].receipt.result == "erased"
+    return list(takewhile(lambda each: (each.receipt.result == "erased") == kind, pending[:BATCH_SIZE]))

@@ -1,9 +1,10 @@
 """Validate messages: decide the object key, or the quarantine key and the reason."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+from face_app.cloud.bucket.selection import Described, visit_of
 from face_app.common.errors import MessageError
 from face_app.common.metadata import Decode, FaceMetadata, decoded_size, read_image
 from face_app.common.wire import NAME, SEED_TOPIC, FaceId, FaceTopic, face_of_key, object_key
@@ -37,6 +38,7 @@ class Decision:
         face: Id of the face, if readable.
         refused: Reason of the refusal in one word; empty for a valid message.
         detail: Reason with its details, for the log; empty for a valid message.
+        described: The face as tombstones compare it, with what of it is known.
     """
 
     key: str
@@ -44,6 +46,7 @@ class Decision:
     face: FaceId | None = None
     refused: str = ""
     detail: str = ""
+    described: Described | None = None
 
 
 def edge_of(topic: str) -> str | None:
@@ -71,6 +74,7 @@ def validate(  # noqa: PLR0913
     """
     edge = edge_of(topic)
     face = None
+    metadata = None
     try:
         if len(payload) > limits.bytes:
             raise MessageError("too-large", f"{len(payload)} bytes > {limits.bytes}")
@@ -79,10 +83,18 @@ def validate(  # noqa: PLR0913
             return Decision(bare_image_key(at, sha256, image.suffix), None)
         if image.face_id is None or image.metadata is None:
             raise MessageError("no-metadata", "an image without the metadata of face-app")
-        face = image.face_id
-        return Decision(_face_key(topic, face, image.metadata, sha256, image.suffix), edge, face)
+        face, metadata = image.face_id, image.metadata
+        key = _face_key(topic, face, metadata, sha256, image.suffix)
+        return Decision(key, edge, face, described=_described(key, edge, metadata))
     except MessageError as error:
-        return refusal(error, edge, face, sha256)
+        refused = refusal(error, edge, face, sha256)
+        return replace(refused, described=_described(refused.key, edge, metadata))
+
+
+def _described(key: str, edge: str | None, metadata: FaceMetadata | None) -> Described:
+    if metadata is None:
+        return Described(key, edge or NO_EDGE)
+    return Described(key, edge or NO_EDGE, metadata.camera, metadata.captured_at, visit_of(key, metadata))
 
 
 def _face_key(topic: str, face_id: FaceId, metadata: FaceMetadata, sha256: str, suffix: str) -> str:

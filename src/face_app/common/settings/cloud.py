@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from face_app.common.settings.program import PREFIX, Program
-from face_app.common.settings.section import Broker, Metrics, Name, Section
+from face_app.common.settings.section import Broker, Metrics, Name, Seconds, Section
 
 # Blanks and a final slash come with copied text; obstore panics at the one and doubles the other.
 Endpoint = Annotated[str, AfterValidator(lambda text: text.strip().rstrip("/"))]
@@ -105,18 +105,56 @@ class Bucket(Section):
     )
 
 
-class CloudSettings(Program):
-    """Contains the settings of ``face-app subscribe``, ``audit`` and ``bucket``."""
+class Erasure(Section):
+    """Configures the erasure of faces on request."""
+
+    credentials_file: Path | None = Field(
+        None, description="File with ACCESS_KEY:SECRET_KEY of a key that may delete; unset: the key of the store."
+    )
+    staleness: Seconds = Field(
+        60, description="Seconds within which each subscriber knows a new tombstone; the same in all programs."
+    )
+
+
+class CloudProgram(Program):
+    """Is the base of the settings of a program that reads from the cloud's brokers."""
+
+    broker: Broker = Broker()
+    brokers: list[Broker] = Field(
+        [], description="Brokers of several cloud hosts, each with the keys of `broker`, which they replace."
+    )
+
+    @property
+    def every_broker(self) -> tuple[Broker, ...]:
+        """Return the brokers to connect to, at least one."""
+        return tuple(self.brokers) or (self.broker,)
+
+    @model_validator(mode="after")
+    def _check_brokers(self) -> "CloudProgram":
+        if self.brokers and "broker" in self.model_fields_set:
+            raise ValueError("broker and brokers are both set: set one of them")
+        places = [f"{broker.host}:{broker.port}" for broker in self.brokers]
+        # Two connections of one program to one broker have the same client id and end each other.
+        twice = {place for place in places if places.count(place) > 1}
+        if twice:
+            raise ValueError(f"brokers contains {', '.join(sorted(twice))} twice: remove one")
+        return self
+
+
+class CloudSettings(CloudProgram):
+    """Contains the settings of ``face-app subscribe``, ``audit``, ``bucket`` and ``erase``."""
 
     subscriber: Name = Field("subscriber-1", description="Name of this subscriber; the CN of its certificate.")
     group: Name = Field("face-app", description="Subscribers of one group share the messages.")
     workers: int = Field(32, ge=1, le=64, description="Number of faces stored in parallel.")
-    receive_maximum: int = Field(200, ge=1, le=65535, description="Maximum number of unacknowledged messages.")
+    receive_maximum: int = Field(
+        200, ge=1, le=65535, description="Maximum number of unacknowledged messages of each broker."
+    )
     max_bytes: int = Field(5_000_000, ge=1, description="Refuse larger messages.")
     max_pixels: int = Field(16_000_000, ge=1, description="Refuse larger images before they are decoded.")
     store: Store
     bucket: Bucket = Bucket()
-    broker: Broker = Broker()
+    erasure: Erasure = Erasure()
     metrics: Metrics = Metrics()
 
 

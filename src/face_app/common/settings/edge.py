@@ -59,6 +59,10 @@ class Status(Section):
     """Configures the published state of a camera."""
 
     publish: bool = Field(True, description="Publish the camera's state, retained, on status/<edge>/<camera>.")
+    certificate_file: Path | None = Field(
+        None,
+        description="Certificate of this box towards the cloud, whose days are published; default: broker.cert_file.",
+    )
     home_assistant: bool = Field(False, description="Announce the camera to Home Assistant, by MQTT discovery.")
     home_assistant_prefix: str = Field(
         "homeassistant",

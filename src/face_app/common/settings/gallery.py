@@ -3,13 +3,14 @@
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from face_app.common.settings.cloud import Store
-from face_app.common.settings.program import Program
-from face_app.common.settings.section import Broker, Metrics, Name, Port
+from face_app.common.settings.cloud import CloudProgram, Erasure, Store
+from face_app.common.settings.notifications import Notifications
+from face_app.common.settings.section import Metrics, Name, Port
 
 
 def _known_zone(name: str) -> str:
@@ -20,10 +21,17 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _without_slash(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or "@" in address:
+        raise ValueError("is no address of a web page; give one such as https://faces.example.com")
+    return address.rstrip("/")
+
+
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
 
 
-class GallerySettings(Program):
+class GallerySettings(CloudProgram):
     """Contains the settings of ``face-app gallery``."""
 
     name: Name = Field("gallery", description="Name of this gallery; the CN of its certificate for the broker.")
@@ -34,6 +42,9 @@ class GallerySettings(Program):
     )
     names: list[HostName] = Field(
         [], description="Host names in the addresses that browsers use, besides host, localhost and 127.0.0.1."
+    )
+    public_url: Annotated[str, AfterValidator(_without_slash)] | None = Field(
+        None, description="Address at which browsers reach the pages; links in notifications begin with it."
     )
     cert_file: Path | None = Field(None, description="Certificate of the gallery, PEM; enables TLS.")
     key_file: Path | None = Field(None, description="Private key of the certificate.")
@@ -50,9 +61,13 @@ class GallerySettings(Program):
     relist_minutes: float = Field(60, ge=0.01, description="Minutes between two listings of the whole bucket.")
     page: int = Field(60, ge=1, le=200, description="Number of faces on one page of the timeline.")
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field("UTC", description="Time zone of the pages.")
+    erases: bool = Field(
+        False, description="Let admins erase faces; needs a key that may delete, see erasure.credentials_file."
+    )
     store: Store
-    broker: Broker = Broker()
+    erasure: Erasure = Erasure()
     metrics: Metrics = Metrics()
+    notifications: Notifications = Notifications()
 
     @property
     def published(self) -> bool:
@@ -73,4 +88,6 @@ class GallerySettings(Program):
                 f"host {self.host} is open to other machines: set cert_file, key_file and users_file, "
                 "or host to 127.0.0.1"
             )
+        if self.notifications.alerts_token_file and self.metrics.port is None:
+            raise ValueError("notifications.alerts_token_file needs metrics.port: alarms are received there")
         return self

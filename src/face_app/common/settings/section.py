@@ -73,5 +73,21 @@ class Broker(Identity):
 class Metrics(Section):
     """Configures the HTTP endpoint: /metrics for Prometheus, /live and /ready for health checks."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: Port | None = Field(None, description="Port to listen on; unset: no listener.")
+    host: str = Field("127.0.0.1", description="Address to listen on, in clear text.")
+    port: Port | None = Field(None, description="Port to listen on, in clear text; unset: no listener.")
+    tls_host: str = Field("0.0.0.0", description="Address of the second listener, which requires client certificates.")  # noqa: S104
+    tls_port: Port | None = Field(None, description="Port of the second listener; unset: none.")
+    cert_file: Path | None = Field(None, description="Certificate of the second listener, PEM.")
+    key_file: Path | None = Field(None, description="Private key of the certificate.")
+    client_ca_file: Path | None = Field(None, description="CA of the clients; another client is refused.")
+    client_names: list[str] = Field(
+        [], description="CNs of the clients that may read; empty: each client with a certificate of the CA."
+    )
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> "Metrics":
+        if len({bool(each) for each in (self.tls_port, self.cert_file, self.key_file, self.client_ca_file)}) > 1:
+            raise ValueError("tls_port, cert_file, key_file and client_ca_file belong together: set all or none")
+        if self.port and self.port == self.tls_port:
+            raise ValueError(f"port and tls_port are both {self.port}: set two different ports")
+        return self

@@ -79,7 +79,7 @@ def require_stored(summary: CaptureSummary, outbox: Outbox, obstacle: str) -> No
 
 def describe(counts: RunCounts) -> str:
     """Describe the faces of a run for a line of its progress."""
-    faces = counts.waiting + counts.stored + counts.refused + counts.expired
+    faces = counts.waiting + counts.stored + counts.refused + counts.expired + counts.erased
     return f"faces {faces}: stored {counts.stored}, waiting {counts.waiting}, refused {counts.refused}"
 
 

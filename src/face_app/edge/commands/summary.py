@@ -30,11 +30,12 @@ class CaptureSummary:
 
     Attributes:
         frames: Number of processed frames.
-        captured: Number of committed faces: stored + waiting + refused + expired.
+        captured: Number of committed faces: stored + waiting + refused + expired + erased.
         stored: Number of faces with a receipt of result ``stored``.
         waiting: Number of faces that wait for a receipt.
         refused: Number of faces with a receipt of result ``refused``.
         expired: Number of waiting faces given up: evicted by the quota, or damaged.
+        erased: Number of faces with a receipt of result ``erased``: a tombstone covers them.
         latency_ms: Latency of the stored faces.
         seconds: Duration of the run, seconds.
         faces: The stored faces, oldest first.
@@ -46,6 +47,7 @@ class CaptureSummary:
     waiting: int
     refused: int
     expired: int
+    erased: int
     latency_ms: Latency
     seconds: float
     faces: list[StoredFace]
@@ -70,6 +72,7 @@ def summarise(outbox: Outbox, frames: int, seconds: float) -> CaptureSummary:
         waiting=states.count("waiting"),
         refused=states.count("refused"),
         expired=states.count("expired"),
+        erased=states.count("erased"),
         latency_ms=Latency(p50=_percentile(latencies, 50), p99=_percentile(latencies, 99)),
         seconds=round(seconds, 3),
         faces=stored,

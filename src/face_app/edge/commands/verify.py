@@ -69,6 +69,8 @@ def run(settings: EdgeSettings, *, wait: float) -> StoredCard:
         obstacle = sender.state.obstacle
     if face.state == "refused":
         raise NotVerifiedError(f"the cloud refused the test card {face.id}: {face.reason}")
+    if face.state == "erased":
+        raise NotVerifiedError(f"a tombstone covers the test card {face.id}: run verify again")
     if face.state != "stored" or face.updated_at is None:
         outcome = "had not arrived when a signal came" if stop.is_set() else f"did not arrive within {wait:.0f} s"
         raise NotVerifiedError(f"the test card {face.id} {outcome}, and waits: {obstacle}")

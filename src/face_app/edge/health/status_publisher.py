@@ -21,6 +21,7 @@ from face_app.common.health_server import Health
 from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import EdgeSettings
 from face_app.common.wire import status_topic
+from face_app.edge.health.certificate import Certificate
 from face_app.edge.health.home_assistant import announcement, birth_topic
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.outbox.process_lock import ProcessLock
@@ -96,6 +97,7 @@ class StatusPublisher:
         self._counts = Counts()
         self._since = _now()
         self._topic = status_topic(settings.edge, camera)
+        self._certificate = Certificate(settings.status.certificate_file or settings.broker.cert_file)
         self._announcement = announcement(settings) if home_assistant else None
         self._births = 0
         self._announced: object = None
@@ -191,6 +193,7 @@ class StatusPublisher:
             "frames": current.frames,
             "faces": current.faces,
             "last_face": last_face and last_face.astimezone(timezone.utc).isoformat(timespec="milliseconds"),
+            "certificate_days": self._certificate.days_left(),
             # The cloud records the highest number: an outbox that goes back in time would give numbers again.
             **({"outbox": asdict(mark)} if mark else {}),
         }

@@ -54,13 +54,13 @@ def merge_bytes(connection: sqlite3.Connection, path: Path) -> int:
     return max(0, int(pages) * PAGE - path.stat().st_size)
 
 
-def reset_log(connection: sqlite3.Connection, path: Path) -> bool:
-    """Merge a long log into the file and cut it; release the ballast if the disk has no room for that.
+def reset_log(connection: sqlite3.Connection, path: Path, *, longest: int = WAL_BYTES) -> bool:
+    """Merge a log of more than `longest` bytes into the file and cut it; release the ballast if that needs its room.
 
     Returns:
         False if it remains, because another program reads the outbox, or the disk is full.
     """
-    if wal_bytes(path) <= WAL_BYTES:
+    if wal_bytes(path) <= longest:
         return True
     try:
         return _truncate(connection)

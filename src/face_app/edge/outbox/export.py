@@ -83,7 +83,7 @@ def _header(snapshot: Connection) -> EdgeLedger:
     since = None if pruned_to is None else datetime.fromtimestamp(pruned_to + 1e-6, timezone.utc)
     openings = _grouped(snapshot, "SELECT outbox, token, first FROM openings ORDER BY outbox, first")
     pruned = _grouped(snapshot, "SELECT outbox, first, last, reason FROM pruned ORDER BY outbox, first")
-    return EdgeLedger("", {**former, own: last}, since, (), openings, pruned)
+    return EdgeLedger("", {**former, own: last}, since, (), openings, pruned, datetime.now(timezone.utc))
 
 
 def _grouped(snapshot: Connection, query: str) -> dict[str, list[Any]]:

@@ -43,6 +43,7 @@ class RunCounts:
     stored: int
     refused: int
     expired: int
+    erased: int
 
 
 class Outbox:
@@ -168,7 +169,7 @@ class Outbox:
     def apply_receipts(self, receipts: Iterable[Receipt]) -> list[tuple[int, Receipt]]:
         """Apply receipts in one transaction.
 
-        Only a ``stored`` receipt with the id and the hash of a face deletes the pixels of the face. A ``refused``
+        Only a ``stored`` or ``erased`` receipt with the id and the hash of a face deletes its pixels. A ``refused``
         receipt deletes no pixels, and may lack the id. A receipt that matches no face changes nothing.
 
         Returns:
@@ -190,8 +191,11 @@ class Outbox:
     def _apply_all(self, receipts: list[Receipt]) -> list[tuple[int, Receipt]]:
         with self._lock, translate_errors(self.path), transaction(self._connection):
             applied = [(row, receipt) for receipt in receipts for row in apply_receipt(self._connection, receipt)]
-        if any(receipt.result == "stored" for _, receipt in applied):
+        results = {receipt.result for _, receipt in applied}
+        if "stored" in results:
             self._stored_at = time.monotonic()
+        if "erased" in results:
+            self._upkeep.scrub_soon()
         return applied
 
     def retry(self, reason: str | None) -> int:
@@ -224,6 +228,7 @@ class Outbox:
         """
         with self._lock, translate_errors(self.path):
             self._upkeep.cut_log(self._connection)
+            self._upkeep.scrub(self._connection)
             self._upkeep.prune(self._connection, self._ledger_days * DAY_SECONDS)
             self._upkeep.release_space(self._connection)
             create_ballast(self.path)
@@ -323,6 +328,7 @@ class Outbox:
             stored=self._appended - sum(counts.values()),
             refused=counts.get("refused", 0),
             expired=counts.get("expired", 0),
+            erased=counts.get("erased", 0),
         )
 
     def run_faces(self) -> list[Face]:

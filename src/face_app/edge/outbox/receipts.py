@@ -5,24 +5,28 @@ import time
 
 from face_app.common.wire import Receipt
 
+_CHANGES = {
+    "stored": "state = 'stored', reason = '', settled_at = :now WHERE state IN ('waiting', 'refused', 'expired')",
+    "refused": "state = 'refused', reason = :reason, settled_at = :now WHERE state = 'waiting'",
+    # A stored face too: it was erased in the bucket, and then sent again because its first receipt was late.
+    "erased": "state = 'erased', reason = '', settled_at = :now WHERE state <> 'erased'",
+}
+"""Change of the state by the result of a receipt."""
+
 
 def apply_receipt(connection: sqlite3.Connection, receipt: Receipt) -> list[int]:
     """Apply one receipt in a transaction; return the rows of the faces that changed their state.
 
-    Only a ``stored`` receipt with the id and the hash of a face deletes the pixels of the face.
+    Only a ``stored`` or ``erased`` receipt with the id and the hash of a face deletes the pixels of the face.
     """
+    settles = receipt.result != "refused"
+    if settles and receipt.id is None:
+        return []
     values = {"now": time.time(), "reason": receipt.reason, "sha256": receipt.sha256, "id": str(receipt.id)}
-    if receipt.result == "refused":
-        query = "UPDATE faces SET state = 'refused', reason = :reason, settled_at = :now WHERE state = 'waiting'"
-    else:
-        query = "UPDATE faces SET state = 'stored', reason = '', settled_at = :now"
-        query += " WHERE state IN ('waiting', 'refused', 'expired')"
-    query += " AND sha256 = :sha256"
+    query = f"UPDATE faces SET {_CHANGES[receipt.result]} AND sha256 = :sha256"
     if receipt.id is not None:
         query += " AND id = :id"
-    elif receipt.result == "stored":
-        return []
     rows = connection.execute(f"{query} RETURNING row", values).fetchall()
-    if receipt.result == "stored":
+    if settles:
         connection.executemany("DELETE FROM pixels WHERE row = ?", rows)
     return [row for (row,) in rows]

@@ -160,6 +160,8 @@ def connect(path: Path) -> sqlite3.Connection:
             _create_or_migrate(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        # Free pages would contain faces that were stored, and perhaps erased in the bucket since.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         _check_record(connection, path)
     except BaseException:

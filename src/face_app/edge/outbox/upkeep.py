@@ -2,10 +2,11 @@
 
 import logging
 import sqlite3
+import time
 from pathlib import Path
 
-from face_app.edge.outbox.blocked import RECEIPT_PAGES, blocked_message, has_room, reset_log
-from face_app.edge.outbox.disk import RESERVE
+from face_app.edge.outbox.blocked import RECEIPT_PAGES, blocked_message, has_room, merge_bytes, reset_log
+from face_app.edge.outbox.disk import RESERVE, free_disk_bytes
 from face_app.edge.outbox.pruning import ROWS, prune
 
 log = logging.getLogger(__name__)
@@ -15,6 +16,10 @@ SPARE_PAGES = 2048
 more than half of the file, are free."""
 VACUUM_PAGES = 1000
 """Number of pages released at a time; this delays a commit by about 50 ms."""
+
+SCRUB_SECONDS = 60.0
+"""Seconds between two cuts of the write-ahead log, which contains pixels that were deleted from the file. After the
+erasure of a face it is cut at once. A program that reads the outbox delays both."""
 
 PRUNED_PAGES = RECEIPT_PAGES * ROWS // 4
 """Number of pages that one prune changes. Successive rows are pruned, which share pages."""
@@ -26,6 +31,21 @@ class Upkeep:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._warned = False
+        self._scrub_at = 0.0  # an earlier run that was killed may have left deleted pixels
+
+    def scrub_soon(self) -> None:
+        """Let the next `scrub` cut the log."""
+        self._scrub_at = 0.0
+
+    def scrub(self, connection: sqlite3.Connection) -> None:
+        """Remove deleted pixels from the log periodically; `secure_delete` overwrites those in the file.
+
+        On a full disk it waits: the ballast is for receipts. Call this outside a transaction.
+        """
+        if time.monotonic() < self._scrub_at or free_disk_bytes(self._path) < merge_bytes(connection, self._path):
+            return
+        if reset_log(connection, self._path, longest=0):
+            self._scrub_at = time.monotonic() + SCRUB_SECONDS
 
     def release_space(self, connection: sqlite3.Connection) -> None:
         """Release some free pages, unless that could fill the disk. Call this outside a transaction."""

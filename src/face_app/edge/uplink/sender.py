@@ -217,6 +217,9 @@ class Sender:
             self._dispatcher.settled(row)
             if receipt.result == "stored":
                 metrics.STORED.inc()
+            elif receipt.result == "erased":
+                metrics.ERASED.inc()
+                log.info("face %s is erased: a tombstone in the bucket covers it", receipt.id)
             else:
                 metrics.REFUSED.labels(receipt.reason).inc()
                 log.warning(

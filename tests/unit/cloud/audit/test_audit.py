@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -17,16 +18,20 @@ from hypothesis import strategies as st
 from face_app.cloud.audit import audit
 from face_app.cloud.audit.content import wrong_contents
 from face_app.cloud.audit.report import WrongObject
+from face_app.cloud.audit.report_object import load_report
 from face_app.cloud.audit.scope import Scope, scope_between
 from face_app.cloud.audit.spans import Span
 from face_app.cloud.audit.table import table
 from face_app.cloud.bucket import operations
+from face_app.cloud.bucket.selection import parse_selection, visit_of
+from face_app.cloud.bucket.tombstone import Tombstone, dump_tombstone
+from face_app.cloud.erasure.eraser import Eraser, complete
 from face_app.cloud.stores import open_store
 from face_app.common.errors import SettingsError, StoreError
 from face_app.common.ledger_file import EdgeLedger, LedgerEntry, write_ledger
-from face_app.common.settings import Store
+from face_app.common.settings import Erasure, Store
 from support.audits import BEGAN, EVERYTHING, Face, Folder, as_numbers, audited, ledger_of
-from support.faces import drawn_face
+from support.faces import TAKEN, drawn_face
 from support.s3 import client
 
 
@@ -502,6 +507,32 @@ def test_the_command(command, tmp_path):
     assert json.loads(command("--json").stdout)["faults"] == {"unexplained": 1}
 
 
+def test_the_command_leaves_its_report(command, tmp_path):
+    place = Folder(tmp_path / "faces")
+    place.put_faces(Face(1))
+    assert command().returncode == 10
+    assert not (place.path / "audits").exists()
+    assert command("--publish").returncode == 10
+    report = load_report((place.path / "audits/jetson.json").read_bytes(), "audits/jetson.json")
+    assert (report.exit_code, report.outboxes[0].counts["stored"]) == (10, 1)
+    place.put_faces(Face(3))
+    assert command("--publish", "--edge", "jetson").returncode == 9
+    assert load_report((place.path / "audits/jetson.json").read_bytes(), "audits/jetson.json").exit_code == 9
+
+
+def test_a_report_that_cannot_be_left_hides_no_fault(command, tmp_path):
+    place = Folder(tmp_path / "faces")
+    place.put_faces(Face(1))
+    place.put("audits", b"a file, where the folder belongs")
+    unwritten = command("--publish")
+    assert unwritten.returncode == 6
+    assert b"no fault, but not proven" in unwritten.stdout
+    place.put_faces(Face(3))
+    faulty = command("--publish")
+    assert faulty.returncode == 9
+    assert b"the report is not published" in faulty.stderr
+
+
 @pytest.mark.parametrize(
     "arguments", [("--ledger", "/nowhere"), ("--ledger", "-"), ("--from", "now"), ("--edge", "a/b"), ("--nonsense",)]
 )
@@ -510,3 +541,46 @@ def test_wrong_usage(command, tmp_path, arguments):
     wrong = command(*arguments)
     assert (wrong.returncode, wrong.stdout) == (2, b"")
     assert wrong.stderr
+
+
+def tombstone_in(place, values):
+    tombstone = Tombstone(parse_selection(values), datetime.now(timezone.utc), "ada")
+    place.put(tombstone.key, dump_tombstone(tombstone))
+
+
+ERASED_RANGES = {
+    "key": lambda face: {"key": face.key},
+    "range": lambda _: {"edge": "jetson", "from": "2026-11-22T18:00", "to": "2026-11-22T19:00"},
+    "part of an hour": lambda _: {"edge": "jetson", "from": TAKEN.isoformat(), "to": "2026-11-22T18:30:02"},
+    "visit": lambda face: {"visit": f"jetson/{visit_of(face.key, face.metadata)}", "to": "2027-01-01"},
+}
+
+
+@pytest.mark.parametrize("kind", ERASED_RANGES)
+def test_an_object_that_a_tombstone_covers_is_a_fault_with_its_cure(place, kind):
+    face, other = drawn_face(1), drawn_face(2, captured_at=TAKEN + timedelta(hours=1))
+    for each in (face, other):
+        place.put(each.key, each.payload)
+    assert audited(place, [])[0].faults == {}
+    tombstone_in(place, ERASED_RANGES[kind](face))
+    for scope in (EVERYTHING, Scope("jetson")):
+        report, _ = audited(place, [], scope)
+        assert report.faults == {"erased but there": 1}
+        assert [each.reappeared_after_erasure for each in report.outboxes] == [(face.key,)]
+        assert (report.counts()["erased"], report.counts()["stored"]) == (1, 1)
+        assert "face-app erase --pending" in table(report)
+    eraser = Eraser(place.settings, Erasure())
+    complete(eraser, eraser.tombstones(), stop=threading.Event(), may_wait=False)
+    report, _ = audited(place, [])
+    assert (report.faults, report.foreign) == ({}, ())
+    assert (report.counts()["erased"], report.counts()["stored"]) == (1, 1)
+
+
+def test_a_tombstone_of_a_waiting_face_changes_nothing_and_a_bad_one_is_named(folder):
+    face = Face(1)
+    tombstone_in(folder, {"key": face.key})
+    folder.put("erased/_tombstones/bad.json", b"{}")
+    report, _ = audited(folder, [ledger_of([face.entry("waiting")], 1)])
+    assert report.balanced
+    assert report.counts()["waiting"] == 1
+    assert any("bad.json is no tombstone" in each for each in report.not_judged)

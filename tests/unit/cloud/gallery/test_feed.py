@@ -42,13 +42,13 @@ def feeding(index):
         settings = GallerySettings(
             store=Store(kind="directory", path="/"), broker=Broker(host="127.0.0.1", port=broker.port)
         )
-        feed = Feed(settings, states, on_faces=index.take, on_change=lambda: None, on_gap=index.listed)
+        feed = Feed(settings, states, on_faces=index.take, on_change=lambda: None, on_gap=index.listed, on_erased=print)
         sender = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         sender.connect("127.0.0.1", broker.port)
         sender.loop_start()
         feed.start()
         try:
-            wait_until(lambda: feed._connection.subscribed)
+            wait_until(lambda: feed._connections.subscribed)
             yield feed, states, sender
         finally:
             index.open.set()

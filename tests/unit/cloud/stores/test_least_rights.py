@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import jinja2
@@ -10,11 +11,14 @@ import yaml
 from botocore.exceptions import ClientError
 
 from face_app.cloud.bucket import operations
+from face_app.cloud.bucket.selection import parse_selection
+from face_app.cloud.bucket.tombstone import record_key
+from face_app.cloud.erasure.eraser import Eraser, complete
 from face_app.cloud.gallery.objects import Objects
 from face_app.cloud.stores import open_store
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.common.errors import StoreError
-from face_app.common.settings import Store
+from face_app.common.settings import Erasure, Store
 from support.faces import drawn_face
 from support.s3 import client
 from support.s3fs import s3fs_mount
@@ -88,6 +92,19 @@ def test_the_bucket_itself_and_other_buckets_are_out_of_reach(limited):
     for attempt in refused.values():
         with pytest.raises(ClientError, match="AccessDenied"):
             attempt()
+
+
+@pytest.mark.parametrize("account", ["faces", "erase"])
+def test_faces_can_be_erased_with_all_their_versions(stores, account):
+    limited = stores[account]
+    face, bucket = drawn_face(2, camera=f"erased-{account}"), S3Bucket(limited)
+    for data in (b"half an upload", face.payload):
+        bucket.client.put_object(Bucket=limited.bucket, Key=face.key, Body=data)
+    eraser = Eraser(limited, Erasure())
+    selection = [parse_selection({"key": face.key})]
+    complete(eraser, eraser.order(selection, by="ada"), stop=threading.Event(), may_wait=False)
+    assert bucket.get(face.key) is None
+    assert record_key(face.key) in list(bucket.keys("erased/"))
 
 
 @pytest.mark.root

@@ -7,10 +7,13 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from datetime import datetime, timezone
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from face_app.cloud.bucket.selection import parse_selection
+from face_app.cloud.bucket.tombstone import TOMBSTONES, Tombstone, dump_tombstone
 from face_app.cloud.stores import open_store
 from face_app.cloud.subscriber import retrying_store
 from face_app.cloud.subscriber.consumer import Consumer
@@ -244,7 +247,7 @@ def test_the_broker_restarts_while_faces_wait_for_the_store(folder, tmp_path):
             edge.send(*faces)
             wait_until(lambda: slow.puts == 4)
             brokers.close()
-            wait_until(lambda: not consumer.connection.connected)
+            wait_until(lambda: not consumer.links[0].connection.connected)
             slow.go.set()
             brokers.enter_context(mosquitto(lines, port=port, folder=home))
             edge.wait_for_faces(len(faces))
@@ -261,8 +264,8 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
     with ExitStack() as brokers:
         broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
         with consuming(broker, folder, opened=slow) as consumer, connected_edge(broker) as edge:
-            acknowledge = consumer.connection.acknowledge
-            consumer.connection.acknowledge = lambda *which: (acknowledged.append(which), acknowledge(*which))
+            acknowledge = consumer.links[0].connection.acknowledge
+            consumer.links[0].connection.acknowledge = lambda *which: (acknowledged.append(which), acknowledge(*which))
             edge.send(FACE)
             wait_until(lambda: slow.puts == 1)
             broker.process.send_signal(signal.SIGUSR1)
@@ -274,12 +277,12 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
             time.sleep(0.3)
             assert acknowledged == []
             broker.process.kill()
-            wait_until(lambda: not consumer.connection.connected)
+            wait_until(lambda: not consumer.links[0].connection.connected)
             brokers.close()
             broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
             edge.wait_for_receipts(1)
             wait_until(lambda: total(consumer.metrics.copies) == 1)
-            wait_until(lambda: [epoch for _, epoch in acknowledged][-1:] == [consumer.connection.epoch])
+            wait_until(lambda: [epoch for _, epoch in acknowledged][-1:] == [consumer.links[0].connection.epoch])
             assert (slow.puts, total(consumer.metrics.stored)) == (1, 1)
             wait_until(lambda: consumer.health().ready)
     assert objects_in(folder) == {FACE.key: FACE.payload}
@@ -491,12 +494,13 @@ def test_a_flapping_link_piles_nothing_up_while_the_store_is_down(broker, edge, 
     faces = [drawn_face(number) for number in range(1, 31)]
     down = Down(open_store(folder))
     with consuming(broker, folder, opened=down, workers=2) as consumer:
+        connection = consumer.links[0].connection
         edge.send(*faces)
         for _ in range(4):
             wait_until(lambda: len(consumer._deliveries) >= 28)
-            epoch = consumer.connection.epoch
-            consumer.connection._client._sock.shutdown(2)
-            wait_until(lambda before=epoch: consumer.connection.epoch > before and consumer.connection.connected, 20)
+            epoch = connection.epoch
+            connection._client._sock.shutdown(2)
+            wait_until(lambda before=epoch: connection.epoch > before and connection.connected, 20)
         wait_until(lambda: len(consumer._deliveries) >= 28)
         assert len(consumer._deliveries) <= 32
         down.works.set()
@@ -535,3 +539,62 @@ def test_keys_that_cannot_be_stored_do_not_block_the_others(broker, edge, folder
         (folder.path / "jetson" / "door").unlink()
         edge.wait_for_faces(16)
     assert len(objects_in(folder)) == 16
+
+
+def test_a_face_of_a_tombstone_is_answered_erased_and_not_stored(broker, edge, folder):
+    other = drawn_face(2)
+    write_tombstone(folder, {"key": FACE.key})
+    with consuming(broker, folder) as consumer:
+        edge.send(FACE, FACE, other)
+        receipts = {receipt.id: receipt for receipt in edge.wait_for_receipts(3)}
+        assert (receipts[FACE.id].result, receipts[other.id].result) == ("erased", "stored")
+        assert (receipts[FACE.id].sha256, receipts[FACE.id].key) == (FACE.sha256, FACE.key)
+        assert consumer.health().facts["erased"] == 1
+    assert objects_in(folder).keys() - {other.key} == {f"erased/{FACE.key}", *tombstones_in(folder)}
+
+
+def test_a_refused_message_of_a_tombstone_is_erased_too(broker, edge, folder):
+    write_tombstone(folder, {"edge": "jetson", "to": "2027-01-01"})
+    with consuming(broker, folder):
+        edge.publish("face_app/jetson/gate", FACE.payload)  # its file names the camera door
+        edge.publish("face_app/jetson/gate", b"not an image")
+        first, second = sorted(edge.wait_for_receipts(2), key=lambda receipt: receipt.result)
+    assert (first.id, first.result, second.result) == (FACE.id, "erased", "refused")
+    quarantined = [key for key in objects_in(folder) if key.startswith("quarantine/")]
+    assert quarantined == [second.key]
+
+
+def test_no_face_is_stored_before_the_tombstones_are_known(broker, edge, folder, tmp_path):
+    """The store accepts objects, and its list of tombstones does not answer."""
+    write_tombstone(folder, {"key": FACE.key})
+    opened = open_store(folder)
+    away = folder.model_copy(update={"path": tmp_path / "away"})
+    with consuming(broker, away, opened=opened, erasure={"staleness": 0.5}) as consumer:
+        edge.send(FACE)
+        wait_until(lambda: "tombstones are not known" in consumer.health().reason)
+        assert edge.receipts == []
+        (tmp_path / "away").symlink_to(folder.path)
+        (receipt,) = edge.wait_for_receipts(1)
+    assert receipt.result == "erased"
+    assert FACE.key not in objects_in(folder)
+
+
+def test_a_tombstone_counts_that_comes_while_the_store_is_down(broker, edge, folder):
+    slow = Slow(folder)
+    with consuming(broker, folder, opened=slow, erasure={"staleness": 0.3}) as consumer:
+        edge.send(FACE)
+        wait_until(lambda: slow.puts == 1)
+        write_tombstone(folder, {"key": FACE.key})
+        wait_until(lambda: consumer._erasures.tombstones.by_key)
+        slow.go.set()
+        (receipt,) = edge.wait_for_receipts(1)
+    assert receipt.result == "erased"
+
+
+def write_tombstone(folder, values):
+    tombstone = Tombstone(parse_selection(values), datetime.now(timezone.utc), "ada")
+    open_store(folder).replace(tombstone.key, dump_tombstone(tombstone))
+
+
+def tombstones_in(folder):
+    return {key for key in objects_in(folder) if key.startswith(TOMBSTONES)}

@@ -14,7 +14,7 @@ from face_app.cloud.subscriber.metrics import SubscriberMetrics
 from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt, ReceiptPublisher
 from face_app.common.mqtt import Connection
 from face_app.common.settings import Broker
-from face_app.common.wire import FaceId, Receipt
+from face_app.common.wire import FaceId, Receipt, load_receipts
 from support.edge import edge as connected_edge
 from support.mosquitto import mosquitto
 from support.ports import free_port
@@ -52,10 +52,12 @@ class Posting:
     def open(self):
         return self.metrics.receipts_in_flight._value.get()
 
-    def enqueue(self, *numbers, edge="jetson"):
+    def enqueue(self, *numbers, edge="jetson", erased=()):
         for number in numbers:
-            receipt = Receipt(FaceId("0badcafe", number), "0" * 64, "key", NOW, "stored")
-            delivery = Delivery("jetson", paho.MQTTMessage(mid=number), self.connection.epoch, NOW)
+            result = "erased" if number in erased else "stored"
+            receipt = Receipt(FaceId("0badcafe", number), "0" * 64, "key", NOW, result)
+            message = paho.MQTTMessage(mid=number)
+            delivery = Delivery("jetson", message, self.connection.epoch, NOW, self.publisher)
             self.publisher.enqueue(PendingReceipt(edge, receipt, delivery))
 
 
@@ -84,6 +86,19 @@ def test_the_receipts_of_one_edge_share_messages():
         assert len(edge.topics) <= 7
         assert edge.topics.count("receipts/nano/s1") <= 2
         wait_until(lambda: it.open == 0)
+
+
+def test_erased_receipts_share_no_message_with_others():
+    """An edge of an earlier version uses no receipt of a message with a result that it does not know."""
+    messages = []
+    with mosquitto() as broker, connected_edge(broker) as edge, posting(broker.port) as it:
+        publish = it.connection.publish
+        it.connection.publish = lambda topic, data: messages.append(load_receipts(data)) or publish(topic, data)
+        it.enqueue(*range(1, 31), erased={3, 4, 30})
+        assert len(edge.wait_for_receipts(30)) == 30
+    found = [{receipt.result for receipt in message} for message in messages]
+    assert all(len(results) == 1 for results in found)
+    assert found.count({"erased"}) >= 2
 
 
 def test_a_link_lost_before_the_answer_is_no_answer(tmp_path):

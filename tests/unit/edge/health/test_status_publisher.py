@@ -15,6 +15,7 @@ from face_app.common.settings import EdgeSettings, OutboxFile
 from face_app.edge.health import status_publisher
 from face_app.edge.health.status_publisher import LOST, publish_status
 from face_app.edge.outbox.outbox import Outbox
+from support.authority import Authority
 from support.mosquitto import mosquitto
 from support.new_faces import new_face
 from support.ports import free_port
@@ -251,3 +252,28 @@ def test_announces_the_camera_at_the_start_and_when_home_assistant_starts(broker
         time.sleep(0.3)
         assert [each.payload for each in heard.heard].count(first.payload) == 2
         assert retained(broker.port, first.topic) == json.loads(first.payload)
+
+
+def test_the_days_of_the_certificate_follow_the_file(tmp_path):
+    authority = Authority(tmp_path)
+    authority.issue("edge", days=5)
+    own = {"certificate_file": tmp_path / "edge.crt"}
+    with (
+        mosquitto() as broker,
+        states(broker.port, TOPIC) as heard,
+        publishing(broker.port, tmp_path / "outbox.db", status=own) as counts,
+    ):
+        assert heard.wait_for(is_online).document["certificate_days"] == pytest.approx(5, abs=0.1)
+        authority.issue("edge", days=400)
+        counts.frame(datetime.now(timezone.utc), faces=1)
+        renewed = heard.wait_for(lambda each: is_online(each) and each.document["faces"])
+        assert renewed.document["certificate_days"] == pytest.approx(400, abs=0.1)
+
+
+def test_without_a_certificate_its_days_are_unknown(tmp_path):
+    with (
+        mosquitto() as broker,
+        states(broker.port, TOPIC) as heard,
+        publishing(broker.port, tmp_path / "outbox.db"),
+    ):
+        assert heard.wait_for(is_online).document["certificate_days"] is None

@@ -8,12 +8,14 @@ import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import pytest
 
 from face_app.common.errors import OutboxDamagedError
 from face_app.common.settings import EdgeSettings, OutboxFile
 from face_app.common.wire import Receipt, dump_receipts, hop_topics
+from face_app.edge import metrics
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.uplink.sender import Sender
 from support.cloud import cloud as connected_cloud
@@ -124,6 +126,31 @@ def test_faces_that_get_no_receipt_do_not_stop_the_others(path, broker, cloud):
         cloud.answer = stored
         until(all_stored(outbox))
         assert sender.state.aside == 0
+
+
+def test_a_result_of_a_later_version_loses_no_face_and_stops_no_other(path, broker, cloud):
+    cloud.answer = lambda face: replace(stored(face), result="stored" if face.sequence % 2 else "moved-away")
+    with sending(path, broker.port, resend_after=0.2, resend_cap=2) as (outbox, sender):
+        outbox.append([new_face() for _ in range(40)])
+        sender.wake()
+        until(lambda: outbox.run_counts().stored == 20)
+        assert outbox.run_counts().waiting == 20
+        cloud.answer = stored
+        until(all_stored(outbox))
+
+
+def test_an_erased_face_leaves_and_is_not_sent_again(path, broker, cloud):
+    cloud.answer = lambda face: replace(stored(face), result="erased" if face.sequence == 2 else "stored")
+    with sending(path, broker.port, resend_after=0.2) as (outbox, sender):
+        before = metrics.ERASED._value.get()
+        add(outbox, sender, 3)
+        until(all_stored(outbox))
+        counts = outbox.run_counts()
+        assert (counts.stored, counts.erased, counts.waiting) == (2, 1, 0)
+        assert metrics.ERASED._value.get() == before + 1
+        add(outbox, sender, 1)  # a later face, so that a repeated one would have come
+        until(lambda: outbox.run_counts().stored == 3)
+        assert copies(cloud)[2] == 1
 
 
 def test_a_receipt_with_another_hash_leaves_the_face_waiting(path, broker, cloud, caplog):

@@ -11,7 +11,7 @@ from face_app.common.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-Action = Literal["view", "download", "erase", "login", "logout", "refused"]
+Action = Literal["view", "download", "export", "erase", "login", "logout", "refused"]
 
 
 class AccessLog:

@@ -79,7 +79,7 @@ class Guard:
         origin = headers.get("origin")
         if scope["method"] == "POST" and origin is None:
             return PlainTextResponse("a form of another page\n", 403)
-        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        if origin is not None and _netloc(origin) != headers.get("host", "").lower():
             return PlainTextResponse("a request of another page\n", 403)
         # Links from elsewhere may open a page; pictures and data may not be embedded elsewhere.
         if headers.get("sec-fetch-site") in {"cross-site", "same-site"} and headers.get("sec-fetch-mode") != "navigate":
@@ -109,6 +109,14 @@ class Guard:
 def _encoded_target(request: Request) -> str:
     query = request.url.query
     return urlencode({"to": request.url.path + (f"?{query}" if query else "")})
+
+
+def _netloc(origin: str) -> str:
+    """Return host and port of an origin; empty for one that is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _host_name(host: str) -> str:

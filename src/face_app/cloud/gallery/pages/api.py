@@ -7,6 +7,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from face_app.cloud.audit.report_object import dump_audit
+from face_app.cloud.gallery.audit_reports import ReportView
 from face_app.cloud.gallery.edge_states import CameraState
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.ledger_view import OutboxView, ledger_view
@@ -70,7 +72,7 @@ class Api:
                 ],
                 "foreign": view.foreign,
                 "listed_at": view.listed_at and view.listed_at.isoformat(),
-                "report": view.report_key or None,
+                "audits": [_audit(report) for report in view.reports],
             }
         )
 
@@ -128,6 +130,11 @@ def _outbox(outbox: OutboxView) -> dict[str, Any]:
         "mark_at": outbox.mark.at or None,
         "published": outbox.published,
     }
+
+
+def _audit(report: ReportView) -> dict[str, Any]:
+    values = {"edge": report.edge, "key": report.key, "age": report.age, "ledger_age": report.ledger_age}
+    return {**values, "problem": report.problem or None, "report": report.audit and dump_audit(report.audit)}
 
 
 def _iso(hour: int) -> str:

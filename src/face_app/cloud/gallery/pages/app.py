@@ -12,9 +12,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from face_app.cloud.gallery.access.guard import Guard
+from face_app.cloud.gallery.access.guard import COOKIE, Guard
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.pages.api import Api
+from face_app.cloud.gallery.pages.export_page import ExportPage
 from face_app.cloud.gallery.pages.face_page import FacePage, Picture
 from face_app.cloud.gallery.pages.forms import Forms
 from face_app.cloud.gallery.pages.overview_pages import EdgesPage, LedgersPage
@@ -36,7 +37,11 @@ def make_app(gallery: Gallery) -> ASGIApp:
             return PlainTextResponse("too many watchers\n", 503, {"Retry-After": "60"})
         session = request.state.session
         seconds = min(STREAM_SECONDS, session.expires_at - time.time()) if session else STREAM_SECONDS
-        return StreamingResponse(gallery.events.stream(seconds=seconds), media_type="text/event-stream")
+        cookie, sessions = request.cookies.get(COOKIE, ""), gallery.sessions
+        stream = gallery.events.stream(
+            seconds=seconds, allowed=lambda: sessions is None or bool(sessions.check(cookie))
+        )
+        return StreamingResponse(stream, media_type="text/event-stream")
 
     async def not_found(request: Request, _error: Exception) -> Response:
         return renderer.problem(request, 404, "There is no such page", "The address is mistyped.")
@@ -50,10 +55,12 @@ def make_app(gallery: Gallery) -> ASGIApp:
         Route("/image/{key:path}", Picture(gallery).answer),
         Route("/edges", EdgesPage(gallery, renderer).answer),
         Route("/ledgers", LedgersPage(gallery, renderer).answer),
+        Route("/export.zip", ExportPage(gallery).answer),
         Route("/events", news),
         Route("/login", forms.login, methods=["GET", "POST"]),
         Route("/logout", forms.logout, methods=["POST"]),
         Route("/erase/{key:path}", forms.erase, methods=["POST"]),
+        Route("/erase-visit/{key:path}", forms.erase_visit, methods=["POST"]),
         Route("/api/faces", api.faces),
         Route("/api/faces/{key:path}", api.face),
         Route("/api/hours", api.hours),

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from face_app.cloud.gallery.access.guard import COOKIE
+from face_app.cloud.gallery.face_key import FaceKey
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.pages.face_page import address_of, requested_key
 from face_app.cloud.gallery.pages.render import Renderer
@@ -19,7 +20,7 @@ MAX_FORM = 8_192
 
 @dataclass(frozen=True)
 class Forms:
-    """Answers ``/login``, ``/logout`` and ``/erase/<key>``."""
+    """Answers ``/login``, ``/logout``, ``/erase/<key>`` and ``/erase-visit/<key>``."""
 
     gallery: Gallery
     renderer: Renderer
@@ -79,6 +80,13 @@ class Forms:
 
     async def erase(self, request: Request) -> Response:
         """Erase a face, if the user may and the gallery can."""
+        return await self._erase(request, whole_visit=False)
+
+    async def erase_visit(self, request: Request) -> Response:
+        """Erase all shots of the visit of a face, if the user may and the gallery can."""
+        return await self._erase(request, whole_visit=True)
+
+    async def _erase(self, request: Request, *, whole_visit: bool) -> Response:
         user, key = request.state.user, requested_key(request)
         refusal = await self._refuse_forged(request)
         if refusal:
@@ -90,14 +98,24 @@ class Forms:
             return self.renderer.problem(request, 403, "You may not erase faces", "Only a user with role admin may.")
         if key is None:
             return self.renderer.problem(request, 404, "There is no such face", "Its address is mistyped.")
-        self.gallery.access_log.write("erase", user=user.name, address=address_of(request), key=key.key)
+        return await run_in_threadpool(self._erase_faces, request, key, whole_visit)
+
+    def _erase_faces(self, request: Request, key: FaceKey, whole_visit: bool) -> Response:
+        gallery, user, eraser = self.gallery, request.state.user, self.gallery.eraser
+        assert eraser  # noqa: S101 - the caller has checked it
+        shot = gallery.timeline.face(key) if whole_visit else None
+        shots = [each.key for each in gallery.timeline.visit(shot)] if shot else [key]
+        for each in shots:
+            detail = "visit" if whole_visit else ""
+            gallery.access_log.write("erase", user=user.name, address=address_of(request), key=each.key, detail=detail)
         try:
-            await run_in_threadpool(self.gallery.eraser.erase, key.key, user.name)
+            if shot and shot.visit:
+                eraser.erase_visit([each.key for each in shots], shot.visit, user.name)
+            else:
+                eraser.erase(key.key, user.name)
         except StoreError as error:
-            return self.renderer.problem(request, 503, "The face is not erased yet", f"Erase it again. {error}")
-        self.gallery.objects.forget(key.key)
-        await run_in_threadpool(self.gallery.writer.remove, key)
-        self.gallery.events.announce([])
+            return self.renderer.problem(request, 503, "Not everything is erased yet", f"Erase it again. {error}")
+        gallery.forget(shots)
         return RedirectResponse("/", 303)
 
     async def _refuse_forged(self, request: Request) -> Response | None:

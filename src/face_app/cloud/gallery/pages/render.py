@@ -50,4 +50,7 @@ class Renderer:
         return self.page(request, "problem.html", status, title=title, text=text)
 
     def _local(self, at: datetime, form: str = "%H:%M:%S") -> str:
-        return at.astimezone(self._gallery.zone).strftime(form)
+        try:
+            return at.astimezone(self._gallery.zone).strftime(form)
+        except (OverflowError, ValueError):  # the first and the last hours of the calendar: a file can claim anything
+            return "unknown"

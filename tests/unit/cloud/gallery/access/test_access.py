@@ -19,6 +19,7 @@ class Eraser:
 
     def __init__(self, world: World, *, fails: bool = False) -> None:
         self.erased: list[tuple[str, str]] = []
+        self.problem = ""
         self._world = world
         self._fails = fails
 
@@ -27,6 +28,10 @@ class Eraser:
             raise StoreError("the bucket does not answer")
         (self._world.bucket / key).unlink(missing_ok=True)
         self.erased.append((key, user))
+
+    def erase_visit(self, keys: Any, visit: str, user: str) -> None:
+        for key in keys:
+            self.erase(key, user)
 
 
 def token_of(page: Any) -> str:

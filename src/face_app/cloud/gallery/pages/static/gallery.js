@@ -46,13 +46,22 @@ function arrived(faces) {
   more.hidden = false;
 }
 
-if (live && window.EventSource) {
+let lost = false;
+
+function listen() {
   const events = new EventSource("/events");
-  let lost = false;
   events.addEventListener("faces", (event) => arrived(JSON.parse(event.data).faces));
   events.addEventListener("change", () => { if (window.scrollY < 300) refresh(); });
-  events.onerror = () => { lost = true; };
+  events.onerror = () => {
+    lost = true;
+    // The browser asks again after a lost connection, but not after a refusal: the login has ended, or too many watch.
+    if (events.readyState === EventSource.CLOSED) { refresh(); setTimeout(listen, 15000); }
+  };
   events.onopen = () => { if (lost) { lost = false; refresh(); } };
+}
+
+if (live && window.EventSource) {
+  listen();
   more?.addEventListener("click", () => { window.scrollTo({ top: 0 }); refresh(); });
 }
 

@@ -1,0 +1,1 @@
+"""Implement erasure on request: tombstone, record, then every version and copy."""

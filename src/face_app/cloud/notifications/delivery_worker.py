@@ -1,0 +1,129 @@
+"""Deliver the waiting messages to one service, in a thread of its own: a service that hangs delays no other."""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+
+from face_app.cloud.notifications.deliveries import Deliveries, Delivery
+from face_app.cloud.notifications.notification_file import now_ms
+from face_app.cloud.notifications.send_message import Picture, Sender
+from face_app.cloud.notifications.services import Service
+from face_app.common.errors import StoreError
+from face_app.common.log import RateLimitedLog
+
+log = logging.getLogger(__name__)
+rare_log = RateLimitedLog(log)
+
+CHECK_SECONDS = 5.0
+"""Maximum seconds until a worker compares the clock again."""
+STOP_SECONDS = 2.0
+"""Seconds that a message may take when the program ends; after that it counts as interrupted."""
+
+
+class DeliveryWorker:
+    """Takes messages for one service and sends them.
+
+    Attributes:
+        problem: Why the service accepts nothing now; empty while it does.
+        given_up: Number of messages that it did not accept at all since the start.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        deliveries: Deliveries,
+        fetch: Callable[[str], bytes | None],
+        *,
+        give_up_ms: float,
+        sender: Sender | None = None,
+    ) -> None:
+        """Prepare the thread; `start` starts it.
+
+        Args:
+            service: The service.
+            deliveries: The waiting messages.
+            fetch: Returns the bytes of an object; None if it was deleted.
+            give_up_ms: Milliseconds until a message is given up.
+            sender: Sends to the service.
+        """
+        self.service = service
+        self.problem = ""
+        self.given_up = 0
+        self._deliveries = deliveries
+        self._fetch = fetch
+        self._give_up_ms = give_up_ms
+        self._sender = sender or Sender(service)
+        self._stopping = False
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"deliver-{service.id[:4]}", daemon=True)
+
+    def start(self) -> None:
+        """Start to deliver."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Report that messages wait."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Stop after the message that is being sent, if it is sent soon."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                delivery = self._deliveries.take(self.service.id)
+                if delivery:
+                    self._deliver(delivery)
+                    continue
+                due = self._deliveries.next_due_ms(self.service.id)
+                seconds = CHECK_SECONDS if due is None else max(0.0, (due - now_ms()) / 1000)
+                self._wake.wait(min(seconds, CHECK_SECONDS))
+                self._wake.clear()
+        except sqlite3.Error as error:
+            if not self._stopping:
+                self.problem = f"the file of notifications cannot be used: {error}; restart the gallery"
+                log.error("%s: %s", self.service.label, self.problem)  # noqa: TRY400 - the cause is in the text
+
+    def _deliver(self, delivery: Delivery) -> None:
+        picture = None
+        if delivery.message.picture:
+            try:
+                data = self._fetch(delivery.message.picture)
+            except StoreError:
+                self._not_accepted(delivery, "the bucket does not answer")
+                return
+            if data is None:  # erased meanwhile: its message must not appear either
+                self._deliveries.done(self.service.id, delivery, "gone")
+                return
+            picture = Picture(delivery.message.picture.rpartition("/")[2], data)
+        failure = self._sender.send(delivery.message, picture)
+        if failure is None:
+            self._accepted(delivery)
+        elif failure.may_have_arrived:
+            self._give_up(delivery, failure.cause, "unanswered")
+        else:
+            self._not_accepted(delivery, failure.cause)
+
+    def _accepted(self, delivery: Delivery) -> None:
+        if self.problem:
+            log.info("%s accepts messages again", self.service.label)
+        self.problem = ""
+        self._deliveries.done(self.service.id, delivery, "sent")
+
+    def _not_accepted(self, delivery: Delivery, cause: str) -> None:
+        if now_ms() - delivery.made_ms >= self._give_up_ms:
+            self._give_up(delivery, cause, "given_up")
+            return
+        rare_log.warning(f"{self.service.label} does not accept a message: {cause}; trying again")
+        self.problem = cause
+        self._deliveries.repeat(self.service.id, delivery)
+
+    def _give_up(self, delivery: Delivery, cause: str, result: str) -> None:
+        log.warning("%s: the message %r is given up: %s", self.service.label, delivery.message.title, cause)
+        self.problem = cause
+        self.given_up += 1
+        self._deliveries.done(self.service.id, delivery, result)

@@ -1,0 +1,163 @@
+"""Assemble the parts of the notifications, and run their threads."""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
+
+from face_app.cloud.gallery.details import DetailReader
+from face_app.cloud.gallery.face_key import FaceKey, parse_key
+from face_app.cloud.gallery.objects import Listed, Objects
+from face_app.cloud.gallery.words import plural
+from face_app.cloud.notifications import notification_metrics as metrics
+from face_app.cloud.notifications.alarms import Alarms, read_token
+from face_app.cloud.notifications.announcement_rules import AnnouncementRules
+from face_app.cloud.notifications.deliveries import Deliveries
+from face_app.cloud.notifications.delivery_worker import DeliveryWorker
+from face_app.cloud.notifications.news import News
+from face_app.cloud.notifications.notification_file import NotificationFile, now_ms
+from face_app.cloud.notifications.planner import Planner, Tables
+from face_app.cloud.notifications.services import read_services
+from face_app.cloud.notifications.texts import Texts
+from face_app.common.settings import GallerySettings
+
+log = logging.getLogger(__name__)
+
+FILE_SUFFIX = "-notifications.db"
+"""The file is beside the index, and survives its deletion."""
+TICK_SECONDS = 1.0
+"""Seconds between two checks whether a summary is due."""
+AWAY_SECONDS = 3.0
+"""Seconds until a bucket that does not answer is asked again."""
+
+
+class Notifier:
+    """Takes new faces and alarms, and hands messages to the workers of the services. Thread-safe.
+
+    Nothing here delays a face or a page: `stored` and `listed` write a few rows, and errors stay inside.
+
+    Attributes:
+        alarms: Receives alarms; None: no token is set.
+        problem: Why nothing is announced any more; empty while it is.
+    """
+
+    def __init__(self, settings: GallerySettings, objects: Objects, reader: DetailReader) -> None:
+        """Read the services and open the file; `start` starts the threads.
+
+        Args:
+            settings: Settings of the gallery; ``notifications.urls_file`` is set.
+            objects: The bucket.
+            reader: Reads metadata from it.
+
+        Raises:
+            SettingsError: A file cannot be read or written, or a URL cannot be used.
+        """
+        wanted = settings.notifications
+        assert wanted.urls_file  # noqa: S101
+        services = read_services(wanted.urls_file)
+        token = read_token(wanted.alerts_token_file) if wanted.alerts_token_file else ""
+        self.problem = ""
+        self._objects = objects
+        self._file = NotificationFile(settings.index.with_name(settings.index.stem + FILE_SUFFIX))
+        self._news = News(self._file)
+        self._deliveries = Deliveries(self._file, [service.id for service in services])
+        zone = ZoneInfo(settings.timezone)
+        self._rules = AnnouncementRules(wanted, zone)
+        texts = Texts(zone, settings.public_url)
+        tables = Tables(self._file, self._news, self._deliveries)
+        self._planner = Planner(wanted, self._rules, texts, tables, reader.fetch)
+        give_up_ms = wanted.give_up_minutes * 60_000
+        self._workers = [
+            DeliveryWorker(service, self._deliveries, objects.get, give_up_ms=give_up_ms) for service in services
+        ]
+        self.alarms = Alarms(token, self._file, self._deliveries, self._wake_workers) if token else None
+        self._stopping = False
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
+        if self._deliveries.interrupted:
+            count = plural(self._deliveries.interrupted, "message")
+            log.warning("%s may have been sent when the program ended; they are not sent again", count)
+
+    def start(self) -> None:
+        """Start to announce."""
+        self._thread.start()
+        for worker in self._workers:
+            worker.start()
+
+    def stop(self) -> None:
+        """Stop the threads, and close the file. What waits is sent after the next start."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.ident:
+            self._thread.join(5)
+            for worker in self._workers:
+                worker.stop()
+        metrics.waiting.set_function(lambda: 0)
+        self._file.close()
+
+    def stored(self, faces: Mapping[FaceKey, int]) -> None:
+        """Take faces that receipts report, with the times of the receipts in milliseconds."""
+        self._offer(faces)
+
+    def listed(self, page: list[Listed]) -> None:
+        """Take a page of a listing: its newest objects may be faces whose receipts were lost."""
+        recent = [each for each in page if each.stored_ms >= self._news.since_ms]
+        self._offer({key: each.stored_ms for each in recent if (key := parse_key(each.key))})
+
+    def listing_complete(self, began_at: datetime) -> None:
+        """Record that a complete listing has ended."""
+        try:
+            self._news.listed_since(int(began_at.astimezone(timezone.utc).timestamp() * 1000))
+        except sqlite3.Error as error:
+            self._failed(error)
+
+    def _offer(self, faces: Mapping[FaceKey, int]) -> None:
+        wanted = {key: at for key, at in faces.items() if self._rules.wants(key.edge, key.camera)}
+        try:
+            if wanted and self._news.offer(wanted):
+                self._wake.set()
+        except sqlite3.Error as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        if not self.problem and not self._stopping:
+            self.problem = f"no face is announced: {error}; restart the gallery"
+            log.error("notifications: %s", self.problem)
+
+    def _wake_workers(self) -> None:
+        for worker in self._workers:
+            worker.wake()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            seconds = TICK_SECONDS
+            try:
+                if not self._planner.plan(now_ms()):
+                    seconds = AWAY_SECONDS
+            except Exception as error:
+                if not self._stopping:
+                    log.exception("notifications failed")
+                    self._failed(error)
+                return
+            self._wake_workers()
+            self._wake.wait(seconds)
+            self._wake.clear()
+
+    @property
+    def waiting(self) -> int:
+        """Return the number of messages that wait for a service."""
+        return 0 if self._stopping else self._deliveries.count()
+
+    def problems(self) -> list[str]:
+        """Return what keeps messages from arriving, one sentence for each cause."""
+        found = [f"Notifications: {self.problem}."] if self.problem else []
+        for worker in self._workers:
+            if worker.problem:
+                waiting = plural(self._deliveries.count(worker.service.id), "message")
+                given_up = f", {worker.given_up:,} given up" if worker.given_up else ""
+                found.append(
+                    f"Notifications: {worker.service.label} accepts none: {worker.problem}; {waiting} wait{given_up}."
+                )
+        return found
