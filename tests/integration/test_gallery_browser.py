@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from face_app.cloud.audit import audit
+from face_app.cloud.audit.scope import Scope
 from face_app.cloud.gallery.access.users import hash_password
 from face_app.common.settings import Store
 from support.faces import DrawnFace
@@ -131,10 +133,8 @@ def test_keys_move_between_faces(page, store, tmp_path):
 
 def test_a_user_logs_in_and_out(page, store, tmp_path):
     put(store, *some_faces())
-    users = {"users": [{"name": "vera", "role": "viewer", "password": hash_password("correct horse battery")}]}
-    (tmp_path / "users.json").write_text(json.dumps(users))
-    users_file = str(tmp_path / "users.json")
-    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port, users_file=users_file) as gallery:
+    users = users_file(tmp_path)
+    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port, users_file=users) as gallery:
         page.goto(f"{gallery.address}/edges")
         page.get_by_label("User").fill("vera")
         page.get_by_label("Password").fill("correct horse battery")
@@ -162,8 +162,8 @@ def test_the_pages_work_without_javascript(browser, store, tmp_path):
         context.close()
 
 
-def users_file(folder: Path) -> str:
-    users = {"users": [{"name": "vera", "role": "viewer", "password": hash_password("correct horse battery")}]}
+def users_file(folder: Path, role: str = "viewer") -> str:
+    users = {"users": [{"name": "vera", "role": role, "password": hash_password("correct horse battery")}]}
     (folder / "users.json").write_text(json.dumps(users))
     return str(folder / "users.json")
 
@@ -175,6 +175,28 @@ def log_in(page: Page, address: str) -> None:
     page.get_by_label("Password").fill("correct horse battery")
     page.get_by_role("button", name="Log in").click()
     expect(page.locator("[data-key]").first).to_be_visible(timeout=WAIT)
+
+
+def test_an_admin_erases_a_face_and_the_audit_balances(page, store, tmp_path):
+    stored = some_faces()
+    put(store, *stored)
+    users = users_file(tmp_path, "admin")
+    erasing = {"users_file": users, "erases": True, "erasure": {"staleness": 3.0}}
+    with mosquitto() as broker, running_gallery(tmp_path, store, broker.port, **erasing) as gallery:
+        log_in(page, gallery.address)
+        gone = stored[0]
+        page.locator(f'[data-key="{gone.key}"] .card').click()
+        page.get_by_text("Erase…").click()
+        page.get_by_role("button", name="Erase this face").click()
+        page.wait_for_url(f"{gallery.address}/**")
+        page.goto(gallery.address)
+        expect(page.locator("[data-key]")).to_have_count(2)
+        assert gone.key not in cards(page)
+    assert not (store.path / gone.key).exists()
+    report = audit.run(store, [], Scope(), content=True)
+    assert report.balanced
+    counts = {each.outbox: (each.stored, each.erased) for edge in report.edges for each in edge.outboxes}
+    assert counts == {"0badcafe": (2, 1), "5ca1ab1e": (1, 0)}
 
 
 def test_two_tabs_show_the_same_and_end_with_one_logout(browser, store, tmp_path):

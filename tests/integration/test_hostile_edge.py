@@ -40,7 +40,7 @@ def test_an_edge_that_guesses_the_group_takes_no_face(broker, tmp_path):
         subscribing(broker, tmp_path / "store", group=group) as consumer,
         connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
     ):
-        until(lambda: consumer.connection.subscribed)
+        until(lambda: consumer.links[0].connection.subscribed)
         guesses = [f"$share/{guess}/{topic}" for guess in GUESSES for topic in ("face_app/#", f"face_app/{HONEST}/#")]
         for number in range(SESSIONS):
             sessions.enter_context(connected(broker, HOSTILE, *guesses, client_id=f"intruder-{number}"))
@@ -55,7 +55,7 @@ def test_a_wildcard_names_no_group(broker, tmp_path):
         connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
         connected(broker, HOSTILE, f"receipts/{HOSTILE}/#", client_id="intruder") as intruder,
     ):
-        until(lambda: consumer.connection.subscribed)
+        until(lambda: consumer.links[0].connection.subscribed)
         intruder.client.subscribe("$share/+/face_app/#", 1)
         edge.send(FACES)
         edge.wait_for_receipts(FACES)
@@ -69,7 +69,7 @@ def test_no_edge_reads_the_name_of_the_group(broker, tmp_path):
         subscribing(broker, tmp_path / "store", group=group) as consumer,
     ):
         intruder.client.on_message = lambda _client, _userdata, message: seen.add(message.topic)
-        until(lambda: consumer.connection.subscribed)
+        until(lambda: consumer.links[0].connection.subscribed)
         intruder.client.publish(f"face_app/{HOSTILE}/front", b"refused", qos=1).wait_for_publish(90)
     assert seen <= {f"receipts/{HOSTILE}/subscriber-1"}
     assert group not in (broker.folder / "log").read_text()
@@ -102,7 +102,7 @@ def test_more_connections_than_allowed_take_no_memory_and_disturb_no_connection(
         subscribing(broker, tmp_path / "store", group="secret") as consumer,
         connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
     ):
-        until(lambda: consumer.connection.subscribed)
+        until(lambda: consumer.links[0].connection.subscribed)
         with silent_connections(broker, 100) as opened:
             # The broker closes those that are too many.
             assert opened[-1].recv(1) == b""
@@ -117,7 +117,7 @@ def test_a_message_without_bounds_ends_its_own_connection(broker, tmp_path):
         connected(broker, HONEST, f"receipts/{HONEST}/#", client_id=HONEST) as edge,
         connected(broker, HOSTILE, f"receipts/{HOSTILE}/#", client_id="large") as intruder,
     ):
-        until(lambda: consumer.connection.subscribed)
+        until(lambda: consumer.links[0].connection.subscribed)
         lost = []
         intruder.client.on_disconnect = lambda *_: lost.append(True)
         intruder.client.publish(f"face_app/{HOSTILE}/front", bytes(40_000_000), qos=1)
@@ -159,7 +159,7 @@ def test_messages_that_wait_for_a_subscriber_take_a_part_of_the_memory(tmp_path)
         connected(broker, HOSTILE, f"receipts/{HOSTILE}/#", client_id="flood") as intruder,
     ):
         with subscribing(broker, tmp_path / "store", group="secret") as consumer:
-            until(lambda: consumer.connection.subscribed)
+            until(lambda: consumer.links[0].connection.subscribed)
         # The broker retains its session, and queues for it.
         for _ in range(300):
             intruder.client.publish(f"face_app/{HOSTILE}/front", bytes(1_000_000), qos=1).wait_for_publish(90)

@@ -52,7 +52,7 @@ def subscriber(broker, folder):
         process._command = [sys.executable, "-c", DECODER]
     consumer.start()
     try:
-        assert consumer.connection.wait_for_outcome(90)
+        assert consumer.links[0].connection.wait_for_outcome(90)
         yield consumer, metrics
     finally:
         consumer.stop()
@@ -83,7 +83,7 @@ def test_an_honest_edge_beside_eight_that_take_the_whole_cpu_limit(tmp_path, rec
         honest = Honest(broker.port)
         try:
             while not total(metrics.refused):  # at least one picture has taken its 10 s
-                assert consumer.connection.connected
+                assert consumer.links[0].connection.connected
                 stop.wait(0.1)
             faces = honest.send(FACES)
         finally:

@@ -16,6 +16,7 @@ ROLES = {
     "edge": ["edge_broker", "capture"],
     "cloud": ["object_storage", "s3fs_mount", "cloud_broker", "subscriber"],
 }
+DRAWN = "subscriber_group"
 # The old example's secrets, and their names in the new one.
 SECRETS = {
     "vault_edge_broker_password": "face_app_broker_password",
@@ -48,9 +49,9 @@ def evaluated(inventory: Path, group: str, names: list[str], core: Path = FIRST)
 
 
 def variables(group: str) -> list[str]:
-    """List the public variables of the roles of a group."""
+    """List the public variables of the roles of a group, but the one that each inventory draws."""
     specs = [yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text()) for role in ROLES[group]]
-    return [name for spec in specs for name in spec["argument_specs"]["main"]["options"]]
+    return [name for spec in specs for name in spec["argument_specs"]["main"]["options"] if name != DRAWN]
 
 
 def copy(inventory: Path, place: Path) -> Path:

@@ -1,6 +1,8 @@
 """Playbooks that check hosts before they change them."""
 
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -86,6 +88,62 @@ def test_refuses_a_secret_of_the_example(errors):
     assert "face-server-example still has change-me in face_app_s3_secret_key. Set" in error
 
 
+# What the modules read on a host: a board that this machine is not.
+BOARD = """#!/bin/sh
+exec env PYTHONPATH={place} {place}/python3 "$@"
+"""
+MACHINE = """
+import os, platform
+real = os.uname()
+os.uname = lambda: os.uname_result((*real[:4], "{machine}"))
+platform.machine = lambda: "{machine}"
+platform.architecture = lambda *_: ("{bits}bit", "ELF")
+"""
+
+
+def board(place: Path, machine: str, bits: int) -> dict[str, str]:
+    """A host whose Python sees another processor."""
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(MACHINE.format(machine=machine, bits=bits))
+    (place / "python3").symlink_to("/usr/bin/python3")
+    (place / "python").write_text(BOARD.format(place=place))
+    (place / "python").chmod(0o755)
+    return {"ansible_python_interpreter": str(place / "python")}
+
+
+def test_refuses_32_bit_boards_at_once(tmp_path):
+    given = dict.fromkeys(REQUIRED["jetson"] + REQUIRED["face-server"], "given")
+    inventory = {
+        "all": {"vars": {**LOCAL, **given, "cloud_broker_port": 0}},
+        "edge": {"hosts": {"old-pi": board(tmp_path / "old", "armv7l", 32)}},
+        # A 64-bit kernel under a 32-bit Raspberry Pi OS.
+        "cloud": {"hosts": {"half-pi": board(tmp_path / "half", "aarch64", 32)}},
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    played = run_playbooks(FIRST / "ansible-playbook", tmp_path / "hosts.yml", [ROOT / "playbooks/preflight.yml"])
+    found = {host: result["msg"] for task in played.results for host, result in task.items() if result.get("failed")}
+    assert found["old-pi"].startswith(
+        "old-pi is armv7l with a 32-bit system; the programs need 64-bit ARM or x86. If the"
+    )
+    assert found["half-pi"].startswith("half-pi is aarch64 with a 32-bit system; the programs need")
+    assert "Install the 64-bit system of this board" in found["half-pi"]
+    # Before anything that takes time or needs an engine.
+    assert set(played.results[-1]) == {"old-pi", "half-pi"}
+
+
+def test_refuses_the_engine_of_jetpack_4_6_with_the_cure(tmp_path):
+    (tmp_path / "docker").write_text('#!/bin/sh\n[ "$1" != info ] || printf "/var/lib/docker\\n20.10.7\\n"\n')
+    (tmp_path / "docker").chmod(0o755)
+    given = dict.fromkeys(REQUIRED["jetson"], "given") | {"preflight_free_mib": 1, "ansible_become": False}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"edge": {"hosts": {"jetson": {**LOCAL, **given}}}}))
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    preflight = [ROOT / "playbooks/preflight.yml"]
+    played = run_playbooks(FIRST / "ansible-playbook", tmp_path / "hosts.yml", preflight, environment=environment)
+    (error,) = played.errors
+    assert error.startswith("jetson has Docker 20.10.7, which")
+    assert "install --only-upgrade docker.io" in error
+
+
 BAD_NAMES = ["test", "quarantine", "erased", "marks", "box\n", "a.b", "-a", "é", "a/b", "a" * 64]
 PLACES = {
     "edge": lambda name: {"face_app_edge_name": name},
@@ -129,6 +187,28 @@ def test_refuses_names_that_topics_and_keys_cannot_have(tmp_path, core, pairs):
     for host, message in failed.items():
         assert message.startswith(f"{host} has the name ")
         assert "\n" not in message
+
+
+TOGETHER = {
+    "address": ({}, {"ansible_host": "localhost"}, "Set ansible_host or cloud_broker_public_address of each host"),
+    "names": ({"subscriber_names": ["subscriber-2"]}, {}, "have subscribers named subscriber-2, subscriber-2."),
+    "store": ({"face_app_own_store": True}, {"face_app_own_store": "yes"}, "a and b have face_app_own_store"),
+    "nothing": ({"face_app_own_store": True}, {}, ""),
+}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("what", TOGETHER)
+def test_refuses_hosts_of_the_cloud_that_share_what_each_must_have_alone(tmp_path, what):
+    first, second, message = TOGETHER[what]
+    given = dict.fromkeys(REQUIRED["face-server"], "given") | {"preflight_free_mib": 1, "cloud_broker_port": 0}
+    hosts = {"a": first, "b": {"ansible_host": "127.0.0.1", **second}}
+    inventory = {"all": {"vars": {**LOCAL, **given}}, "cloud": {"hosts": hosts}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    # For one host: both are this machine, which another check refuses.
+    options = ["--limit=a"]
+    played = run_playbooks(FIRST / "ansible-playbook", tmp_path, [ROOT / "playbooks/preflight.yml"], options)
+    assert [message in error for error in played.errors] == ([True] if message else []), played.errors
 
 
 def test_refuses_two_names_of_one_machine_in_a_group(tmp_path):

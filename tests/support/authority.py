@@ -1,5 +1,6 @@
 """A certificate authority for one test."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,17 +26,25 @@ class Authority:
         )
         self._write("ca.crt", certificate.sign(self._key, hashes.SHA256()))
 
-    def issue(self, name: str, *, usage: Literal["client", "server"] = "client", days: float = 1) -> None:
-        """Write ``<name>.crt`` and ``<name>.key``; the name is the CN, the loopback the address.
+    def issue(
+        self,
+        name: str,
+        *,
+        usage: Literal["client", "server"] = "client",
+        days: float = 1,
+        addresses: Sequence[str] = ("127.0.0.1",),
+    ) -> None:
+        """Write ``<name>.crt`` and ``<name>.key``; the name is the CN.
 
         Args:
             name: Of the certificate.
             usage: Which end of a connection may show it.
             days: From now until it expires; may be negative.
+            addresses: At which a client may reach it, besides localhost.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        places = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")]
+        places = [*(x509.IPAddress(ip_address(address)) for address in addresses), x509.DNSName("localhost")]
         certificate = self._builder(subject, key, days=days)
         certificate = certificate.add_extension(x509.SubjectAlternativeName(places), critical=False)
         certificate = certificate.add_extension(x509.ExtendedKeyUsage([USAGES[usage]]), critical=False)

@@ -29,6 +29,7 @@ def rendered(role: str, template: str, variables: dict[str, Any]) -> str:
         "comment": lambda text: f"# {text}",
         "mosquitto_password": mosquitto_password,
         "to_json": json.dumps,
+        "spread": load_plugin("filter/spread.py").spread,
     }
     files = [ROLES / role / "defaults/main.yml", ROLES / role / "vars/main.yml"]
     values = {key: value for file in files for key, value in (yaml.safe_load(file.read_text()) or {}).items()}
@@ -104,15 +105,26 @@ def configure_edge_broker(broker: Broker, edge: str, password: str, *, home_assi
     broker.write("edge_broker", "broker/passwd.j2", values, {})
 
 
-def configure_forwarder(broker: Broker, edge: str, password: str, *, edge_port: int, cloud_port: int) -> None:
-    """Write the files of the role ``edge_broker`` for the forwarder, without the certificate."""
+def configure_forwarder(
+    broker: Broker, edge: str, password: str, *, edge_port: int, cloud: Sequence[str], ca_file: str = "ca.crt"
+) -> None:
+    """Write the files of the role ``edge_broker`` for the forwarder, without the certificate.
+
+    Args:
+        broker: The one to configure.
+        edge: Its name.
+        password: Of the forwarder at the edge's broker.
+        edge_port: Of the edge's broker.
+        cloud: HOST:PORT of each broker in the cloud.
+        ca_file: Name of the file with the CA of these brokers.
+    """
     bridge = yaml.safe_load((ROLES / "edge_broker/vars/main.yml").read_text())["__edge_broker_bridge"]
     values = {
         "edge_broker_edge": edge,
         "edge_broker_forwarder_password": password,
         "edge_broker_container": "127.0.0.1",
-        "edge_broker_cloud_address": "127.0.0.1",
-        "edge_broker_cloud_port": cloud_port,
+        "edge_broker_cloud_brokers": list(cloud),
+        "__edge_broker_cloud_ca_file": ca_file,
         "__edge_broker_client_id": "0badcafe",
         # Quicker than on a real link, so that tests need not wait for a reconnect.
         "__edge_broker_bridge": bridge.replace("restart_timeout 1 30", "restart_timeout 1 2"),

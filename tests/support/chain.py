@@ -144,7 +144,7 @@ def _configure(brokers: dict[str, Broker], subscribers: Sequence[str], others: S
     for name in ("ca.crt", f"{EDGE}.crt", f"{EDGE}.key"):
         (forwarder.folder / name).write_bytes((cloud.folder / name).read_bytes())
     configure_edge_broker(edge, EDGE, PASSWORD)
-    configure_forwarder(forwarder, EDGE, PASSWORD, edge_port=edge.port, cloud_port=cloud.port)
+    configure_forwarder(forwarder, EDGE, PASSWORD, edge_port=edge.port, cloud=[f"127.0.0.1:{cloud.port}"])
     configure_cloud_broker(cloud, subscribers=subscribers, memory=memory)
 
 

@@ -109,7 +109,7 @@ def subscribing(broker: Broker, folder: Path, *, group: str) -> Iterator[Consume
     consumer = Consumer(settings, open_store(store), SubscriberMetrics(CollectorRegistry()))
     consumer.start()
     try:
-        assert consumer.connection.wait_for_outcome(90)
+        assert consumer.links[0].connection.wait_for_outcome(90)
         yield consumer
     finally:
         consumer.stop()

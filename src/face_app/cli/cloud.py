@@ -1,4 +1,4 @@
-"""Define the commands of the cloud: subscribe, audit, bucket ensure, bucket list, bucket url."""
+"""Define the commands of the cloud: subscribe, audit, bucket ensure, bucket check, bucket list, bucket url."""
 
 import json
 import logging
@@ -12,6 +12,7 @@ from face_app.cli.options import AsJson, BrokerAddress, Config, broker_overrides
 from face_app.common.errors import AuditError, StoreError, UnprovenError
 from face_app.common.ledger_file import open_ledgers
 from face_app.common.log import log_to_stderr
+from face_app.common.rights import Right
 from face_app.common.settings import CloudSettings, load
 
 if TYPE_CHECKING:
@@ -123,6 +124,30 @@ def bucket_ensure(
     changes = ensure(settings.store, settings.bucket, check=check)
     for line in [*changes, "changed" if changes else "ok"]:
         typer.echo(line)
+
+
+@bucket.command("check")
+def bucket_check(
+    *,
+    config: Config = None,
+    needs: Annotated[
+        list[Right] | None, typer.Option(help="A right that the key must have; repeat it. Default: all four.")
+    ] = None,
+) -> None:
+    """Write, read, list and delete with the key pair of the settings, and name what the store refuses.
+
+    Prints a line per right. A read-only key needs `--needs read --needs list`; without `--needs write`, nothing is
+    written. The object `test/rights` is deleted again if the key may.
+    """
+    from face_app.cloud.bucket.try_rights import refuse_missing, try_rights  # noqa: PLC0415
+
+    needed = needs or list(Right)
+    store = load(CloudSettings, config, {}).store
+    trials = try_rights(store, needed)
+    for trial in trials:
+        answer = f"refused ({trial.refusal})" if trial.refusal else "allowed"
+        typer.echo(f"{trial.right.value}: {answer}{'' if trial.right in needed else ', not needed'}")
+    refuse_missing(store, trials, needed)
 
 
 @bucket.command("list")

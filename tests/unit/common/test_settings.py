@@ -3,12 +3,35 @@
 import pytest
 
 from face_app.common.errors import SettingsError
-from face_app.common.settings import CloudSettings, EdgeSettings, HealthSettings, load
+from face_app.common.settings import CloudSettings, EdgeSettings, GallerySettings, HealthSettings, load
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
     monkeypatch.delenv("FACE_APP_CONFIG", raising=False)
+
+
+def test_several_brokers_replace_the_single_one(tmp_path, monkeypatch):
+    file = tmp_path / "cloud.toml"
+    store = f'[store]\nkind = "directory"\npath = "{tmp_path}"\n'
+    file.write_text(store)
+    assert [broker.host for broker in load(CloudSettings, file, {}).every_broker] == ["localhost"]
+    several = '[[brokers]]\nhost = "a"\n[[brokers]]\nhost = "b"\nport = 8883\n'
+    file.write_text(store + several)
+    settings = load(CloudSettings, file, {})
+    assert [(broker.host, broker.port) for broker in settings.every_broker] == [("a", 1883), ("b", 8883)]
+    assert load(GallerySettings, file, {}).every_broker == settings.every_broker
+    with pytest.raises(SettingsError, match="broker and brokers are both set"):
+        load(CloudSettings, file, {"broker.host": "c"})
+    file.write_text(store + several.replace('"b"\nport = 8883', '"a"'))
+    with pytest.raises(SettingsError, match="brokers contains a:1883 twice"):
+        load(CloudSettings, file, {})
+    file.write_text(store + several.replace("8883", "0"))
+    with pytest.raises(SettingsError, match=r"brokers\.1\.port"):
+        load(CloudSettings, file, {})
+    file.write_text(store)
+    monkeypatch.setenv("FACE_APP_BROKERS", '[{"host": "c"}]')
+    assert [broker.host for broker in load(CloudSettings, file, {}).every_broker] == ["c"]
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from face_app.cloud.audit.report_object import edge_of_report
 from face_app.cloud.audit.scope import Scope
 from face_app.cloud.bucket.face_key_parts import edge_of, hour_of
 from face_app.cloud.bucket.mark_object import outbox_of_mark
+from face_app.cloud.bucket.rights import RIGHTS_KEY
 from face_app.cloud.bucket.selection import QUARANTINE
 from face_app.cloud.bucket.tombstone import ERASED, TOMBSTONES
 from face_app.common.wire import FaceId, face_of_key
@@ -96,7 +97,7 @@ def sort_keys(keys: Iterable[str], scope: Scope) -> Listing:
             quarantine[key.split("/")[-2]] += 1
         elif key.startswith(BARE_IMAGES):
             bare_images += 1
-        elif not outbox_of_mark(key) and not edge_of_report(key):
+        elif key != RIGHTS_KEY and not outbox_of_mark(key) and not edge_of_report(key):
             foreign.append(key)
     return Listing(outboxes, quarantine, bare_images, tuple(foreign), tuple(tombstones))
 

@@ -70,10 +70,30 @@ class _Known:
     arrived: float
     arrived_at: datetime
     retained: bool
+    broker: str
+
+    def follows(self, known: "_Known") -> bool:
+        """Return True if this state is newer than a known one of the same camera."""
+        if self.broker == known.broker and not self.retained:
+            return True  # news of one broker are in order, whatever the edge's clock says
+        if not self.retained and self.arrived - known.arrived > SILENT_SECONDS:
+            return True  # a clock that was set back must not silence a camera
+        own, other = _last_number(self.document), _last_number(known.document)
+        if own and other and own != other and own[:2] == other[:2]:
+            return own > other
+        if known.at is None:
+            return True
+        if self.at is None:  # a will has no time; a retained one may be old
+            return not self.retained
+        return self.at >= known.at
 
 
 class EdgeStates:
-    """Collects states from the messages of a broker. Thread-safe."""
+    """Collects states from the messages of all brokers. Thread-safe.
+
+    An edge publishes to one of them, and the others retain what it published there before. The newest counts: the one
+    with the highest number of one opening of the outbox, then with the latest time.
+    """
 
     def __init__(self) -> None:
         self._edges: dict[str, dict[str, _Known]] = {}
@@ -86,25 +106,25 @@ class EdgeStates:
         with self._lock:
             return sorted(self._with_too_many)
 
-    def received(self, topic: str, payload: bytes, *, retained: bool) -> bool:
+    def received(self, topic: str, payload: bytes, *, retained: bool, broker: str = "") -> bool:
         """Take a message; return False if it is not a state, or older than the known one.
 
         Args:
             topic: Its topic.
             payload: Its bytes.
             retained: It was published before this subscription. Then its own time says how old it is.
+            broker: Name of the broker that delivered it.
         """
         match = STATUS_TOPIC.fullmatch(topic)
         document = _document(payload) if match else None
         if not match or document is None:
             return False
-        state = _Known(document, _time(document.get("at")), time.monotonic(), datetime.now(timezone.utc), retained)
+        at, now = _time(document.get("at")), datetime.now(timezone.utc)
+        state = _Known(document, at, time.monotonic(), now, retained, broker)
         with self._lock:
             cameras = self._edges.get(match[1], {})
             known = cameras.get(match[2])
-            # Several brokers may retain a state of one camera. A live message is news whatever the edge's clock says.
-            outdated = known and known.at and retained and (state.at is None or state.at < known.at)
-            if outdated or not (known or self._makes_room(match[1], cameras)):
+            if not (state.follows(known) if known else self._makes_room(match[1], cameras)):
                 return False
             cameras[match[2]] = state
             self._edges[match[1]] = cameras
@@ -154,6 +174,14 @@ def _document(payload: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def _last_number(document: Mapping[str, Any]) -> tuple[str, str, int] | None:
+    """Return outbox, opening and last number of a state; None if it has none."""
+    outbox = document.get("outbox")
+    if not isinstance(outbox, dict) or type(outbox.get("sequence")) is not int:
+        return None
+    return str(outbox.get("id")), str(outbox.get("opening")), outbox["sequence"]
 
 
 def _refuse(constant: str) -> None:

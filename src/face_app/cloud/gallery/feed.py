@@ -1,21 +1,36 @@
-"""Receive receipts and states from the broker, so that new faces and changes appear at once."""
+"""Receive receipts and states from the brokers, so that new faces and changes appear at once."""
 
 import itertools
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from face_app.cloud.gallery.edge_states import EdgeStates
 from face_app.cloud.gallery.face_key import FaceKey, parse_key
 from face_app.common.errors import MessageError
-from face_app.common.mqtt import Connection, Inbox, Message, client_id
-from face_app.common.settings import GallerySettings
+from face_app.common.mqtt import Connection, Connections, Inbox, Message, client_id
+from face_app.common.settings import Broker, GallerySettings
 from face_app.common.wire import RECEIPTS_BYTES, STATUS_BYTES, STATUS_TOPIC, load_receipts
 
 log = logging.getLogger(__name__)
 
 RECEIPTS = "receipts/#"
 STATES = "status/#"
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """Pairs a message with the connection and the epoch in which it arrived, and the name of its broker."""
+
+    message: Message
+    connection: Connection
+    epoch: int
+    broker: str
+
+    def acknowledge(self) -> None:
+        """Acknowledge the message at the broker that delivered it."""
+        self.connection.acknowledge(self.message, self.epoch)
 
 
 class Feed:
@@ -39,13 +54,13 @@ class Feed:
         on_gap: Callable[[], None],
         on_erased: Callable[[Sequence[FaceKey]], None],
     ) -> None:
-        """Prepare the connection; `start` opens it.
+        """Prepare the connections; `start` opens them.
 
         Args:
             settings: Settings of the gallery.
             states: Collects the states.
             on_faces: Called with stored faces and the times of their receipts in milliseconds.
-            on_change: Called after a state or the connection has changed.
+            on_change: Called after a state or a connection has changed.
             on_gap: Called after messages may have been lost: after each connect, and after some were dropped.
             on_erased: Called with faces that a tombstone covers.
 
@@ -59,31 +74,41 @@ class Feed:
         self._on_gap = on_gap
         self.dropped = 0
         self._listed = 0
-        self._inbox: Inbox[tuple[Message, int]] = Inbox()
+        self._inbox: Inbox[_Arrival] = Inbox()
         self._numbers = itertools.count()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
-        self._connection = Connection(
-            settings.broker,
-            client_id("gallery", settings.name, settings.broker),
+        self._connections = Connections([self._connect(settings.name, broker) for broker in settings.every_broker])
+
+    def _connect(self, name: str, broker: Broker) -> Connection:
+        where = f"{broker.host}:{broker.port}"
+        connection = Connection(
+            broker,
+            client_id("gallery", name, broker),
             subscriptions=[RECEIPTS, STATES],
-            on_message=self._received,
+            on_message=lambda message, epoch: self._received(_Arrival(message, connection, epoch, where)),
             on_state=self._state_changed,
             max_received_bytes=RECEIPTS_BYTES,
         )
+        return connection
 
     @property
     def problem(self) -> str:
-        """Return why no news can arrive; empty while they do."""
-        return self._connection.problem
+        """Return why no news can arrive; empty while at least one broker delivers them."""
+        return self._connections.problem
+
+    @property
+    def gap(self) -> str:
+        """Return why news of some edges may not arrive; empty while all brokers deliver them."""
+        return "; ".join(self._connections.problems)
 
     def start(self) -> None:
         """Connect in threads; they reconnect after each loss."""
         self._thread.start()
-        self._connection.start()
+        self._connections.start()
 
     def stop(self) -> None:
         """Disconnect."""
-        self._connection.stop()
+        self._connections.stop()
         self._inbox.close()
         self._thread.join(5)
 
@@ -92,28 +117,28 @@ class Feed:
             self._on_gap()
         self._on_change()
 
-    def _received(self, message: Message, epoch: int) -> None:
+    def _received(self, arrival: _Arrival) -> None:
         """Put a message into the inbox. A state is acknowledged at once, a receipt after the faces are in the index."""
-        size = len(message.payload)
-        if match := STATUS_TOPIC.fullmatch(message.topic):
+        topic, size = arrival.message.topic, len(arrival.message.payload)
+        if match := STATUS_TOPIC.fullmatch(topic):
             if size <= STATUS_BYTES:
-                self._inbox.put(f"states of {match[1]}", match[2], (message, epoch), size)
-        elif message.topic.startswith("receipts/"):
-            if self._inbox.put(message.topic, next(self._numbers), (message, epoch), size):
+                # The newest of each broker: which of them is the newest of all is in the document.
+                self._inbox.put(f"states of {match[1]}", (match[2], arrival.broker), arrival, size)
+        elif topic.startswith("receipts/"):
+            if self._inbox.put(topic, next(self._numbers), arrival, size):
                 return
             self.dropped += 1
-        self._connection.acknowledge(message, epoch)
+        arrival.acknowledge()
 
     def _run(self) -> None:
-        while item := self._inbox.get():
-            message, epoch = item
+        while arrival := self._inbox.get():
             try:
-                self._handle(message)
+                self._handle(arrival.message, arrival.broker)
             except Exception:  # the next message must be read
-                log.exception("message on %s could not be handled", message.topic)
+                log.exception("message on %s could not be handled", arrival.message.topic)
             # A message that cannot be handled is not wanted again: the listing finds its face.
-            if not message.topic.startswith("status/"):
-                self._connection.acknowledge(message, epoch)
+            if not arrival.message.topic.startswith("status/"):
+                arrival.acknowledge()
             self._list_dropped()
 
     def _list_dropped(self) -> None:
@@ -124,9 +149,10 @@ class Feed:
             self._listed = dropped
             self._on_gap()
 
-    def _handle(self, message: Message) -> None:
+    def _handle(self, message: Message, broker: str) -> None:
         if message.topic.startswith("status/"):
-            if self._states.received(message.topic, bytes(message.payload), retained=message.retain):
+            payload = bytes(message.payload)
+            if self._states.received(message.topic, payload, retained=message.retain, broker=broker):
                 self._on_change()
             return
         try:

@@ -177,8 +177,8 @@ class Gallery:
         if self.objects.problem:
             text = f"The bucket does not answer; this page recovers by itself. Cause: {self.objects.problem}"
             notices.append(Notice("bucket", text))
-        if self.feed.problem:
-            text = f"No live news: {self.feed.problem}. New faces appear after the next listing."
+        if self.feed.gap:
+            text = f"No live news: {self.feed.gap}. New faces appear after the next listing."
             notices.append(Notice("broker", text))
         if self.eraser and self.eraser.problem:
             notices.append(Notice("erasure", f"An erasure is not complete, and is repeated: {self.eraser.problem}"))
@@ -211,7 +211,7 @@ class Gallery:
             "objects": progress.objects,
             "listing_seconds": round(progress.seconds, 1),
             "bucket": self.objects.problem or None,
-            "broker": self.feed.problem or None,
+            "broker": self.feed.gap or None,
             "notifications_waiting": self.notifier.waiting if self.notifier else None,
         }
         return Health(not broken, not reason, reason, frozenset(name for name, true in works.items() if true), facts)

@@ -35,6 +35,7 @@ _KEY = {
     *("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"),
     *("AccountProblem", "AllAccessDisabled", "Forbidden", "Unauthorized"),
 }
+_RIGHT = {"AccessDenied", "AllAccessDisabled", "Forbidden", "Unauthorized", "UnauthorizedAccess"}
 _REGION = {
     *("AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "InvalidLocationConstraint"),
     "InvalidRegionName",
@@ -118,6 +119,16 @@ def _tls(error: BaseException, store: Store) -> str:
     if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}:
         return "its port has no TLS; let store.endpoint begin with http://, or change the port"
     return f"TLS fails, {error.reason or _one_line(error)}; check store.endpoint and the TLS versions of the store"
+
+
+def refuses_right(error: ClientError) -> bool:
+    """Return True if the store knows the key and denies it this request; not for a wrong key, or a wrong clock."""
+    bare = error_code(error) == str(error_status(error))
+    return (
+        error_status(error) in {401, 403}
+        and (bare or error_code(error) in _RIGHT)
+        and abs(_skew(error)) <= CLOCK_SECONDS
+    )
 
 
 def error_code(error: ClientError) -> str:

@@ -8,26 +8,24 @@ import weakref
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-from paho.mqtt.reasoncodes import ReasonCode
-
 from face_app.cloud.bucket.tombstone import RECORD, record_key
 from face_app.cloud.stores.store import Store, Stored
+from face_app.cloud.subscriber.broker_link import BrokerLink
 from face_app.cloud.subscriber.decoders import Decoders
 from face_app.cloud.subscriber.deduplicator import Claim, Deduplicator, Identity, Processed
 from face_app.cloud.subscriber.erasures import Erasures
 from face_app.cloud.subscriber.metrics import SubscriberMetrics, total
 from face_app.cloud.subscriber.quarantine import Quarantine
-from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt, ReceiptPublisher
+from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt
 from face_app.cloud.subscriber.retrying_store import RetryingStore, StoppedError
-from face_app.cloud.subscriber.shares import Shares
 from face_app.cloud.subscriber.turns import Turns
 from face_app.cloud.subscriber.validate import NO_EDGE, Decision, Limits, edge_of, refusal, validate
 from face_app.common.errors import MessageError, StoreError
 from face_app.common.health_server import Capability, Facts, Health
 from face_app.common.log import RateLimitedLog
-from face_app.common.mqtt import Connection, Message, client_id
+from face_app.common.mqtt import Connections, Message
 from face_app.common.settings import CloudSettings
-from face_app.common.wire import FACES, Receipt
+from face_app.common.wire import Receipt
 
 log = logging.getLogger(__name__)
 
@@ -35,23 +33,15 @@ STOP_SECONDS = 5.0
 """Maximum seconds that a stop waits for puts in progress; Docker kills the program after ten."""
 RECEIPT_SECONDS = 1.0
 """Maximum seconds that a stop then waits for receipts."""
-SESSION_SECONDS = 20
-"""Seconds for which the broker retains the session of a lost connection: enough for a reconnect or a restart.
-
-While a session lives, the broker queues its share of the faces, even if its program never returns. Afterwards the other
-subscribers get all faces, and the outboxes send the queued ones again. Measured with one of two dead: all faces were
-stored 35 s after the death; with 86400, some still waited after 200 s."""
-SPARE_BYTES = 1_048_576
-"""Bytes above `max_bytes` of the largest packet that the broker may deliver: an image somewhat too large still gets a
-receipt that refuses it. The broker drops a larger one, so it never uses memory here."""
 
 
 class Consumer:
-    """Stores the messages of one connection with a pool of workers.
+    """Stores the messages of all brokers with one pool of workers.
 
-    A message is acknowledged after the store has confirmed its bytes and the broker has its receipt. If the program
-    ends earlier, the broker redelivers the message. While the store is down, the workers wait. The broker then delivers
-    no more than `receive_maximum` messages; the others wait at the broker and in the outboxes.
+    Each broker has a connection of its own: one that is down does not disturb the others. A message is acknowledged
+    after the store has confirmed its bytes and its broker has its receipt. If the program ends earlier, the broker
+    redelivers the message. While the store is down, the workers wait. Each broker then delivers no more than
+    `receive_maximum` messages; the others wait at the broker and in the outboxes.
 
     Edges take turns (`Turns`), and each has a share of what is in flight (`Shares`), so none delays another.
     """
@@ -64,7 +54,7 @@ class Consumer:
         *,
         on_connection: Callable[[], None] = lambda: None,
     ) -> None:
-        """Create the workers and the connection; `start` starts them.
+        """Create the workers and the connections; `start` starts them.
 
         Args:
             settings: Settings of the subscriber.
@@ -73,7 +63,7 @@ class Consumer:
             on_connection: Called in the network thread after a connect or a loss.
 
         Raises:
-            SettingsError: A file of the broker identity cannot be read.
+            SettingsError: A file of a broker identity cannot be read.
         """
         self._metrics = metrics
         self._limits = Limits(settings.max_bytes, settings.max_pixels)
@@ -84,7 +74,6 @@ class Consumer:
         self._on_connection = on_connection
         self._decoders = Decoders()
         self._quarantine = Quarantine()
-        self._shares = Shares(settings.receive_maximum)
         self._deliveries: Turns[Delivery] = Turns(settings.workers, self._decoders.slow)
         self._warnings = RateLimitedLog(log)
         self._received = False
@@ -93,29 +82,28 @@ class Consumer:
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
             for number in range(settings.workers)
         ]
-        self.connection = Connection(
-            settings.broker,
-            client_id("subscriber", settings.subscriber, settings.broker),
-            subscriptions=[f"$share/{settings.group}/{FACES}"],
-            on_message=self._receive,
-            on_sent=self._receipt_answered,
-            on_state=self._connection_changed,
-            session_seconds=SESSION_SECONDS,
-            receive_maximum=settings.receive_maximum,
-            max_received_bytes=settings.max_bytes + SPARE_BYTES,
+        self.links = tuple(
+            BrokerLink(settings, broker, metrics, self._receive, self._connection_changed)
+            for broker in settings.every_broker
         )
-        self._receipts = ReceiptPublisher(settings.subscriber, self.connection, metrics)
-        metrics.connect(self.connection, lambda: len(self._deliveries), lambda: self._shares.bytes, self._decoders.slow)
+        self.connections = Connections([link.connection for link in self.links])
+        metrics.connect(
+            {link.name: link.connection for link in self.links},
+            lambda: len(self._deliveries),
+            lambda: sum(link.shares.bytes for link in self.links),
+            self._decoders.slow,
+        )
 
     def start(self) -> None:
-        """Start the store checks, the decoders, the workers and the connection."""
+        """Start the store checks, the decoders, the workers and the connections."""
         self._store.start()
         self._erasures.start()
         self._decoders.start()
         for worker in self._workers:
             worker.start()
-        self._receipts.start()
-        self.connection.start()
+        for link in self.links:
+            link.receipts.start()
+        self.connections.start()
 
     def stop(self) -> None:
         """Stop within a few seconds; the broker redelivers each message that is not acknowledged by then."""
@@ -129,16 +117,23 @@ class Consumer:
         busy = sum(worker.is_alive() for worker in self._workers)
         if busy:
             log.warning("%d faces were still being stored; the broker redelivers them", busy)
-        self._receipts.stop(RECEIPT_SECONDS)
-        self.connection.stop()
+        deadline = time.monotonic() + RECEIPT_SECONDS
+        for link in self.links:
+            link.receipts.stop(max(0.0, deadline - time.monotonic()))
+        self.connections.stop()
 
     def health(self) -> Health:
-        """Determine whether faces move from the broker into the store."""
-        reason = self.connection.problem or self._store.problem or self._receipts.problem or self._erasures.problem
+        """Determine whether faces move from at least one broker into the store."""
+        problems = [problem for link in self.links if (problem := link.problem)]
+        cut_off = "; ".join(problems) if len(problems) == len(self.links) else ""
+        reason = cut_off or self._store.problem or self._erasures.problem
         age = self._metrics.last_stored_age
         facts: Facts = {
-            "connected": self.connection.connected,
-            "subscribed": self.connection.subscribed,
+            "connected": self.connections.connected,
+            "subscribed": self.connections.subscribed,
+            "brokers": len(self.links),
+            "brokers_down": len(problems),
+            "broker_problem": "; ".join(problems),
             "stored": total(self._metrics.stored),
             "copies": total(self._metrics.copies),
             "repaired": total(self._metrics.repaired),
@@ -159,41 +154,39 @@ class Consumer:
         done = sum(total(counter) for counter in counters)
         return frozenset({Capability.OBJECTS}) if done or not self._received else frozenset()
 
-    def _connection_changed(self, connected: bool) -> None:
+    def _connection_changed(self, link: BrokerLink, connected: bool) -> None:
         if not connected:
-            self._drop_queue()
-        self._receipts.connection_changed()
+            self._drop_queue(link)
+        link.receipts.connection_changed()
         self._on_connection()
 
-    def _drop_queue(self) -> None:
-        """Drop messages that no worker has started: the broker redelivers them on the next connection."""
-        self._deduplicator.drop_waiters()
-        self._deliveries.clear()
+    def _drop_queue(self, link: BrokerLink) -> None:
+        """Drop a broker's messages that no worker has started: it redelivers them on the next connection."""
+        self._deduplicator.drop_waiters(lambda delivery: delivery.receipts is link.receipts)
+        self._deliveries.drop(lambda delivery: delivery.receipts is link.receipts)
 
-    def _receipt_answered(self, message_id: int, reason: ReasonCode) -> None:
-        self._receipts.answered(message_id, reason)
-
-    def _receive(self, message: Message, epoch: int) -> None:
+    def _receive(self, link: BrokerLink, message: Message, epoch: int) -> None:
         """Queue a message with the number of its connection: only there can it be acknowledged."""
         self._received = True
         edge = edge_of(message.topic) or NO_EDGE
-        delivery = Delivery(edge, message, epoch, datetime.now(timezone.utc))
-        place = self._shares.enter(edge, len(message.payload), message.qos)
+        delivery = Delivery(edge, message, epoch, datetime.now(timezone.utc), link.receipts)
+        place = link.shares.enter(edge, len(message.payload), message.qos)
         if place is None:
             self._decline(edge, [delivery], "bytes")
             return
         # It leaves when the last reference is gone: so no way of a message through the program can forget it.
-        weakref.finalize(delivery, self._shares.leave, edge, place).atexit = False
+        weakref.finalize(delivery, link.shares.leave, edge, place).atexit = False
         self._deliveries.put(edge, delivery)
-        excess = self._shares.excess(edge, self._store.works_since)
+        excess = link.shares.excess(edge, self._store.works_since)
         if excess:
-            self._decline(edge, self._deliveries.drop_newest(edge, excess), "messages")
+            dropped = self._deliveries.drop_newest(edge, excess, lambda each: each.receipts is link.receipts)
+            self._decline(edge, dropped, "messages")
 
     def _decline(self, edge: str, deliveries: list[Delivery], what: str) -> None:
         """Acknowledge messages without a receipt: their edge sends them again, and other edges have their places."""
         for delivery in deliveries:
             (self._metrics.declined if delivery.message.qos else self._metrics.dropped).inc()
-            self._receipts.acknowledge(delivery)
+            delivery.receipts.acknowledge(delivery)
         text = "edge %s has more %s in flight than its share; it must send some again"
         self._warnings.warning(text, edge, what, kind=f"declined {edge}")
 
@@ -219,10 +212,10 @@ class Consumer:
             # the next connection. Its edge gets no receipt, so the edge retains the face and sends it again.
             log.exception("message on %s failed unexpectedly", delivery.message.topic)
             self._metrics.unexpected.inc()
-            self._receipts.acknowledge(delivery)
+            delivery.receipts.acknowledge(delivery)
 
     def _process(self, delivery: Delivery) -> None:
-        if delivery.epoch != self.connection.epoch:
+        if not delivery.receipts.expects(delivery):
             return  # its connection is lost, so the broker redelivers it
         identity = Identity(delivery.message.topic, hashlib.sha256(delivery.message.payload).hexdigest())
         claim = self._deduplicator.claim(identity, delivery)
@@ -300,9 +293,9 @@ class Consumer:
         """Acknowledge messages; publish the receipt of each first, if its edge is known."""
         for delivery in deliveries:
             if result.edge is not None:
-                self._receipts.enqueue(PendingReceipt(result.edge, result.receipt, delivery))
+                delivery.receipts.enqueue(PendingReceipt(result.edge, result.receipt, delivery))
             else:
-                self._receipts.acknowledge(delivery)
+                delivery.receipts.acknowledge(delivery)
 
     def _count_stored(self, decision: Decision, stored: Stored) -> None:
         if stored.outcome == "repaired":

@@ -94,11 +94,11 @@ class Deduplicator(Generic[Waiter]):
         with self._lock:
             return self._in_progress.pop(identity)
 
-    def drop_waiters(self) -> None:
-        """Drop all joined copies: the broker redelivers them."""
+    def drop_waiters(self, unwanted: Callable[[Waiter], bool]) -> None:
+        """Drop the unwanted joined copies: their broker redelivers them."""
         with self._lock:
             for waiters in self._in_progress.values():
-                waiters.clear()
+                waiters[:] = [waiter for waiter in waiters if not unwanted(waiter)]
 
     def _forget(self) -> None:
         """Forget old results; they are in the order of their times."""

@@ -26,8 +26,8 @@ from face_app.cloud.bucket.mark_object import (
 )
 from face_app.cloud.stores.store import Store
 from face_app.common.errors import StoreError
-from face_app.common.mqtt import Connection, Inbox, Message, client_id
-from face_app.common.settings import CloudSettings
+from face_app.common.mqtt import Connection, Connections, Inbox, Message, client_id
+from face_app.common.settings import Broker, CloudSettings
 from face_app.common.wire import STATUS_BYTES, STATUS_TOPIC
 
 log = logging.getLogger(__name__)
@@ -67,10 +67,13 @@ class _Outbox:
 
 
 class MarkRecorder:
-    """Receives the status of all cameras on a connection of its own, so that none delays a face."""
+    """Receives the status of all cameras on connections of its own, so that none delays a face.
+
+    An edge publishes to one of the brokers. Marks of several are merged: the highest number of an opening wins.
+    """
 
     def __init__(self, settings: CloudSettings, store: Store) -> None:
-        """Prepare the connection; `start` opens it.
+        """Prepare the connections; `start` opens them.
 
         Args:
             settings: Settings of the subscriber.
@@ -92,34 +95,36 @@ class MarkRecorder:
         self._inbox: Inbox[Message] = Inbox()
         self._reader = threading.Thread(target=self._read_inbox, name="marks-reader", daemon=True)
         self._thread = threading.Thread(target=self._run, name="marks", daemon=True)
-        self._connection = Connection(
-            settings.broker,
-            client_id("marks", settings.subscriber, settings.broker),
-            subscriptions=[STATUS],
-            on_message=self._received,
-            quiet=True,
-        )
+        self._connections = Connections([self._connect(broker) for broker in settings.every_broker])
+
+    def _connect(self, broker: Broker) -> Connection:
+        def received(message: Message, epoch: int) -> None:
+            self._received(message, broker)
+            connection.acknowledge(message, epoch)
+
+        name = client_id("marks", self._subscriber, broker)
+        connection = Connection(broker, name, subscriptions=[STATUS], on_message=received, quiet=True)
+        return connection
 
     def start(self) -> None:
-        """Start the connection and the writes."""
+        """Start the connections and the writes."""
         self._reader.start()
         self._thread.start()
-        self._connection.start()
+        self._connections.start()
 
     def stop(self) -> None:
         """Write the last marks, for a moment at most."""
-        self._connection.stop()
+        self._connections.stop()
         self._inbox.close()
         self._reader.join(STOP_SECONDS)
         self._stop.set()
         self._thread.join(STOP_SECONDS)
 
-    def _received(self, message: Message, epoch: int) -> None:
-        """Leave a status to the reader, which serves edges in turn; it needs the newest of each camera alone."""
+    def _received(self, message: Message, broker: Broker) -> None:
+        """Leave a status to the reader, which serves edges in turn; it needs the newest of each camera and broker."""
         match = STATUS_TOPIC.fullmatch(message.topic)
         if match and len(message.payload) <= STATUS_BYTES:
-            self._inbox.put(match[1], match[2], message, len(message.payload))
-        self._connection.acknowledge(message, epoch)
+            self._inbox.put(match[1], (match[2], broker), message, len(message.payload))
 
     def _read_inbox(self) -> None:
         while message := self._inbox.get():

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Mapping, Sized
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -45,8 +46,11 @@ class SubscriberMetrics:
             return Gauge(f"face_app_subscriber_{name}", text, registry=registry)
 
         self.receipts_in_flight = gauge("receipts_in_flight", "Receipts not sent yet, or not confirmed by the broker.")
-        self._connected = gauge("connected", "1 while connected to the broker.")
-        self._subscribed = gauge("subscribed", "1 while the broker has granted the subscription.")
+        self._connected = gauge("connected", "1 while connected to at least one broker.")
+        self._subscribed = gauge("subscribed", "1 while at least one broker has granted the subscription.")
+        self._broker_up = Gauge(
+            "face_app_subscriber_broker_up", "1 while faces of this broker arrive.", ["broker"], registry=registry
+        )
         self._store_up = gauge("store_up", "1 while the store accepts objects and passes its checks.")
         self._waiting = gauge("waiting", "Received messages that no worker has started.")
         self._bytes = gauge("in_flight_bytes", "Bytes of received messages that are not acknowledged.")
@@ -55,12 +59,16 @@ class SubscriberMetrics:
         age.set_function(lambda: math.nan if self.last_stored_age is None else self.last_stored_age)
 
     def connect(
-        self, connection: Connection, waiting: Callable[[], int], in_flight_bytes: Callable[[], int], slow_edges: Sized
+        self,
+        connections: Mapping[str, Connection],
+        waiting: Callable[[], int],
+        in_flight_bytes: Callable[[], int],
+        slow_edges: Sized,
     ) -> None:
         """Connect the gauges to the values that they report when Prometheus reads them.
 
         Args:
-            connection: Connection to the broker.
+            connections: Connections to the brokers, by host and port.
             waiting: Returns the number of received messages that no worker has started.
             in_flight_bytes: Returns the bytes of received messages that are not acknowledged.
             slow_edges: The slow edges at any time.
@@ -68,8 +76,10 @@ class SubscriberMetrics:
         self._bytes.set_function(in_flight_bytes)
         self._slow.set_function(lambda: len(slow_edges))
         self._waiting.set_function(waiting)
-        self._connected.set_function(lambda: connection.connected)
-        self._subscribed.set_function(lambda: connection.subscribed)
+        self._connected.set_function(lambda: any(each.connected for each in connections.values()))
+        self._subscribed.set_function(lambda: any(each.subscribed for each in connections.values()))
+        for broker, connection in connections.items():
+            self._broker_up.labels(broker).set_function(partial(getattr, connection, "subscribed"))
 
     def observe_store(self, works: Callable[[], bool]) -> None:
         """Connect the gauge of the store to the check that it reports when Prometheus reads it."""

@@ -40,12 +40,14 @@ class Delivery:
         message: Topic, payload, and the data of an acknowledgement.
         epoch: Number of the connection in which it arrived.
         at: Time of arrival (aware).
+        receipts: Publisher at the broker that delivered it: there its edge reads the receipt.
     """
 
     edge: str
     message: Message
     epoch: int
     at: datetime
+    receipts: "ReceiptPublisher"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +98,7 @@ class ReceiptPublisher:
         self._stopping = False
         self._rejection = ""
         self._oldest: float | None = None
+        self._unconfirmed = 0
         self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
 
     @property
@@ -123,6 +126,10 @@ class ReceiptPublisher:
     def acknowledge(self, delivery: Delivery) -> None:
         """Acknowledge a message that gets no receipt."""
         self._connection.acknowledge(delivery.message, delivery.epoch)
+
+    def expects(self, delivery: Delivery) -> bool:
+        """Return True if the connection of a message still exists; otherwise the broker redelivers it."""
+        return delivery.epoch == self._connection.epoch
 
     def answered(self, message_id: int, reason: ReasonCode) -> None:
         """Handle the broker's answer to a publish; for `Connection.on_sent`."""
@@ -213,7 +220,9 @@ class ReceiptPublisher:
     def _update_metrics(self) -> None:
         self._oldest = next((batch.sent_at for batch in self._sent.values()), None)
         unconfirmed = sum(map(len, self._ready.values())) + sum(len(batch.receipts) for batch in self._sent.values())
-        self._metrics.receipts_in_flight.set(unconfirmed)
+        # The gauge is the sum of all publishers.
+        self._metrics.receipts_in_flight.inc(unconfirmed - self._unconfirmed)
+        self._unconfirmed = unconfirmed
 
 
 def _next_batch(pending: list[PendingReceipt]) -> list[PendingReceipt]:

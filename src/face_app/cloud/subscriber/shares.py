@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from face_app.cloud.subscriber.turns import share
 
 BUDGET_BYTES = 64 * 2**20
-"""Maximum bytes of all messages in flight, besides one message of each edge."""
+"""Maximum bytes of all messages in flight, besides one message of each edge; several brokers divide it."""
 OVERHEAD_BYTES = 2_048
 """Bytes of memory that each message needs besides its payload; an empty one too."""
 PATIENCE_SECONDS = 1.0
@@ -51,14 +51,16 @@ class Shares:
     of their own. One over its share is dropped, and no edge sends it again; face-app sends none.
     """
 
-    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic, *, budget: int = BUDGET_BYTES) -> None:
         """Start with nothing in flight.
 
         Args:
             places: Maximum number of messages that the broker delivers without an acknowledgement.
             clock: Returns seconds.
+            budget: Maximum bytes of all messages in flight, besides one message of each edge.
         """
         self._places = places
+        self._budget = budget
         self._clock = clock
         self._lock = threading.Lock()
         self._edges: dict[str, _Edge] = {}
@@ -104,14 +106,14 @@ class Shares:
         # The first message of an edge is always accepted: otherwise a large one could never pass.
         if not used or not used.messages:
             return True
-        return size <= min(share(BUDGET_BYTES, len(self._edges)) - used.bytes, BUDGET_BYTES - self._bytes)
+        return size <= min(share(self._budget, len(self._edges)) - used.bytes, self._budget - self._bytes)
 
     def _has_place_outside(self, used: _Edge | None, size: int) -> bool:
         edges = len(self._edges) + (used is None)
         if sum(len(each.outside) for each in self._edges.values()) >= self._places:
             return False
         used = used or _Edge()
-        free = min(share(BUDGET_BYTES, edges) - used.bytes, BUDGET_BYTES - self._bytes)
+        free = min(share(self._budget, edges) - used.bytes, self._budget - self._bytes)
         return size <= free and len(used.outside) < share(self._places, edges)
 
     def leave(self, edge: str, number: int) -> None:

@@ -23,7 +23,7 @@ class Event(Enum):
     """Names an event of the main loop."""
 
     STOP = "a signal arrived"
-    CONNECTION = "the connection to the broker opened or closed"
+    CONNECTION = "a connection to a broker opened or closed"
 
 
 # A signal handler may call `SimpleQueue.put`. It must not use a lock of `threading`, which could deadlock.
@@ -31,12 +31,12 @@ Events = queue.SimpleQueue[Event]
 
 
 def run(settings: CloudSettings) -> None:
-    """Store the faces that the broker delivers, until SIGTERM or SIGINT.
+    """Store the faces that the brokers deliver, until SIGTERM or SIGINT.
 
-    While the broker or the store is down the program waits; `/ready` returns the reason.
+    While all brokers or the store are down the program waits; `/ready` returns the reason.
 
     Raises:
-        BrokerError: The broker refuses the connection permanently.
+        BrokerError: Every broker refuses the connection permanently.
         SettingsError: A file cannot be read, or the metrics port is in use.
     """
     events: Events = queue.SimpleQueue()
@@ -60,8 +60,8 @@ def run(settings: CloudSettings) -> None:
 
 def _wait(consumer: Consumer, events: Events) -> None:
     while events.get() is not Event.STOP:
-        consumer.connection.wait_for_outcome(0)  # raises the error of a permanent refusal
-    log.info("stopping; the broker redelivers the messages that are not stored")
+        consumer.connections.raise_refusal()
+    log.info("stopping; the brokers redeliver the messages that are not stored")
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Generic, TypeVar
 
 USED = 3 / 4
@@ -75,19 +75,23 @@ class Turns(Generic[Item]):
                 del self._in_work[edge]
             self._changed.notify_all()  # the share of every edge may have changed
 
-    def drop_newest(self, edge: str, count: int) -> list[Item]:
-        """Remove the newest waiting items of an edge, at most `count`, and return them."""
+    def drop_newest(self, edge: str, count: int, unwanted: Callable[[Item], bool]) -> list[Item]:
+        """Remove the newest unwanted items of an edge that wait, at most `count`, and return them."""
         with self._changed:
             items = self._waiting.get(edge, deque())
-            dropped = [items.pop() for _ in range(min(count, len(items)))]
-            if not items:
+            dropped = [item for item in reversed(items) if unwanted(item)][:count]
+            rest = deque(item for item in items if item not in dropped)
+            if rest:
+                self._waiting[edge] = rest  # in place, so the edge retains its turn
+            else:
                 self._waiting.pop(edge, None)
             return dropped
 
-    def clear(self) -> None:
-        """Remove all waiting items."""
+    def drop(self, unwanted: Callable[[Item], bool]) -> None:
+        """Remove the unwanted items that wait."""
         with self._changed:
-            self._waiting.clear()
+            rest = {edge: deque(item for item in items if not unwanted(item)) for edge, items in self._waiting.items()}
+            self._waiting = {edge: items for edge, items in rest.items() if items}
 
     def close(self) -> list[Item]:
         """Remove all items that wait, and return them; end every `get`."""

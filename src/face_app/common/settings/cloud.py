@@ -116,19 +116,45 @@ class Erasure(Section):
     )
 
 
-class CloudSettings(Program):
+class CloudProgram(Program):
+    """Is the base of the settings of a program that reads from the cloud's brokers."""
+
+    broker: Broker = Broker()
+    brokers: list[Broker] = Field(
+        [], description="Brokers of several cloud hosts, each with the keys of `broker`, which they replace."
+    )
+
+    @property
+    def every_broker(self) -> tuple[Broker, ...]:
+        """Return the brokers to connect to, at least one."""
+        return tuple(self.brokers) or (self.broker,)
+
+    @model_validator(mode="after")
+    def _check_brokers(self) -> "CloudProgram":
+        if self.brokers and "broker" in self.model_fields_set:
+            raise ValueError("broker and brokers are both set: set one of them")
+        places = [f"{broker.host}:{broker.port}" for broker in self.brokers]
+        # Two connections of one program to one broker have the same client id and end each other.
+        twice = {place for place in places if places.count(place) > 1}
+        if twice:
+            raise ValueError(f"brokers contains {', '.join(sorted(twice))} twice: remove one")
+        return self
+
+
+class CloudSettings(CloudProgram):
     """Contains the settings of ``face-app subscribe``, ``audit``, ``bucket`` and ``erase``."""
 
     subscriber: Name = Field("subscriber-1", description="Name of this subscriber; the CN of its certificate.")
     group: Name = Field("face-app", description="Subscribers of one group share the messages.")
     workers: int = Field(32, ge=1, le=64, description="Number of faces stored in parallel.")
-    receive_maximum: int = Field(200, ge=1, le=65535, description="Maximum number of unacknowledged messages.")
+    receive_maximum: int = Field(
+        200, ge=1, le=65535, description="Maximum number of unacknowledged messages of each broker."
+    )
     max_bytes: int = Field(5_000_000, ge=1, description="Refuse larger messages.")
     max_pixels: int = Field(16_000_000, ge=1, description="Refuse larger images before they are decoded.")
     store: Store
     bucket: Bucket = Bucket()
     erasure: Erasure = Erasure()
-    broker: Broker = Broker()
     metrics: Metrics = Metrics()
 
 

@@ -8,10 +8,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from face_app.common.settings.cloud import Erasure, Store
+from face_app.common.settings.cloud import CloudProgram, Erasure, Store
 from face_app.common.settings.notifications import Notifications
-from face_app.common.settings.program import Program
-from face_app.common.settings.section import Broker, Metrics, Name, Port
+from face_app.common.settings.section import Metrics, Name, Port
 
 
 def _known_zone(name: str) -> str:
@@ -32,7 +31,7 @@ def _without_slash(address: str) -> str:
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
 
 
-class GallerySettings(Program):
+class GallerySettings(CloudProgram):
     """Contains the settings of ``face-app gallery``."""
 
     name: Name = Field("gallery", description="Name of this gallery; the CN of its certificate for the broker.")
@@ -67,7 +66,6 @@ class GallerySettings(Program):
     )
     store: Store
     erasure: Erasure = Erasure()
-    broker: Broker = Broker()
     metrics: Metrics = Metrics()
     notifications: Notifications = Notifications()
 

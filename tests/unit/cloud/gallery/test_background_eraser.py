@@ -164,6 +164,6 @@ def test_a_receipt_of_result_erased_removes_a_face_from_the_pages(world: World):
     class Message:
         topic, payload, retain = "receipts/jetson/s1", dump_receipts([receipt]), False
 
-    gallery.feed._handle(Message())
+    gallery.feed._handle(Message(), "")
     assert shown(client) == {other.key}
     assert client.get(f"/image/{face.key}").status_code == 404

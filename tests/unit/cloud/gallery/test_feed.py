@@ -48,7 +48,7 @@ def feeding(index):
         sender.loop_start()
         feed.start()
         try:
-            wait_until(lambda: feed._connection.subscribed)
+            wait_until(lambda: feed._connections.subscribed)
             yield feed, states, sender
         finally:
             index.open.set()

@@ -247,7 +247,7 @@ def test_the_broker_restarts_while_faces_wait_for_the_store(folder, tmp_path):
             edge.send(*faces)
             wait_until(lambda: slow.puts == 4)
             brokers.close()
-            wait_until(lambda: not consumer.connection.connected)
+            wait_until(lambda: not consumer.links[0].connection.connected)
             slow.go.set()
             brokers.enter_context(mosquitto(lines, port=port, folder=home))
             edge.wait_for_faces(len(faces))
@@ -264,8 +264,8 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
     with ExitStack() as brokers:
         broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
         with consuming(broker, folder, opened=slow) as consumer, connected_edge(broker) as edge:
-            acknowledge = consumer.connection.acknowledge
-            consumer.connection.acknowledge = lambda *which: (acknowledged.append(which), acknowledge(*which))
+            acknowledge = consumer.links[0].connection.acknowledge
+            consumer.links[0].connection.acknowledge = lambda *which: (acknowledged.append(which), acknowledge(*which))
             edge.send(FACE)
             wait_until(lambda: slow.puts == 1)
             broker.process.send_signal(signal.SIGUSR1)
@@ -277,12 +277,12 @@ def test_a_broker_killed_before_it_answers_a_receipt_gives_the_face_again(folder
             time.sleep(0.3)
             assert acknowledged == []
             broker.process.kill()
-            wait_until(lambda: not consumer.connection.connected)
+            wait_until(lambda: not consumer.links[0].connection.connected)
             brokers.close()
             broker = brokers.enter_context(mosquitto(lines, port=port, folder=home))
             edge.wait_for_receipts(1)
             wait_until(lambda: total(consumer.metrics.copies) == 1)
-            wait_until(lambda: [epoch for _, epoch in acknowledged][-1:] == [consumer.connection.epoch])
+            wait_until(lambda: [epoch for _, epoch in acknowledged][-1:] == [consumer.links[0].connection.epoch])
             assert (slow.puts, total(consumer.metrics.stored)) == (1, 1)
             wait_until(lambda: consumer.health().ready)
     assert objects_in(folder) == {FACE.key: FACE.payload}
@@ -494,12 +494,13 @@ def test_a_flapping_link_piles_nothing_up_while_the_store_is_down(broker, edge, 
     faces = [drawn_face(number) for number in range(1, 31)]
     down = Down(open_store(folder))
     with consuming(broker, folder, opened=down, workers=2) as consumer:
+        connection = consumer.links[0].connection
         edge.send(*faces)
         for _ in range(4):
             wait_until(lambda: len(consumer._deliveries) >= 28)
-            epoch = consumer.connection.epoch
-            consumer.connection._client._sock.shutdown(2)
-            wait_until(lambda before=epoch: consumer.connection.epoch > before and consumer.connection.connected, 20)
+            epoch = connection.epoch
+            connection._client._sock.shutdown(2)
+            wait_until(lambda before=epoch: connection.epoch > before and connection.connected, 20)
         wait_until(lambda: len(consumer._deliveries) >= 28)
         assert len(consumer._deliveries) <= 32
         down.works.set()

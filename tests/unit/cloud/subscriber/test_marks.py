@@ -190,7 +190,7 @@ def test_a_flood_of_states_waits_for_the_reader_as_one(folder):
         marks = MarkRecorder(settings, open_store(folder))
         marks.start()
         deadline = time.monotonic() + 90
-        while not marks._connection.subscribed:
+        while not marks._connections.subscribed:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         with connected_edge(broker) as sender, marks._lock:

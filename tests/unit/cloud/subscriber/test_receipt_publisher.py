@@ -56,7 +56,8 @@ class Posting:
         for number in numbers:
             result = "erased" if number in erased else "stored"
             receipt = Receipt(FaceId("0badcafe", number), "0" * 64, "key", NOW, result)
-            delivery = Delivery("jetson", paho.MQTTMessage(mid=number), self.connection.epoch, NOW)
+            message = paho.MQTTMessage(mid=number)
+            delivery = Delivery("jetson", message, self.connection.epoch, NOW, self.publisher)
             self.publisher.enqueue(PendingReceipt(edge, receipt, delivery))
 
 

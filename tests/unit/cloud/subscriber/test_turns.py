@@ -57,10 +57,10 @@ def test_the_newest_items_are_dropped():
     for number in range(5):
         turns.put("a", number)
     turns.put("b", 0)
-    assert turns.drop_newest("a", 2) == [4, 3]
-    assert turns.drop_newest("unknown", 2) == []
+    assert turns.drop_newest("a", 2, lambda _: True) == [4, 3]
+    assert turns.drop_newest("unknown", 2, lambda _: True) == []
     assert len(turns) == 4
-    assert turns.drop_newest("a", 9) == [2, 1, 0]
+    assert turns.drop_newest("a", 9, lambda _: True) == [2, 1, 0]
     assert turns.get() == ("b", 0)
 
 
