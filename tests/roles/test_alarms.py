@@ -53,7 +53,7 @@ def test_an_alarm_uses_exported_metrics(rule):
 def test_each_part_has_its_alarms():
     names = ["certificates", "cloud", "edge", "fleet", "monitoring"]
     assert [file.name for file in FILES] == [f"face-app-{name}.rules.yml" for name in names]
-    assert len({rule["alert"] for rule in RULES}) == len(RULES) == 41
+    assert len({rule["alert"] for rule in RULES}) == len(RULES) == 42
 
 
 def test_the_operators_page_has_each_alarm():
@@ -94,5 +94,5 @@ def test_exports_the_measurements_of_health(metric):
 def test_exports_waiting_messages():
     registry = CollectorRegistry()
     connection = type("Connection", (), {"connected": True, "subscribed": False})()
-    SubscriberMetrics(registry).connect(connection, lambda: 3, lambda: 0, [])
+    SubscriberMetrics(registry).connect({"a:1": connection}, lambda: 3, lambda: 0, [])
     assert b"face_app_subscriber_waiting 3.0" in generate_latest(registry)
