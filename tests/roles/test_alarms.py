@@ -94,5 +94,5 @@ def test_exports_the_measurements_of_health(metric):
 def test_exports_waiting_messages():
     registry = CollectorRegistry()
     connection = type("Connection", (), {"connected": True, "subscribed": False})()
-    SubscriberMetrics(registry).connect({"a:1": connection}, lambda: 3, lambda: 0, [])
+    SubscriberMetrics(registry).connect({"cloud:8883": connection}, lambda: 3, lambda: 0, ())
     assert b"face_app_subscriber_waiting 3.0" in generate_latest(registry)

@@ -109,21 +109,21 @@ class Listeners:
     """Contains the running servers of one program."""
 
     def __init__(self, servers: Sequence[ThreadingHTTPServer]) -> None:
-        self.servers = servers
+        self._servers = servers
 
     def start(self) -> None:
         """Answer requests in new threads."""
-        for server in self.servers:
+        for server in self._servers:
             threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
     def shutdown(self) -> None:
         """Answer no more requests."""
-        for server in self.servers:
+        for server in self._servers:
             server.shutdown()
 
     def server_close(self) -> None:
         """Close the ports."""
-        for server in self.servers:
+        for server in self._servers:
             server.server_close()
 
 

@@ -110,6 +110,11 @@ def test_nonsense_of_an_edge_is_left_out(value):
         assert unexpected == set()
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_state_that_is_no_json_is_left_out(value):
+    assert exported(FleetCollector(heard("status/jetson/door", ONLINE | {"waiting": value}))) == {"fleet_cameras": 0}
+
+
 def test_no_edge_is_a_figure_too():
     assert exported(FleetCollector(EdgeStates())) == {"fleet_cameras": 0}
 

@@ -152,7 +152,8 @@ def test_a_body_without_a_length_is_refused(endpoint, length):
 
 
 def test_a_body_that_does_not_arrive_ends_its_connection(endpoint):
-    endpoint.server.servers[0].RequestHandlerClass.timeout = 0.2
+    (server,) = endpoint.server._servers
+    server.RequestHandlerClass.timeout = 0.2
     with socket.create_connection(("127.0.0.1", endpoint.port)) as client:
         client.sendall(
             f"POST /alerts HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 9\r\n\r\n{{".encode()
