@@ -102,6 +102,15 @@ def test_tests_marked_docker_are_in_the_folder_that_their_step_collects():
 PRIVATE_WORDS = "tell|tells|told|teller|nobody|somebody|whoever|anybody|anew|write-up|revenants|foresaw|stranger"
 
 
+REGISTRIES = "|".join(("pypi[.]", "registry[.]npm", "pythonhosted[.]", "debian[.]org/debian"))
+"""Hosts of package registries: a file that names one binds its users to it."""
+
+
+def test_no_file_names_the_host_of_a_registry():
+    command = ["git", "grep", "-nE", f"//[^/ ]*({REGISTRIES})", "--", "."]
+    assert subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout == ""
+
+
 def test_files_use_the_words_of_the_glossary():
     quoted = ("nobody:", '"nobody"', "~nobody", ".tell()", "PRIVATE_WORDS")
     exempt = (":!requirements", ":!tests/roles/inventory_0_1")
