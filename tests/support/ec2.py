@@ -51,6 +51,12 @@ class Ec2:
         """Return a command that runs where the API is."""
         return ["nsenter", f"--target={self.pid}", "--net", *map(str, words)]
 
+    def answers(self) -> bool:
+        """Return True if the API accepts connections."""
+        probe = f"import socket; socket.create_connection(('127.0.0.1', {PORT}))"
+        command = self.command(sys.executable, "-c", probe)
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
     def call(self, method: str, arguments: str = "{}") -> str:
         """Call a method of boto3's client with arguments as JSON; return its answer as JSON."""
         command = self.command(sys.executable, "-c", _API, method, arguments)
@@ -76,9 +82,5 @@ def ec2(folder: Path, images: Mapping[str, str]) -> Iterator[Ec2]:
         moto = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(PORT)]
         environment = {**os.environ, "MOTO_AMIS_PATH": str(catalogue)}
         stack.enter_context(process(world.command(*moto), folder / "moto.log", env=environment))
-        until(
-            lambda: (
-                subprocess.run(world.command("curl", "-sf", ENDPOINT), check=False, capture_output=True).returncode == 0
-            )
-        )
+        until(world.answers)
         yield world
