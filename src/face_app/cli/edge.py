@@ -75,7 +75,7 @@ def capture(  # noqa: PLR0913
     if dry_run:
         _run_dry(settings, dry_run, as_json=as_json)
         return
-    from face_app.edge.sources.published import is_published  # noqa: PLC0415
+    from face_app.edge.sources.address import is_published  # noqa: PLC0415
 
     try:
         if is_published(settings.camera.source):

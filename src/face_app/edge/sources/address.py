@@ -17,7 +17,15 @@ CREDENTIAL_KEY = re.compile(f"{PASSWORD_KEY}|user|usr|admin|login", re.IGNORECAS
 """The same, with the keys that precede a user: a password often follows the user."""
 ASSIGNMENT = re.compile(rf"(?i)\b[\w-]*?{PASSWORD_KEY}[\w-]*?[=/]\"?((.*?)(?=[_&;,/?#\"\s]|$)[^&;/?#\"\s]*)")
 """A secret after its key. Some cameras separate pairs by an underscore, so both lengths of the value are found."""
+PUBLISHED_PORTS = {"mqtt": 1883, "mqtts": 8883}
+"""Schemes of pictures that are published by MQTT, and their default ports."""
 URL = re.compile(r"[\w+.-]+://\S+")
+
+
+def is_published(source: str | None) -> bool:
+    """Return True if `camera.source` names pictures that are published by MQTT."""
+    scheme, separator, _ = (source or "").partition("://")
+    return bool(separator) and scheme.lower() in PUBLISHED_PORTS
 
 
 def printable_address(address: str) -> str:

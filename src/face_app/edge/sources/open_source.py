@@ -5,7 +5,7 @@ from pathlib import Path
 
 from face_app.common import settings
 from face_app.common.errors import SettingsError, SourceError
-from face_app.edge.sources.address import hide_secrets_of, printable_address
+from face_app.edge.sources.address import hide_secrets_of, is_published, printable_address
 from face_app.edge.sources.device import open_device
 from face_app.edge.sources.files import FileSource
 from face_app.edge.sources.frame import Source
@@ -13,7 +13,6 @@ from face_app.edge.sources.gstreamer import prepare_pipeline, redact_pipeline
 from face_app.edge.sources.jetson import open_csi
 from face_app.edge.sources.live import LiveSource
 from face_app.edge.sources.network import SCHEMES, stream_source
-from face_app.edge.sources.published import is_published
 
 GST = "gst:"
 KINDS = "a FILE, a DIR, /dev/videoN, rtsp://..., http://..., csi://N, gst:PIPELINE or mqtt://HOST/TOPIC"

@@ -18,7 +18,7 @@ from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.wire import NAME
 from face_app.edge import metrics
 from face_app.edge.outbox.records import EncodedImage
-from face_app.edge.sources.address import HOST
+from face_app.edge.sources.address import HOST, PUBLISHED_PORTS
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,6 @@ MAX_PIXELS = 16_000_000
 """Maximum number of pixels of a picture; the cloud has the same limit."""
 
 _ADDRESS = re.compile(r"(?P<scheme>mqtts?)://(?P<where>[^/]*)/(?P<topic>.+)")
-_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 @dataclass(frozen=True)
@@ -91,12 +90,6 @@ class PublishedPicture:
         return hashlib.sha256(f"{self.topic}\n".encode() + self.data).hexdigest()
 
 
-def is_published(source: str | None) -> bool:
-    """Return True if `camera.source` names pictures that are published by MQTT."""
-    scheme, separator, _ = (source or "").partition("://")
-    return bool(separator) and scheme.lower() in _PORTS
-
-
 def parse_published(source: str, identity: settings.Identity) -> PublishedSource:
     """Parse ``mqtt://HOST[:PORT]/TOPIC``. One level of the topic may be ``{camera}``; ``+`` and ``#`` are wildcards.
 
@@ -120,7 +113,7 @@ def parse_published(source: str, identity: settings.Identity) -> PublishedSource
     host, _, port = match["where"].partition(":") if "[" not in match["where"] else _split_address(match["where"])
     try:
         broker = settings.Broker.model_validate(
-            {**identity.model_dump(), "host": host, "port": port or _PORTS[match["scheme"]]}
+            {**identity.model_dump(), "host": host, "port": port or PUBLISHED_PORTS[match["scheme"]]}
         )
     except ValidationError as error:
         raise SourceError(f"camera.source: {error.errors()[0]['msg']}; set it to mqtt://HOST[:PORT]/TOPIC") from error

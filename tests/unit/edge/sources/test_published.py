@@ -5,8 +5,9 @@ import pytest
 from face_app.common.errors import MessageError, SettingsError, SourceError
 from face_app.common.settings import Camera, Identity
 from face_app.edge.outbox.records import EncodedImage
+from face_app.edge.sources.address import is_published
 from face_app.edge.sources.open_source import open_source
-from face_app.edge.sources.published import check_picture, is_published, parse_published
+from face_app.edge.sources.published import check_picture, parse_published
 from support.faces import picture
 
 PLAIN = Identity()
