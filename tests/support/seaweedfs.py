@@ -79,7 +79,8 @@ def seaweedfs(
             *(f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}", f"-s3.config={config}"),
             *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"),
             *(f"-master.port={master}", f"-master.port.grpc={master_grpc}"),
-            *(f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}"),
+            # Each bucket takes a volume; by default a disk of 42 GB ends at 41 buckets.
+            *(f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-volume.max=2000"),
             *(f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}"),
             *(f"-admin.port={admin}", f"-admin.port.grpc={admin_grpc}"),
         ]
