@@ -200,7 +200,7 @@ def test_refuses_servers_that_answer_no_container(engine):
 def test_ignores_names_that_the_host_cannot_resolve(engine):
     changed, messages = engine.run_role(name="unknown.test")
     assert changed == 0
-    assert "The host cannot either, so the engine stays unchanged" in messages
+    assert "itself cannot resolve unknown.test, so the engine stays unchanged" in messages
 
 
 @pytest.mark.host
