@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 name: gallery_password
 short_description: Hash a generated password for a user of the gallery
 description:
-  - The value that C(face-app gallery-password) prints, with a salt that is derived from I(salt) instead of a random one.
+  - The value that C(face-app gallery-password) prints; its salt is not random, but derived from I(salt).
 options:
   _input:
     description: The password.
