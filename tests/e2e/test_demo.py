@@ -1,111 +1,29 @@
 """The main job on this machine: Ansible deploys both ends, faces of a real clip arrive in the bucket.
 
-One deployment serves all tests, in this order: deploy and play, deploy again, cut the cloud off, take the mount
-away, replace every container, audit, send a known picture, remove everything. The images stay for the next run: their
-tags are hashes of their content. The last test, of the full tier, removes them too.
+One deployment serves all tests of the folder, in this order: deploy and play, deploy again, cut the cloud off, take the
+mount away, replace every container, audit, send a known picture; then the gallery and the removal, in files of their
+own. The images stay for the next run: their tags are hashes of their content. The last test, of the full tier, removes
+them too.
 """
 
 import json
 import os
-import re
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from face_app import __version__
 from face_app.common.wire import face_of_key
-from support.clips import photo
-
-ROOT = Path(__file__).parents[2]
-INVENTORY = "inventory/demo"
-EDGE, SUBSCRIBER, CLOUD_BROKER, MOUNT = "face_app", "subscriber", "cloud_mosquitto", Path("/mnt/face-app")
+from support.demo import CLOUD_BROKER, EDGE, MOUNT, SUBSCRIBER, capture, keys, playbook, run, wait_until_empty
 
 pytestmark = [
     pytest.mark.docker,
     pytest.mark.timeout(3600),
     pytest.mark.skipif(os.geteuid() != 0, reason="deploys on this machine: run as root"),
 ]
-
-
-def run(*command: object, check: bool = True, seconds: float = 3600) -> str:
-    done = subprocess.run(
-        [str(part) for part in command], cwd=ROOT, check=False, capture_output=True, text=True, timeout=seconds
-    )
-    if check and done.returncode:
-        pytest.fail(f"{command} ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
-    return done.stdout
-
-
-def playbook(name: str, *arguments: str) -> dict[str, dict[str, int]]:
-    """Run a playbook and read its recap: counts by host."""
-    output = run(ROOT / ".venv/bin/ansible-playbook", "-i", INVENTORY, name, *arguments)
-    recap = re.findall(r"^(\S+)\s*: (ok=\d+.*)$", output, re.MULTILINE)
-    return {host: {key: int(n) for key, n in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in recap}
-
-
-def keys(prefix: str) -> set[str]:
-    """Keys of the faces in the bucket under a prefix, asked through the S3 API."""
-    output = run("docker", "exec", SUBSCRIBER, "face-app", "bucket", "list", prefix)
-    return {key for key in output.splitlines() if face_of_key(key)}
-
-
-@pytest.fixture
-def three_faces(tmp_path: Path) -> Path:
-    """A folder with a picture of three: in a loop they come every two seconds, played fast as often as it is read."""
-    (tmp_path / "faces").mkdir()
-    return photo(tmp_path / "faces" / "three.png", faces=3).parent
-
-
-def capture(source: Path, camera: str, *arguments: object) -> list[str]:
-    """The command of a second camera beside the running edge, as the operations page has it."""
-    inspected = json.loads(run("docker", "inspect", EDGE))[0]
-    config = next(each for each in inspected["Config"]["Env"] if each.startswith("FACE_APP_CONFIG="))
-    network = next(iter(inspected["NetworkSettings"]["Networks"]))
-    command = ["docker", "run", "--rm", f"--network={network}", f"--volumes-from={EDGE}", f"--env={config}"]
-    command += [f"--volume={source}:/source:ro", inspected["Config"]["Image"]]
-    command += ["capture", "--source=/source", f"--camera={camera}", "--metrics-port=0", "--json"]
-    return command + [str(argument) for argument in arguments]
-
-
-def wait_until_empty(seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        state = json.loads(run("docker", "exec", EDGE, "face-app", "health", "--json", check=False) or "{}")
-        if state.get("facts", {}).get("waiting") == 0:
-            return
-        time.sleep(1)
-    pytest.fail(f"faces still wait after {seconds} s: {state}")
-
-
-@pytest.fixture(scope="module")
-def demo() -> Iterator[dict[str, Any]]:
-    """The summary of the first `bin/demo`. Everything is removed at the end; the engine and the images stay."""
-    if _engine() and _deployed():
-        pytest.fail("a demo or its data is on this machine: bin/demo down --purge, then test again")
-    try:
-        yield json.loads(run("bin/demo", "--json").splitlines()[-1])
-    finally:
-        if _deployed():
-            run("bin/demo", "down", "--purge", "--keep-images")
-
-
-def _deployed() -> bool:
-    present = run("docker", "ps", "-aq", "--filter", f"name=^{EDGE}$")
-    kept = run("docker", "volume", "ls", "-q", "--filter", "name=^object_store_data$")
-    return bool(present.strip() or kept.strip())
-
-
-def _engine() -> bool:
-    try:
-        return subprocess.run(["docker", "info"], check=False, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        return False
 
 
 def test_every_face_of_the_clips_is_in_the_bucket(demo):
@@ -247,32 +165,3 @@ def test_containers_have_no_more_rights_than_they_need(demo):
 def test_labels_the_image_with_the_version(demo, name):
     labels = json.loads(run("docker", "inspect", name))[0]["Config"]["Labels"]
     assert labels["org.opencontainers.image.version"] == __version__
-
-
-def volumes() -> list[str]:
-    return run("docker", "volume", "ls", "--format", "{{.Name}}").split()
-
-
-def images() -> list[str]:
-    """Those of the project, its base image included, that no container uses."""
-    used = run("docker", "ps", "-a", "--format", "{{.Image}}").split()
-    listed = run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter=reference=face-app-*")
-    return sorted(set(listed.split()) - set(used))
-
-
-def test_down_keeps_data_and_purge_removes_it(demo):
-    run("bin/demo", "down", "--keep-images")
-    assert "face_app" not in run("docker", "ps", "-a", "--format", "{{.Names}}").split()
-    assert "face_app_outbox" in volumes()
-    run("bin/demo", "down", "--purge", "--keep-images")
-    assert "face_app_outbox" not in volumes()
-    assert not os.path.ismount(MOUNT)
-    assert images()
-
-
-@pytest.mark.full
-def test_down_removes_the_images_and_purge_also_the_base(demo):
-    run("bin/demo", "down")
-    assert {name.partition(":")[0] for name in images()} <= {"face-app-base"}
-    run("bin/demo", "down", "--purge")
-    assert images() == []

@@ -140,6 +140,7 @@ _EXIF_DIRECTORY = 0x8769  # tag in the first directory: offset of the EXIF direc
 _ENTRY_BYTES = 12  # tag, type, count, value or offset
 _OFFSET_TYPES = {4, 13}  # LONG, IFD
 _BYTE_TYPES = {1, 2, 7}  # BYTE, ASCII, UNDEFINED
+_ORIENTATION = (0x0112, 3, 1)  # tag, type SHORT, count
 
 
 def read_exif(block: bytes, tags: Collection[int]) -> dict[int, bytes]:
@@ -162,6 +163,24 @@ def read_exif(block: bytes, tags: Collection[int]) -> dict[int, bytes]:
             if exif_offset:
                 _read_directory(block, order, exif_offset, tags, found)
     return found
+
+
+def read_orientation(block: bytes) -> int:
+    """Return how a viewer turns or mirrors the picture: 1 (upright) to 8; 1 if the block does not say it.
+
+    Args:
+        block: TIFF structure.
+    """
+    order = _BYTE_ORDERS.get(block[:4])
+    if order:
+        with suppress(struct.error):
+            (first,) = struct.unpack_from(f"{order}I", block, 4)
+            (entries,) = struct.unpack_from(f"{order}H", block, first)
+            for entry in range(first + 2, first + 2 + _ENTRY_BYTES * entries, _ENTRY_BYTES):
+                tag, kind, count, value = struct.unpack_from(f"{order}HHIH", block, entry)
+                if (tag, kind, count) == _ORIENTATION:
+                    return value if 1 <= value <= 8 else 1
+    return 1
 
 
 def _read_directory(block: bytes, order: str, offset: int, tags: Collection[int], found: dict[int, bytes]) -> int:

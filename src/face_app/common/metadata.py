@@ -15,7 +15,7 @@ from typing import Any, Literal
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from face_app.common.errors import MessageError
-from face_app.common.image_container import PNG, read_exif, split_image
+from face_app.common.image_container import PNG, read_exif, read_orientation, split_image
 from face_app.common.wire import FaceId
 
 SCHEMA = 1
@@ -93,8 +93,12 @@ class FaceMetadata:
 
 
 def write_metadata(image: bytes, face_id: FaceId, metadata: FaceMetadata) -> bytes:
-    """Insert the id and the metadata into an encoded JPEG or PNG; the pixels do not change."""
-    exif = _exif(face_id, metadata).tobytes()
+    """Insert the id and the metadata into an encoded JPEG or PNG; the pixels do not change.
+
+    The new EXIF block comes first, and viewers read the first one. So it repeats the orientation of a picture that has
+    one, such as another program's.
+    """
+    exif = _exif(face_id, metadata, _orientation(image)).tobytes()
     if image.startswith(PNG):
         body = b"eXIf" + exif.removeprefix(b"Exif\x00\x00")
         chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
@@ -102,13 +106,22 @@ def write_metadata(image: bytes, face_id: FaceId, metadata: FaceMetadata) -> byt
     return image[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + image[2:]
 
 
-def _exif(face_id: FaceId, metadata: FaceMetadata) -> Image.Exif:
+def _orientation(image: bytes) -> int:
+    try:
+        return read_orientation(split_image(image).exif)
+    except MessageError:  # the cloud refuses the file and says why
+        return 1
+
+
+def _exif(face_id: FaceId, metadata: FaceMetadata, orientation: int) -> Image.Exif:
     base, detail = ExifTags.Base, ExifTags.IFD.Exif
     taken = metadata.captured_at.astimezone(timezone.utc)
     comment = json.dumps(metadata.document(face_id), separators=(",", ":"))
     exif = Image.Exif()
     exif[base.Make] = metadata.edge
     exif[base.Model] = metadata.camera
+    if orientation != 1:
+        exif[base.Orientation] = orientation
     exif.get_ifd(detail).update(
         {
             base.DateTimeOriginal: taken.strftime("%Y:%m:%d %H:%M:%S"),

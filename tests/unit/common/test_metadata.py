@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from face_app.common.errors import MessageError
-from face_app.common.image_container import PNG
+from face_app.common.image_container import PNG, split_image
 from face_app.common.metadata import FaceMetadata, read_image, read_metadata, write_metadata
 from face_app.common.wire import FaceId
 
@@ -52,6 +52,35 @@ def test_round_trip_preserves_pixels_and_metadata(kind, suffix):
     assert (read.face_id, read.metadata) == (FACE_ID, METADATA)
     with Image.open(io.BytesIO(image)) as before, Image.open(io.BytesIO(written)) as after:
         assert before.tobytes() == after.tobytes()
+
+
+@pytest.mark.parametrize("order", [b"II", b"MM"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_of_a_foreign_picture_is_repeated(kind, orientation, order):
+    exif = Image.Exif()
+    exif.endian = "<" if order == b"II" else ">"
+    exif[ExifTags.Base.Make] = "another program"
+    exif[ExifTags.Base.Orientation] = orientation
+    assert exif.tobytes()[6:8] == order
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(buffer, kind, exif=exif.tobytes())
+    written = write_metadata(buffer.getvalue(), FACE_ID, METADATA)
+    first = Image.Exif()
+    first.load(split_image(written).exif)
+    assert first[ExifTags.Base.Make] == "jetson"
+    assert first.get(ExifTags.Base.Orientation, 1) == orientation
+    assert read_metadata(written) == (FACE_ID, METADATA)
+
+
+@pytest.mark.parametrize("value", [0, 9, 65535])
+def test_an_invalid_orientation_is_left_out(value):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = value
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(buffer, "JPEG", exif=exif.tobytes())
+    with Image.open(io.BytesIO(write_metadata(buffer.getvalue(), FACE_ID, METADATA))) as opened:
+        assert ExifTags.Base.Orientation not in opened.getexif()
 
 
 def test_accepts_a_camera_jpeg_with_an_embedded_preview():

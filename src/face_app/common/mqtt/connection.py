@@ -298,6 +298,7 @@ class Connection:
             self._record(f"is not reached: {cause}")
 
     def _record(self, cause: str) -> None:
+        cause = self._broker.rename_settings(cause)
         if cause != self._cause:
             self._cause = cause
             log.log(self._level, "broker %s %s", self._where, cause)

@@ -69,6 +69,10 @@ class Broker(Identity):
     host: Host = Field("localhost", description="Name or address of the broker.")
     port: Port = Field(1883, description="1883 in clear text, 8883 with TLS.")
 
+    def rename_settings(self, advice: str) -> str:
+        """Return an advice with the names that these settings have where they were read; here `broker.*`."""
+        return advice
+
 
 class Metrics(Section):
     """Configures the HTTP endpoint: /metrics for Prometheus, /live and /ready for health checks."""

@@ -37,7 +37,16 @@ MAX_PACKET = 20_000_000
 MAX_PIXELS = 16_000_000
 """Maximum number of pixels of a picture; the cloud has the same limit."""
 
+_PLACE = re.compile(r"broker\.(?:host|port)(?:(?:,| and) broker\.(?:host|port))*")
 _ADDRESS = re.compile(r"(?P<scheme>mqtts?)://(?P<where>[^/]*)/(?P<topic>.+)")
+
+
+class SourceBroker(settings.Broker):
+    """Is the broker of a source: its address is in `camera.source`, its identity in `source_broker`."""
+
+    def rename_settings(self, advice: str) -> str:
+        """Return an advice with the names of these settings."""
+        return re.sub(r"\bbroker\.(?=[a-z])", "source_broker.", _PLACE.sub("camera.source", advice))
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def parse_published(source: str, identity: settings.Identity) -> PublishedSource
         )
     host, _, port = match["where"].partition(":") if "[" not in match["where"] else _split_address(match["where"])
     try:
-        broker = settings.Broker.model_validate(
+        broker = SourceBroker.model_validate(
             {**identity.model_dump(), "host": host, "port": port or PUBLISHED_PORTS[match["scheme"]]}
         )
     except ValidationError as error:

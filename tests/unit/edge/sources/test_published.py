@@ -1,14 +1,21 @@
 """Checks addresses of published pictures, and the check of a picture."""
 
+import errno
+import re
+import socket
+
 import pytest
 
 from face_app.common.errors import MessageError, SettingsError, SourceError
+from face_app.common.mqtt import Connection, causes
 from face_app.common.settings import Camera, Identity
 from face_app.edge.outbox.records import EncodedImage
 from face_app.edge.sources.address import is_published
 from face_app.edge.sources.open_source import open_source
 from face_app.edge.sources.published import check_picture, parse_published
 from support.faces import picture
+from support.ports import free_port
+from support.waiting import until
 
 PLAIN = Identity()
 
@@ -94,3 +101,42 @@ def test_no_picture_is_refused(data):
 def test_a_dry_run_names_the_command(stop):
     with pytest.raises((SourceError, SettingsError), match="without --dry-run"):
         open_source(Camera(source="mqtt://nvr/topic"), stop)
+
+
+@pytest.mark.parametrize("advice", [causes.NO_TLS, causes.EXPECTS_TLS, causes.NO_MQTT_5, causes.SILENT, causes.CLOSES])
+def test_an_advice_names_the_settings_of_a_source(advice):
+    named = parse_published("mqtt://frigate/cam/snapshot", Identity()).broker.rename_settings(advice)
+    settings = set(re.findall(r"[a-z_]+[.][a-z_]+", named))
+    assert settings
+    assert all(
+        each == "camera.source" or each.removeprefix("source_broker.") in Identity.model_fields for each in settings
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "check camera.source, and start the broker"),
+        (OSError(errno.EHOSTUNREACH, "no route"), "check camera.source and the network"),
+        (TimeoutError(), "check camera.source and firewalls"),
+        (socket.gaierror(-2, "unknown"), "check camera.source and the DNS servers"),
+        (OSError(errno.EIO, "broken"), "check camera.source and the network"),
+    ],
+)
+def test_a_failed_connection_names_the_source(error, named):
+    broker = parse_published("mqtt://frigate/cam/snapshot", Identity()).broker
+    cause = causes.cause_of_error(error, broker)
+    assert cause
+    assert broker.rename_settings(cause).endswith(named)
+
+
+def test_the_log_and_the_state_of_a_source_name_the_source(caplog):
+    broker = parse_published(f"mqtt://127.0.0.1:{free_port()}/cam/snapshot", Identity()).broker
+    connection = Connection(broker, client_id="source", subscriptions=["cam/snapshot"], on_message=lambda *_: None)
+    connection.start()
+    try:
+        until(lambda: "camera.source" in connection.problem)
+    finally:
+        connection.stop()
+    assert "check camera.source, and start the broker" in caplog.text
+    assert "broker.host" not in caplog.text

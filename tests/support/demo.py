@@ -1,0 +1,71 @@
+"""The deployment that `bin/demo` makes on this machine, as the end-to-end tests use it."""
+
+import json
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from face_app.common.wire import face_of_key
+
+ROOT = Path(__file__).parents[2]
+INVENTORY = "inventory/demo"
+EDGE, SUBSCRIBER, CLOUD_BROKER, MOUNT = "face_app", "subscriber", "cloud_mosquitto", Path("/mnt/face-app")
+
+
+def run(*command: object, check: bool = True, seconds: float = 3600) -> str:
+    done = subprocess.run(
+        [str(part) for part in command], cwd=ROOT, check=False, capture_output=True, text=True, timeout=seconds
+    )
+    if check and done.returncode:
+        pytest.fail(f"{command} ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+    return done.stdout
+
+
+def playbook(name: str, *arguments: str) -> dict[str, dict[str, int]]:
+    """Run a playbook and read its recap: counts by host."""
+    output = run(ROOT / ".venv/bin/ansible-playbook", "-i", INVENTORY, name, *arguments)
+    recap = re.findall(r"^(\S+)\s*: (ok=\d+.*)$", output, re.MULTILINE)
+    return {host: {key: int(n) for key, n in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in recap}
+
+
+def keys(prefix: str) -> set[str]:
+    """Keys of the faces in the bucket under a prefix, asked through the S3 API."""
+    output = run("docker", "exec", SUBSCRIBER, "face-app", "bucket", "list", prefix)
+    return {key for key in output.splitlines() if face_of_key(key)}
+
+
+def capture(source: Path, camera: str, *arguments: object) -> list[str]:
+    """The command of a second camera beside the running edge, as the operations page has it."""
+    inspected = json.loads(run("docker", "inspect", EDGE))[0]
+    config = next(each for each in inspected["Config"]["Env"] if each.startswith("FACE_APP_CONFIG="))
+    network = next(iter(inspected["NetworkSettings"]["Networks"]))
+    command = ["docker", "run", "--rm", f"--network={network}", f"--volumes-from={EDGE}", f"--env={config}"]
+    command += [f"--volume={source}:/source:ro", inspected["Config"]["Image"]]
+    command += ["capture", "--source=/source", f"--camera={camera}", "--metrics-port=0", "--json"]
+    return command + [str(argument) for argument in arguments]
+
+
+def wait_until_empty(seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        state = json.loads(run("docker", "exec", EDGE, "face-app", "health", "--json", check=False) or "{}")
+        if state.get("facts", {}).get("waiting") == 0:
+            return
+        time.sleep(1)
+    pytest.fail(f"faces still wait after {seconds} s: {state}")
+
+
+def deployed() -> bool:
+    present = run("docker", "ps", "-aq", "--filter", f"name=^{EDGE}$")
+    kept = run("docker", "volume", "ls", "-q", "--filter", "name=^object_store_data$")
+    return bool(present.strip() or kept.strip())
+
+
+def engine() -> bool:
+    try:
+        return subprocess.run(["docker", "info"], check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
