@@ -53,6 +53,11 @@ options:
     description: Mode of the files.
     type: str
     default: "0440"
+  existing:
+    description: Files that others wrote. They get the owner, group and mode, and their content stays.
+    type: list
+    elements: path
+    default: []
   digests:
     description: Further files to read. A file that does not exist yet counts as new.
     type: list
@@ -76,6 +81,10 @@ RETURN = r"""
 digest:
   description: A digest of the contents of I(files) and I(digests), in this order.
   type: str
+  returned: always
+checksums:
+  description: The SHA-256 of each of I(digests), by its path; C(new) if it does not exist.
+  type: dict
   returned: always
 paths:
   description: What was changed, removed or created.
@@ -122,6 +131,12 @@ class Files:
             file["path"], parameters["owner"], file["mode"] or parameters["mode"], changed=content != old
         )
 
+    def restrict(self, path: str) -> None:
+        """Set the attributes of a file that others wrote; in check mode it may be missing."""
+        parameters = self._module.params
+        if not self._module.check_mode or os.path.exists(path):
+            self._set_attributes(path, parameters["owner"], parameters["mode"], changed=False)
+
     def _replace(self, file: Dict[str, Any], content: bytes) -> None:
         descriptor, new = tempfile.mkstemp(dir=self._module.tmpdir)
         with os.fdopen(descriptor, "wb") as stream:
@@ -130,7 +145,9 @@ class Files:
         if command and not self._module.check_mode:
             code, out, err = self._module.run_command([part.replace("%s", new) for part in shlex.split(command)])
             if code:
-                self._module.fail_json(msg=f"{file['path']} is not valid: {(err or out).strip()}", stdout=out, stderr=err)
+                self._module.fail_json(
+                    msg=f"{file['path']} is not valid: {(err or out).strip()}", stdout=out, stderr=err
+                )
         if not self._module.check_mode:
             self._module.atomic_move(new, file["path"])
 
@@ -162,8 +179,7 @@ def main() -> None:
     """Make folders and files as given."""
     file = {
         "path": {"type": "path", "required": True},
-        # Marked as secret, so that no log has it. The differences contain single lines; a task with secrets sets `diff: false`.
-        "content": {"type": "str", "required": True, "no_log": True},
+        "content": {"type": "str", "required": True},
         "mode": {"type": "str"},
         "validate": {"type": "str"},
     }
@@ -173,15 +189,19 @@ def main() -> None:
             "folders": paths,
             "folder_mode": {"type": "str", "default": "0750"},
             "absent": paths,
-            "files": {"type": "list", "elements": "dict", "options": file, "default": []},
+            # The contents may be secret, so that neither the log of the host nor the output of Ansible has them.
+            "files": {"type": "list", "elements": "dict", "options": file, "default": [], "no_log": True},
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
             "mode": {"type": "str", "default": "0440"},
+            "existing": paths,
             "digests": paths,
         },
         supports_check_mode=True,
     )
     parameters = module.params
+    # Ansible would replace paths, modes and line breaks too. The differences contain single lines; a task with secrets sets `diff: false`.
+    module.no_log_values = {each["content"] for each in parameters["files"] if each["content"].strip()}
     files = Files(module)
     try:
         for folder in parameters["folders"]:
@@ -190,12 +210,19 @@ def main() -> None:
             files.remove(path)
         for each in parameters["files"]:
             files.write(each)
-        digests = [_digest(each["content"].encode()) for each in parameters["files"]]
-        digests += [_digest(_read(path)) for path in parameters["digests"]]
+        for path in parameters["existing"]:
+            files.restrict(path)
+        checksums = {path: _digest(_read(path)) for path in parameters["digests"]}
     except OSError as error:
         module.fail_json(msg=str(error))
-    digest = hashlib.sha256("".join(digests).encode()).hexdigest()
-    result: Dict[str, Any] = {"changed": bool(files.changed), "digest": digest, "paths": files.changed}
+    written = [_digest(each["content"].encode()) for each in parameters["files"]]
+    digest = _digest("".join([*written, *checksums.values()]).encode())
+    result: Dict[str, Any] = {
+        "changed": bool(files.changed),
+        "digest": digest,
+        "checksums": checksums,
+        "paths": files.changed,
+    }
     if module._diff:
         result["diff"] = files.differences
     module.exit_json(**result)

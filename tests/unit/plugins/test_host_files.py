@@ -100,3 +100,20 @@ def test_a_file_may_have_a_mode_of_its_own(wanted, tmp_path):
     wanted["files"][0]["mode"] = "0755"
     run(**wanted)
     assert (tmp_path / "a/b/settings").stat().st_mode & 0o777 == 0o755
+
+
+def test_restricts_files_that_others_wrote(tmp_path):
+    key = tmp_path / "key"
+    assert not run(check=True, existing=[str(key)])[1]["changed"]
+    key.write_text("k")
+    key.chmod(0o644)
+    assert run(check=True, existing=[str(key)])[1]["changed"]
+    assert run(existing=[str(key)])[1]["changed"]
+    assert (key.stat().st_mode & 0o777, key.read_text()) == (0o440, "k")
+
+
+def test_no_output_has_a_secret(tmp_path):
+    for content in ("hidden-word\n", "\n"):
+        output, result = run(files=[{"path": str(tmp_path / "secret"), "content": content}], diff=False)
+        assert "hidden-word" not in output
+        assert result["paths"] == [str(tmp_path / "secret")]
