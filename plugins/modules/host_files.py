@@ -16,8 +16,8 @@ DOCUMENTATION = r"""
 module: host_files
 short_description: Make folders and files of a host as given, in one call
 description:
-  - One call for all folders and files of a role. Each call of a module takes a fraction of a second, so that one call for each
-    file would be most of the time of a run that changes nothing.
+  - One call for all folders and files of a role. Each call of a module takes a fraction of a second, so that one call
+    for each file would be most of the time of a run that changes nothing.
   - Folders come first, then files that must not exist, then files with their content.
 options:
   folders:
@@ -37,7 +37,8 @@ options:
   files:
     description:
       - Files with C(path) and C(content). C(mode) overrides I(mode).
-      - C(validate) is a command that must succeed before the content is written; it gets the path of the new file as C(%s). Not run in check mode.
+      - C(validate) is a command that must succeed before the content is written; it gets the path of the new file as
+        C(%s). Check mode does not run it.
     type: list
     elements: dict
     default: []
@@ -134,7 +135,7 @@ class Files:
     def restrict(self, path: str) -> None:
         """Set the attributes of a file that others wrote; in check mode it may be missing."""
         parameters = self._module.params
-        if not self._module.check_mode or os.path.exists(path):
+        if not self._module.check_mode or Path(path).exists():
             self._set_attributes(path, parameters["owner"], parameters["mode"], changed=False)
 
     def _replace(self, file: Dict[str, Any], content: bytes) -> None:
@@ -200,7 +201,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     parameters = module.params
-    # Ansible would replace paths, modes and line breaks too. The differences contain single lines; a task with secrets sets `diff: false`.
+    # Ansible would replace paths, modes and line breaks too. A task with secrets sets `diff: false`.
     module.no_log_values = {each["content"] for each in parameters["files"] if each["content"].strip()}
     files = Files(module)
     try:
@@ -223,7 +224,7 @@ def main() -> None:
         "checksums": checksums,
         "paths": files.changed,
     }
-    if module._diff:
+    if module._diff:  # noqa: SLF001 - Ansible has no public name for it
         result["diff"] = files.differences
     module.exit_json(**result)
 
