@@ -1,7 +1,8 @@
 """Run Docker commands for the modules that manage containers. Runs on the host, whose Python may be 3.6."""
 
 import json
-from typing import Any, Dict, FrozenSet, NamedTuple, Optional, Sequence
+import subprocess
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -9,6 +10,8 @@ LABEL = "face-app.settings"
 """Label of the containers of face-app."""
 PREVIOUS_LABEL = "face-app.previous"
 """Label with the image of the previous container."""
+OPTIONS_LABEL = "face-app.options"
+"""Label with the digest of all options of the role that created the container."""
 HEALTH_SECONDS = 60
 """Maximum seconds for one health check; a program that hangs would never end it."""
 STOP_SECONDS = 30
@@ -88,19 +91,38 @@ class Engine:
             program: The health check and its arguments; it exits 0 while the container is ready.
             reports: Whether the program prints its health as JSON with the option --json.
         """
-        command = ["timeout", str(HEALTH_SECONDS), "docker", "exec", name, *program]
-        code, out, err = self._module.run_command([*command, "--json"] if reports else command)
-        try:
-            return _read_health(json.JSONDecoder().raw_decode(out)[0])
-        except (ValueError, KeyError, TypeError):
-            reason = "" if code == 0 else _one_line(out + " " + err) or "it does not answer"
-            return Health(live=code == 0, ready=code == 0, reason=reason, capabilities=frozenset(), facts={})
+        return _result(*self._module.run_command(_health_command(name, program, reports)))
+
+    def health_of_all(self, checks: Sequence[Tuple[str, Sequence[str], bool]]) -> List[Health]:
+        """Run the health checks of several containers side by side; each check has the arguments of `health`."""
+        running = [
+            subprocess.Popen(
+                _health_command(*check), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+            )
+            for check in checks
+        ]
+        printed = [process.communicate() for process in running]
+        return [_result(process.returncode, out, err) for process, (out, err) in zip(running, printed)]
 
     def last_log_lines(self, name: str) -> str:
         """Return the end of a container's log in one line."""
         code, out, err = self._module.run_command(["docker", "logs", "--tail", "5", name])
         lines = [] if code else (out + err).strip().splitlines()
         return " / ".join(line.strip() for line in lines) or "none"
+
+
+def _health_command(name: str, program: Sequence[str], reports: bool) -> List[str]:
+    command = ["timeout", str(HEALTH_SECONDS), "docker", "exec", name, *program]
+    return [*command, "--json"] if reports else command
+
+
+def _result(code: int, out: str, err: str) -> Health:
+    """Read the health from what a health check printed, or from its exit code."""
+    try:
+        return _read_health(json.JSONDecoder().raw_decode(out)[0])
+    except (ValueError, KeyError, TypeError):
+        reason = "" if code == 0 else _one_line(out + " " + err) or "it does not answer"
+        return Health(live=code == 0, ready=code == 0, reason=reason, capabilities=frozenset(), facts={})
 
 
 def _read_health(document: Dict[str, Any]) -> Health:

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Gather the files that an image is built from, and hash them."""
+"""Gather the files that images are built from, and hash them."""
 
 from __future__ import annotations
 
@@ -17,35 +17,25 @@ from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: build_context
-short_description: Gather the files an image is built from and hash them
+short_description: Gather the files images are built from and hash them
 description:
-  - Hashes the files of an image and I(identity), so that the same input always has the same tag.
-  - With I(destination) it also packs the files into a tar there, the build context. Runs on the controller.
+  - Hashes the files and the C(identity) of each image, so that the same input always has the same tag.
+  - With I(destination) it also packs the files of each into a tar there, the build context. Runs on the controller.
 options:
   root:
     description: Folder that all other sources are relative to.
     type: path
     required: true
-  dockerfile:
-    description: The Dockerfile, relative to I(root). It becomes C(Dockerfile) in the context.
-    type: str
-    required: true
-  sources:
-    description: Files and folders that go into the context, under the same relative path. Links are followed.
-    type: list
-    elements: str
-    default: []
-  exclude:
+  images:
     description:
-      - Shell patterns of names that stay out, and of paths relative to I(root).
-      - Hidden files and C(__pycache__) always stay out.
+      - For each image its C(name), and its C(dockerfile) relative to I(root), which becomes C(Dockerfile).
+      - C(sources), files and folders that go into the context, under the same relative path. Links are followed.
+      - C(exclude), shell patterns of names, and of paths relative to I(root), that stay out. Hidden files and
+        C(__pycache__) always stay out.
+      - C(identity), further input of the build, such as build arguments, the id of the base image, the platform.
     type: list
-    elements: str
-    default: []
-  identity:
-    description: Further input of the build, such as build arguments, the id of the base image, the platform.
-    type: dict
-    default: {}
+    elements: dict
+    required: true
   extra_ca:
     description:
       - A bundle of CA certificates to trust during the build; becomes C(extra-ca.crt), an empty file by default.
@@ -53,33 +43,34 @@ options:
     type: path
     default: ""
   destination:
-    description: Tar to pack the context into; an existing file is replaced. By default the module writes nothing.
+    description: Folder to pack each context into, as C(NAME.tar.gz). By default the module writes nothing.
     type: path
 author:
   - The face-app authors
 """
 
 EXAMPLES = r"""
-- name: Name the image by its content
+- name: Name the images by their content
   build_context:
     root: "{{ playbook_dir }}"
-    dockerfile: files/Dockerfile.capture
-    sources: [requirements/edge.txt, roles/capture/files/face_app]
-    exclude: [roles/capture/files/face_app/cloud]
-    identity: {base: "sha256:..."}
+    images:
+      - name: capture
+        dockerfile: files/Dockerfile.capture
+        sources: [requirements/edge.txt, roles/capture/files/face_app]
+        exclude: [roles/capture/files/face_app/cloud]
+        identity: {base: "sha256:..."}
   delegate_to: localhost
-  register: context
+  register: contexts
 """
 
 RETURN = r"""
-hash:
-  description: The first 12 hex digits of the SHA-256 over all paths, contents and the identity.
-  type: str
+hashes:
+  description: By name, the first 12 hex digits of the SHA-256 over all paths, contents and the identity.
+  type: dict
   returned: always
 files:
-  description: Paths in the context, without I(extra_ca).
-  type: list
-  elements: str
+  description: By name, the paths in the context, without I(extra_ca).
+  type: dict
   returned: always
 """
 
@@ -178,28 +169,35 @@ def _add(tar: tarfile.TarFile, path: str, content: bytes, mode: int) -> None:
 
 
 def main() -> None:
+    image = {
+        "name": {"type": "str", "required": True},
+        "dockerfile": {"type": "str", "required": True},
+        "sources": {"type": "list", "elements": "str", "default": []},
+        "exclude": {"type": "list", "elements": "str", "default": []},
+        "identity": {"type": "dict", "default": {}},
+    }
     module = AnsibleModule(
         argument_spec={
             "root": {"type": "path", "required": True},
-            "dockerfile": {"type": "str", "required": True},
-            "sources": {"type": "list", "elements": "str", "default": []},
-            "exclude": {"type": "list", "elements": "str", "default": []},
-            "identity": {"type": "dict", "default": {}},
+            "images": {"type": "list", "elements": "dict", "options": image, "required": True},
             "extra_ca": {"type": "path", "default": ""},
             "destination": {"type": "path"},
         },
         supports_check_mode=True,
     )
-    given = module.params
+    given, hashes, files = module.params, {}, {}
+    extra_ca = Path(given["extra_ca"]) if given["extra_ca"] else None
     try:
-        entries = collect(Path(given["root"]), given["dockerfile"], given["sources"], given["exclude"])
-        name = content_hash(entries, given["identity"])
-        if given["destination"] and not module.check_mode:
-            pack(entries, Path(given["extra_ca"]) if given["extra_ca"] else None, Path(given["destination"]))
+        for each in given["images"]:
+            entries = collect(Path(given["root"]), each["dockerfile"], each["sources"], each["exclude"])
+            hashes[each["name"]] = content_hash(entries, each["identity"])
+            files[each["name"]] = [entry.path for entry in entries]
+            if given["destination"] and not module.check_mode:
+                pack(entries, extra_ca, Path(given["destination"]) / f"{each['name']}.tar.gz")
     except (ContextError, OSError) as error:
         module.fail_json(msg=str(error))
     # The tar is a cache on the controller, so writing it changes nothing on the target.
-    module.exit_json(changed=False, hash=name, files=[entry.path for entry in entries])
+    module.exit_json(changed=False, hashes=hashes, files=files)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,10 @@ STABLE_SECONDS = 3
 """Seconds after which a healthy successor must still be healthy."""
 ROLLBACK_SECONDS = 60
 """Minimum seconds that the old container has to be healthy again."""
+POLL_SECONDS = 0.2
+"""Seconds between two health checks of a container that runs."""
+RESTART_SECONDS = 1
+"""Seconds after the start of a container that had ended: what it needs may come meanwhile."""
 MAX_FAILURES = 3
 """A container that ends with an error this many times is rejected."""
 
@@ -224,15 +228,17 @@ class Swap:
             container = self._engine.require(self._name)
             state = container["State"]
             late = time.monotonic() > deadline
+            pause = POLL_SECONDS
             if not (state["Running"] or _restarts(container)):
                 if state["ExitCode"] != 0:
                     failures += 1
                 if failures >= MAX_FAILURES or (failures and late):
                     raise UnhealthyError(f"it ended by itself, with code {state['ExitCode']}")
                 self._engine.run("start", self._name)
+                pause = RESTART_SECONDS
             if late:
                 raise UnhealthyError(f"after {wait} s {_shortfall(health, required.level, missing)}")
-            time.sleep(1)
+            time.sleep(pause)
 
     def _health(self, name: str) -> Health:
         return self._engine.health(name, self._program, reports=bool(self._capabilities))

@@ -32,17 +32,24 @@ def checkout(tmp_path: Path) -> Path:
     return root
 
 
-def run(root: Path, *, check: bool = False, **changes: Any) -> dict[str, Any]:
-    arguments = {
-        "root": str(root),
+def run(
+    root: Path, *, check: bool = False, extra_ca: str = "", destination: str | None = None, **changes: Any
+) -> dict[str, Any]:
+    """Return hash and files of one image, or the failure; `destination` is the tar."""
+    image = {
+        "name": Path(destination or "image").name.removesuffix(".tar.gz"),
         "dockerfile": "files/Dockerfile.capture",
         "sources": ["requirements.txt", "start.sh", "src/app"],
         "exclude": ["src/app/cloud"],
         "identity": {"base": "sha256:1", "platform": "x86_64"},
-        "_ansible_check_mode": check,
         **changes,
     }
-    return run_module("build_context", arguments)
+    folder = str(Path(destination).parent) if destination else None
+    arguments = {"root": str(root), "images": [image], "extra_ca": extra_ca, "destination": folder}
+    answer = run_module("build_context", {**arguments, "_ansible_check_mode": check})
+    if answer.get("failed"):
+        return answer
+    return {"hash": answer["hashes"][image["name"]], "files": answer["files"][image["name"]]}
 
 
 def test_collects_sources_without_excluded_files(checkout: Path) -> None:
@@ -129,24 +136,24 @@ def test_packs_the_context_with_modes_of_its_own(checkout: Path, tmp_path: Path)
 
 
 def test_replaces_an_earlier_context(checkout: Path, tmp_path: Path) -> None:
-    run(checkout, destination=str(tmp_path / "out"))
+    run(checkout, destination=str(tmp_path / "out.tar.gz"))
     (checkout / "src/app/edge/eye.py").unlink()
-    run(checkout, destination=str(tmp_path / "out"))
-    assert "src/app/edge/eye.py" not in unpacked(tmp_path / "out")
+    run(checkout, destination=str(tmp_path / "out.tar.gz"))
+    assert "src/app/edge/eye.py" not in unpacked(tmp_path / "out.tar.gz")
 
 
 def test_extra_ca_is_packed_and_not_hashed(checkout: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "company.crt"
     bundle.write_text("CERTIFICATE")
-    answer = run(checkout, extra_ca=str(bundle), destination=str(tmp_path / "out"))
-    assert unpacked(tmp_path / "out")["extra-ca.crt"][1] == b"CERTIFICATE"
+    answer = run(checkout, extra_ca=str(bundle), destination=str(tmp_path / "out.tar.gz"))
+    assert unpacked(tmp_path / "out.tar.gz")["extra-ca.crt"][1] == b"CERTIFICATE"
     assert answer["hash"] == run(checkout)["hash"]
 
 
 def test_check_mode_hashes_and_writes_nothing(checkout: Path, tmp_path: Path) -> None:
-    answer = run(checkout, check=True, destination=str(tmp_path / "out"))
+    answer = run(checkout, check=True, destination=str(tmp_path / "out.tar.gz"))
     assert answer["hash"] == run(checkout)["hash"]
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out.tar.gz").exists()
 
 
 @pytest.mark.parametrize(
@@ -158,7 +165,7 @@ def test_check_mode_hashes_and_writes_nothing(checkout: Path, tmp_path: Path) ->
     ],
 )
 def test_names_a_missing_file(checkout: Path, tmp_path: Path, changes: dict[str, Any], named: str) -> None:
-    answer = run(checkout, destination=str(tmp_path / "out"), **changes)
+    answer = run(checkout, destination=str(tmp_path / "out.tar.gz"), **changes)
     assert answer["failed"]
     assert named in answer["msg"]
 
@@ -173,8 +180,8 @@ def test_packs_the_files_behind_a_linked_folder(checkout: Path, tmp_path: Path) 
     link.parent.mkdir(parents=True)
     link.symlink_to("../../../src/app")
     linked = {"sources": ["roles/capture/files/app"], "exclude": ["roles/capture/files/app/cloud"]}
-    run(checkout, **linked, destination=str(tmp_path / "out"))
-    assert set(unpacked(tmp_path / "out")) == {
+    run(checkout, **linked, destination=str(tmp_path / "out.tar.gz"))
+    assert set(unpacked(tmp_path / "out.tar.gz")) == {
         "Dockerfile",
         "extra-ca.crt",
         "roles/capture/files/app/edge/eye.py",
@@ -198,3 +205,14 @@ def test_ships_the_code_that_the_role_links_to(role: str, other_end: str) -> Non
     files = {file for file in (ROOT / "src/face_app").rglob("*") if file.is_file() and file.suffix != ".pyc"}
     code = {str(file.relative_to(ROOT / "src/face_app")) for file in files}
     assert shipped == {file for file in code if not file.startswith(f"{other_end}/")}
+
+
+def test_hashes_several_images_in_one_call(checkout: Path) -> None:
+    images = [
+        {"name": name, "dockerfile": "files/Dockerfile.capture", "sources": [source]}
+        for name, source in (("first", "requirements.txt"), ("second", "start.sh"))
+    ]
+    answer = run_module("build_context", {"root": str(checkout), "images": images})
+    assert answer["hashes"].keys() == {"first", "second"}
+    assert answer["hashes"]["first"] != answer["hashes"]["second"]
+    assert answer["files"]["second"] == ["Dockerfile", "start.sh"]
