@@ -210,7 +210,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/test", description=__doc__.partition("\n")[0], allow_abbrev=False)
     parser.add_argument("--fast", action="store_true", help="no Docker")
     parser.add_argument("--all", action="store_true", help="also the tests marked full, and every scenario")
-    parser.add_argument("--workers", type=int, default=3, help="of unit and integration tests (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=4, help="of unit and integration tests (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 10_000), help="of random faults")
     given, given.pytest = parser.parse_known_args()
     say(f"\033[1m==>\033[0m seed of random faults: {given.seed} (bin/test --seed {given.seed} repeats them)")

@@ -132,6 +132,8 @@ def test_a_store_that_was_killed_is_named_and_comes_back(tmp_path):
             with seaweedfs(folder=folder, ports=ports):
                 gallery.wait_for(lambda gallery: not gallery.api("state")["notices"])
                 assert gallery.keys() == [face.key for face in reversed(faces)]
+                # Its listing answers before its volumes do.
+                gallery.wait_for(lambda gallery: gallery.client.get(f"/image/{faces[0].key}").status_code == 200)
                 assert gallery.client.get(f"/image/{faces[0].key}").content == faces[0].payload
 
 

@@ -13,7 +13,10 @@ import yaml
 
 from support.playbook import FIRST, run_playbooks
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="changes the owners of files: needs root")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="changes the owners of files: needs root"),
+    pytest.mark.full,
+]
 
 
 HOSTS = ("first", "second")
