@@ -1,5 +1,8 @@
 """Erasure through the whole chain: outbox and sender, Mosquitto, subscriber, SeaweedFS with versions."""
 
+import os
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from face_app.cloud.audit import audit
 from face_app.cloud.audit.scope import Scope
+from face_app.cloud.bucket import operations
 from face_app.cloud.bucket.selection import parse_selection
 from face_app.cloud.erasure import eraser as erasers
 from face_app.cloud.erasure.eraser import Eraser, complete
@@ -25,7 +29,7 @@ from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.uplink.sender import Sender
 from support.mosquitto import mosquitto
 from support.noise import noisy_new_face, traces
-from support.s3 import client
+from support.s3 import ACCESS_KEY, SECRET_KEY, client
 from support.seaweedfs import seaweedfs
 from support.waiting import until
 
@@ -165,3 +169,48 @@ def test_a_subscriber_without_the_bucket_stores_nothing_before_it_knows_the_tomb
         until(lambda: chain.outbox.run_counts().erased == 1)
         until(lambda: chain.left(images) == set())
     assert chain.audited().faults == {}
+
+
+def copy_bucket(endpoint: str, old: str, new: str) -> None:
+    """Copy and compare all objects, as docs/fleet.md describes."""
+    values = {"type": "s3", "provider": "Other", "endpoint": endpoint}
+    keys = {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY}
+    remotes = {
+        f"RCLONE_CONFIG_{remote}_{name}".upper(): value
+        for remote in ("old", "new")
+        for name, value in {**values, **keys}.items()
+    }
+    # rclone reads those of AWS too.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {**own, **remotes, "RCLONE_CONFIG": "/dev/null"}
+    for command in (["copy", "--checksum", "--metadata"], ["check", "--one-way"]):
+        subprocess.run(["rclone", *command, f"old:{old}", f"new:{new}"], check=True, env=environment)
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not shutil.which("rclone"), reason="needs rclone")
+def test_a_moved_bucket_balances(chain, server):
+    with chain.subscribing(), chain.sending() as sender:
+        images = chain.capture(1, 2, 3)
+        sender.wake()
+        until(lambda: chain.outbox.backlog()[0] == 0)
+        time.sleep(1.1)
+        chain.erase(parse_selection({"edge": "jetson", "to": now().replace(microsecond=0).isoformat()}))
+        kept = chain.capture(4, 5)
+        sender.wake()
+        until(lambda: chain.outbox.backlog()[0] == 0)
+    waiting = chain.capture(6)  # while no subscriber runs
+    old, new = chain.store.bucket, f"{chain.store.bucket}-moved"
+    before = set(operations.keys(chain.store, ""))
+    chain.client.create_bucket(Bucket=new)
+    copy_bucket(server.endpoint, old, new)
+    chain.store = chain.store.model_copy(update={"bucket": new})
+    assert set(operations.keys(chain.store, "")) == before
+    assert any(key.startswith("erased/") for key in before)
+    with chain.subscribing(), chain.sending():
+        until(lambda: chain.outbox.backlog()[0] == 0)
+    report = chain.audited()
+    totals = report.counts()
+    assert (report.faults, report.unproven) == ({}, ())
+    assert (totals["captured"], totals["erased"], totals["stored"]) == (6, 3, 3)
+    assert chain.left(images | kept | waiting) == {4, 5, 6}
