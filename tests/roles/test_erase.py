@@ -1,45 +1,29 @@
 """playbooks/erase.yml with the real program; its `docker exec` runs it here instead of in a container."""
 
-import os
-import sys
-from pathlib import Path
-
 import pytest
 import yaml
 
+from support.cloud_host import HOST, cloud_host
 from support.faces import drawn_face
-from support.playbook import ROOT, run_playbooks
+from support.playbook import FIRST, ROOT, run_playbooks
 
-DOCKER = """#!/bin/sh
-# docker exec -i subscriber face-app ...
+DOCKER = """# docker exec -i subscriber face-app ...
 shift 4
-exec env PYTHONPATH={path} FACE_APP_CONFIG={config} FACE_APP_ERASURE__STALENESS=0.001 {python} -m face_app "$@"
+export FACE_APP_ERASURE__STALENESS=0.001
 """
 FACES = [drawn_face(number, edge=edge) for number, edge in ((1, "jetson"), (2, "jetson"), (3, "nano"))]
 
 
 @pytest.fixture
 def play(tmp_path, monkeypatch):
-    store, programs = tmp_path / "store", tmp_path / "programs"
-    programs.mkdir()
-    for face in FACES:
-        (store / face.key).parent.mkdir(parents=True, exist_ok=True)
-        (store / face.key).write_bytes(face.payload)
-    (tmp_path / "cloud.toml").write_text(f'[store]\nkind = "directory"\npath = "{store}"\n')
-    path = os.pathsep.join(str(ROOT / each) for each in ("src", "tests"))
-    text = DOCKER.format(path=path, config=tmp_path / "cloud.toml", python=sys.executable)
-    (programs / "docker").write_text(text)
-    (programs / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False}
-    inventory = {"edge": {"hosts": {}}, "cloud": {"hosts": {"here": host}}}
+    store = cloud_host(tmp_path, FACES, DOCKER, monkeypatch)
+    inventory = {"edge": {"hosts": {}}, "cloud": {"hosts": {"here": HOST}}}
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
-    program = Path(sys.executable).with_name("ansible-playbook")
 
     def run(values, *options):
         (tmp_path / "values.yml").write_text(yaml.safe_dump(values))
         extra = ("-e", f"@{tmp_path / 'values.yml'}", *options)
-        return run_playbooks(program, tmp_path, [ROOT / "playbooks/erase.yml"], extra), stored(store)
+        return run_playbooks(FIRST / "ansible-playbook", tmp_path, [ROOT / "playbooks/erase.yml"], extra), stored(store)
 
     return run
 

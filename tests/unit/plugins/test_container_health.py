@@ -1,26 +1,19 @@
 """The modules read the health of a program of this version and of the version before."""
 
-import importlib.util
 import json
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from face_app.common.health_server import Capability, Health
+from support.plugin import load_plugin
 
 FORMER = {"ready": True, "facts": {"waiting": 2}, "problem": "", "fault": "", "unproven": {}}
 
 
 @pytest.fixture(scope="module")
 def engine() -> ModuleType:
-    path = Path(__file__).parents[3] / "plugins/module_utils/container_engine.py"
-    spec = importlib.util.spec_from_file_location("container_engine", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_plugin("module_utils/container_engine.py")
 
 
 @pytest.fixture

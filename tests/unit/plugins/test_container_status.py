@@ -1,31 +1,20 @@
 """One call returns the state of all containers, and says of each whether a role may leave it alone."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-PLUGINS = Path(__file__).parents[3] / "plugins"
+from support.plugin import load_plugin
+
 IMAGE, ID = "face-app-capture:0123", "sha256:aa"
-
-
-def load(path: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
 def status(monkeypatch):
     name = "ansible.module_utils.container_engine"
-    monkeypatch.setitem(sys.modules, name, load(PLUGINS / "module_utils/container_engine.py", name))
-    return load(PLUGINS / "modules/container_status.py", "container_status")
+    monkeypatch.setitem(sys.modules, name, load_plugin("module_utils/container_engine.py"))
+    return load_plugin("modules/container_status.py")
 
 
 class FakeEngine:
@@ -84,7 +73,7 @@ def test_a_container_that_ended_is_not_live_and_names_its_code(status):
 
 
 def test_runs_the_checks_of_all_containers_and_reads_each(tmp_path, monkeypatch):
-    engine = load(PLUGINS / "module_utils/container_engine.py", "container_engine")
+    engine = load_plugin("module_utils/container_engine.py")
     docker = tmp_path / "docker"
     docker.write_text('#!/bin/sh\n[ "$2" = up ] && echo \'{"live": 1}\' && exit 0\necho broken >&2\nexit 1\n')
     docker.chmod(0o755)
