@@ -1,5 +1,6 @@
 """The batches of a roll-out: which edges a play takes together, and where it stops."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,13 @@ def test_an_edge_that_fails_ends_the_run_before_the_next_batch(playbook):
 def test_an_edge_that_is_away_is_no_canary(playbook):
     played = roll_out(playbook, CORES[0].values[0], away=EDGES[0])
     assert batches(played) == [EDGES[1:2], EDGES[2:3], EDGES[3:]]
+
+
+@pytest.mark.parametrize(
+    "value", ["some", pytest.param(0, marks=pytest.mark.full), pytest.param([], marks=pytest.mark.full)]
+)
+def test_batches_that_are_none_are_refused_before_an_edge_changes(playbook, value):
+    played = roll_out(playbook, CORES[0].values[0], face_app_serial=value)
+    assert played.rc != 0
+    assert f"face_app_serial is {json.dumps(value)}" in played.error
+    assert not batches(played)
