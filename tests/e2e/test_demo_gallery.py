@@ -105,7 +105,7 @@ def test_a_user_sees_filters_opens_watches_and_erases(demo, page, tmp_path):
     stored = keys("demo-edge/")
     until(lambda: shown(page) == stored)
     expect(page.locator(".total strong")).to_have_text(str(len(stored)))
-    page.wait_for_function("[...document.images].some(each => each.complete && each.naturalWidth > 0)")
+    until(lambda: page.evaluate("[...document.images].some(each => each.complete && each.naturalWidth > 0)"))
     photograph(page, "timeline", tmp_path)
 
     page.get_by_label("Camera").select_option("demo")

@@ -18,6 +18,7 @@ from support.gallery import publish_receipt, running_gallery
 from support.mosquitto import mosquitto
 from support.portraits import portrait
 from support.ports import free_port
+from support.waiting import until
 
 CHROMIUM = shutil.which("chromium")
 WAIT = 60_000
@@ -89,7 +90,7 @@ def test_a_user_sees_the_stored_faces_filters_opens_one_and_sees_a_new_one_come(
         assert cards(page) == [stored[3].key, stored[2].key, stored[0].key]
         pictures = page.locator(".picture img")
         pictures.last.scroll_into_view_if_needed()
-        page.wait_for_function("[...document.images].every(each => each.complete && each.naturalWidth > 0)")
+        until(lambda: page.evaluate("[...document.images].every(each => each.complete && each.naturalWidth > 0)"))
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no scrolling sideways"
 
         page.get_by_label("Camera").select_option("yard")
