@@ -4,14 +4,14 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from support.prestarted import Prestarted
 from support.prestarted import prestarted as prestarted_programs
 
-# Without a deadline: on a loaded machine any single example may be slow, and pytest-timeout bounds the test.
-settings.register_profile("default", max_examples=100, deadline=None)
-settings.register_profile("full", max_examples=400, deadline=None)
+# Without limits of time: on a loaded machine any single example may be slow, and pytest-timeout bounds the test.
+settings.register_profile("default", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 
 

@@ -17,7 +17,7 @@ from face_app.common.wire import FaceId, Receipt, dump_receipts, face_of_key, lo
 from face_app.edge.outbox.outbox import Outbox
 from fuzz.mutate import mutated
 
-SHARED_OUTBOX = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED_OUTBOX = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 AT = datetime(2026, 11, 22, 18, 30, tzinfo=timezone.utc)
 FACE = FaceId("0badcafe", 1)
 RECEIPT = Receipt(FACE, "ab" * 32, "jetson/door/x.jpg", AT, "stored")
