@@ -107,7 +107,7 @@ REGISTRIES = "|".join(("pypi[.]", "registry[.]npm", "pythonhosted[.]", "debian[.
 
 
 def test_browser_tests_poll_from_outside_the_page():
-    """Playwright's own poll compiles text inside the page, which the gallery's policy refuses from the second try on."""
+    """Playwright's own poll compiles text inside the page, which the gallery refuses from the second try on."""
     poll = "wait_for_" + "function"
     assert [path.name for path in (ROOT / "tests").rglob("*.py") if poll in path.read_text()] == []
 
