@@ -34,6 +34,10 @@ so idle rounds only make resends later; those of a thousand edges would take a c
 NICE = 19
 """Priority of the edges below the cloud's: each box has cores of its own. At the same priority hundreds of threads of edges
 leave the broker, which has one, a few percent of a core; then it is silent for longer than a keepalive."""
+KEEPALIVE = 300
+"""Seconds in place of 15: an edge that waits for a core must not be taken for dead."""
+HANDSHAKE_SECONDS = 60.0
+"""Maximum seconds of a connect and of a TLS handshake, in place of 5, for the same reason."""
 _handshake = threading.Lock()
 """One TLS handshake in a process at a time: a thousand at once on few cores are all too slow for their time limit."""
 PATIENCE = 300.0
@@ -68,12 +72,13 @@ class Edge:
                 "edge": name,
                 "camera": {"name": CAMERA},
                 "outbox": {"path": plan.home / f"{name}.db"},
-                "broker": {"host": "127.0.0.1", "port": plan.port, **files},
+                "broker": {"host": "127.0.0.1", "port": plan.port, "keepalive": KEEPALIVE, **files},
             }
         )
         self.name = name
         self.outbox = Outbox(settings.outbox)
         self.sender = Sender(settings, self.outbox)
+        self.connection._client.connect_timeout = HANDSHAKE_SECONDS
         self._new = face()
         self._published: object = None
 
@@ -162,7 +167,6 @@ class Group:
 
 def _spare_the_machine() -> None:
     """Let hundreds of edges in one process leave the cores to the cloud."""
-    os.nice(NICE)
     sender_module.POLL_SECONDS = IDLE_SECONDS
     create, loop = paho.Client._create_socket, paho.Client.loop_forever
 
@@ -178,6 +182,7 @@ def _serve(plan: Plan, calls: Any) -> None:
     logging.basicConfig(filename=plan.home / "edges.log", level=logging.WARNING)
     _spare_the_machine()
     group = Group(plan)
+    os.nice(NICE)
     calls.send(None)
     while True:
         name, arguments = calls.recv()
