@@ -112,6 +112,7 @@ class Group:
     def __init__(self, plan: Plan) -> None:
         self._home = plan.home
         self._edges = [Edge(name, plan) for name in plan.names]
+        self._turns = cycle(self._edges)
 
     def connect(self) -> float:
         for edge in self._edges:
@@ -138,12 +139,12 @@ class Group:
     def flow(self, rate: float, faces: int) -> Flow:
         """Capture faces at a rate, the edges in turn; wait until each has its receipt."""
         began, since = time.monotonic(), time.time()
-        for number, edge in zip(range(faces), cycle(self._edges)):  # noqa: B905 - the second is endless
+        for number, edge in zip(range(faces), self._turns):  # noqa: B905 - the second is endless
             time.sleep(max(0.0, began + number / rate - time.monotonic()))
             edge.capture()
             edge.publish_status()
         deadline = time.monotonic() + PATIENCE
-        for edge in self._edges[:faces]:
+        for edge in self._edges:
             while waiting := edge.outbox.backlog()[0]:
                 assert time.monotonic() < deadline, f"{waiting} faces of {edge.name} wait: {edge.sender.state.obstacle}"
                 time.sleep(0.1)
