@@ -1,7 +1,7 @@
 """Measures the cloud in front of 1, 10, 100 and 1,000 edges: does a face cost the same, and who returns after a fault?
 
-Real are certificates, TLS connections, broker (the role's configuration), subscribers, store, and each edge's outbox and
-sender. Simulated is what is before the outbox: faces are drawn, and come at one total rate, whatever the number of edges.
+Real are certificates, TLS connections, broker (the role's configuration), subscribers, store, and each edge's outbox
+and sender. Simulated is what is before the outbox: faces are drawn, and come at one total rate for any number of edges.
 An edge connects to the cloud itself, so it has one connection there, as with a forwarder.
 
 All run on one machine: `simulator` is the share of its cores that the simulated edges take. The last line is JSON.
@@ -93,7 +93,8 @@ def _flow(result: Result, here: Cloud, edges: Fleet, options: argparse.Namespace
     assert len(flow.delays) == flow.faces, f"{len(flow.delays)} faces of {flow.faces} are stored"
     delays = sorted(1000 * delay for delay in flow.delays)
     result.delays_ms.append((statistics.median(delays), delays[-(-len(delays) * 99 // 100) - 1]))
-    _log(f"{flow.faces} faces in {seconds:.1f} s, CPU ms {({k: round(v[-1], 2) for k, v in result.cpu_ms.items()})}")
+    spent = {part: round(rounds[-1], 2) for part, rounds in result.cpu_ms.items()}
+    _log(f"{flow.faces} faces in {seconds:.1f} s, CPU ms {spent}")
 
 
 def _kill(result: Result, here: Cloud, edges: Fleet, options: argparse.Namespace) -> None:

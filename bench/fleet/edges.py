@@ -29,11 +29,11 @@ from face_app.edge.uplink.sender import Sender
 PER_PROCESS = 80
 """Edges in one process: paho waits with `select`, which knows no file descriptor above 1023."""
 IDLE_SECONDS = 5.0
-"""Seconds in place of 0.2 and 1 between two idle rounds of a sender and of its client. Each face wakes both, as in `capture`,
-so idle rounds only make resends later; those of a thousand edges would take a core from the cloud beside them."""
+"""Seconds in place of 0.2 and 1 between two idle rounds of a sender and of its client. Each face wakes both, as in
+`capture`, so idle rounds only make resends later; those of a thousand edges would take a core from the cloud."""
 NICE = 19
-"""Priority of the edges below the cloud's: each box has cores of its own. At the same priority hundreds of threads of edges
-leave the broker, which has one, a few percent of a core; then it is silent for longer than a keepalive."""
+"""Priority of the edges below the cloud's: each box has cores of its own. At the same priority hundreds of threads of
+edges leave the broker, which has one, a few percent of a core; then it is silent for longer than a keepalive."""
 KEEPALIVE = 300
 """Seconds in place of 15: an edge that waits for a core must not be taken for dead."""
 HANDSHAKE_SECONDS = 60.0

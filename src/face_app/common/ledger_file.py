@@ -140,7 +140,8 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
 def open_ledgers(names: Iterable[str]) -> Iterator[list[EdgeLedger]]:
     """Open ledger files, ``-`` for standard input, while the context lasts.
 
-    Files are opened again one at a time for their entries, so there may be more than a process may open. A pipe stays open.
+    Files are opened again one at a time for their entries, so there may be more than a process may open. A pipe stays
+    open.
 
     Raises:
         LedgerError: A file cannot be opened, or its first line is invalid.
