@@ -220,7 +220,9 @@ def test_more_files_than_a_process_may_open(tmp_path):
     for name in names:
         Path(name).write_bytes(written(EdgeLedger("jetson", {}, None, [ENTRY])))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(file.name) for file in Path("/proc/self/fd").iterdir()) + 10, hard))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (max(int(file.name) for file in Path("/proc/self/fd").iterdir()) + 10, hard)
+    )
     try:
         with open_ledgers(names) as ledgers:
             assert all(list(ledger.entries) == [ENTRY] for ledger in ledgers)
