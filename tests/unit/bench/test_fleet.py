@@ -17,7 +17,8 @@ def test_three_edges():
     assert 21 <= result.keys <= 27
     assert result.connect > 0
     assert result.broker_kb > 0
-    assert all(ms > 0 for part in ("subscribers", "broker", "store") for ms in result.cpu_ms[part])
+    assert result.cpu_ms.keys() == {"subscribers", "broker", "store"}
+    assert all(ms > 0 for part in ("subscribers", "store") for ms in result.cpu_ms[part])  # the broker's may be no tick
     assert all(0 < p50 <= p99 for p50, p99 in result.delays_ms)
     assert len(result.states) == 2
     assert 0 < result.back[0] < result.resumed[0]
