@@ -21,6 +21,7 @@ from bench.payloads import CAMERA, face
 from face_app.common.ledger_file import write_ledger
 from face_app.common.settings import EdgeSettings
 from face_app.common.wire import status_topic
+from face_app.edge.health import status_publisher
 from face_app.edge.outbox.export import export_ledger
 from face_app.edge.outbox.outbox import Outbox
 from face_app.edge.uplink import sender as sender_module
@@ -81,6 +82,7 @@ class Edge:
         self.connection._client.connect_timeout = HANDSHAKE_SECONDS
         self._new = face()
         self._published: object = None
+        self._published_at = 0.0
 
     @property
     def connection(self) -> Any:
@@ -92,13 +94,16 @@ class Edge:
         self.sender.wake()
 
     def publish_status(self) -> None:
-        """Publish the state if it changed, as `StatusPublisher` does, whose facts have this size."""
+        """Publish the state if it changed, as often as `StatusPublisher` does, whose facts have this size."""
+        now = time.monotonic()
+        if now - self._published_at < status_publisher.POLL_SECONDS:
+            return
         connection, mark = self.connection, self.outbox.mark()
         change = (connection.epoch, mark)
         if connection.connected and change != self._published:
             state = {"state": "online", "problem": "", "facts": "-" * 500, **({"outbox": asdict(mark)} if mark else {})}
             if connection.publish_retained(status_topic(self.name, CAMERA), json.dumps(state).encode()):
-                self._published = change
+                self._published, self._published_at = change, now
 
     def delays(self, since: float) -> Iterator[float]:
         query = "SELECT settled_at - captured_at FROM faces WHERE state = 'stored' AND captured_at >= ?"
