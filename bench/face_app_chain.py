@@ -73,7 +73,7 @@ def faces_per_second(
     with ExitStack() as stack:
         subscribe = [*program, "subscribe", "--config", str(home / "cloud.toml")]
         subscriber = stack.enter_context(process(subscribe, home / "subscribe.log"))
-        _wait_until_ready(metrics, home / "subscribe.log")
+        wait_until_ready(metrics, home / "subscribe.log")
         receipts = Receipts(edge_port)
         stack.callback(receipts.close)
         measured = {"subscriber": subscriber, **others}
@@ -93,7 +93,7 @@ def faces_per_second(
     return count / (ended - began), spent
 
 
-def _wait_until_ready(port: int, log: Path) -> None:
+def wait_until_ready(port: int, log: Path) -> None:
     deadline = time.monotonic() + 30
     while not (state := fetch_health(Metrics(port=port))).ready:
         assert time.monotonic() < deadline, f"{state.reason}; see {log}"

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -140,6 +140,9 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
 def open_ledgers(names: Iterable[str]) -> Iterator[list[EdgeLedger]]:
     """Open ledger files, ``-`` for standard input, while the context lasts.
 
+    Files are opened again one at a time for their entries, so there may be more than a process may open. A pipe stays
+    open.
+
     Raises:
         LedgerError: A file cannot be opened, or its first line is invalid.
     """
@@ -150,10 +153,24 @@ def open_ledgers(names: Iterable[str]) -> Iterator[list[EdgeLedger]]:
 def _open(name: str, files: ExitStack) -> EdgeLedger:
     if name == "-":
         return read_ledger(sys.stdin.buffer, "standard input")
+    path = Path(name)
     try:
-        return read_ledger(files.enter_context(Path(name).open("rb")), name)
+        if not path.is_file():
+            return read_ledger(files.enter_context(path.open("rb")), name)
+        with path.open("rb") as file:
+            return replace(read_ledger(file, name), entries=_entries_of(path, name))
     except OSError as error:
         raise LedgerError(f"{name}: {error.strerror}") from error
+
+
+def _entries_of(path: Path, name: str) -> Iterator[LedgerEntry]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise LedgerError(f"{name}: {error.strerror}") from error
+    with file:
+        file.readline()  # the header is read already
+        yield from _entries(file, name)
 
 
 def _entries(file: BinaryIO, name: str) -> Iterator[LedgerEntry]:

@@ -2,8 +2,12 @@
 
 import io
 import json
+import os
+import resource
+import threading
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -209,6 +213,31 @@ def test_several_files_at_once(tmp_path):
         (tmp_path / name).write_bytes(written(EdgeLedger(name, {}, None, [ENTRY])))
     with open_ledgers([str(tmp_path / "one"), str(tmp_path / "two")]) as ledgers:
         assert [(ledger.edge, list(ledger.entries)) for ledger in ledgers] == [("one", [ENTRY]), ("two", [ENTRY])]
+
+
+def test_more_files_than_a_process_may_open(tmp_path):
+    names = [str(tmp_path / f"{number}") for number in range(40)]
+    for name in names:
+        Path(name).write_bytes(written(EdgeLedger("jetson", {}, None, [ENTRY])))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (max(int(file.name) for file in Path("/proc/self/fd").iterdir()) + 10, hard)
+    )
+    try:
+        with open_ledgers(names) as ledgers:
+            assert all(list(ledger.entries) == [ENTRY] for ledger in ledgers)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_pipe_is_read_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    data = written(EdgeLedger("jetson", {}, None, [ENTRY]))
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[data])
+    writer.start()
+    with open_ledgers([str(tmp_path / "pipe")]) as ledgers:
+        assert list(ledgers[0].entries) == [ENTRY]
+    writer.join()
 
 
 def test_the_time_of_the_receipt_survives():

@@ -1,8 +1,10 @@
 """Read the marks of a bucket."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from face_app.cloud.audit.content import THREADS
 from face_app.cloud.audit.names import OutboxName
 from face_app.cloud.audit.scope import Scope
 from face_app.cloud.bucket import operations
@@ -30,14 +32,16 @@ def read_marks(store: settings.Store, scope: Scope) -> Marks:
     Raises:
         StoreError: The bucket cannot be listed, or an object cannot be read.
     """
-    get = operations.reader(store)
+    get = operations.reader(store, connections=THREADS)
     found: dict[OutboxName, list[Mark]] = {}
     unreadable: list[str] = []
-    for key in (key for prefix in scope.mark_prefixes for key in operations.keys(store, prefix)):
-        name = outbox_of_mark(key)
-        data = get(key) if name else None
-        if name is None or data is None:
-            continue  # a foreign object, which the listing reports, or one deleted since
+    keys = (key for prefix in scope.mark_prefixes for key in operations.keys(store, prefix))
+    names = {key: name for key in keys if (name := outbox_of_mark(key))}  # the listing reports foreign objects
+    with ThreadPoolExecutor(THREADS) as pool:
+        objects = list(pool.map(get, names))
+    for (key, name), data in zip(names.items(), objects, strict=True):
+        if data is None:
+            continue  # deleted since it was listed
         try:
             marks = load_marks(data, key)
         except StoreError as error:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from face_app.cloud.bucket.expiry import ExpiryRules, days_by_prefix
@@ -67,7 +68,7 @@ def _ensure_folder(store: settings.Store, *, check: bool) -> list[str]:
 
 
 def keys(store: settings.Store, prefix: str) -> Iterator[str]:
-    """List the keys with a prefix, in order.
+    """List the keys with a prefix, in order, once; for repeated lists see `lister`.
 
     Args:
         store: Store settings.
@@ -77,12 +78,23 @@ def keys(store: settings.Store, prefix: str) -> Iterator[str]:
         StoreError: No answer, refused credentials, or a missing bucket or folder.
         SettingsError: The credentials file cannot be read.
     """
+    return lister(store)(prefix)
+
+
+def lister(store: settings.Store) -> Callable[[str], Iterator[str]]:
+    """Return a function that lists the keys with a prefix, in order; it is thread-safe, and raises `StoreError`.
+
+    Its client is created once: that takes 50 ms of CPU time, twenty times as long as a list.
+
+    Raises:
+        SettingsError: The credentials file cannot be read.
+    """
     if store.kind == "directory":
-        return _list_files(folder(store), prefix)
+        return partial(_list_files, folder(store))
 
     from face_app.cloud.stores.s3_bucket import S3Bucket  # noqa: PLC0415
 
-    return S3Bucket(store).keys(prefix)
+    return S3Bucket(store).keys
 
 
 def _list_files(path: Path, prefix: str) -> Iterator[str]:

@@ -124,6 +124,9 @@ class S3Bucket:
         Raises:
             StoreError: No answer, or a refusal.
         """
+        data = self._fast.get(key) if self._fast else None
+        if data is not None:
+            return data
         with self.translate_errors():
             try:
                 return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()

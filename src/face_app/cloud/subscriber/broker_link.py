@@ -21,6 +21,8 @@ stored 35 s after the death; with 86400, some still waited after 200 s.
 
 With several brokers there is no session: the subscribers of other hosts are connected to each broker and get all faces
 at once. What was in flight is sent again by the outboxes."""
+RECONNECT_SECONDS = 2
+"""Maximum seconds between two attempts to connect: after a restart of the broker, all faces wait for it."""
 SPARE_BYTES = 1_048_576
 """Bytes above `max_bytes` of the largest packet that the broker may deliver: an image somewhat too large still gets a
 receipt that refuses it. The broker drops a larger one, so it never uses memory here."""
@@ -67,6 +69,7 @@ class BrokerLink:
             session_seconds=0 if settings.brokers else SESSION_SECONDS,
             receive_maximum=settings.receive_maximum,
             max_received_bytes=settings.max_bytes + SPARE_BYTES,
+            reconnect_seconds=RECONNECT_SECONDS,
         )
         self.receipts = ReceiptPublisher(settings.subscriber, self.connection, metrics)
 

@@ -37,9 +37,9 @@ class Erasures:
         Raises:
             SettingsError: The credentials file cannot be read.
         """
-        self._store = store
         self._staleness = staleness
         self._clock = clock
+        self._list = operations.lister(store)
         self._get = operations.reader(store)
         self._changed = threading.Condition()
         self._stopping = False
@@ -94,7 +94,7 @@ class Erasures:
             StoreError: The bucket does not answer; the known ones remain in use.
         """
         began = self._clock()
-        keys = list(operations.keys(self._store, TOMBSTONES))
+        keys = list(self._list(TOMBSTONES))
         found = read_tombstones(keys, self._get, self._known)
         for key in found.bad.keys() - self._known.bad.keys():
             log.error("%s", found.bad[key])

@@ -83,13 +83,13 @@ class MarkRecorder:
             SettingsError: A file of the broker identity or the credentials file cannot be read.
         """
         self._subscriber = settings.subscriber
-        self._settings = settings.store
         self._store = store
         self._edges: dict[str, dict[str, _Outbox]] = {}
         self._present: dict[str, set[str]] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._problem = ""
+        self._list = operations.lister(settings.store)
         self._read = operations.reader(settings.store)
         self._write = operations.writer(settings.store)
         self._inbox: Inbox[Message] = Inbox()
@@ -206,7 +206,7 @@ class MarkRecorder:
     def _has_room(self, edge: str, outbox: str) -> bool:
         """Return True if the bucket may have a mark of one more outbox."""
         if edge not in self._present:
-            names = map(outbox_of_mark, operations.keys(self._settings, f"{MARKS}{edge}/"))
+            names = map(outbox_of_mark, self._list(f"{MARKS}{edge}/"))
             self._present[edge] = {name[1] for name in names if name}
         present = self._present[edge]
         if len(present) < MAX_OUTBOXES:

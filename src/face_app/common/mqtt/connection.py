@@ -12,6 +12,7 @@ Reasons for the configuration, measured with paho-mqtt 2.2:
 import logging
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,11 @@ SMALL_PACKET = 65_536
 """Maximum bytes of a packet from the broker, if a client needs only states and commands."""
 OVERHEAD_BYTES = 16
 """Maximum bytes of a PUBLISH besides topic and payload: header, lengths and packet id. It has no properties."""
+RECONNECT_SECONDS = 30
+"""Maximum seconds between two attempts to connect; the first is after one second, and each wait is twice the last."""
+PROBE_SECONDS = 60.0
+"""Minimum seconds between two probes: a busy broker that does not answer a fleet in time must not get more handshakes
+for it. A probe ends sooner."""
 # MQTT 5 CONNACK reasons that a retry would get again: bad client id, user or password, not authorised, banned.
 _FINAL = {0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C}
 
@@ -63,6 +69,7 @@ class Connection:
         max_received_bytes: int = SMALL_PACKET,
         will: tuple[str, bytes] | None = None,
         new_only: bool = False,
+        reconnect_seconds: int = RECONNECT_SECONDS,
         quiet: bool = False,
     ) -> None:
         """Prepare the connection; `start` opens it.
@@ -82,6 +89,7 @@ class Connection:
             max_received_bytes: Maximum size of a packet that the broker may deliver; it drops a larger one.
             will: Topic and state that the broker publishes (retained) when the connection breaks.
             new_only: Receive no retained messages, which were published before the subscription.
+            reconnect_seconds: Maximum seconds between two attempts to connect.
             quiet: Log failures at the level debug, because another connection of the program logs them.
 
         Raises:
@@ -96,7 +104,7 @@ class Connection:
         self._error: OSError | None = None
         self._answered = False
         self._level = logging.DEBUG if quiet else logging.WARNING
-        self._probe: threading.Thread | None = None
+        self._next_probe = 0.0
         self._retain_handling = (
             SubscribeOptions.RETAIN_DO_NOT_SEND if new_only else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
         )
@@ -118,7 +126,7 @@ class Connection:
         self._client.max_inflight_messages_set(100)
         if will:
             self._client.will_set(*will, qos=0, retain=True)
-        self._client.reconnect_delay_set(min_delay=1, max_delay=30)
+        self._client.reconnect_delay_set(min_delay=1, max_delay=reconnect_seconds)
         self._client.on_pre_connect = self._attempt_begins
         self._client.on_connect_fail = self._connect_failed
         self._client.on_log = self._paho_logged
@@ -287,10 +295,10 @@ class Connection:
         cause = SILENT if silent else cause_of_error(error, self._broker) if error else None
         if cause:
             self._record(f"is not reached: {cause}")
-        elif not (self._probe and self._probe.is_alive()):
+        elif time.monotonic() >= self._next_probe:
+            self._next_probe = time.monotonic() + PROBE_SECONDS
             # Not in this thread: a stop would wait for it.
-            self._probe = threading.Thread(target=self._diagnose, args=(self.epoch,), name="probe", daemon=True)
-            self._probe.start()
+            threading.Thread(target=self._diagnose, args=(self.epoch,), name="probe", daemon=True).start()
 
     def _diagnose(self, epoch: int) -> None:
         cause = diagnose(self._broker, self._tls)

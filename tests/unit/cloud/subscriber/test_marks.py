@@ -8,7 +8,7 @@ import pytest
 
 from face_app.cloud.bucket import operations
 from face_app.cloud.bucket.mark_object import MAX_OPENINGS, MAX_SEQUENCE, Mark, dump_marks, load_marks, merge_marks
-from face_app.cloud.stores import open_store
+from face_app.cloud.stores import open_store, s3_bucket
 from face_app.cloud.subscriber.marks import MAX_OUTBOXES, MAX_UNWRITTEN, WRITES_PER_EDGE, MarkRecorder
 from face_app.common.errors import StoreError
 from face_app.common.settings import Broker, CloudSettings, Store
@@ -181,6 +181,18 @@ def test_the_first_mark_of_each_edge_is_written_before_the_second_of_another(fol
     monkeypatch.setattr(marks, "_write", lambda key, _: keys.append(key.split("/")[1]))
     marks.flush()
     assert keys == ["hostile", "jetson"] + ["hostile"] * (WRITES_PER_EDGE - 1)
+
+
+def test_the_first_mark_of_an_edge_needs_no_new_client(store, monkeypatch):
+    """A client takes 50 ms of CPU time: with a thousand edges the program answered its broker too late."""
+    marks, made = recorder(store), []
+    monkeypatch.setattr(s3_bucket, "connect", lambda *_, **__: made.append(1))
+    for number in range(3):
+        marks.add(f"status/edge-{number}/door", status(7))
+    marks.flush()
+    assert not made
+    monkeypatch.undo()
+    assert all(written(store, f"marks/edge-{number}/0badcafe/subscriber-1.json") for number in range(3))
 
 
 def test_a_flood_of_states_waits_for_the_reader_as_one(folder):

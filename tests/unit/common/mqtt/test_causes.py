@@ -240,6 +240,30 @@ def test_a_lost_connection_keeps_its_cause(caplog):
     assert f"broker {HOST}:{broker.port} is lost: " in caplog.text
 
 
+def test_one_probe_serves_many_attempts():
+    """A busy broker that ends connections gets few more of them."""
+    opened = []
+
+    def close(server):
+        with suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                with client, suppress(OSError):
+                    client.settimeout(1)
+                    opened.append(client.recv(100))
+
+    with socket.create_server((HOST, 0)) as server:
+        threading.Thread(target=close, args=[server], daemon=True).start()
+        broker = Broker(host=HOST, port=server.getsockname()[1])
+        connection = Connection(broker, "it", subscriptions=[], on_message=lambda *_: None, reconnect_seconds=1)
+        connection.start()
+        until(lambda: sum(b"MQTT\x05" in each for each in opened) >= 4)
+        connection.stop()
+        server.shutdown(socket.SHUT_RDWR)
+    assert opened.count(probe.CONNECT_3_1_1) == 1
+    assert CLOSES in connection.problem
+
+
 @pytest.mark.parametrize("host", ["", "mqtt://broker", "broker:1883", "a..b", "x" * 64, "a b", "user@broker"])
 def test_an_unusable_host_is_a_wrong_setting(host):
     with pytest.raises(SettingsError, match=r"broker.host.*is no host: set it to a name or an address"):

@@ -1,0 +1,1 @@
+"""Measure the cloud in front of one to a thousand edges."""
