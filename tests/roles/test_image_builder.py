@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from support.cloud_host import HOST
-from support.playbook import CORES, ROOT, run_playbooks
+from support.playbook import CORES, run_playbooks
 
 ENGINE = '#!/bin/sh\n[ "$*" != "image inspect --format={{{{.Id}}}} {base}" ] || exec echo sha256:0badcafe\nexit 1\n'
 BASE = "face-app-base:trixie-slim"
