@@ -1,12 +1,13 @@
 """playbooks/audit.yml with the real program; its `docker exec` runs it here instead of in a container."""
 
 import json
+from datetime import timedelta
 
 import pytest
 import yaml
 
 from support.cloud_host import HOST, cloud_host
-from support.faces import drawn_face
+from support.faces import TAKEN, drawn_face
 from support.playbook import FIRST, ROOT, run_playbooks
 
 DOCKER = """# docker exec [-i] CONTAINER face-app ...
@@ -15,12 +16,13 @@ shift 3
 [ "$1" != ledger ] || exec cat {ledger}
 """
 FACES = [drawn_face(number, edge="jetson") for number in (1, 2)]
+BEFORE = drawn_face(1, edge="nano", captured_at=TAKEN - timedelta(days=2))
 
 
 @pytest.fixture
-def play(tmp_path, monkeypatch):
+def play(request, tmp_path, monkeypatch):
     ledger = tmp_path / "ledger"
-    store = cloud_host(tmp_path, FACES, DOCKER.format(ledger=ledger), monkeypatch)
+    store = cloud_host(tmp_path, getattr(request, "param", FACES), DOCKER.format(ledger=ledger), monkeypatch)
     inventory = {"edge": {"hosts": {"box": {**HOST, "face_app_edge_name": "jetson"}}}, "cloud": {"hosts": {"vm": HOST}}}
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
 
@@ -35,8 +37,8 @@ def play(tmp_path, monkeypatch):
     return run
 
 
-def ledger_of(faces, last):
-    header = {"format": 1, "edge": "jetson", "outboxes": {faces[0].id.outbox: last}, "complete_since": None}
+def ledger_of(faces, last, complete_since=None):
+    header = {"format": 1, "edge": "jetson", "outboxes": {faces[0].id.outbox: last}, "complete_since": complete_since}
     return [header, *(entry(face) for face in faces)]
 
 
@@ -75,3 +77,11 @@ def test_a_missing_face_fails_and_is_published(play):
     assert played.rc != 0
     assert report["exit_code"] == 9
     assert "jetson" in played.output
+
+
+@pytest.mark.parametrize("play", [[BEFORE, FACES[1]]], indirect=True)
+def test_the_faces_of_a_former_name_are_no_gap(play):
+    lines = ledger_of(FACES[1:], 2, (TAKEN - timedelta(days=1)).isoformat())
+    for former, code in ([], 9), (["nano"], 0):
+        played, report = play(lines, "-e", json.dumps({"face_app_former_edge_names": former}))
+        assert (report["exit_code"], played.rc == 0) == (code, code == 0), played.errors
