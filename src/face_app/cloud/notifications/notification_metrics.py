@@ -7,7 +7,7 @@ from prometheus_client import Counter, Gauge
 Result = Literal["sent", "repeated", "given_up", "unanswered", "interrupted", "dropped", "gone"]
 """Result of a delivery to one service.
 
-sent: accepted. repeated: not possible yet, and tried again later. given_up: not possible within give_up_minutes.
+sent: accepted. repeated: not possible yet, and repeated later. given_up: not possible within give_up_minutes.
 unanswered: the service took it and did not answer, so it may have arrived. interrupted: the program ended meanwhile, so
 it may have arrived. dropped: too many waited. gone: the picture was deleted before.
 """
