@@ -289,7 +289,8 @@ def test_removed_without_a_trace(mounted, tmp_path):
     cached, foreign = tmp_path / BUCKET / "jetson", tmp_path / "other"
     for folder in (cached, foreign):
         folder.mkdir(parents=True)
-    assert mounted.play(tasks_from="remove", s3fs_mount_cache=str(tmp_path)).rc == 0
+    removed = mounted.play(tasks_from="remove", s3fs_mount_cache=str(tmp_path))
+    assert removed.rc == 0, removed.errors
     assert [path.name for path in tmp_path.iterdir()] == ["other"], "faces stay in no cache"
     assert mounted.s3fs() == []
     assert mounted.run("ls", "/usr/local/sbin", mounted.settings["s3fs_mount_path"]).stdout.split() == [
