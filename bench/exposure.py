@@ -58,7 +58,7 @@ def main() -> None:
     options = parser.parse_args()
     photos = options.data / "images/fmd"
     if not photos.is_dir():
-        print(f"left out: {photos} has no photos; name their folder with --data", file=sys.stderr)
+        print(f"excluded: {photos} has no photos; name their folder with --data", file=sys.stderr)
         return
     if options.json:
         print(json.dumps(shifts(photos)))

@@ -122,8 +122,8 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
-def left_out(what: str) -> None:
-    say(f"\033[1m==>\033[0m left out: {what}")
+def exclude(what: str) -> None:
+    say(f"\033[1m==>\033[0m excluded: {what}")
 
 
 def lint() -> list[Step]:
@@ -133,7 +133,7 @@ def lint() -> list[Step]:
     cores = {"2.16": Path(sys.executable).parent, "2.19": SECOND}
     if not (SECOND / "ansible-playbook").exists():
         del cores["2.19"]
-        left_out("the second ansible-core, which needs Python 3.11 or newer")
+        exclude("the second ansible-core, which needs Python 3.11 or newer")
     return [
         Step("ruff", ("ruff", "check", ".", *PROGRAMS)),
         Step("ruff format", ("ruff", "format", "--check", "--quiet", ".", *PROGRAMS)),

@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.clips and not options.part:
         parser.error("--clips needs a part: the goals are of all clips")
     if not (options.data / "videos/video_gt.json").exists():
-        print(f"left out: {options.data} has no annotated photos and clips; name them with --data", file=sys.stderr)
+        print(f"excluded: {options.data} has no annotated photos and clips; name them with --data", file=sys.stderr)
         return
     options.out.mkdir(parents=True, exist_ok=True)
     part = options.part or "all"

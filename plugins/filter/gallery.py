@@ -36,7 +36,7 @@ _value:
   type: str
 """
 
-COST, BLOCK, LANES = 2**14, 8, 5
+N, R, P = 2**14, 8, 5
 """Parameters of scrypt: those of `face-app gallery-password`."""
 MAX_MEMORY = 64 * 1024 * 1024
 MIN_LENGTH, MAX_LENGTH = 10, 1024
@@ -61,8 +61,8 @@ def gallery_password(password: str, salt: str) -> str:
             f"the password for the gallery has {len(password)} characters; choose {MIN_LENGTH} to {MAX_LENGTH}"
         )
     salt_bytes = hashlib.sha256(salt.encode()).digest()[:SALT_BYTES]
-    digest = hashlib.scrypt(password.encode(), salt=salt_bytes, n=COST, r=BLOCK, p=LANES, maxmem=MAX_MEMORY, dklen=32)
-    return f"scrypt${COST}${BLOCK}${LANES}${b64encode(salt_bytes).decode()}${b64encode(digest).decode()}"
+    digest = hashlib.scrypt(password.encode(), salt=salt_bytes, n=N, r=R, p=P, maxmem=MAX_MEMORY, dklen=32)
+    return f"scrypt${N}${R}${P}${b64encode(salt_bytes).decode()}${b64encode(digest).decode()}"
 
 
 class FilterModule:

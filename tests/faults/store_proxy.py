@@ -23,6 +23,7 @@ class StoreProxy:
         seconds: Delay of each PUT.
         lacks: Sub-resources such as ``policy`` that are answered with 501.
         read_only: True to answer PUT, POST and DELETE with 403.
+        drops_unsigned: True to close the connection of a request without a signature.
         failed: Number of requests that failed or were refused.
     """
 
@@ -31,13 +32,14 @@ class StoreProxy:
         self.seconds = 0.0
         self.lacks: frozenset[str] = frozenset()
         self.read_only = False
+        self.drops_unsigned = False
         self.failed = 0
         self.target = urlsplit(endpoint)
         self.chance = random.Random(seed)
         self.lock = threading.Lock()
 
     def heal(self) -> None:
-        self.errors, self.seconds, self.read_only = 0.0, 0.0, False
+        self.errors, self.seconds, self.read_only, self.drops_unsigned = 0.0, 0.0, False, False
 
     def draw(self) -> tuple[bool, bool]:
         """Draw whether this request fails, and whether it reaches the store first."""
@@ -57,6 +59,9 @@ def store_proxy(endpoint: str, port: int, seed: int) -> Iterator[StoreProxy]:
 
         def _forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if proxy.drops_unsigned and "Authorization" not in self.headers:
+                self.close_connection = True
+                return
             if proxy.read_only and self.command not in {"GET", "HEAD"}:
                 proxy.failed += 1
                 self._answer(403, [], REFUSAL)

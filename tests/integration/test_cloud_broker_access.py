@@ -246,6 +246,16 @@ def test_the_gallery_hears_receipts_and_states_and_no_face(cloud, tmp_path):
         assert heard == {"receipts/jetson/subscriber-1", "status/jetson/front"}
 
 
+def test_a_subscriber_hears_faces_and_states_and_no_receipt(cloud, tmp_path):
+    everything = ("#", "face_app/#", "receipts/#", "status/+/+")
+    with cloud.client("subscriber-1").listen(tmp_path / "heard", *everything) as listener:
+        assert cloud.client("subscriber-1").publish("receipts/jetson/subscriber-1").accepted
+        assert cloud.client("jetson").publish("face_app/jetson/front").accepted
+        assert cloud.client("jetson").publish("status/jetson/front").accepted
+        listener.wait_for("status/jetson/front ")
+        assert {line.split(" ")[0] for line in listener.heard()} == {"face_app/jetson/front", "status/jetson/front"}
+
+
 def test_the_laboratorys_listener_is_closed_by_default(cloud, lab):
     listeners = [
         [line for line in (each.broker.folder / "mosquitto.conf").read_text().splitlines() if "listener " in line[:9]]

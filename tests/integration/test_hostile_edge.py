@@ -146,7 +146,7 @@ def test_a_broker_that_the_kernel_ended_starts_again_at_once(tmp_path):
             os.kill(mosquitto, signal.SIGKILL)
             until(lambda ended=mosquitto: children.read_text().split() not in ([str(ended)], []))
             until(lambda: with_certificate(broker.port, folder, HONEST).publish(FACES[0].topic).accepted)
-        assert (folder / "log").read_text().count("the kernel ended the broker") == 8
+        assert (folder / "log").read_text().count("the kernel killed the broker") == 8
         (mosquitto,) = children.read_text().split()
     assert not Path(f"/proc/{mosquitto}").exists()
 

@@ -1,7 +1,7 @@
 """Eight hostile edges send pictures that take the whole CPU limit; an honest edge beside them has all its faces stored.
 
 No picture within the limits of pixels and scans takes so long. So the decoders of this test work on small pictures
-until the kernel ends them.
+until the kernel kills them.
 """
 
 import statistics

@@ -157,7 +157,7 @@ def main() -> int:
     for core in CORES if given.core == "both" else [given.core]:
         for name in given.names or known:
             if why := impossible(name, core):
-                sys.stderr.write(f"==> left out: {name}, ansible-core {core}: {why}\n")
+                sys.stderr.write(f"==> excluded: {name}, ansible-core {core}: {why}\n")
                 continue
             sys.stderr.write(f"==> {name}, ansible-core {core}\n")
             outcomes.append(Outcome(name, core))

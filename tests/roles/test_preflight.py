@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from face_app.common.wire import RESERVED
 from support.playbook import CORES, FIRST, ON_SECOND, ROOT, SECOND, run_playbooks
 
 EXAMPLE = ROOT / "inventory/example"
@@ -144,7 +145,7 @@ def test_refuses_the_engine_of_jetpack_4_6_with_the_cure(tmp_path):
     assert "install --only-upgrade docker.io" in error
 
 
-BAD_NAMES = ["test", "quarantine", "erased", "marks", "box\n", "a.b", "-a", "é", "a/b", "a" * 64]
+BAD_NAMES = [*sorted(RESERVED), "box\n", "a.b", "-a", "é", "a/b", "a" * 64]
 PLACES = {
     "edge": lambda name: {"face_app_edge_name": name},
     "camera": lambda name: {"capture_camera": name},

@@ -273,8 +273,25 @@ def test_a_store_that_comes_late_is_mounted_without_another_run(host, tmp_path, 
     record_property("seconds", f"{seconds:.1f}")
 
 
-def test_removed_without_a_trace(mounted):
-    assert mounted.play(tasks_from="remove").rc == 0
+def test_a_frozen_mount_does_not_outlast_the_limit_of_its_verification(mounted):
+    settings = f"{mounted.settings['s3fs_mount_directory']}/face-app-s3fs.conf"
+    (server,) = mounted.s3fs()
+    os.kill(server, signal.SIGSTOP)
+    try:
+        done = mounted.run("timeout", "40", "/usr/local/sbin/face-app-s3fs", "verify", settings, "3")
+    finally:
+        os.kill(server, signal.SIGCONT)
+    # Without its limit, one attempt would wait for s3fs until `timeout` kills the program: 124.
+    assert (done.returncode, "no answer within" in done.stderr) == (1, True), done
+
+
+def test_removed_without_a_trace(mounted, tmp_path):
+    cached, foreign = tmp_path / BUCKET / "jetson", tmp_path / "other"
+    for folder in (cached, foreign):
+        folder.mkdir(parents=True)
+    removed = mounted.play(tasks_from="remove", s3fs_mount_cache=str(tmp_path))
+    assert removed.rc == 0, removed.errors
+    assert [path.name for path in tmp_path.iterdir()] == ["other"], "faces stay in no cache"
     assert mounted.s3fs() == []
     assert mounted.run("ls", "/usr/local/sbin", mounted.settings["s3fs_mount_path"]).stdout.split() == [
         "/usr/local/sbin:"

@@ -100,6 +100,7 @@ def test_tests_marked_docker_are_in_the_folder_that_their_step_collects():
 
 
 PRIVATE_WORDS = "tell|tells|told|teller|nobody|somebody|whoever|anybody|anew|write-up|revenants|foresaw|stranger"
+PRIVATE_WORDS += "|left out|bare folder"
 
 
 REGISTRIES = "|".join(("pypi[.]", "registry[.]npm", "pythonhosted[.]", "debian[.]org/debian"))

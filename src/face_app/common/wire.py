@@ -163,7 +163,7 @@ def dump_receipts(receipts: Iterable[Receipt]) -> bytes:
 def load_receipts(payload: bytes) -> list[Receipt]:
     """Parse one message of receipts.
 
-    A receipt with an unknown result is left out: a later version of the cloud wrote it. Its face waits.
+    A receipt with an unknown result is excluded: a later version of the cloud wrote it. Its face waits.
 
     Raises:
         MessageError: A part of the payload is not a receipt; then no receipt of the message is used.

@@ -194,8 +194,8 @@ def test_detect_prints_the_good_photos_and_ends_with_3_for_a_bad_one(face_app, t
     assert [each.keys() for each in output] == [{"file", "width", "height", "faces"}] * 2
     assert [each["file"] for each in output] == [str(good)] * 2
     assert [face.keys() for face in output[0]["faces"]] == [{"box", "score", "landmarks"}] * 2
-    left_out, last = err.splitlines()
-    assert f"left out: {tmp_path / 'bad.jpg'}: cannot be decoded" in left_out
+    excluded, last = err.splitlines()
+    assert f"excluded: {tmp_path / 'bad.jpg'}: cannot be decoded" in excluded
     assert last == "face-app: 1 of 3 files could not be read; the lines above say why"
     assert len(list((tmp_path / "drawn").iterdir())) == 2
     code, out, err = face_app("detect", good)

@@ -67,7 +67,8 @@ def _renamed(
         present = [
             other
             for other, ledger in ledgers.items()
-            if other.outbox == name.outbox and ledger.explains(objects.get(name, BucketIndex()), marks.get(name, ()))
+            if other.outbox == name.outbox
+            and ledger.was_renamed_to(objects.get(name, BucketIndex()), marks.get(name, ()))
         ]
         if len(present) == 1:  # several are copies of one outbox: no one of them explains it
             yield name, present[0]

@@ -1,6 +1,6 @@
 """Index the ledgers of the edges by edge and outbox.
 
-A ledger speaks for its own edge alone. Its entries may have keys of a former name of the edge.
+A ledger is evidence only for its own edge. Its entries may have keys of a former name of the edge.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ _STATES_IN_ORDER = ("waiting", "refused", "expired", "stored", "erased")
 
 @dataclass(frozen=True)
 class Coverage:
-    """Limits the faces that one ledger lists completely.
+    """Defines the range of faces that one ledger lists completely.
 
     Attributes:
         last: Highest sequence number of the outbox when the ledger was written.
@@ -42,7 +42,7 @@ class Coverage:
 
 @dataclass
 class OutboxLedger:
-    """Contains the ledger entries of one outbox.
+    """Collects what all ledgers say about one outbox.
 
     Attributes:
         last: Highest allocated sequence number.
@@ -71,41 +71,41 @@ class OutboxLedger:
             self.entries[sequence] = entry
         self.last = max(self.last, sequence)
 
-    def must_contain(self, sequence: int, key: str) -> bool:
+    def covers(self, sequence: int, key: str) -> bool:
         """Return True if at least one ledger covers an object, by its sequence number and the hour in its key.
 
-        An object that a ledger must contain but does not is unknown to the edge, which is a fault.
+        An object that a ledger covers but does not list is unknown to the edge, which is a fault.
         """
         return any(coverage.contains(sequence, key) for coverage in self.coverages)
 
-    def explains(self, index: BucketIndex, marks: Iterable[Mark]) -> bool:
-        """Return True if faces under another name of an edge come from this outbox: the edge was renamed.
+    def was_renamed_to(self, index: BucketIndex, marks: Iterable[Mark]) -> bool:
+        """Return True if the edge was renamed to another name: faces under that name come from this outbox.
 
         Keys and tokens cannot be guessed, so an edge that lists them has had them. It must list every object that it
         has not pruned: otherwise a ledger with one known key could explain the gaps of another edge.
         """
         tokens = {token for coverage in self.coverages for token, _ in coverage.openings}
-        proven = any(mark.token in tokens for mark in marks)
+        evidence = any(mark.token in tokens for mark in marks)
         for sequence, key in index.objects.items():
             entry = self.entries.get(sequence)
             if entry and entry.key == key:
-                proven = True
-            elif entry or self.must_contain(sequence, key):
+                evidence = True
+            elif entry or self.covers(sequence, key):
                 return False
-        return proven
+        return evidence
 
 
 @dataclass(frozen=True)
 class LedgerIndex:
-    """Contains all ledgers in scope.
+    """Finds ledgers by edge and outbox.
 
     Attributes:
         outboxes: Ledgers by edge and outbox.
-        left_out: Edges whose ledgers are out of scope.
+        excluded_edges: Edges whose ledgers are out of scope, each once.
     """
 
     outboxes: dict[OutboxName, OutboxLedger]
-    left_out: tuple[str, ...]
+    excluded_edges: tuple[str, ...]
 
 
 def index_ledgers(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerIndex:
@@ -115,11 +115,11 @@ def index_ledgers(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerIndex:
         LedgerError: A line is invalid.
     """
     outboxes: dict[OutboxName, OutboxLedger] = {}
-    left_out: list[str] = []
+    excluded: dict[str, None] = {}
     for ledger in ledgers:
         edge = scope.present_name(ledger.edge)
         if not scope.contains_edge(ledger.edge):
-            left_out.append(ledger.edge)
+            excluded[ledger.edge] = None
             continue
         for outbox, last in ledger.outboxes.items():
             known = outboxes.setdefault(OutboxName(edge, outbox), OutboxLedger())
@@ -133,4 +133,4 @@ def index_ledgers(ledgers: Iterable[EdgeLedger], scope: Scope) -> LedgerIndex:
         for entry in ledger.entries:
             # The header may not list its outbox. Then it has no coverage: no object counts as unknown to the ledger.
             outboxes.setdefault(OutboxName(edge, entry.id.outbox), OutboxLedger()).add(entry)
-    return LedgerIndex(outboxes, tuple(left_out))
+    return LedgerIndex(outboxes, tuple(excluded))

@@ -41,8 +41,8 @@ def _of_scope(reports: Sequence[OutboxReport], ledgers: LedgerIndex, scope: Scop
         yield f"{outside} missing faces outside the time range, by the times of the faces around them"
     if scope.edge:
         yield f"quarantine and foreign objects outside {scope.edge}/: only without --edge"
-    if ledgers.left_out:
-        yield f"the ledgers of {', '.join(ledgers.left_out)}: --edge {scope.edge} was asked for"
+    if ledgers.excluded_edges:
+        yield f"the ledgers of {', '.join(ledgers.excluded_edges)}: --edge {scope.edge} was asked for"
 
 
 def _of_disks(reports: Sequence[OutboxReport]) -> Iterator[str]:

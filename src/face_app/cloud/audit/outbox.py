@@ -153,7 +153,7 @@ class OutboxAudit:
             if entry and entry.state != "stored":
                 # the bucket has it; the ledger was written before the receipt came
                 faces.counts["under_way"] += 1
-            if entry is None and self._ledger and self._ledger.must_contain(sequence, keys[0]):
+            if entry is None and self._ledger and self._ledger.covers(sequence, keys[0]):
                 faces.unknown += keys
         elif entry and entry.state == "stored":
             if self._rules.have_deleted(entry.key, entry.settled_at or entry.captured_at):

@@ -98,7 +98,7 @@ def _entry(key: str, data: bytes) -> dict[str, Any]:
 
 def _document(selection: Selection, entries: IO[bytes], unreadable: list[str]) -> Iterator[bytes]:
     head = {"version": 1, "exported_at": datetime.now(timezone.utc).isoformat(), "selection": selection.document()}
-    # Faces that may be in the range, and are left out.
+    # Faces that may be in the range, and are excluded.
     head["not_comparable"] = sorted(unreadable)
     yield json.dumps(head)[:-1].encode() + b', "faces": [\n'
     entries.seek(0)

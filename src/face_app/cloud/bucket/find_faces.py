@@ -125,7 +125,7 @@ def _start(prefix: str, selection: Selection) -> str:
 
 
 def _until(objects: Iterable[StoredObject], selection: Selection) -> Iterator[StoredObject]:
-    """Yield the faces up to the last hour of a range; other objects, and those without bytes, are left out."""
+    """Yield the faces up to the last hour of a range; other objects, and those without bytes, are excluded."""
     for each in objects:
         if face_of_key(each.key) is None or each.newest is None:
             continue

@@ -1,4 +1,4 @@
-"""Manage anonymous access: deny it by default, and allow reads of faces only if the settings do."""
+"""Manage anonymous access: deny it by default, and allow reads of faces only if `bucket.public` is true."""
 
 import json
 import logging
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from face_app.cloud.stores.s3_bucket import S3Bucket
-from face_app.cloud.stores.s3_causes import error_code
+from face_app.cloud.stores.s3_causes import error_code, error_status
 from face_app.cloud.stores.s3_client import not_offered
 from face_app.common.errors import StoreError
-from face_app.common.wire import face_of_key
+from face_app.common.wire import RESERVED, face_of_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import PublicAccessBlockConfigurationTypeDef as BlockSettings
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SID = "FaceAppPublicFaces"
-"""Id of the managed policy statement; other statements are not changed."""
+"""Id of the managed statement that allows reads of faces. Other statements stay as they are."""
+PRIVATE_SID = "FaceAppPrivateOthers"
+"""Id of the managed statement that denies anonymous reads below the reserved prefixes."""
+_SIDS = (SID, PRIVATE_SID)
 
 _PROPAGATION_SECONDS = 10.0
 """Maximum seconds until the removal of a policy takes effect."""
 
 
 class _NoPolicyError(Exception):
-    """Signals that a store has no bucket policies for this key; the message is the reason."""
+    """Signals that a store lacks bucket policies, or denies them to this access key; the message is the reason."""
 
 
 class PublicRead:
@@ -63,25 +66,25 @@ class PublicRead:
     def _set_statement(self, *, public: bool, check: bool) -> list[str]:
         """Add the managed statement to the bucket policy, or remove it."""
         bucket = self._bucket
-        wanted = [_statement(bucket.name)] if public else []
+        wanted = _statements(bucket.name) if public else []
         try:
             policy = self._policy()
             statements = policy["Statement"]
-            managed = [each for each in statements if each.get("Sid") == SID]
+            managed = [each for each in statements if each.get("Sid") in _SIDS]
             if [_normalised(each) for each in managed] == [_normalised(each) for each in wanted]:
                 return []
             if not check:
-                others = [each for each in statements if each.get("Sid") != SID]
+                others = [each for each in statements if each.get("Sid") not in _SIDS]
                 self._write(policy | {"Statement": others + wanted})
         except _NoPolicyError as error:
             if public:
-                self._require_other_grant(error)
+                self._require_public_read(error)
             else:
                 log.info("%s has no bucket policy (%s): nothing to remove", bucket.where, error)
             return []
         return ["anonymous clients may read faces" if public else "anonymous read of faces is revoked"]
 
-    def _require_other_grant(self, error: _NoPolicyError) -> None:
+    def _require_public_read(self, error: _NoPolicyError) -> None:
         """Raise an error unless anonymous clients can read faces already, by other means of the store."""
         how = (
             "on IBM Cloud give the access group Public Access the role ObjectReader (never ContentReader, which lists) "
@@ -93,7 +96,7 @@ class PublicRead:
                 f"{self._bucket.where} does not allow a policy ({error}), and anonymous reads are denied: {how}; or "
                 "set bucket.public to false"
             ) from error
-        if readable is None:  # the bucket contains no face, so nothing can be tested yet
+        if readable is None:  # cannot be tested yet, because the bucket has no face
             log.warning("%s does not allow a policy (%s): %s", self._bucket.where, error, how)
 
     def _policy(self) -> dict[str, Any]:
@@ -121,38 +124,54 @@ class PublicRead:
                 self._bucket.client.delete_bucket_policy(Bucket=self._bucket.name)
 
     def _check_effect(self, *, public: bool, seconds: float) -> None:
-        """Warn if anonymous clients can list faces, or read them against the settings.
+        """Warn about what anonymous clients can do, as their own requests show it.
 
-        Something other than the managed statement may grant it.
+        Something other than the managed statements may grant it.
 
         Args:
             public: Reads are allowed.
-            seconds: Maximum seconds until a revocation takes effect.
+            seconds: Maximum seconds until a change takes effect.
         """
         where = self._bucket.where
         if self._anonymous.lists():
             log.warning("%s lets anonymous clients list faces; make it private", where)
+        if key := self._anonymous.readable_other():
+            log.warning("%s lets anonymous clients read %s, which is no face; make it private", where, key)
         deadline = time.monotonic() + seconds
-        while not public and self._anonymous.reads():
-            if time.monotonic() > deadline:
-                log.warning(
-                    "%s lets anonymous clients read faces, by a policy, ACL or access group of another owner", where
-                )
-                break
+        while (readable := self._anonymous.reads()) not in {public, None} and time.monotonic() < deadline:
             time.sleep(0.5)
-        if public:
+        if readable and public:
             log.warning("%s lets anonymous clients read a face by its address, as bucket.public allows", where)
+        elif readable:
+            log.warning(
+                "%s lets anonymous clients read faces, by a policy, ACL or access group of another owner", where
+            )
+        elif public and readable is False:
+            log.warning("%s denies anonymous reads of faces, although bucket.public allows them", where)
+        elif public:
+            log.warning("%s has no face yet, so whether anonymous clients can read one is unknown", where)
 
 
-def _statement(bucket: str) -> dict[str, Any]:
-    """Return the statement that allows reads of faces, but not of quarantine, and no listing."""
-    return {
-        "Sid": SID,
-        "Effect": "Allow",
-        "Principal": "*",
-        "Action": "s3:GetObject",
-        "Resource": f"arn:aws:s3:::{bucket}/*/face-*",
-    }
+def _statements(bucket: str) -> list[dict[str, Any]]:
+    """Return the statements that allow reads of faces and of no other object, and no listing.
+
+    In a policy ``*`` matches ``/`` too. So the hour in the pattern keeps names such as ``face-1`` from matching, and
+    the second statement excludes ``erased/<key of a face>``. It applies to anonymous clients alone: the programs read
+    these objects with their keys.
+    """
+    arn = f"arn:aws:s3:::{bucket}"
+    shared = {"Principal": "*", "Action": "s3:GetObject"}
+    return [
+        {"Sid": SID, "Effect": "Allow", **shared, "Resource": f"{arn}/*/*/????/??/??/??/face-*"},
+        {
+            "Sid": PRIVATE_SID,
+            "Effect": "Deny",
+            **shared,
+            "Resource": [f"{arn}/{prefix}/*" for prefix in sorted(RESERVED)],
+            # A request without a signature has no type of signature.
+            "Condition": {"Null": {"s3:authType": "true"}},
+        },
+    ]
 
 
 def _normalised(statement: dict[str, Any]) -> dict[str, Any]:
@@ -257,25 +276,56 @@ class AnonymousClient:
         self._client = bucket.anonymous_client()
 
     def lists(self) -> bool:
-        """Return True if an anonymous client can list objects."""
-        try:
+        """Return True if an anonymous client can list objects.
+
+        Raises:
+            BotoCoreError: No answer, so the bucket may be public.
+            ClientError: The answer is no refusal.
+        """
+        with _Refusal() as refusal:
             self._client.list_objects_v2(Bucket=self._bucket.name, MaxKeys=1)
-        except (ClientError, BotoCoreError):
-            return False
-        return True
+        return not refusal.happened
 
     def reads(self) -> bool | None:
         """Return True if an anonymous client can read a face; None if the bucket has none.
 
         Raises:
+            BotoCoreError, ClientError: As for `lists`.
             StoreError: The signed listing failed.
         """
-        # The managed statement does not allow reads of other objects, such as those in quarantine.
+        # The managed statements do not allow reads of other objects, such as those in quarantine.
         key = next((key for key in self._bucket.keys("") if face_of_key(key)), None)
-        if key is None:
-            return None
-        try:
+        return None if key is None else self._reads(key)
+
+    def readable_other(self) -> str:
+        """Return the key of an object below a reserved prefix that an anonymous client can read; empty if none is.
+
+        Raises:
+            BotoCoreError, ClientError, StoreError: As for `reads`.
+        """
+        firsts = (next(iter(self._bucket.keys(f"{prefix}/")), None) for prefix in sorted(RESERVED))
+        return next((key for key in firsts if key and self._reads(key)), "")
+
+    def _reads(self, key: str) -> bool:
+        with _Refusal() as refusal:
             self._client.head_object(Bucket=self._bucket.name, Key=key)
-        except (ClientError, BotoCoreError):
-            return False
-        return True
+        return not refusal.happened
+
+
+class _Refusal:
+    """Catches the refusal of an anonymous request; any other error leaves the answer unknown, and passes.
+
+    Attributes:
+        happened: The store refused the request.
+    """
+
+    def __init__(self) -> None:
+        self.happened = False
+
+    def __enter__(self) -> "_Refusal":
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        # Some stores refuse an anonymous request with 400 or 401.
+        self.happened = isinstance(error, ClientError) and error_status(error) in {400, 401, 403, 404, 405}
+        return self.happened

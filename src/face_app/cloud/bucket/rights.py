@@ -1,9 +1,9 @@
-"""Define the object with which rights are tried, and the action of each right in a policy."""
+"""Define the test object for access rights, and the S3 action of each right."""
 
 from face_app.common.rights import Right
 
 RIGHTS_KEY = "test/rights"
-"""Key of the object that is written, read and deleted: always the same, so a key that may not delete leaves one."""
+"""Key of the test object: always the same, so that an access key without the right to delete leaves only one."""
 
 
 ACTIONS = {
@@ -12,4 +12,4 @@ ACTIONS = {
     Right.LIST: "s3:ListBucket",
     Right.DELETE: "s3:DeleteObject",
 }
-"""Names of the rights in the policies of AWS, MinIO and others."""
+"""S3 action that grants each right, in the policies of AWS, MinIO and others."""

@@ -22,7 +22,7 @@ class Trial:
     """Contains the answer of the store to one request.
 
     Attributes:
-        right: What was tried.
+        right: What was tested.
         refusal: Code of the store; empty if it allowed the request.
     """
 
@@ -37,7 +37,7 @@ def try_rights(store: settings.Store, needed: Iterable[Right]) -> list[Trial]:
     list, a refused read is therefore certain only if the key may write.
 
     Args:
-        store: Store settings; a mount (s3fs) is tried through the S3 API.
+        store: Store settings; a mount (s3fs) is tested through the S3 API.
         needed: Rights to try. Without `write`, nothing is written.
 
     Returns:

@@ -39,7 +39,7 @@ _HOPS = ("forwarder", "cloud")
 class FleetCollector(Collector):
     """Exports one series per camera and measurement; a measurement that is unknown has none.
 
-    An edge chooses the content of its states. So a value is a finite number or left out, and a text is short.
+    An edge chooses the content of its states. So a value is a finite number or excluded, and a text is short.
     """
 
     def __init__(self, states: EdgeStates) -> None:

@@ -18,7 +18,7 @@ Kind = Literal["info", "warning", "success"]
 
 @dataclass(frozen=True)
 class Message:
-    """Is a message to every service.
+    """Contains what every service gets.
 
     Attributes:
         title: One short line.
@@ -35,7 +35,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Delivery:
-    """Is a message to one service.
+    """Tracks one message on its way to one service.
 
     Attributes:
         id: Of the message.
@@ -103,14 +103,14 @@ class Deliveries:
             connection.execute("UPDATE deliveries SET sending = 1 WHERE service = ? AND message = ?", (service, row[0]))
         return Delivery(row[0], Message(*row[1:5]), row[5], row[6])
 
-    def done(self, service: str, delivery: Delivery, result: str) -> None:
+    def done(self, service: str, delivery: Delivery, result: metrics.Result) -> None:
         """Remove a message to one service, and count its result."""
         with self._file.transaction() as connection:
             connection.execute("DELETE FROM deliveries WHERE service = ? AND message = ?", (service, delivery.id))
             _drop_messages(connection)
         metrics.deliveries.labels(result).inc()
 
-    def repeat(self, service: str, delivery: Delivery) -> None:
+    def retry_later(self, service: str, delivery: Delivery) -> None:
         """Send a message again later."""
         pause = min(1000 * 2 ** min(delivery.attempts, 10), MOST_PAUSE_MS)
         with self._file.transaction() as connection:

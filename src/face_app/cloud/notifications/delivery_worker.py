@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from face_app.cloud.notifications.deliveries import Deliveries, Delivery
 from face_app.cloud.notifications.notification_file import now_ms
+from face_app.cloud.notifications.notification_metrics import Result
 from face_app.cloud.notifications.send_message import Picture, Sender
 from face_app.cloud.notifications.services import Service
 from face_app.common.errors import StoreError
@@ -18,15 +19,15 @@ rare_log = RateLimitedLog(log)
 CHECK_SECONDS = 5.0
 """Maximum seconds until a worker compares the clock again."""
 STOP_SECONDS = 2.0
-"""Seconds that a message may take when the program ends; after that it counts as interrupted."""
+"""Seconds that a message may take when the program stops; after that it counts as interrupted."""
 
 
 class DeliveryWorker:
     """Takes messages for one service and sends them.
 
     Attributes:
-        problem: Why the service accepts nothing now; empty while it does.
-        given_up: Number of messages that it did not accept at all since the start.
+        problem: Why the latest attempt to deliver failed, with who caused it; empty after a success.
+        abandoned: Number of messages since the start that were given up, or whose arrival is unknown.
     """
 
     def __init__(
@@ -44,12 +45,12 @@ class DeliveryWorker:
             service: The service.
             deliveries: The waiting messages.
             fetch: Returns the bytes of an object; None if it was deleted.
-            give_up_ms: Milliseconds until a message is given up.
+            give_up_ms: Maximum age of a message, milliseconds.
             sender: Sends to the service.
         """
         self.service = service
         self.problem = ""
-        self.given_up = 0
+        self.abandoned = 0
         self._deliveries = deliveries
         self._fetch = fetch
         self._give_up_ms = give_up_ms
@@ -63,7 +64,7 @@ class DeliveryWorker:
         self._thread.start()
 
     def wake(self) -> None:
-        """Report that messages wait."""
+        """Wake the thread, because messages wait."""
         self._wake.set()
 
     def stop(self) -> None:
@@ -94,7 +95,7 @@ class DeliveryWorker:
             try:
                 data = self._fetch(delivery.message.picture)
             except StoreError:
-                self._not_accepted(delivery, "the bucket does not answer")
+                self._failed(delivery, f"the bucket does not answer, so {self.service.label} gets no picture")
                 return
             if data is None:  # erased meanwhile: its message must not appear either
                 self._deliveries.done(self.service.id, delivery, "gone")
@@ -104,26 +105,29 @@ class DeliveryWorker:
         if failure is None:
             self._accepted(delivery)
         elif failure.may_have_arrived:
-            self._give_up(delivery, failure.cause, "unanswered")
+            self._give_up(delivery, self._refusal(failure.cause), "unanswered")
         else:
-            self._not_accepted(delivery, failure.cause)
+            self._failed(delivery, self._refusal(failure.cause))
+
+    def _refusal(self, cause: str) -> str:
+        return f"{self.service.label} accepts none: {cause}"
 
     def _accepted(self, delivery: Delivery) -> None:
         if self.problem:
-            log.info("%s accepts messages again", self.service.label)
+            log.info("messages reach %s again", self.service.label)
         self.problem = ""
         self._deliveries.done(self.service.id, delivery, "sent")
 
-    def _not_accepted(self, delivery: Delivery, cause: str) -> None:
+    def _failed(self, delivery: Delivery, problem: str) -> None:
         if now_ms() - delivery.made_ms >= self._give_up_ms:
-            self._give_up(delivery, cause, "given_up")
+            self._give_up(delivery, problem, "given_up")
             return
-        rare_log.warning(f"{self.service.label} does not accept a message: {cause}; trying again")
-        self.problem = cause
-        self._deliveries.repeat(self.service.id, delivery)
+        rare_log.warning(f"{problem}; trying again")
+        self.problem = problem
+        self._deliveries.retry_later(self.service.id, delivery)
 
-    def _give_up(self, delivery: Delivery, cause: str, result: str) -> None:
-        log.warning("%s: the message %r is given up: %s", self.service.label, delivery.message.title, cause)
-        self.problem = cause
-        self.given_up += 1
+    def _give_up(self, delivery: Delivery, problem: str, result: Result) -> None:
+        log.warning("the message %r is given up: %s", delivery.message.title, problem)
+        self.problem = problem
+        self.abandoned += 1
         self._deliveries.done(self.service.id, delivery, result)

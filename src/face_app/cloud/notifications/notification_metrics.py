@@ -1,11 +1,13 @@
 """Define the metrics of notifications."""
 
+from typing import Literal, get_args
+
 from prometheus_client import Counter, Gauge
 
-RESULTS = ("sent", "repeated", "given_up", "unanswered", "interrupted", "dropped", "gone")
-"""Results of a delivery to one service.
+Result = Literal["sent", "repeated", "given_up", "unanswered", "interrupted", "dropped", "gone"]
+"""Result of a delivery to one service.
 
-sent: accepted. repeated: not accepted, and tried again later. given_up: not accepted within give_up_minutes.
+sent: accepted. repeated: not possible yet, and repeated later. given_up: not possible within give_up_minutes.
 unanswered: the service took it and did not answer, so it may have arrived. interrupted: the program ended meanwhile, so
 it may have arrived. dropped: too many waited. gone: the picture was deleted before.
 """
@@ -17,5 +19,5 @@ deliveries = Counter(
 )
 waiting = Gauge("face_app_gallery_notifications_waiting", "Deliveries that wait for a service.")
 
-for _result in RESULTS:  # an idle counter is 0, not absent
+for _result in get_args(Result):  # an idle counter is 0, not absent
     deliveries.labels(_result)

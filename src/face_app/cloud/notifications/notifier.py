@@ -156,8 +156,6 @@ class Notifier:
         for worker in self._workers:
             if worker.problem:
                 waiting = plural(self._deliveries.count(worker.service.id), "message")
-                given_up = f", {worker.given_up:,} given up" if worker.given_up else ""
-                found.append(
-                    f"Notifications: {worker.service.label} accepts none: {worker.problem}; {waiting} wait{given_up}."
-                )
+                abandoned = f", {worker.abandoned:,} given up" if worker.abandoned else ""
+                found.append(f"Notifications: {worker.problem}; {waiting} waiting{abandoned}.")
         return found

@@ -1,5 +1,6 @@
 """Store faces in a bucket mounted by s3fs, as in the original homework; confirm each through the S3 API."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ S3FS_TYPE = "fuse.s3fs"
 
 
 class MountStore:
-    """Writes files through s3fs, and confirms each by a HEAD on the bucket."""
+    """Writes files through s3fs, and confirms each by HEAD, or by GET if the ETag differs."""
 
     def __init__(self, path: Path, bucket: S3Bucket) -> None:
         """Use the mount at `path`, which must contain the root of `bucket`."""
@@ -40,8 +41,8 @@ class MountStore:
                 matches = self._bucket.matches(key, data, sha256)
                 if matches:
                     return Stored("already")
-                # None: s3fs still lists an object that the bucket no longer has.
-                if matches is not None:
+                # Without an object in the bucket, s3fs still lists one that was deleted there.
+                if matches is False:
                     self._bucket.refuse_replacing(key)
                     outcome = "repaired"
                 write_file(name, data, os.O_CREAT | os.O_TRUNC, folder=folder)
@@ -64,7 +65,7 @@ class MountStore:
     def _mount(self) -> Iterator[int]:
         """Open the root of the mount while the context lasts.
 
-        Writes below this descriptor reach s3fs, even if the mount is removed meanwhile.
+        Writes relative to this descriptor reach s3fs, even if the mount is removed meanwhile.
 
         Raises:
             StoreError: No bucket is mounted at the path, the mount is read-only, or it does not answer.
@@ -72,13 +73,13 @@ class MountStore:
         with open_path(self._path, os.O_PATH | os.O_DIRECTORY) as root:
             entry = mount_of(root)
             if entry is None or entry.type != S3FS_TYPE or entry.point != str(self._path):
-                raise StoreError(self._why_no_mount(root, entry))
+                raise StoreError(self._explain_missing_mount(root, entry))
             if entry.read_only:
                 raise StoreError(f"mount {self._path} is read-only; mount it without the option ro")
             self._probe.check()
             yield root
 
-    def _why_no_mount(self, root: int, entry: MountEntry | None) -> str:
+    def _explain_missing_mount(self, root: int, entry: MountEntry | None) -> str:
         # The kernel knows the path of the open folder without symbolic links.
         real_path = Path(f"/proc/self/fd/{root}").readlink()
         if entry and entry.type == S3FS_TYPE and entry.point == str(real_path):
@@ -90,7 +91,13 @@ class MountStore:
         try:
             yield
         except OSError as error:
-            raise StoreError(
-                f"mount {self._path}: {error.strerror}; see the log of s3fs; its passwd_file and url must open "
-                f"{self._bucket.where}"
-            ) from error
+            raise StoreError(f"mount {self._path}: {error.strerror}; {self._advice(error.errno)}") from error
+
+    def _advice(self, number: int | None) -> str:
+        if number in {errno.EACCES, errno.EPERM}:
+            return f"see the log of s3fs; its passwd_file and url must open {self._bucket.where}"
+        if number in {errno.ENOSPC, errno.EDQUOT}:
+            return "free space where s3fs puts its temporary files, or in the store"
+        if number == errno.ENOTCONN:
+            return "s3fs has died; mount the bucket again"
+        return "see the log of s3fs"

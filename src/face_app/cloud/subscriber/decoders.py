@@ -28,8 +28,8 @@ QUICK_SECONDS = 0.5
 """Maximum CPU time of an image of an edge that is not slow. One that takes more makes its edge slow, and is decoded
 again in a process that all slow edges share. A face of the default settings takes some milliseconds."""
 ANSWER_SECONDS = 60.0
-"""Maximum seconds until an answer. An image that takes too much CPU time ends its process earlier, so only a process
-that waits, or a stopped machine, reaches this limit."""
+"""Maximum seconds until an answer. The process of an image that takes too much CPU time is killed earlier, so only a
+process that waits, or a stopped machine, reaches this limit."""
 START_SECONDS = 60.0
 """Maximum seconds until a process has started."""
 END_SECONDS = 5.0
@@ -73,7 +73,7 @@ class Decoders:
     """Decodes for many workers. Edges take turns, and slow ones share a process, as in `Turns`. Thread-safe.
 
     Attributes:
-        slow: Edges with a recent image that took too much CPU time, or ended a process.
+        slow: Edges with a recent image that took too much CPU time, or crashed one.
     """
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:

@@ -17,6 +17,8 @@ from face_app.common.settings.program import CONFIG_FILE, CONFIG_VARIABLE, OTHER
 
 Model = TypeVar("Model", bound=BaseSettings)
 
+_UNKNOWN = "unknown setting; remove it or correct its name"
+
 
 def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) -> Model:
     """Load the settings of one program.
@@ -27,13 +29,13 @@ def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) 
         overrides: Settings by dotted name, such as ``broker.host``; None values are ignored.
 
     Raises:
-        SettingsError: A setting is unknown, missing or out of range. The message names the setting, its value and the
-            allowed values.
+        SettingsError: A setting is unknown, missing or out of range. The message names the setting; of a value that is
+            refused, it also says the value and why.
     """
     file = config or os.environ.get(CONFIG_VARIABLE)
     if file and not Path(file).is_file():
         raise SettingsError(f"{file}: no such settings file; change --config or {CONFIG_VARIABLE}")
-    _refuse_unknown_variables()
+    _refuse_unknown_environment_variables()
     previous = CONFIG_FILE.set(config)
     try:
         return model(**_nested(overrides))
@@ -45,7 +47,7 @@ def load(model: type[Model], config: Path | None, overrides: Mapping[str, Any]) 
         CONFIG_FILE.reset(previous)
 
 
-def _refuse_unknown_variables() -> None:
+def _refuse_unknown_environment_variables() -> None:
     """Refuse unknown names in the environment; pydantic refuses them only in a file.
 
     Several programs may run in one environment, so the names of each are accepted.
@@ -55,7 +57,7 @@ def _refuse_unknown_variables() -> None:
         if variable.upper().startswith(PREFIX):
             name = variable[len(PREFIX) :].lower()
             if name.partition("__")[0] not in known:
-                raise SettingsError(f"{variable}: unknown setting; remove it or correct its name")
+                raise SettingsError(f"{variable}: {_UNKNOWN}")
 
 
 def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def _describe(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"]) or "settings"
     name = name if name.isprintable() else repr(name)  # a quoted name in TOML may contain a line break
     if error["type"] == "extra_forbidden":
-        return f"{name}: unknown setting; remove it or correct its name"
+        return f"{name}: {_UNKNOWN}"
     if error["type"] == "missing":
         return f"{name}: not set"
     message = str(error["msg"]).removeprefix("Value error, ")

@@ -77,7 +77,7 @@ def run(settings: EdgeSettings, files: Sequence[Path], drawings: Path | None) ->
         try:
             image = _read(file, settings.camera.rotate)
         except SourceError as error:
-            log.warning("left out: %s", error)
+            log.warning("excluded: %s", error)
             unread += 1
             continue
         found = scan.detect_photo(image)

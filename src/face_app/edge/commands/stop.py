@@ -12,7 +12,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """Yield an event that the first SIGTERM or SIGINT sets. A second signal of either kind ends the process at once.
+    """Yield an event that the first SIGTERM or SIGINT sets. A second signal of either kind kills the process at once.
 
     A thread sets the event: it reads the pipe to which Python's C-level handler writes. A Python handler runs between
     two bytecodes of the main thread, so setting the event there could deadlock on a lock of that thread.

@@ -88,7 +88,7 @@ def blocked_message(path: Path) -> str:
     readers = ", ".join(map(str, sorted(_readers(path))))
     which = f" (process {readers})" if readers else ""
     return (
-        f"outbox {path}: its write-ahead log has {wal_bytes(path) >> 20} MiB and cannot be cut; end other programs "
+        f"outbox {path}: its write-ahead log has {wal_bytes(path) >> 20} MiB and cannot be cut; stop other programs "
         f"that read the outbox{which}, and make room on its disk"
     )
 

@@ -71,7 +71,7 @@ def page_size(path: Path) -> int:
 def read_frames(path: Path) -> list[Frame]:
     """Return the frames in the log of an outbox in their order, damaged ones included.
 
-    Frames of an earlier generation of the log are left out: the file has newer versions of their pages.
+    Frames of an earlier generation of the log are excluded: the file has newer versions of their pages.
     """
     size = page_size(path)
     if wal_bytes(path) < _HEADER + _FRAME_HEADER + size:

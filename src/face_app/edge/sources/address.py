@@ -29,7 +29,7 @@ def is_published(source: str | None) -> bool:
 
 
 def printable_address(address: str) -> str:
-    """Return scheme, host and the harmless beginning of the path; user, password and query are left out.
+    """Return scheme, host and the harmless beginning of the path; user, password and query are excluded.
 
     A secret may stand anywhere in a path. So the path ends before the first part that follows a key such as
     ``password``, is no plain word, or resembles a random token.

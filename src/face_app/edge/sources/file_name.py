@@ -18,7 +18,7 @@ def printable_name(path: Path) -> str:
 def native_name(path: Path) -> Iterator[str]:
     """Provide a name by which a native library can open an existing file while the context lasts.
 
-    OpenCV ends the process at a name that is not UTF-8, so it gets the name of an open descriptor. An absolute path is
+    OpenCV crashes at a name that is not UTF-8, so it gets the name of an open descriptor. An absolute path is
     never taken for a URL, as ``a:b.mp4`` is.
 
     Raises:

@@ -116,7 +116,7 @@ class Suspects:
         self._set_aside(row, now)
 
     def acknowledged(self, row: int, size: int) -> None:
-        """Record that a face passed. If it was aside, or disproves the presumed limit, all are tried again."""
+        """Record that a face passed. If it was aside, or disproves the presumed limit, all are sent again."""
         self._end_trial(row)
         self._suspects.pop(row, None)
         limit = self.limit

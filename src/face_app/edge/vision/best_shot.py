@@ -32,7 +32,7 @@ FIRST_CHECKS = 4
 CHECKS_PER_SECOND = 4.0
 """Number of checks that a visit may have per second."""
 DISMISSED_CHECKS_PER_SECOND = 0.5
-"""The same for a visit that is dismissed as far as it is known: a poster stays all day."""
+"""Number of checks per second for a visit that is dismissed so far: a poster stays all day."""
 CHECKS_PER_FRAME = 4
 """Number of checks in one frame: a crowd must not stop the camera."""
 UNCHECKED = MeshResult(0.0, 0.0)

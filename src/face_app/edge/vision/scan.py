@@ -1,9 +1,10 @@
 """Find faces at their own scale: whole frames and finer tiles in turns, and close-ups of uncertain faces.
 
 A whole frame at the detector's width shows near faces; in a frame of 1920 pixels, a face of 36 is 12 wide there, and is
-missed. So every second run reads a tile at a finer scale instead: where something moved, or where no tile has been
-for the longest time. A tile only proposes new faces. A close-up reads a small region around one face, enlarged: it
-confirms a proposal, and finds a known face that the rest of the run did not show. So each run covers each known face.
+missed. So two of three runs read a tile at a finer scale instead: where something moved, or where no tile has been for
+the longest time. A tile only proposes new faces. A close-up reads a small region around one face, enlarged: it confirms
+a proposal, and finds a known face that the rest of the run did not show. So each run covers each known face; in a
+crowd, in which close-ups take turns, about every second run does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,66 +21,71 @@ from face_app.edge.vision.detectors.yunet import MAX_IOU, input_length
 from face_app.edge.vision.enhance import DAYLIGHT, Light, is_dark, measure_light
 from face_app.edge.vision.motion import Mask
 
-WHOLE_IS_FINE = 1.25
-"""Maximum length of a frame, in widths of the detector, that is always read whole. There, close-ups found no more
-persons for half as much CPU again."""
-FINEST = 3.0
-"""Maximum length, in widths of the detector, to which a tile shows the frame: 1920 pixels for a width of 640. More
-finds smaller faces in 4K, but needs four times the tiles to cover the frame."""
+MAX_WHOLE_ONLY_LENGTH = 1.25
+"""A frame of at most this length, in widths of the detector, is always read whole. In such frames, close-ups found no
+more persons for half as much CPU again."""
+MAX_TILE_SCALE = 3.0
+"""A tile shows the frame at most at this length, in widths of the detector: 1920 pixels for a width of 640. A doubled
+length finds smaller faces in 4K, but needs four times the tiles to cover the frame."""
 TILE_SHAPE = 0.6
-"""Shorter side of a tile's input as a share of its longer side, which is the detector's width. A tile has as many
-pixels as a whole frame of 16:9, so that each run costs the same."""
+"""The shorter side of a tile's input is this share of its longer side, which is the detector's width. A tile has as
+many pixels as a whole frame of 16:9, so that each run costs the same."""
 OVERLAP = 0.15
-"""Minimum share of a tile of a photo that the next tile repeats: a face is cut by one of them at most."""
+"""The next tile of a photo repeats at least this share of a tile, so that at most one of both cuts a face."""
 WHOLE_EVERY = 3
-"""Number of runs of which one reads the whole frame, which only very near faces need, and the others a tile."""
-QUIET_EVERY = 4
-"""Number of tiles of which one goes where no tile has been for the longest time, and the others to motion. Lower
-finds people who sit still sooner, higher finds people who move sooner."""
+"""One run of this many reads the whole frame, which only very near faces need; the others read a tile."""
+LEAST_RECENT_EVERY = 4
+"""One tile of this many goes where no tile has been for the longest time; the others go to motion. A lower number finds
+people who sit still sooner, a higher one finds people who move sooner."""
 MOTION_SECONDS = 1.0
-"""Time constant of motion, seconds: the place of a person who has just stopped is still of interest."""
+"""Motion decays with this time constant, seconds: the place of a person who has just stopped is still of interest."""
 MIN_MOTION = 0.05
-"""Share of its motion that a cell retains after three time constants; below it, the cell is still."""
+"""A cell with less motion is still. A cell retains this share of its motion after three time constants."""
 SPARSE_SECONDS = 1.0
-"""Seconds since the previous run from which a run reads the whole frame and `SPARSE_TILES`, if the CPU limit allows it:
-nothing moves, or the camera gives few frames. A slow computer also runs seldom, but has no time for more."""
+"""A run that is at least this many seconds after the previous one reads the whole frame and `SPARSE_TILES`, if the CPU
+limit allows it: nothing moves, or the camera gives few frames. A slow computer also runs seldom, but has no time for
+more."""
 SPARSE_TILES = 3
-"""Number of tiles in such a run. Each costs as much as a whole frame."""
+"""A sparse run reads this many tiles. Each costs as much as a whole frame."""
 QUIET_WEIGHT = 0.002
-"""Weight of a cell without motion, against 1 of a cell that moves. If nothing moves, the longest wait decides."""
+"""A cell without motion has this weight, a cell that moves has 1. If nothing moves, the longest wait decides."""
 NOISE_SECONDS = 1.0
-"""Seconds between two measurements of the noise, which cost 0.4 ms each."""
+"""The noise is measured once in this many seconds, because each measurement costs 0.4 ms."""
 BUDGET = 1.3
-"""Mean pixels of all inputs of a run, as a multiple of a whole frame's. Higher finds new faces sooner at more CPU."""
+"""All inputs of a run have this many pixels in the mean, as a multiple of a whole frame's. A higher budget finds new
+faces sooner at more CPU."""
 MAX_SKIPPED = 1
-"""Maximum number of runs without a whole frame or a tile, while close-ups of many known faces use up the time."""
+"""At most this many successive runs read no whole frame and no tile, while close-ups of many known faces use up the
+time."""
 CELLS = 40
-"""Cells along a frame's longer side, in which the plan counts motion. In large cells a small person who moves weighs
-almost as much as a large one; in small cells the place of motion is more exact."""
+"""The plan counts motion in cells, this many along a frame's longer side. In large cells a small person who moves
+weighs almost as much as a large one; in small cells the place of motion is more exact."""
 
 CLOSE_UP_FACE = 56
-"""Width of a face in the input of a close-up, pixels. Of real faces of 16 to 24 pixels, 36 to 73 % reach a score of 0.8
-at their own scale, and 97 % enlarged to 48. Masked faces need more; at 64 an object on a shelf became a face."""
+"""A close-up enlarges a new face to this width, pixels. Of real faces of 16 to 24 pixels, 36 to 73 % reach a score of
+0.8 at their own scale, and 97 % enlarged to 48. Masked faces need more; at 64 an object on a shelf became a face."""
 FOLLOW_FACE = 36
-"""The same for a known face, of which a lower score suffices; a close-up costs half as much."""
+"""A close-up enlarges a known face to this width, pixels: a lower score suffices, and it costs half as much."""
 MAX_FOLLOW = 0.7
-"""Maximum pixels of the close-ups of known faces in a run, as a multiple of a whole frame's. If they need more, they
-take turns, each in about every second run: the tracks of a crowd matter more than the budget."""
-CLOSE_UP_RADIUS = 1.0
-"""Search radius of a close-up of a new face, in widths of the face."""
+"""Close-ups of known faces have at most this many pixels in a run, as a multiple of a whole frame's. If they need more,
+they take turns, each in about every second run: the tracks of a crowd matter more than the budget."""
+PROPOSAL_RADIUS = 1.0
+"""A close-up of a new face searches within this radius, in widths of the face."""
 MAX_CLOSE_UP_INPUT = 256
-"""Maximum side of the input of a close-up, pixels, whose radius is large; it costs a third of a whole frame."""
+"""The input of a close-up has at most this side, pixels, even if the radius is large; it costs a third of a whole
+frame."""
 CLEAR_FACE = 20
-"""Minimum width of a known face in an input, pixels, that needs no close-up. Higher loses fewer tracks, but costs
-more."""
+"""A known face of at least this width in an input, pixels, needs no close-up. A higher limit loses fewer tracks, but
+costs more."""
 MAX_PROPOSALS = 4
-"""Maximum number of new faces of which one run takes a close-up, the most confident first."""
+"""One run takes close-ups of at most this many new faces, the most confident first."""
 NEW_MARGIN = 0.03
-"""Confidence beyond the minimum that a new face of a close-up needs: tiles show many more objects than a frame."""
+"""A new face of a close-up needs this confidence beyond the minimum: tiles show many more objects than a frame."""
 STILL_MARGIN = 0.07
-"""The same where nothing has moved. Packs on a shelf never move; people who sit do now and then."""
+"""A new face where nothing has moved needs this confidence beyond the minimum. Packs on a shelf never move; people who
+sit do now and then."""
 CUT = 0.06
-"""Distance from the border of a region, as a share of the face's width, below which the border cuts the face."""
+"""The border of a region cuts a face that is nearer than this share of the face's width."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +104,12 @@ class _Found:
 
 
 class Scan:
-    """Selects the regions of each frame, runs the detector on them, and joins the results.
+    """Selects the regions of each frame, runs the detector on them, and merges the results.
 
     Attributes:
         complete: True if the latest run covered the frame at its own scale.
-        reads: Number of whole frames and tiles that the latest run read, at least 1.
+        reads: Whole frames and tiles of the latest run, as the divisor of its CPU time; 1 too if it read neither, but
+            only close-ups.
     """
 
     def __init__(self, detector: Detector, score: float) -> None:
@@ -118,9 +125,12 @@ class Scan:
         self._score = score
         self._plan = _Plan()
         self._pixels = 0
-        self._next_followed = 0
+        """Pixels of all inputs of the latest run."""
+        self._excluded: list[Box] = []
+        """Known faces of which the previous run took no close-up, because of the limit."""
         self._light = DAYLIGHT
         self._noise_measured_at = -inf
+        """Time of the latest measurement of the noise, seconds on the source's clock."""
 
     def detect(
         self,
@@ -141,18 +151,18 @@ class Scan:
         """
         self.reads = 1
         width = self._detector.width
-        self.complete = width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width
+        self.complete = width is None or max(image.shape[:2]) <= MAX_WHOLE_ONLY_LENGTH * width
         if width is None:
-            return self._judge(self._detector.detect(image))
+            return self._mark_sure(self._detector.detect(image))
         self._light = self._measure_light(image, elapsed)
         if self.complete:
-            return self._judge(self._detector.detect(image, light=self._light))
+            return self._mark_sure(self._detector.detect(image, light=self._light))
         self._plan.update(image, elapsed, moving)
         self._pixels = 0
         whole, boxes = self._plan.advance(image, _tile_size(image, width), elapsed, affordable)
         self.reads = max(1, whole + len(boxes))
         tiles = [face for box in boxes for face in self._read(image, _region(image, box, width))]
-        faces = self._join(image, self._read(image, None) if whole else [], tiles, expected, MAX_PROPOSALS)
+        faces = self._merge(image, self._read(image, None) if whole else [], tiles, expected, MAX_PROPOSALS)
         # A sparse run has had the time for its further tiles: the next one need not save it.
         self._plan.spend(self._pixels / _whole_pixels(image, width) - (self.reads - 1))
         return faces
@@ -169,11 +179,11 @@ class Scan:
         self._plan = _Plan()  # the motion of frames before it does not count
         width = self._detector.width
         self._light = DAYLIGHT  # more contrast finds more false boxes too, and no later frame corrects them
-        if width is None or max(image.shape[:2]) <= WHOLE_IS_FINE * width:
-            return self._judge(self._detector.detect(image, light=self._light))
+        if width is None or max(image.shape[:2]) <= MAX_WHOLE_ONLY_LENGTH * width:
+            return self._mark_sure(self._detector.detect(image, light=self._light))
         boxes = _all_tiles(image, _tile_size(image, width))
         tiles = [face for box in boxes for face in self._read(image, _region(image, box, width))]
-        return self._join(image, self._read(image, None), tiles, (), len(tiles))
+        return self._merge(image, self._read(image, None), tiles, (), len(tiles))
 
     def _read(self, image: Image, region: Region | None) -> list[_Found]:
         """Run the detector on a region, or on the whole frame."""
@@ -186,14 +196,14 @@ class Scan:
             for each in self._detector.detect(image, region, light=self._light)
         ]
 
-    def _judge(self, faces: Iterable[Detection], margin: float = 0.0) -> list[Detection]:
+    def _mark_sure(self, faces: Iterable[Detection], margin: float = 0.0) -> list[Detection]:
         """Mark the faces that may start a track: their score exceeds the minimum by the margin."""
         return [replace(each, sure=each.score >= self._score + margin) for each in faces]
 
     def _confirm(self, image: Image, proposal: Box) -> list[Detection]:
         """Take a close-up of a new face; return the faces around it."""
         margin = NEW_MARGIN if self._plan.has_moved(proposal, image) else STILL_MARGIN
-        return self._judge(self._close_up(image, proposal, CLOSE_UP_RADIUS, CLOSE_UP_FACE), margin)
+        return self._mark_sure(self._close_up(image, proposal, PROPOSAL_RADIUS, CLOSE_UP_FACE), margin)
 
     def _close_up(self, image: Image, box: Box, radius: float, face: int) -> list[Detection]:
         """Return the faces in a region around a box, scaled so that a face of its width has `face` pixels."""
@@ -205,7 +215,7 @@ class Scan:
         return [each.detection for each in self._read(image, Region(part, size)) if not each.cut]
 
     def _follow(self, image: Image, expected: Sequence[tuple[Box, float]], hidden: Sequence[int]) -> list[Detection]:
-        """Take close-ups of known faces; of many, the first ones are those that the previous run left out.
+        """Take close-ups of known faces; of many, those that the previous run excluded come first.
 
         Args:
             image: H x W x 3, BGR.
@@ -214,17 +224,22 @@ class Scan:
         """
         costs = {number: _close_up_length(expected[number][1], FOLLOW_FACE) ** 2 for number in hidden}
         limit = max(MAX_FOLLOW * _whole_pixels(image, self._detector.width or 0), sum(costs.values()) / 2)
+        # By place: the numbers of faces change when a track begins or is lost.
+        first = {
+            min(hidden, key=lambda number: _distance(expected[number][0], box)) for box in self._excluded if hidden
+        }
+        self._excluded = []
         spent = 0
         close_ups: list[Detection] = []
-        for number in sorted(hidden, key=lambda number: (number < self._next_followed, number)):
+        for number in sorted(hidden, key=lambda number: (number not in first, number)):
             if spent >= limit:
-                self._next_followed = number
-                break
+                self._excluded.append(expected[number][0])
+                continue
             spent += costs[number]
             close_ups += self._close_up(image, *expected[number], FOLLOW_FACE)
         return close_ups
 
-    def _join(
+    def _merge(
         self,
         image: Image,
         whole: list[_Found],
@@ -241,7 +256,7 @@ class Scan:
             expected: Known faces.
             proposals: Maximum number of close-ups of new faces.
         """
-        faces = self._judge(each.detection for each in whole)
+        faces = self._mark_sure(each.detection for each in whole)
         hidden = []
         for number, (box, radius) in enumerate(expected):
             found = [
@@ -266,13 +281,26 @@ class _Plan:
 
     def __init__(self) -> None:
         self._shape = (0, 0)
+        """Rows and columns of the cells."""
         self._motion: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
-        self._read_at: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
-        self._known = False
-        self._updated = self._interval = 0.0
-        self._turns = self._skipped = 0
+        """Motion of each cell, 0 to 1."""
+        self._read_at: npt.NDArray[np.float64] = np.empty((0, 0), np.float64)
+        """Time when a tile last covered each cell, seconds on the source's clock. After 100 days, float32 has steps of
+        a second."""
+        self._motion_known = False
+        """True if the latest frame came with its pixels that move."""
+        self._updated = 0.0
+        """Time of the latest frame, seconds on the source's clock."""
+        self._interval = 0.0
+        """Seconds between the latest two frames."""
+        self._turns = 0
+        """Number of runs that read a whole frame or a tile."""
+        self._skipped = 0
+        """Number of successive runs that read neither."""
         self._debt = 0.0
+        """Pixels beyond the budget that later runs must save, as a multiple of a whole frame's."""
         self._tiles = 0
+        """Number of tiles."""
 
     def update(self, image: Image, elapsed: float, moving: Mask | None) -> None:
         """Add the motion of a frame, and forget old motion.
@@ -288,8 +316,8 @@ class _Plan:
         if shape != self._shape:
             self._shape = shape
             self._motion = np.zeros(shape, np.float32)
-            self._read_at = np.full(shape, elapsed - 1, np.float32)
-        self._known = moving is not None
+            self._read_at = np.full(shape, elapsed - 1, np.float64)
+        self._motion_known = moving is not None
         self._interval = elapsed - self._updated
         self._updated = elapsed
         self._motion *= np.exp(-self._interval / MOTION_SECONDS)
@@ -314,7 +342,12 @@ class _Plan:
         self._skipped = 0
         self._turns += 1
         whole = sparse or self._turns % WHOLE_EVERY == 1
-        count = SPARSE_TILES if sparse else 0 if whole else 1
+        if sparse:
+            count = SPARSE_TILES
+        elif whole:
+            count = 0
+        else:
+            count = 1
         return whole, [self._place(image, size, elapsed) for _ in range(count)]
 
     def spend(self, cost: float) -> None:
@@ -332,7 +365,7 @@ class _Plan:
             box: x1, y1, x2, y2 in pixels of the frame.
             image: Frame, for its size.
         """
-        if not self._known:
+        if not self._motion_known:
             return True
         columns = self._shape[1]
         x1, y1, x2, y2 = (edge * columns / image.shape[1] for edge in box)
@@ -343,7 +376,7 @@ class _Plan:
         """Return the next tile, and mark it as read: motion counts by its wait, now and then the wait alone."""
         self._tiles += 1
         age = elapsed - self._read_at
-        weight = age if self._tiles % QUIET_EVERY == 0 else age * (self._motion + QUIET_WEIGHT)
+        weight = age if self._tiles % LEAST_RECENT_EVERY == 0 else age * (self._motion + QUIET_WEIGHT)
         rows, columns = self._shape
         scale = columns / image.shape[1]
         across, down = (
@@ -372,7 +405,7 @@ def _tile_size(image: Image, width: int) -> tuple[int, int]:
     """Return width and height of a tile in pixels of the frame; its longer side lies along that of the frame."""
     height, across = image.shape[:2]
     longest = max(height, across)
-    length = width / min(1.0, FINEST * width / longest)
+    length = width / min(1.0, MAX_TILE_SCALE * width / longest)
     shape = (length, length * TILE_SHAPE) if across >= height else (length * TILE_SHAPE, length)
     return min(round(shape[0]), across), min(round(shape[1]), height)
 
@@ -391,8 +424,8 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def _region(image: Image, box: Box, width: int) -> Region:
-    """Return a tile as a region, scaled down only if the frame is larger than `FINEST`."""
-    scale = min(1.0, FINEST * width / max(image.shape[:2]))
+    """Return a tile as a region, scaled down only if the frame is larger than `MAX_TILE_SCALE`."""
+    scale = min(1.0, MAX_TILE_SCALE * width / max(image.shape[:2]))
     x1, y1, x2, y2 = (round(edge) for edge in box)
     return Region((x1, y1, x2, y2), (input_length((x2 - x1) * scale), input_length((y2 - y1) * scale)))
 
@@ -422,9 +455,14 @@ def _is_cut(face: Box, region: tuple[int, int, int, int], image: Image) -> bool:
 
 def _is_near(one: Box, other: Box, reach: float = 0.5) -> bool:
     """Return whether the centres of two boxes of similar size are at most `reach` widths apart."""
-    (x1, y1), (x2, y2) = centre(one), centre(other)
     smaller, larger = sorted((_width(one), _width(other)))
-    return larger <= 2 * smaller and hypot(x1 - x2, y1 - y2) <= reach * larger
+    return larger <= 2 * smaller and _distance(one, other) <= reach * larger
+
+
+def _distance(one: Box, other: Box) -> float:
+    """Return the distance of the centres of two boxes, pixels."""
+    (x1, y1), (x2, y2) = centre(one), centre(other)
+    return hypot(x1 - x2, y1 - y2)
 
 
 def _width(box: Box) -> float:

@@ -336,11 +336,12 @@ def test_only_one_edge(folder):
     for face in (mine, other):
         folder.put(face.key, face.data)
     folder.put("quarantine/empty/00.bin", b"")
-    ledgers = [ledger_of([mine.entry()], 1), ledger_of([], 1, outbox="ffffffff", edge="other")]
+    others = [ledger_of([], 1, outbox="ffffffff", edge="other"), ledger_of([], 1, outbox="eeeeeeee", edge="other")]
+    ledgers = [ledger_of([mine.entry()], 1), *others]
     report, outbox = audited(folder, ledgers, Scope(edge="jetson"))
     assert (outbox.edge, outbox.captured, report.read) == ("jetson", 1, 1)
     assert report.balanced
-    assert any("ledgers of other" in sentence for sentence in report.not_judged)
+    assert any("ledgers of other:" in sentence for sentence in report.not_judged)
     report, _ = audited(folder, [], Scope(edge="jet"))
     assert report.edges == ()
     assert report.unproven == ("no face, ledger or mark was found: check bucket, edge and times",)

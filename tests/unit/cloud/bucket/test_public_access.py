@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from face_app.cloud.bucket.operations import ensure
-from face_app.cloud.bucket.public_access import SID
+from face_app.cloud.bucket.public_access import PRIVATE_SID, SID
 from face_app.common.errors import StoreError
 from face_app.common.settings import Bucket
 from faults.store_proxy import store_proxy
@@ -80,10 +80,32 @@ def test_private_then_public_then_private_again(filled, caplog):
     assert ensure(filled, PRIVATE, check=False) == []
 
 
+OTHERS = [
+    "quarantine/face-1/not-an-image/00.bin",
+    "marks/face-1/0a1b2c3d/face-0/1",
+    "audits/face-1.json",
+    f"erased/{FACE}",
+    f"erased/face-1/{FACE}",
+    f"test/{FACE}",
+    "notes/face-to-face.txt",
+]
+"""Objects that are no faces, although a part of each key begins as the name of a face does."""
+
+
+@on_weed
+@pytest.mark.parametrize("key", OTHERS)
+def test_public_faces_open_no_other_object(filled, s3, key):
+    s3.put_object(Bucket=filled.bucket, Key=key, Body=b"private")
+    ensure(filled, PUBLIC, check=False)
+    statuses = [request_without_key("GET", f"{filled.endpoint}/{filled.bucket}/{each}") for each in (FACE, key)]
+    assert statuses == [200, 403]
+    assert s3.get_object(Bucket=filled.bucket, Key=key)["Body"].read() == b"private", "the programs read it"
+
+
 def test_foreign_statements_stay(made, s3):
     s3.put_bucket_policy(Bucket=made.bucket, Policy=theirs(made, "Deny", "s3:DeleteBucket"))
     assert "anonymous clients may read faces" in ensure(made, PUBLIC, check=False)
-    assert statements(s3, made) == {"Theirs", SID}
+    assert statements(s3, made) == {"Theirs", SID, PRIVATE_SID}
     assert ensure(made, PUBLIC, check=False) == []
     ensure(made, PRIVATE, check=False)
     assert statements(s3, made) == {"Theirs"}
@@ -112,7 +134,7 @@ def test_corrects_a_managed_statement_with_any_number_of_principals(made, s3, pr
     assert ensure(made, PUBLIC, check=True) == ["anonymous clients may read faces"]
     assert ensure(made, PUBLIC, check=False) == ["anonymous clients may read faces"]
     policy = json.loads(s3.get_bucket_policy(Bucket=made.bucket)["Policy"])
-    assert [each["Principal"] for each in policy["Statement"]] == ["*"]
+    assert [each["Principal"] for each in policy["Statement"]] == ["*", "*"]
 
 
 @on_weed
@@ -196,6 +218,35 @@ def test_names_the_required_role_while_the_bucket_contains_no_face(without_polic
     s3.delete_object(Bucket=filled.bucket, Key=FACE)
     assert ensure(without_policies, PUBLIC, check=False) == []
     assert "role ObjectReader" in caplog.text
+    assert "lets anonymous clients read" not in caplog.text, "no request has shown it"
+    assert "whether anonymous clients can read one is unknown" in caplog.text
+
+
+@on_weed
+@pytest.mark.parametrize("wanted", [PRIVATE, PUBLIC])
+def test_a_store_that_does_not_answer_anonymous_clients_proves_nothing(filled, wanted):
+    port = free_port()
+    with store_proxy(filled.endpoint, port, seed=1) as proxy:
+        proxy.drops_unsigned = True
+        through_proxy = filled.model_copy(update={"endpoint": f"http://127.0.0.1:{port}"})
+        with pytest.raises(StoreError, match="does not answer"):
+            ensure(through_proxy, wanted, check=False)
+
+
+@on_weed
+def test_warns_about_faces_that_stay_private_although_public_was_requested(filled, s3, caplog, monkeypatch):
+    monkeypatch.setattr("face_app.cloud.bucket.public_access._PROPAGATION_SECONDS", 0)
+    s3.put_bucket_policy(Bucket=filled.bucket, Policy=theirs(filled, "Deny", "s3:GetObject", "/jetson/*"))
+    ensure(filled, PUBLIC, check=False)
+    assert "denies anonymous reads of faces, although bucket.public allows them" in caplog.text
+    assert "lets anonymous clients read" not in caplog.text
+
+
+@on_weed
+def test_warns_about_other_objects_that_a_foreign_policy_makes_public(filled, s3, caplog):
+    s3.put_bucket_policy(Bucket=filled.bucket, Policy=theirs(filled, "Allow", "s3:GetObject", "/quarantine/*"))
+    ensure(filled, PRIVATE, check=False)
+    assert f"lets anonymous clients read {REFUSED}, which is no face" in caplog.text
 
 
 @on_weed

@@ -1,4 +1,4 @@
-"""A key pair is tried with real requests, and the message names what the store refuses."""
+"""A key pair is tested with real requests, and the message names what the store refuses."""
 
 import json
 import os

@@ -94,7 +94,7 @@ def wait_until(condition: Callable[[], Any], *, seconds: float = 60) -> Any:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(users, "COST", 1024)  # of the hash that unknown names are compared with
+    monkeypatch.setattr(users, "N", 1024)  # of the hash that unknown names are compared with
     made = World(tmp_path)
     yield made
     made.close()

@@ -11,7 +11,7 @@ from face_app.cloud.notifications import delivery_worker, service_log
 from face_app.cloud.notifications.deliveries import Message
 from face_app.cloud.notifications.send_message import Sender
 from face_app.cloud.notifications.services import read_services
-from face_app.common.errors import SettingsError
+from face_app.common.errors import SettingsError, StoreError
 from support.ports import free_port
 from support.receiver import receiver
 from support.waiting import until
@@ -28,7 +28,7 @@ def test_a_service_that_was_down_gets_each_message_once(desk):
     desk.store(notifier, *faces)
     until(notifier.problems)
     (notice,) = notifier.problems()
-    assert notice == "Notifications: service 1 (json) accepts none: the connection is refused; 3 messages wait."
+    assert notice == "Notifications: service 1 (json) accepts none: the connection is refused; 3 messages waiting."
     with receiver(port) as service:
         service.wait(3)
         idle(notifier)
@@ -69,7 +69,7 @@ def test_what_a_service_does_not_answer_is_not_repeated(desk):
     idle(notifier)
     assert service.attempts == 1
     assert (
-        "it did not answer in time, so the message may have arrived; 0 messages wait, 1 given up"
+        "it did not answer in time, so the message may have arrived; 0 messages waiting, 1 given up"
         in (notifier.problems()[0])
     )
 
@@ -110,7 +110,7 @@ def test_a_refusal_is_given_up_after_its_time(desk, caplog, status, cause):
         until(lambda: total("given_up") > before)
         idle(notifier)
     assert service.attempts >= 2
-    assert f"'Face at jetson/door' is given up: {cause}" in caplog.messages[-1]
+    assert f"'Face at jetson/door' is given up: service 1 (json) accepts none: {cause}" in caplog.messages[-1]
 
 
 def test_the_bucket_may_be_away(desk):
@@ -128,6 +128,29 @@ def test_the_bucket_may_be_away(desk):
     away.rename(desk.bucket)
     until(notifier._objects.check)
     assert list(service.wait(1)[0].pictures.values()) == [face.payload]
+
+
+def test_a_service_is_not_blamed_for_the_bucket(desk, monkeypatch, caplog):
+    service = desk.receiver()
+    notifier = desk.open(service.url, start=False)
+    (worker,) = notifier._workers
+
+    def fail(_key):
+        raise StoreError("no answer")
+
+    monkeypatch.setattr(worker, "_fetch", fail)
+    notifier.start()
+    face = desk.face()
+    desk.store(notifier, face)
+    until(notifier.problems)
+    blamed = "the bucket does not answer, so service 1 (json) gets no picture"
+    assert notifier.problems() == [f"Notifications: {blamed}; 1 message waiting."]
+    assert f"{blamed}; trying again" in caplog.text
+    assert "accepts none" not in caplog.text
+    assert service.attempts == 0
+    monkeypatch.setattr(worker, "_fetch", lambda _key: face.payload)
+    service.wait(1)
+    until(lambda: not notifier.problems())
 
 
 def test_a_full_disk_stops_messages_and_nothing_else(desk, monkeypatch):

@@ -1,5 +1,6 @@
 """A real s3fs mount that disappears, dies, freezes and comes back: never a byte in the folder underneath."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from face_app.cloud.bucket.operations import ensure
+from face_app.cloud.stores import mount as mount_module
 from face_app.cloud.stores import open_store, probe
 from face_app.common.errors import MessageError, StoreError
 from support.faces import drawn_face
@@ -164,6 +166,24 @@ def test_unmounted_while_faces_flow_then_mounted_again(store, mount, objects, pa
         assert before < len(faces)
         assert any("no bucket is mounted there" in problem for problem in problems)
         assert objects() == {face.key: face.payload for face in faces}
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EACCES, "passwd_file and url must open bucket"),
+        (errno.ENOSPC, "free space where s3fs puts its temporary files"),
+        (errno.EIO, "Input/output error; see the log of s3fs$"),
+    ],
+)
+def test_advice_fits_the_error(store, mount, monkeypatch, number, advice):
+    def fail(*_args, **_kwargs):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(mount_module, "write_file", fail)
+    face = drawn_face(1)
+    with mount(), pytest.raises(StoreError, match=advice):
+        store.put(face.key, face.payload, face.sha256)
 
 
 def test_s3fs_killed_leaves_a_stale_mount_and_an_error(store, mount, objects, path, monkeypatch):

@@ -101,7 +101,7 @@ def test_logs_and_skips_bad_photos(two, tmp_path, caplog):
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == len(bad)
     for line, (name, why) in zip(lines, bad.items(), strict=True):
-        assert line.startswith("left out: ")
+        assert line.startswith("excluded: ")
         assert name in line
         assert why in line
         assert "\n" not in line

@@ -26,7 +26,7 @@ connection.execute("SELECT count(*) FROM faces").fetchall()
 print("reads", flush=True)
 sys.stdin.read()
 """
-CAUSE = r"cannot be cut; end other programs that read the outbox"
+CAUSE = r"cannot be cut; stop other programs that read the outbox"
 
 
 def opened(path, rule="stop", max_bytes=1_000_000_000):

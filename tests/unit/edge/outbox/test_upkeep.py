@@ -61,7 +61,7 @@ def test_the_log_is_cut_when_a_reader_ends(path, caplog):
             fill_log(outbox)
             for _ in range(3):
                 outbox.maintain()
-            assert caplog.text.count("cannot be cut; end other programs") == 1
+            assert caplog.text.count("cannot be cut; stop other programs") == 1
             assert wal_bytes(path) > WAL_BYTES
         outbox.maintain()
         assert wal_bytes(path) == 0

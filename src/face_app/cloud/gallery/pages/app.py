@@ -15,10 +15,10 @@ from starlette.types import ASGIApp
 from face_app.cloud.gallery.access.guard import COOKIE, Guard
 from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.pages.api import Api
+from face_app.cloud.gallery.pages.edges_and_ledgers import EdgesPage, LedgersPage
 from face_app.cloud.gallery.pages.export_page import ExportPage
 from face_app.cloud.gallery.pages.face_page import FacePage, Picture
 from face_app.cloud.gallery.pages.forms import Forms
-from face_app.cloud.gallery.pages.overview_pages import EdgesPage, LedgersPage
 from face_app.cloud.gallery.pages.render import Renderer
 from face_app.cloud.gallery.pages.timeline_page import TimelinePage
 

@@ -1,12 +1,15 @@
 """Who may see what: refusals, sessions, forms, headers, the access log."""
 
+import json
 import re
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
 from face_app.cloud.gallery.access import sessions as sessions_module
-from face_app.cloud.gallery.access.users import check_password, hash_password
+from face_app.cloud.gallery.access import users as users_module
+from face_app.cloud.gallery.access.users import Users, check_password, hash_password
 from face_app.common.errors import SettingsError, StoreError
 from support.portraits import portrait
 from unit.cloud.gallery.conftest import NOON, PASSWORD, World, faces, login
@@ -302,3 +305,40 @@ def test_a_wrong_file_of_users_stops_the_program_without_its_content(world: Worl
         world.open(users_file=file)
     assert str(file) in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_two_users_of_one_name_stop_the_program(tmp_path):
+    file = tmp_path / "users.json"
+    users = [{"name": name, "role": "admin", "password": hash_password("a long word")} for name in ("b", "a", "b")]
+    file.write_text(json.dumps({"users": users}))
+    with pytest.raises(SettingsError, match="two users are named b; rename or remove one"):
+        Users(file)
+
+
+SALT_AND_HASH = "c2FsdA==$" + b64encode(bytes(32)).decode()
+
+
+@pytest.mark.parametrize(
+    "hashed",
+    [
+        *(f"scrypt${numbers}${SALT_AND_HASH}" for numbers in ("262144$8$1", "131072$16$1", "1000$8$1", "1$8$1")),
+        *(f"scrypt${numbers}${SALT_AND_HASH}" for numbers in ("1024$0$1", "1024$8$0")),
+        "scrypt$1024$8$1$c2FsdA==$" + b64encode(bytes(31)).decode(),
+        "scrypt$1024$8$1$c2FsdA==$" + "A" * 41,
+        "scrypt$1024$8$1$====$" + b64encode(bytes(32)).decode(),
+    ],
+)
+def test_a_hash_that_no_password_can_match_stops_the_program(tmp_path, hashed):
+    file = tmp_path / "users.json"
+    file.write_text(json.dumps({"users": [{"name": "a", "role": "admin", "password": hashed}]}))
+    with pytest.raises(SettingsError, match=r"users\.0\.password is invalid"):
+        Users(file)
+
+
+def test_a_hash_of_the_highest_cost_loads_and_matches(tmp_path, monkeypatch):
+    monkeypatch.setattr(users_module, "N", users_module.MAX_N)
+    monkeypatch.setattr(users_module, "P", 1)
+    file = tmp_path / "users.json"
+    user = {"name": "a", "role": "admin", "password": hash_password("a long word")}
+    file.write_text(json.dumps({"users": [user]}))
+    assert Users(file).verify("a", "a long word")

@@ -19,8 +19,9 @@ class EdgesPage:
     renderer: Renderer
 
     def answer(self, request: Request) -> Response:
-        """Show the state of each camera."""
+        """Show the cameras of each edge, and their states."""
         states = self.gallery.states.states()
+        # `states` returns them in the order of edges, as groupby needs it.
         by_edge = [(edge, list(cameras)) for edge, cameras in groupby(states, lambda state: state.edge)]
         stored = {(edge, camera): faces for edge, camera, faces in self.gallery.queries.cameras()}
         without_state = sorted(stored.keys() - {(state.edge, state.camera) for state in states})
