@@ -21,8 +21,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(running: Popen[bytes]) -> float:
-    """Return the CPU time of a process until now."""
-    fields = Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()
+    """Return the CPU time of a process and its children, such as decoders, until now."""
+    tasks = Path(f"/proc/{running.pid}/task")
+    children = [pid for file in tasks.glob("*/children") for pid in file.read_text().split()]
+    return sum(map(_own_cpu_seconds, [str(running.pid), *children]))
+
+
+def _own_cpu_seconds(pid: str) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 

@@ -8,9 +8,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 
 from face_app.cloud.subscriber.decoder_process import CPU_SECONDS, READY, REQUEST
@@ -58,17 +58,6 @@ class SlowImageError(Exception):
     """Signals that an image took more CPU time than `QUICK_SECONDS`."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """Contains an image to decode, whether it must be quick, and where its size is awaited."""
-
-    pixels: bytes
-    max_pixels: int
-    scans: int
-    quick: bool
-    size: Future[tuple[int, int]]
-
-
 class Decoders:
     """Decodes for many workers. Edges take turns, and slow ones share a process, as in `Turns`. Thread-safe.
 
@@ -77,31 +66,26 @@ class Decoders:
     """
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
-        """Prepare the threads; `start` starts them and their processes.
+        """Prepare the processes; `start` starts them.
 
         Args:
             command: Starts a process that answers as `decoder_process` does.
         """
         self.slow = SlowEdges()
-        self._turns: Turns[_Task] = Turns(PROCESSES, self.slow)
-        self._started = threading.Semaphore(0)
         self._processes = [DecoderProcess(command) for _ in range(PROCESSES)]
-        self._threads = [
-            threading.Thread(target=self._run, args=[process], name=f"decoder-{number}", daemon=True)
-            for number, process in enumerate(self._processes)
-        ]
+        self._lock = threading.Lock()
+        self._free = self._processes.copy()
+        self._turns: Turns[Future[DecoderProcess]] = Turns(PROCESSES, self.slow)
 
     def start(self) -> None:
-        """Start the threads and their processes; wait until each has started, or cannot."""
-        for thread in self._threads:
-            thread.start()
-        for _ in self._threads:
-            self._started.acquire()
+        """Start the processes; wait until each has started, or cannot."""
+        with ThreadPoolExecutor(PROCESSES) as pool:
+            list(pool.map(_start, self._processes))
 
     def stop(self) -> None:
         """End all processes; waiting calls raise `StoppedError`."""
-        for task in self._turns.close():
-            task.size.set_exception(StoppedError())
+        for turn in self._turns.close():
+            turn.set_exception(StoppedError())
         for process in self._processes:
             process.stop()
 
@@ -110,32 +94,45 @@ class Decoders:
         return partial(self._decode, edge)
 
     def _decode(self, edge: str, pixels: bytes, max_pixels: int, scans: int) -> tuple[int, int]:
-        task = _Task(pixels, max_pixels, scans, edge not in self.slow, Future())
-        if not self._turns.put(edge, task):
-            raise StoppedError
+        quick = edge not in self.slow
         try:
-            return task.size.result()
+            with self._process_for(edge) as process:
+                try:
+                    return process.decode(pixels, max_pixels, scans, quick=quick)
+                finally:
+                    if process.was_slow:
+                        self.slow.add(edge)
         except SlowImageError:
             return self._decode(edge, pixels, max_pixels, scans)  # the edge is slow now
 
-    def _run(self, process: "DecoderProcess") -> None:
+    @contextmanager
+    def _process_for(self, edge: str) -> "Iterator[DecoderProcess]":
+        """Wait for the edge's turn, and return a process that no other thread uses."""
+        turn: Future[DecoderProcess] = Future()
+        if not self._turns.put(edge, turn):
+            raise StoppedError
+        self._grant()
+        process = turn.result()
         try:
-            process.start()
-        except (DecoderLostError, StoppedError, OSError) as error:
-            log.warning("%s; each image tries it again", error)
+            yield process
         finally:
-            self._started.release()
-        while turn := self._turns.get():
-            edge, task = turn
-            try:
-                task.size.set_result(process.decode(task.pixels, task.max_pixels, task.scans, quick=task.quick))
-            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for it
-                if process.was_slow:
-                    self.slow.add(edge)
-                task.size.set_exception(error)
-            finally:
-                del turn, task  # an idle thread retains no image
-                self._turns.done(edge)
+            with self._lock:
+                self._free.append(process)
+            self._turns.done(edge)
+            self._grant()
+
+    def _grant(self) -> None:
+        """Give the free processes to those whose turn it is."""
+        with self._lock:
+            while self._free and (turn := self._turns.take()):
+                turn[1].set_result(self._free.pop())
+
+
+def _start(process: "DecoderProcess") -> None:
+    try:
+        process.start()
+    except (DecoderLostError, StoppedError, OSError) as error:
+        log.warning("%s; each image tries it again", error)
 
 
 class DecoderProcess:

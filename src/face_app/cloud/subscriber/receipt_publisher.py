@@ -156,8 +156,12 @@ class ReceiptPublisher:
 
     def _run_events(self) -> None:
         """Run queued events; wait for the first, or for the next batch when receipts are ready."""
+        wait = max(0.0, self._next_batch_at - time.monotonic()) if self._ready else None
         try:
-            self._events.get(timeout=max(0.0, self._next_batch_at - time.monotonic()) if self._ready else None)()
+            if wait is not None and wait <= BATCH_SECONDS:
+                time.sleep(wait)  # a wait at the queue would wake this thread for each receipt of the batch
+            else:
+                self._events.get(timeout=wait)()
             while True:
                 self._events.get_nowait()()
         except Empty:

@@ -50,7 +50,7 @@ class Turns(Generic[Item]):
             if self._closed:
                 return False
             self._waiting.setdefault(edge, deque()).append(item)
-            self._changed.notify_all()  # not each woken worker may take an item of this edge
+            self._wake_one()
             return True
 
     def get(self) -> tuple[str, Item] | None:
@@ -61,11 +61,17 @@ class Turns(Generic[Item]):
         """
         with self._changed:
             while not self._closed:
-                edge = self._next()
-                if edge is not None:
-                    return edge, self._take(edge)
+                turn = self._take()
+                if turn:
+                    self._wake_one()
+                    return turn
                 self._changed.wait()
             return None
+
+    def take(self) -> tuple[str, Item] | None:
+        """Return the next turn as `get` does, but None instead of a wait."""
+        with self._changed:
+            return self._take()
 
     def done(self, edge: str) -> None:
         """Record that a worker has finished an item of an edge."""
@@ -73,7 +79,7 @@ class Turns(Generic[Item]):
             self._in_work[edge] -= 1
             if not self._in_work[edge]:
                 del self._in_work[edge]
-            self._changed.notify_all()  # the share of every edge may have changed
+            self._wake_one()
 
     def drop_newest(self, edge: str, count: int, unwanted: Callable[[Item], bool]) -> list[Item]:
         """Remove the newest unwanted items of an edge that wait, at most `count`, and return them."""
@@ -102,19 +108,36 @@ class Turns(Generic[Item]):
             self._changed.notify_all()
             return waiting
 
+    def _wake_one(self) -> None:
+        """Wake a worker if there is work for one; it wakes the next. A program with 32 workers must not wake all."""
+        if self._next() is not None:
+            self._changed.notify()
+
     def _next(self) -> str | None:
-        limit = share(self._workers, len(self._waiting.keys() | self._in_work.keys()))
-        slow_in_work = sum(count for edge, count in self._in_work.items() if edge in self._slow)
-        slow_may = slow_in_work < max(1, int(self._workers * SLOW))
+        limit = share(self._workers, len(self._waiting) + sum(edge not in self._waiting for edge in self._in_work))
+        room_for_slow: bool | None = None
         for edge in self._waiting:
-            if self._in_work[edge] < limit and (slow_may or edge not in self._slow):
+            if self._in_work[edge] >= limit:
+                continue
+            if edge not in self._slow:
+                return edge
+            if room_for_slow is None:
+                room_for_slow = self._has_room_for_slow()
+            if room_for_slow:
                 return edge
         return None
 
-    def _take(self, edge: str) -> Item:
+    def _has_room_for_slow(self) -> bool:
+        in_work = sum(count for edge, count in self._in_work.items() if edge in self._slow)
+        return in_work < max(1, int(self._workers * SLOW))
+
+    def _take(self) -> tuple[str, Item] | None:
+        edge = self._next()
+        if edge is None:
+            return None
         items = self._waiting.pop(edge)
         item = items.popleft()
         if items:
             self._waiting[edge] = items  # a dict is in the order of insertion: this edge's next turn comes last
         self._in_work[edge] += 1
-        return item
+        return edge, item

@@ -244,22 +244,30 @@ class Outbox:
     def _rows(self, query: str, limit: int) -> list[int]:
         return [row for (row,) in self._read(query, (limit,))]
 
-    def payload(self, row: int) -> tuple[str, bytes] | None:
-        """Return topic and image of a waiting face; None in any other state.
+    def payloads(self, rows: Sequence[int]) -> dict[int, tuple[str, bytes]]:
+        """Return topic and image of each face that waits, by row.
 
         A face whose image is missing or damaged expires with the reason ``damaged``.
         """
-        for _ in range(2):
-            rows = self._read(
-                "SELECT id, topic, key, sha256, file FROM faces LEFT JOIN pixels USING (row)"
-                " WHERE row = ? AND state = 'waiting'",
-                (row,),
-            )
-            if not rows or is_intact(*rows[0]):
-                break
+        faces = self._sendable(rows)
+        damaged = [row for row, *values in faces if not is_intact(*values)]
+        if damaged:
             with self._lock, translate_errors(self.path), transaction(self._connection):
-                repair(self._connection, row)
-        return (rows[0][1], rows[0][4]) if rows else None
+                for row in damaged:
+                    repair(self._connection, row)
+            faces = self._sendable(rows)
+        return {row: (topic, pixels) for row, _, topic, _, _, pixels in faces}
+
+    def _sendable(self, rows: Sequence[int]) -> list[Any]:
+        return self._read(
+            "SELECT row, id, topic, key, sha256, file FROM faces LEFT JOIN pixels USING (row)"
+            f" WHERE row IN ({', '.join('?' * len(rows))}) AND state = 'waiting'",
+            rows,
+        )
+
+    def payload(self, row: int) -> tuple[str, bytes] | None:
+        """Return topic and image of one face; None if it does not wait."""
+        return self.payloads([row]).get(row)
 
     def backlog(self) -> tuple[int, float]:
         """Return the number of waiting faces and the age of the oldest in seconds (0 if none wait).

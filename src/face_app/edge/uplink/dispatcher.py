@@ -1,4 +1,4 @@
-"""Select the faces to publish, and publish them."""
+"""Publish the selected faces, and record the broker's answers."""
 
 import logging
 import time
@@ -9,13 +9,12 @@ from face_app.common.log import RateLimitedLog
 from face_app.common.mqtt import Connection
 from face_app.edge import metrics
 from face_app.edge.outbox.outbox import Outbox
-from face_app.edge.uplink.send_window import Lane, SendWindow
+from face_app.edge.uplink.selection import Batch, Selection
+from face_app.edge.uplink.send_window import SendWindow
 from face_app.edge.uplink.suspects import Suspects
 
 log = logging.getLogger(__name__)
 
-BATCH = 50
-"""Maximum number of faces sent before the next receipts are applied."""
 NO_SUBSCRIBER = 0x10
 """MQTT 5 PUBACK reason "No matching subscribers": the broker accepted the message and delivered it to no client."""
 PACKET_TOO_LARGE = 0x95
@@ -48,18 +47,19 @@ class Dispatcher:
         self._broker = broker
         self._warn = warnings.warning
         self._suspects = Suspects()
-        self._larger: set[int] = set()
+        self._selection = Selection(outbox, window, self._suspects)
         self._sizes: dict[int, int] = {}
 
     @property
     def aside(self) -> int:
         """Return the number of waiting faces that do not pass, although others do."""
-        return len(self._larger) + len(self._suspects.aside) + self._window.overtaken
+        return len(self._selection.larger) + len(self._suspects.aside) + self._window.overtaken
 
     @property
     def aside_reason(self) -> str:
         """Return the reason for the faces aside; empty if there are none."""
-        larger, aside = len(self._larger), self._suspects.aside.copy()  # a copy for the threads of health checks
+        larger = len(self._selection.larger)
+        aside = self._suspects.aside.copy()  # a copy for the threads of health checks
         reasons = []
         if larger:
             limit = self._connection.max_packet_bytes
@@ -78,7 +78,7 @@ class Dispatcher:
 
     def connection_opened(self) -> None:
         """Record that the connection opened: its limit may be another."""
-        self._larger.clear()
+        self._selection.larger.clear()
 
     def connection_lost(self) -> None:
         """Record that the connection is lost: no outstanding publish gets an answer."""
@@ -119,74 +119,48 @@ class Dispatcher:
         Args:
             up_since: Time since which the uplink is up; None while it is down.
         """
-        now = time.monotonic()
-        row, others_wait = self._suspects.due(now, idle=not self._window.unanswered)
-        if row is not None:
-            self._send(row, Lane.BACKLOG, alone=True)
-        if not others_wait:
-            _ = self._send_lost() and self._send_new() and self._send_overdue(up_since)
+        for batch in self._selection.batches(up_since):
+            if batch.rows and not self._publish(batch):
+                return
 
-    def _send_lost(self) -> bool:
-        """Publish faces again that were in flight when the connection was lost."""
-        suspects = self._suspects.rows
-        lost = [row for row in self._window.lost if row not in suspects]
-        return all(self._send(row, Lane.BACKLOG) for row in lost[:BATCH])
-
-    def _send_new(self) -> bool:
-        """Publish the newest and the oldest waiting faces, as many as each lane's share of the window allows."""
-        for lane, pending in (
-            (Lane.LIVE, self._outbox.newest_pending),
-            (Lane.BACKLOG, self._outbox.oldest_pending),
-        ):
-            capacity = min(self._window.capacity(lane), BATCH)
-            excluded = self._window.rows | self._suspects.rows | self._larger
-            rows = [row for row in pending(len(excluded) + capacity) if row not in excluded] if capacity else []
-            # "Newest first" applies to the selection. The selected faces are sent oldest first.
-            if not all(self._send(row, lane) for row in sorted(rows[:capacity])):
-                return False
-        return True
-
-    def _send_overdue(self, up_since: float | None) -> bool:
-        """Publish faces again whose receipt is overdue; publish one probe face while the uplink is reported down."""
-        now = time.monotonic()
-        due = self._window.probe(now) if up_since is None else self._window.overdue(now, up_since)[:BATCH]
-        for row in due:
-            if not self._send(row, Lane.BACKLOG):
-                return False
-            metrics.RESENT.inc()
-        return True
-
-    def _send(self, row: int, lane: Lane, *, alone: bool = False) -> bool:
-        """Publish one face.
+    def _publish(self, batch: Batch) -> bool:
+        """Publish the faces of a batch that still wait; the outbox is read once for all.
 
         Returns:
             False if the connection is lost or its queue is full.
         """
-        face = self._outbox.payload(row)
-        if face is None:
+        faces = self._outbox.payloads(batch.rows)
+        for row in batch.rows:
+            if row not in faces:
+                self._window.discard(row)
+                self._suspects.discard(row)
+            elif not self._send(row, *faces[row], batch):
+                return False
+            if batch.overdue:
+                metrics.RESENT.inc()
+        return True
+
+    def _send(self, row: int, topic: str, pixels: bytes, batch: Batch) -> bool:
+        size = len(pixels)
+        if not self._connection.accepts(topic, pixels):
             self._window.discard(row)
             self._suspects.discard(row)
-            return True
-        size = len(face[1])
-        if not self._connection.accepts(*face):
-            self._window.discard(row)
-            self._suspects.discard(row)
-            self._larger.add(row)
+            self._selection.larger.add(row)
             self._warn("%s. Other faces pass", self.aside_reason)
             return True
-        if not alone and self._suspects.withholds(row, size):
+        if not batch.alone and self._suspects.withholds(row, size):
             if row in self._suspects.aside:
                 self._window.discard(row)
             return True
-        message = self._connection.publish(*face)
+        message = self._connection.publish(topic, pixels)
         if message is None:
             return False
         now = time.monotonic()
         if not len(self._window):
             self.busy_since = now
-        if alone:
+        if batch.alone:
             self._suspects.started(row, now)
-        self._window.record_sent(row, message, now, lane)
+        self._window.record_sent(row, message, now, batch.lane)
         self._sizes[row] = size
         metrics.SENT.inc()
         return True

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 """Seconds between two polls of the outbox; faces of other processes cannot wake this thread."""
+ROUND_SECONDS = 0.01
+"""Minimum seconds between two rounds: one reads the outbox and commits receipts once for all events of that time. The
+first event after an idle time starts a round at once."""
 RETRY_SECONDS = 0.5
 """Seconds between two attempts to become the sender of this outbox."""
 RECOVER_SECONDS = 5.0
@@ -60,6 +63,7 @@ class Sender:
         self._window = SendWindow(settings.sender)
         self._failure: OutboxError | None = None
         self._quiet_since = 0.0
+        self._next_round_at = 0.0
         self._receipts: list[tuple[Message, int, list[Receipt]]] = []
         self._was_up = False
         self._unreached_since: float | None = None
@@ -177,9 +181,12 @@ class Sender:
                 self._stop.wait(RECOVER_SECONDS)
 
     def _run_events(self, seconds: float) -> None:
-        """Run all queued events; wait up to `seconds` for the first one."""
+        """Run all queued events; wait up to `seconds` for the first one, and until the next round may begin."""
         try:
-            self._events.get(timeout=seconds)()
+            first = self._events.get(timeout=seconds)
+            time.sleep(max(0.0, self._next_round_at - time.monotonic()))
+            self._next_round_at = time.monotonic() + ROUND_SECONDS
+            first()
             while True:
                 self._events.get_nowait()()
         except Empty:

@@ -52,6 +52,29 @@ def test_a_finished_item_makes_room_for_the_next_one():
     assert came == [("a", 2)]
 
 
+def test_all_idle_workers_wake_when_one_change_makes_room_for_all():
+    turns = Turns(workers=8)
+    for edge in "ab":
+        for number in range(9):
+            turns.put(edge, number)
+    assert [edge for edge, _ in taken(turns, 6)] == ["a", "b"] * 3
+    turns.drop(lambda _: True)
+    for number in range(9):
+        turns.put("a", number)
+    came = []
+    waiting = [threading.Thread(target=lambda: came.append(turns.get())) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    while len(turns._changed._waiters) < 3:
+        waiting[0].join(0.01)
+    for _ in range(3):
+        assert came == []
+        turns.done("b")
+    for thread in waiting:
+        thread.join(60)
+    assert sorted(came) == [("a", 0), ("a", 1), ("a", 2)]
+
+
 def test_the_newest_items_are_dropped():
     turns = Turns(workers=8)
     for number in range(5):

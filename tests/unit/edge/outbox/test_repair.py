@@ -33,6 +33,21 @@ def sent(outbox):
     return hashes
 
 
+def test_a_batch_with_damaged_faces_has_the_others(path, faces):
+    with Outbox(OutboxFile(path=path)) as outbox:
+        change(
+            outbox,
+            "DELETE FROM pixels WHERE row = 1",
+            "UPDATE pixels SET row = CASE row WHEN 2 THEN -3 ELSE 2 END WHERE row IN (2, 3)",
+            "UPDATE pixels SET row = 3 WHERE row = -3",
+        )
+        payloads = outbox.payloads([1, 2, 3, 5, 99])
+        hashes = {row: hashlib.sha256(pixels).hexdigest() for row, (_, pixels) in payloads.items()}
+        assert hashes == {row: faces[row - 1].sha256 for row in (2, 3, 5)}
+        assert outbox.payloads([]) == {}
+    assert states(path)[1] == "expireddamaged"
+
+
 def states(path):
     connection = sqlite3.connect(path)
     try:
