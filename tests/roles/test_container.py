@@ -1,5 +1,7 @@
 """The role container checks its arguments before it creates anything, also where a role skips Ansible's own check."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -7,7 +9,7 @@ from support.playbook import CORES, run_playbooks
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_refuses_a_wrong_argument_for_a_container_that_is_not_current(tmp_path, core):
+def test_refuses_a_wrong_argument_for_a_container_that_is_not_current(tmp_path: Path, core: Path) -> None:
     values = {
         "container_name": "face-app-test-no-such-container",
         "container_image": "face-app-none:0",
