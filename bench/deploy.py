@@ -1,26 +1,41 @@
 """Measures a second run and a redeployment after a change of one line, beside an earlier version, in one run.
 
-Deploys the demonstration on this machine, each version in turn: a first run, which may build images, then second
-runs, then redeployments.
-Both versions share the secrets, so that they replace each other's containers. At the end the demonstration is
-removed, and the images stay. The last line is JSON: seconds, medians, and the ratio of this version to the earlier one.
+Deploys the demonstration on this machine, both versions in each round: a run that replaces the containers of the other
+version and may build images, a second run, and a redeployment.
+Both versions share the secrets. At the end the demonstration is removed, and the images stay. Beside the seconds stand
+the CPU seconds of Ansible and its modules, which a busy machine stretches less, and the load before each measurement.
+The last line is JSON: all measurements, medians, and the ratios of this version to the earlier one.
 """
 
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANGED = "src/face_app/edge/commands/capture.py"
 """The file that gets another comment before each redeployment."""
 INVENTORY = "inventory/demo"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a playbook, or the median of several."""
+
+    seconds: float
+    cpu: float
+    """CPU seconds of Ansible and of its modules; those of the engine and of containers are not in it."""
+    load: float
+    """Load of the last minute when it began."""
 
 
 def main() -> int:
@@ -35,22 +50,38 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="deploy-") as folder:
         secrets = Path(folder) / "secrets"
         secrets.mkdir(mode=0o700)
-        measured = {}
         trees = {name: _export(revision, Path(folder) / name) for name, revision in _revisions(given.before)}
         for tree in trees.values():
             (tree / INVENTORY / "secrets").symlink_to(secrets)
+        measured: dict[str, dict[str, list[Run]]] = {name: {"second": [], "redeploy": []} for name in trees}
         try:
-            for name, tree in trees.items():
-                measured[name] = _measure(tree, given.rounds)
-                print(name, measured[name], flush=True)
+            for number in range(given.rounds):
+                for name, tree in trees.items():
+                    for kind, run in _measure(tree, number):
+                        measured[name][kind].append(run)
+                        print(name, kind, run, flush=True)
         finally:
             _play(trees["now"], "playbooks/teardown.yml", "-e", "teardown_purge=true", "-e", "teardown_images=false")
-    medians = {
-        name: {kind: statistics.median(times) for kind, times in each.items()} for name, each in measured.items()
-    }
-    ratios = {kind: round(medians["now"][kind] / medians["before"][kind], 2) for kind in medians["now"]}
-    print(json.dumps({"seconds": measured, "medians": medians, "ratios": ratios}))
+    print(json.dumps(_report(measured), default=asdict))
     return 0
+
+
+def _report(measured: dict[str, dict[str, list[Run]]]) -> dict[str, object]:
+    """Return all measurements, their medians, and the ratios of this version to the earlier one."""
+    medians = {name: {kind: _median(runs) for kind, runs in each.items()} for name, each in measured.items()}
+    ratios = {
+        kind: {
+            "seconds": round(now.seconds / medians["before"][kind].seconds, 2),
+            "cpu": round(now.cpu / medians["before"][kind].cpu, 2),
+        }
+        for kind, now in medians["now"].items()
+    }
+    return {"measured": measured, "medians": medians, "ratios": ratios}
+
+
+def _median(runs: Iterable[Run]) -> Run:
+    columns = zip(*((run.seconds, run.cpu, run.load) for run in runs), strict=True)
+    return Run(*(statistics.median(column) for column in columns))
 
 
 def _revisions(before: str) -> list[tuple[str, str]]:
@@ -67,21 +98,18 @@ def _export(revision: str, tree: Path) -> Path:
     return tree
 
 
-def _measure(tree: Path, rounds: int) -> dict[str, list[float]]:
-    """Deploy a version, and return the seconds of each further run."""
-    first = _play(tree, "site.yml")
-    second = [_play(tree, "site.yml") for _ in range(rounds)]
-    redeployed = []
-    for number in range(rounds):
-        with (tree / CHANGED).open("a") as file:
-            file.write(f"\n# {time.time_ns()} {number}\n")
-        redeployed.append(_play(tree, "redeploy.yml"))
-    return {"first": [first], "second": second, "redeploy": redeployed}
+def _measure(tree: Path, number: int) -> Iterable[tuple[str, Run]]:
+    """Deploy a version, and yield each further run with its kind."""
+    _play(tree, "site.yml")
+    yield "second", _play(tree, "site.yml")
+    with (tree / CHANGED).open("a") as file:
+        file.write(f"\n# {time.time_ns()} {number}\n")
+    yield "redeploy", _play(tree, "redeploy.yml")
 
 
-def _play(tree: Path, playbook: str, *options: str) -> float:
-    """Run a playbook that must succeed, and return its seconds."""
-    started = time.monotonic()
+def _play(tree: Path, playbook: str, *options: str) -> Run:
+    """Run a playbook that must succeed, and return what it took."""
+    load, started, before = os.getloadavg()[0], time.monotonic(), _children_cpu()
     done = subprocess.run(
         ["ansible-playbook", "-i", INVENTORY, playbook, *options],
         cwd=tree,
@@ -92,7 +120,13 @@ def _play(tree: Path, playbook: str, *options: str) -> float:
     )
     if done.returncode:
         sys.exit(f"{playbook} of {tree.name} failed:\n{done.stdout[-4000:]}{done.stderr[-1000:]}")
-    return round(time.monotonic() - started, 1)
+    return Run(round(time.monotonic() - started, 1), round(_children_cpu() - before, 1), round(load, 1))
+
+
+def _children_cpu() -> float:
+    """Return the CPU seconds of all processes that this one has waited for, and of their children."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _docker(*arguments: str) -> str:

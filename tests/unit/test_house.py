@@ -113,6 +113,14 @@ def test_browser_tests_poll_from_outside_the_page():
     assert [path.name for path in (ROOT / "tests").rglob("*.py") if poll in path.read_text()] == []
 
 
+def test_no_variable_holds_the_variables_of_hosts():
+    """Ansible would compute each variable of each of these hosts, hashes of passwords too, wherever it is used."""
+    files = [path for folder in ("roles", "playbooks") for path in (ROOT / folder).rglob("*.yml")]
+    held = re.compile(r"""map\('extract', hostvars\)\s*\}\}""")
+    assert len(files) > 100
+    assert [str(path) for path in files if held.search(path.read_text())] == []
+
+
 def test_no_file_names_the_host_of_a_registry():
     command = ["git", "grep", "-nE", f"//[^/ ]*({REGISTRIES})", "--", "."]
     assert subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout == ""
