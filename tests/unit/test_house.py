@@ -106,8 +106,20 @@ REGISTRIES = "|".join(("pypi[.]", "registry[.]npm", "pythonhosted[.]", "debian[.
 """Hosts of package registries: a file that names one binds its users to it."""
 
 
+def test_no_role_gives_a_container_a_fixed_name():
+    """Two deployments share a machine only if each container's name is made of variables."""
+    tasks = {path: path.read_text() for path in ROOT.glob("roles/*/tasks/*.yml")}
+    named = {
+        (path.name, name)
+        for path, text in tasks.items()
+        for name in re.findall(r"docker_container:\n +name: (.+)\n", text)
+    }
+    assert len(named) > 3
+    assert {each for each in named if "{{" not in each[1]} == set()
+
+
 def test_browser_tests_poll_from_outside_the_page():
-    """Playwright's own poll compiles text inside the page, which the gallery's policy refuses from the second try on."""
+    """Playwright's own poll compiles text in the page, which the gallery's policy refuses from the second try on."""
     poll = "wait_for_" + "function"
     assert [path.name for path in (ROOT / "tests").rglob("*.py") if poll in path.read_text()] == []
 
