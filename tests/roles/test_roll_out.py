@@ -32,7 +32,8 @@ def values_of(edge: str, media: str) -> dict[str, Any]:
         "certificates_metrics_directory": f"{etc}/metrics",
         "container_versions_directory": f"{etc}/containers",
         "images_directory": f"/var/cache/face-app/{edge}",
-        # They have one engine: each would remove the images of the others.
+        # They have one engine: each would build the same image, and remove those of the others.
+        "images_source": "ship",
         "images_keep": 20,
         "edge_broker_container": f"{name}_mosquitto",
         "edge_broker_forwarder_container": f"{name}_forwarder",
@@ -72,7 +73,9 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     (made.inventory / "group_vars/edge/zz_own.yml").unlink()
     made.settings = {"capture_wait": 300, "subscriber_wait": 300}
     try:
-        first = made.play("site.yml")
+        # All edges together: only the roll-out needs batches.
+        with made.having(face_app_serial="100%"):
+            first = made.play("site.yml")
         assert first.rc == 0, first.output[-6000:]
         yield made
     finally:
