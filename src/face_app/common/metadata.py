@@ -175,7 +175,7 @@ def decoded_size(pixels: bytes, max_pixels: int, scans: int) -> tuple[int, int]:
             if image.width * image.height * scans > MAX_SCANNED_PIXELS:
                 raise MessageError("too-many-scans", f"{size} in {scans} scans > {MAX_SCANNED_PIXELS} pixels in all")
             width, height = image.size
-            image.draft(None, (1, 1))  # the smallest scale: only the transform of the blocks is left out
+            image.draft(None, (1, 1))  # the smallest scale, at which all data are read too
             image.load()
             return int(width), int(height)
     except (MessageError, MemoryError):
