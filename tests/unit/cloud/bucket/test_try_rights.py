@@ -13,6 +13,8 @@ from urllib.request import Request, urlopen
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.iam.access_control import IAMRequestBase, S3IAMRequest
+from moto.s3.exceptions import S3AccessDeniedError
 
 from face_app.cloud.audit.listing import sort_keys
 from face_app.cloud.audit.scope import Scope
@@ -127,10 +129,18 @@ def test_a_folder_has_no_key(tmp_path):
         try_rights(Store(kind="directory", path=tmp_path), Right)
 
 
+def refuse_unsigned(self: S3IAMRequest, *, headers: dict[str, str], **values: Any) -> None:
+    """Answer an unsigned request as AWS does; moto fails with a KeyError."""
+    if "Authorization" not in headers:
+        raise S3AccessDeniedError
+    IAMRequestBase.__init__(self, headers=headers, **values)
+
+
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoS3]:
     """A simulation of AWS that evaluates policies; each other one of the tests accepts any key."""
-    with moto_s3(tmp_path_factory.mktemp("aws")) as server:
+    with pytest.MonkeyPatch.context() as patch, moto_s3(tmp_path_factory.mktemp("aws")) as server:
+        patch.setattr(S3IAMRequest, "__init__", refuse_unsigned)
         client(server.endpoint).create_bucket(Bucket="face-app")
         yield server
         reset_auth(server, "Infinity")
