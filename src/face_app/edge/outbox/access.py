@@ -85,6 +85,10 @@ def translate_errors(path: Path) -> Iterator[None]:
         if error_class is OutboxDamagedError:
             mark_damaged(path)
         raise error_class(f"outbox {path}: {error}; {advice}") from error
+    except UnicodeDecodeError as error:
+        # Of a damaged name in the schema, which Python cannot even quote in an error of SQLite.
+        mark_damaged(path)
+        raise OutboxDamagedError(f"outbox {path}: {error}; {_DAMAGED}") from error
     except OSError as error:
         file = "" if error.filename in {None, path, str(path)} else f"{error.filename}: "
         advice = "set outbox.path to a file that can be written"

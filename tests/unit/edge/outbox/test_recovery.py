@@ -167,6 +167,14 @@ def test_a_file_without_a_header_is_moved_aside(path, faces):
     assert damaged_files(path)[0].read_bytes() == before
 
 
+def test_recovers_a_file_whose_schema_has_a_name_that_is_no_text(path, faces):
+    data = path.read_bytes()
+    assert b"tablevisitsvisits" in data
+    path.write_bytes(data.replace(b"tablevisitsvisits", b"tablevis\xa1tsvisits"))
+    with opened(path) as outbox:
+        assert len(outbox.oldest_pending(1000)) == len(faces[20:])
+
+
 def test_does_not_recover_while_another_process_has_the_file_open(path, faces, monkeypatch):
     monkeypatch.setattr("face_app.edge.outbox.access.RECOVERY_WAIT", 0.1)
     with opened(path):
