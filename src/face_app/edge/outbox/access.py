@@ -33,6 +33,7 @@ _TRANSLATIONS: tuple[tuple[str, str, type[OutboxError]], ...] = (
     ("unsupported file format", _DAMAGED, OutboxDamagedError),
     ("UNIQUE constraint", _DAMAGED, OutboxDamagedError),
     ("Could not decode", _DAMAGED, OutboxDamagedError),
+    ("can't decode", _DAMAGED, OutboxDamagedError),
     ("integer overflow", _DAMAGED, OutboxDamagedError),
     ("no such", _DAMAGED, OutboxDamagedError),
     ("already exists", _DAMAGED, OutboxDamagedError),
@@ -77,7 +78,7 @@ def translate_errors(path: Path) -> Iterator[None]:
     except OutboxDamagedError:
         mark_damaged(path)
         raise
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the second: Python cannot quote a damaged name of the schema
         _, advice, error_class = next(each for each in _TRANSLATIONS if each[0] in str(error))
         # SQLite reads a damaged version number in the header as a file that it may not write.
         if "readonly" in str(error) and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
@@ -85,10 +86,6 @@ def translate_errors(path: Path) -> Iterator[None]:
         if error_class is OutboxDamagedError:
             mark_damaged(path)
         raise error_class(f"outbox {path}: {error}; {advice}") from error
-    except UnicodeDecodeError as error:
-        # Of a damaged name in the schema, which Python cannot even quote in an error of SQLite.
-        mark_damaged(path)
-        raise OutboxDamagedError(f"outbox {path}: {error}; {_DAMAGED}") from error
     except OSError as error:
         file = "" if error.filename in {None, path, str(path)} else f"{error.filename}: "
         advice = "set outbox.path to a file that can be written"
