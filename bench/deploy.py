@@ -86,7 +86,9 @@ def _median(runs: Iterable[Run]) -> Run:
 
 def _revisions(before: str) -> list[tuple[str, str]]:
     """Return the versions by name; the files of this folder, committed or not, are the present one."""
-    stashed = subprocess.run(["git", "stash", "create"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    # `git stash` makes a commit, which needs an author; a fresh clone may have none.
+    stash = ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost", "stash", "create"]
+    stashed = subprocess.run(stash, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [("before", before), ("now", stashed.strip() or "HEAD")]
 
 
