@@ -101,7 +101,7 @@ class Box:
     def _upload(self, outbox: Outbox) -> None:
         receipts = []
         for row in outbox.oldest_pending(self.chance.randrange(3)):
-            found = outbox.payload(row)
+            found = outbox.payloads([row]).get(row)
             face = next((face for face, _ in self.truth.faces if found and face.sha256 == sha256_of(found[1])), None)
             if found and face:
                 self._objects.put(face.key, found[1], face.sha256)
@@ -146,7 +146,7 @@ class Box:
         """Let the sender try each face, export the ledger, audit, and compare with the truth."""
         with opened(self.path) as outbox:
             for row in outbox.oldest_pending(10_000):
-                outbox.payload(row)
+                outbox.payloads([row])
             with export_ledger(outbox, EDGE) as ledger:
                 report = audit.run(self.store, [ledger], Scope(), content=True)
             waiting = waiting_faces(outbox)

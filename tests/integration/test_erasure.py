@@ -73,7 +73,7 @@ class Chain:
     def capture(self, *seeds):
         """Commit faces; return their images as the edge sends them, by sequence."""
         faces = self.outbox.append([noisy_new_face(seed) for seed in seeds])
-        return {face.id.sequence: self.outbox.payload(face.id.sequence)[1] for face in faces}
+        return {face.id.sequence: self.outbox.payloads([face.id.sequence])[face.id.sequence][1] for face in faces}
 
     def erase(self, selection):
         eraser = Eraser(self.store, Erasure(staleness=STALENESS))

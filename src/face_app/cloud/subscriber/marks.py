@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -34,7 +34,10 @@ log = logging.getLogger(__name__)
 
 STATUS = "status/+/+"
 WRITE_SECONDS = 10.0
-"""Seconds between two writes of one mark. Faces of this time before a disk goes back may be in no record."""
+"""Minimum seconds between two writes of one mark. Faces of this time before a disk goes back may be in no record."""
+MAX_WRITES = 100
+"""Maximum number of marks in `WRITE_SECONDS`. A thousand edges would otherwise need a mark for nearly every face, which
+is two requests. With N edges that all send faces, a mark is written every N / 10 seconds."""
 STOP_SECONDS = 2.0
 """Maximum seconds that a stop waits for the last writes."""
 MAX_OUTBOXES = 64
@@ -172,17 +175,22 @@ class MarkRecorder:
     def _due(self) -> list[tuple[str, str, dict[str, Mark]]]:
         """Return edge, outbox and unwritten marks: the first of each edge, then the second of each, and so on.
 
-        The outboxes of one edge take turns.
+        The edges take turns, and so do the outboxes of one edge.
         """
-        turns: list[tuple[int, str, str, dict[str, Mark]]] = []
         with self._lock:
-            for edge, outboxes in self._edges.items():
-                due = [outbox for outbox, known in outboxes.items() if known.unwritten][:WRITES_PER_EDGE]
-                for turn, outbox in enumerate(due):
-                    known = outboxes.pop(outbox)
-                    outboxes[outbox] = known  # the end of the queue
-                    turns.append((turn, edge, outbox, dict(known.unwritten)))
-        return [(edge, outbox, marks) for _, edge, outbox, marks in sorted(turns, key=lambda each: each[0])]
+            turns = [
+                (turn, edge, outbox)
+                for edge, outboxes in self._edges.items()
+                for turn, outbox in enumerate(_unwritten(outboxes)[:WRITES_PER_EDGE])
+            ]
+            turns.sort(key=lambda each: each[0])
+            return [(edge, outbox, self._take_turn(edge, outbox)) for _, edge, outbox in turns[:MAX_WRITES]]
+
+    def _take_turn(self, edge: str, outbox: str) -> dict[str, Mark]:
+        """Move an edge and its outbox to the end of their queues; return the unwritten marks."""
+        outboxes = self._edges[edge] = self._edges.pop(edge)
+        known = outboxes[outbox] = outboxes.pop(outbox)
+        return dict(known.unwritten)
 
     def _write_mark(self, edge: str, outbox: str, unwritten: dict[str, Mark]) -> None:
         """Merge marks into the object.
@@ -212,6 +220,10 @@ class MarkRecorder:
         if len(present) < MAX_OUTBOXES:
             present.add(outbox)
         return outbox in present
+
+
+def _unwritten(outboxes: Mapping[str, _Outbox]) -> list[str]:
+    return [outbox for outbox, known in outboxes.items() if known.unwritten]
 
 
 def _failure(act: Callable[..., None], *arguments: Any) -> str:

@@ -265,10 +265,6 @@ class Outbox:
             rows,
         )
 
-    def payload(self, row: int) -> tuple[str, bytes] | None:
-        """Return topic and image of one face; None if it does not wait."""
-        return self.payloads([row]).get(row)
-
     def backlog(self) -> tuple[int, float]:
         """Return the number of waiting faces and the age of the oldest in seconds (0 if none wait).
 

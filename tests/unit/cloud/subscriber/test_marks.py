@@ -9,7 +9,13 @@ import pytest
 from face_app.cloud.bucket import operations
 from face_app.cloud.bucket.mark_object import MAX_OPENINGS, MAX_SEQUENCE, Mark, dump_marks, load_marks, merge_marks
 from face_app.cloud.stores import open_store, s3_bucket
-from face_app.cloud.subscriber.marks import MAX_OUTBOXES, MAX_UNWRITTEN, WRITES_PER_EDGE, MarkRecorder
+from face_app.cloud.subscriber.marks import (
+    MAX_OUTBOXES,
+    MAX_UNWRITTEN,
+    MAX_WRITES,
+    WRITES_PER_EDGE,
+    MarkRecorder,
+)
 from face_app.common.errors import StoreError
 from face_app.common.settings import Broker, CloudSettings, Store
 from face_app.common.wire import STATUS_BYTES
@@ -181,6 +187,18 @@ def test_the_first_mark_of_each_edge_is_written_before_the_second_of_another(fol
     monkeypatch.setattr(marks, "_write", lambda key, _: keys.append(key.split("/")[1]))
     marks.flush()
     assert keys == ["hostile", "jetson"] + ["hostile"] * (WRITES_PER_EDGE - 1)
+
+
+def test_edges_of_a_large_fleet_take_turns(folder, monkeypatch):
+    """All have a new status all the time; the writes in a round are limited."""
+    marks, keys, edges = recorder(folder), [], 3 * MAX_WRITES
+    monkeypatch.setattr(marks, "_write", lambda key, _: keys.append(key.split("/")[1]))
+    for flush in range(1, 4):
+        for edge in range(edges):
+            marks.add(f"status/edge-{edge}/door", status(flush))
+        marks.flush()
+        assert len(keys) == flush * MAX_WRITES
+    assert sorted(keys) == sorted(f"edge-{edge}" for edge in range(edges))
 
 
 def test_the_first_mark_of_an_edge_needs_no_new_client(store, monkeypatch):

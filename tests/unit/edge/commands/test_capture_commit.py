@@ -74,7 +74,7 @@ def visits(outbox):
 
 def test_commits_a_face_with_its_metadata(committer, outbox):
     assert committer().commit(PipelineResult((shot(5, "better"),), (visit(4),))) == 1
-    topic, file = outbox.payload(1)
+    topic, file = outbox.payloads([1])[1]
     metadata = read_image(file, max_pixels=10**6).metadata
     assert topic == "face_app/jetson/door"
     assert (metadata.edge, metadata.camera, metadata.captured_at) == ("jetson", "door", NOW)
@@ -94,7 +94,7 @@ def test_a_visit_has_one_id_in_a_run_and_another_in_the_next(committer, outbox, 
         FaceCommitter(settings, "yunet", again, threading.Event(), SourceWatchdog(10)).commit(
             PipelineResult((shot(5),))
         )
-    found = [read_image(outbox.payload(row)[1], max_pixels=10**6).metadata.visit for row in (1, 2, 3, 4)]
+    found = [read_image(outbox.payloads([row])[row][1], max_pixels=10**6).metadata.visit for row in (1, 2, 3, 4)]
     assert found[0] == found[1]
     assert len(set(found)) == 3
     assert found[0] == f"{outbox.run}-5"

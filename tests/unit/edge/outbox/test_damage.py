@@ -35,7 +35,7 @@ def use(path):
     for _ in range(STARTS):
         with suppress(OutboxDamagedError):
             with Outbox(OutboxFile(path=path)) as outbox:
-                payloads = [outbox.payload(row) for row in outbox.oldest_pending(1000)]
+                payloads = [outbox.payloads([row]).get(row) for row in outbox.oldest_pending(1000)]
                 new = outbox.append([new_face(), new_face()])
                 with export_ledger(outbox, "jetson") as ledger:
                     entries = {str(entry.id): entry for entry in ledger.entries}

@@ -29,7 +29,7 @@ from support.noise import noisy_new_face
 outbox = Outbox(OutboxFile(path=sys.argv[1]))
 faces = outbox.append([noisy_new_face(n) for n in range(4)])
 for face in faces:
-    print(face.key, outbox.payload(face.id.sequence)[1].hex(), flush=True)
+    print(face.key, outbox.payloads([face.id.sequence])[face.id.sequence][1].hex(), flush=True)
 now = datetime.now(timezone.utc)
 outbox.apply_receipts([Receipt(face.id, face.sha256, face.key, now, sys.argv[2]) for face in faces[:3]])
 print("done", flush=True)
@@ -58,7 +58,7 @@ def left(path, image):
 
 def test_an_erased_receipt_leaves_no_byte_in_file_and_log(outbox, path):
     faces = outbox.append([noisy_new_face(n) for n in range(3)])
-    images = [outbox.payload(row)[1] for row in outbox.oldest_pending(3)]
+    images = [outbox.payloads([row])[row][1] for row in outbox.oldest_pending(3)]
     assert all(left(path, pixels) for pixels in images)
     applied = outbox.apply_receipts([receipt(faces[0]), receipt(faces[2])])
     assert [row for row, _ in applied] == [1, 3]
@@ -74,7 +74,7 @@ def test_an_erased_receipt_leaves_no_byte_in_file_and_log(outbox, path):
 def test_a_stored_face_leaves_no_byte_after_a_while(outbox, path, monkeypatch):
     monkeypatch.setattr(upkeep, "SCRUB_SECONDS", 0.0)
     (face,) = outbox.append([noisy_new_face(1)])
-    pixels = outbox.payload(1)[1]
+    pixels = outbox.payloads([1])[1][1]
     outbox.maintain()
     outbox.apply_receipts([receipt(face, "stored")])
     outbox.maintain()
@@ -103,7 +103,7 @@ def test_a_receipt_for_another_face_erases_nothing(outbox, changes):
 
 def test_a_reader_delays_the_removal_and_does_not_prevent_it(outbox, path):
     (face,) = outbox.append([noisy_new_face(1)])
-    pixels = outbox.payload(1)[1]
+    pixels = outbox.payloads([1])[1][1]
     outbox.maintain()
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")

@@ -102,7 +102,7 @@ def test_numbers_the_faces_of_a_commit(outbox, path):
     assert [face.id.sequence for face in faces] == [1, 2, 3]
     assert [row[2] for row in check(path)] == ["face_app/jetson/door", "face_app/jetson/yard", "face_app/jetson/door"]
     assert [row[4] for row in check(path)] == [face.sha256 for face in faces]
-    topic, pixels = outbox.payload(2)
+    topic, pixels = outbox.payloads([2])[2]
     assert topic == "face_app/jetson/yard"
     assert hashlib.sha256(pixels).hexdigest() == faces[1].sha256
 
@@ -178,7 +178,7 @@ def test_processes_append_while_a_thread_applies_receipts(path, tmp_path):
         def apply():
             while len(stored) < 60:
                 for sequence in outbox.oldest_pending(5):
-                    _, pixels = outbox.payload(sequence)
+                    _, pixels = outbox.payloads([sequence])[sequence]
                     sha256 = hashlib.sha256(pixels).hexdigest()
                     taken = Receipt(FaceId(outbox.id, sequence), sha256, "", datetime.now(timezone.utc), "stored")
                     stored.extend(outbox.apply_receipts([taken]))
@@ -220,7 +220,7 @@ def test_a_stored_receipt_deletes_the_pixels_and_leaves_the_row(outbox, path):
     face, other = outbox.append([new_face(), new_face()])
     assert [(sequence, each.result) for sequence, each in outbox.apply_receipts([receipt(face)])] == [(1, "stored")]
     assert outbox.apply_receipts([receipt(face)]) == []
-    assert outbox.payload(1) is None
+    assert outbox.payloads([1]).get(1) is None
     assert outbox.oldest_pending(10) == [2]
     assert rows(path, "SELECT state, key FROM faces WHERE row = 1") == [("stored", face.key)]
     assert rows(path, "SELECT row FROM pixels") == [(2,)]
@@ -256,7 +256,7 @@ def test_a_refused_face_stays_with_its_pixels_and_is_not_sent(outbox, path, with
     changes = {} if with_id else {"id": None}
     assert [sequence for sequence, _ in outbox.apply_receipts([receipt(face, "refused", **changes)])] == [1]
     assert outbox.oldest_pending(10) == [2]
-    assert outbox.payload(1) is None
+    assert outbox.payloads([1]).get(1) is None
     assert outbox.run_faces()[0].state == "refused"
     assert outbox.run_faces()[0].reason == "bad"
     assert outbox.run_counts().refused == 1
@@ -332,7 +332,7 @@ def test_the_file_shrinks_after_a_backlog(path, monkeypatch):
         ((empty,),) = rows(path, "PRAGMA page_count")
         assert empty < full / 10
         assert outbox.append([new_face()])[0].id.sequence == 301
-        assert outbox.payload(301)
+        assert outbox.payloads([301]).get(301)
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
 
@@ -429,7 +429,7 @@ def test_retry_sets_refused_faces_to_waiting(outbox):
     )
     assert outbox.retry("too-large") == 1
     assert outbox.oldest_pending(9) == [1, 3]
-    assert outbox.payload(1)
+    assert outbox.payloads([1]).get(1)
     assert outbox.retry(None) == 1
     assert outbox.retry(None) == 0
     assert outbox.oldest_pending(9) == [1, 2, 3]

@@ -72,7 +72,7 @@ def test_recovers_the_faces_on_intact_pages(path, faces, seed):
         assert waiting.items() <= committed.items()
         assert {reason for _, state, reason in recovered.values() if state == "expired"} <= {"damaged"}
         for row in outbox.oldest_pending(1000):
-            _, pixels = outbox.payload(row)
+            _, pixels = outbox.payloads([row])[row]
             assert hashlib.sha256(pixels).hexdigest() in committed.values()
         now = datetime.now(timezone.utc)
         sent = [face for face in faces if str(face.id) in waiting]
@@ -119,7 +119,7 @@ def test_recovers_a_damaged_file_of_an_earlier_format(path, new_format):
     connection.close()
     damage_mark(path).touch()
     with opened(path) as outbox:
-        assert [outbox.payload(row)[1] for row in outbox.oldest_pending(9)] == files
+        assert [outbox.payloads([row])[row][1] for row in outbox.oldest_pending(9)] == files
         assert list(export_visits(outbox)) == []
         outbox.append([new_face()], [visit()])
         assert len(list(export_visits(outbox))) == 1
@@ -149,7 +149,7 @@ def test_the_next_start_recovers_damage_that_was_found_later(path, faces, monkey
     def use():
         with opened(path) as outbox:
             for row in range(1, 201):
-                outbox.payload(row)
+                outbox.payloads([row])
 
     with pytest.raises(OutboxDamagedError, match="the next start sets it aside"):
         use()
@@ -238,7 +238,7 @@ def test_no_row_number_hides_other_faces(path, faces, statement):
     moved(path, statement)
     with opened(path) as outbox:
         assert outbox.backlog()[0] == 180
-        hashes = {hashlib.sha256(outbox.payload(row)[1]).hexdigest() for row in outbox.oldest_pending(1000)}
+        hashes = {hashlib.sha256(outbox.payloads([row])[row][1]).hexdigest() for row in outbox.oldest_pending(1000)}
         assert hashes == {face.sha256 for face in faces[20:]}
         (new,) = outbox.append([new_face()])
         assert outbox.newest_pending(1) == [outbox.oldest_pending(1000)[-1]]
@@ -265,7 +265,7 @@ def test_carries_the_whole_record_over(path):
         now = datetime.now(timezone.utc)
         outbox.apply_receipts([Receipt(face.id, face.sha256, face.key, now, "stored") for face in faces[:2]])
         outbox._connection.execute("DELETE FROM pixels WHERE row = 3")
-        assert outbox.payload(3) is None
+        assert outbox.payloads([3]).get(3) is None
         outbox._connection.execute("UPDATE faces SET settled_at = 5 WHERE settled_at IS NOT NULL")
         outbox.maintain()
         with export_ledger(outbox, "jetson") as before:

@@ -39,7 +39,7 @@ def write(path, count, *, size=40):
 
 def sendable(path):
     with opened(path) as outbox:
-        payloads = [outbox.payload(row) for row in outbox.oldest_pending(10_000)]
+        payloads = [outbox.payloads([row]).get(row) for row in outbox.oldest_pending(10_000)]
         outbox.append([new_face()])
     return {hashlib.sha256(payload[1]).hexdigest() for payload in payloads if payload}
 

@@ -27,7 +27,7 @@ def sent(outbox):
     """Send each waiting face, and apply its receipt as the cloud would give it."""
     hashes = []
     for row in outbox.oldest_pending(100):
-        payload = outbox.payload(row)
+        payload = outbox.payloads([row]).get(row)
         if payload:
             hashes.append(hashlib.sha256(payload[1]).hexdigest())
     return hashes
@@ -106,7 +106,7 @@ def test_a_damaged_row_of_whole_pixels_is_corrected(path, faces, statement):
     with Outbox(OutboxFile(path=path)) as outbox:
         change(outbox, statement)
         assert sent(outbox) == [face.sha256 for face in faces]
-        assert outbox.payload(2)[0] == "face_app/jetson/camera-2"
+        assert outbox.payloads([2])[2][0] == "face_app/jetson/camera-2"
         now = datetime.now(timezone.utc)
         stored = Receipt(faces[1].id, faces[1].sha256, faces[1].key, now, "stored")
         assert [row for row, _ in outbox.apply_receipts([stored])] == [2]

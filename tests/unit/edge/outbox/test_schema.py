@@ -53,7 +53,7 @@ def test_migrates_an_earlier_format_with_every_face(tmp_path, new_format):
         assert outbox.oldest_pending(2) == [3, 4]
         assert outbox.newest_pending(2) == [10_000, 9999]
         for row in (3, 5000, 9999):
-            assert outbox.payload(row) == ("face_app/jetson/door", files[row])
+            assert outbox.payloads([row])[row] == ("face_app/jetson/door", files[row])
         assert list(export_visits(outbox)) == []
         (new,) = outbox.append([new_face()], [visit(1)])
         assert new.id == FaceId(OLD, 10_001)

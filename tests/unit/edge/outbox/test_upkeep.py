@@ -96,7 +96,7 @@ def test_a_start_with_a_full_disk_and_a_long_log_works(small_disk):
         fill_disk(small_disk / "other")
         with opened(path) as second:
             assert second.backlog()[0] == len(faces)
-            assert second.payload(1)
+            assert second.payloads([1]).get(1)
     (small_disk / "other").unlink()
     with opened(path) as outbox:
         outbox.maintain()
