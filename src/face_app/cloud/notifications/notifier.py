@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
@@ -40,7 +40,6 @@ class Notifier:
 
     Attributes:
         alarms: Receives alarms; None: no token is set.
-        problem: Why nothing is announced any more; empty while it is.
     """
 
     def __init__(self, settings: GallerySettings, objects: Objects, reader: DetailReader) -> None:
@@ -58,7 +57,12 @@ class Notifier:
         assert wanted.urls_file  # noqa: S101
         services = read_services(wanted.urls_file)
         token = read_token(wanted.alerts_token_file) if wanted.alerts_token_file else ""
-        self.problem = ""
+        self._ended = ""
+        """Why the thread has ended; empty while it runs."""
+        self._write_problem = ""
+        """Why the latest face could not be written; empty after a success."""
+        self._missed = False
+        """True if a face could not be written since the latest complete listing began."""
         self._objects = objects
         self._file = NotificationFile(settings.index.with_name(settings.index.stem + FILE_SUFFIX))
         self._news = News(self._file)
@@ -107,24 +111,31 @@ class Notifier:
         self._offer({key: each.stored_ms for each in recent if (key := parse_key(each.key))})
 
     def listing_complete(self, began_at: datetime) -> None:
-        """Record that a complete listing has ended."""
-        try:
-            self._news.listed_since(int(began_at.astimezone(timezone.utc).timestamp() * 1000))
-        except sqlite3.Error as error:
-            self._failed(error)
+        """Record that a complete listing has ended; if a face was missed, the next one must offer it again."""
+        missed, self._missed = self._missed, False
+        if not missed:
+            began_ms = int(began_at.astimezone(timezone.utc).timestamp() * 1000)
+            self._write(lambda: self._news.listed_since(began_ms))
 
     def _offer(self, faces: Mapping[FaceKey, int]) -> None:
         wanted = {key: at for key, at in faces.items() if self._rules.wants(key.edge, key.camera)}
-        try:
-            if wanted and self._news.offer(wanted):
-                self._wake.set()
-        except sqlite3.Error as error:
-            self._failed(error)
+        if wanted and self._write(lambda: self._news.offer(wanted)):
+            self._wake.set()
 
-    def _failed(self, error: Exception) -> None:
-        if not self.problem and not self._stopping:
-            self.problem = f"no face is announced: {error}; restart the gallery"
-            log.error("notifications: %s", self.problem)
+    def _write(self, write: Callable[[], int | None]) -> int | None:
+        """Write to the file; return None if that fails, as on a full disk."""
+        try:
+            result = write()
+        except sqlite3.Error as error:
+            self._missed = True
+            if not self._write_problem and not self._stopping:
+                self._write_problem = f"no face is announced: {error}; a later listing offers it again"
+                log.error("notifications: %s", self._write_problem)  # noqa: TRY400 - the cause is in the text
+            return None
+        if self._write_problem:
+            log.info("notifications: faces are announced again")
+        self._write_problem = ""
+        return result
 
     def _wake_workers(self) -> None:
         for worker in self._workers:
@@ -136,10 +147,10 @@ class Notifier:
             try:
                 if not self._planner.plan(now_ms()):
                     seconds = AWAY_SECONDS
-            except Exception as error:
+            except Exception as error:  # a defect here must not end the gallery
                 if not self._stopping:
-                    log.exception("notifications failed")
-                    self._failed(error)
+                    self._ended = f"no face is announced: {error}; restart the gallery"
+                    log.exception("notifications: %s", self._ended)
                 return
             self._wake_workers()
             self._wake.wait(seconds)
@@ -148,11 +159,12 @@ class Notifier:
     @property
     def waiting(self) -> int:
         """Return the number of messages that wait for a service."""
-        return 0 if self._stopping else self._deliveries.count()
+        return self._deliveries.count()
 
     def problems(self) -> list[str]:
         """Return what keeps messages from arriving, one sentence for each cause."""
-        found = [f"Notifications: {self.problem}."] if self.problem else []
+        problem = self._ended or self._write_problem
+        found = [f"Notifications: {problem}."] if problem else []
         for worker in self._workers:
             if worker.problem:
                 waiting = plural(self._deliveries.count(worker.service.id), "message")
