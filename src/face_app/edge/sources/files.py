@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -243,8 +244,9 @@ class Player:
 
 def _kind(file: Path) -> str:
     """Return the suffix of a file for the log."""
-    if file.is_dir():
-        return "folder"
+    with suppress(OSError):  # its folder can be listed, and no file in it examined
+        if file.is_dir():
+            return "folder"
     return printable_name(Path(file.suffix.lower())) if file.suffix else "without suffix"
 
 
