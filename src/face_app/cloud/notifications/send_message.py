@@ -17,7 +17,7 @@ SEND_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Picture:
+class Attachment:
     """Contains the picture of a message.
 
     Attributes:
@@ -42,7 +42,7 @@ class Sender:
         self._seconds = seconds
         self._thread: threading.Thread | None = None
 
-    def send(self, message: Message, picture: Picture | None) -> Failure | None:
+    def send(self, message: Message, picture: Attachment | None) -> Failure | None:
         """Send a message; return why it was not accepted, None if it was."""
         if self._thread and self._thread.is_alive():
             return Failure("it has not finished an earlier message")
@@ -59,7 +59,7 @@ class Sender:
         return Failure(cause, may_have_arrived=True)
 
 
-def _send(service: Service, message: Message, picture: Picture | None) -> Failure | None:
+def _send(service: Service, message: Message, picture: Attachment | None) -> Failure | None:
     try:
         import apprise  # noqa: PLC0415
 
@@ -78,7 +78,7 @@ def _send(service: Service, message: Message, picture: Picture | None) -> Failur
 
 
 @contextmanager
-def _attachment(picture: Picture | None) -> Iterator[Any]:
+def _attachment(picture: Attachment | None) -> Iterator[Any]:
     """Yield a picture as a file in memory: many services need a path, and no face may reach a disk."""
     import apprise  # noqa: PLC0415
     from apprise.attachment.file import AttachFile  # noqa: PLC0415

@@ -14,7 +14,7 @@ from types import TracebackType
 from face_app.common import settings
 from face_app.common.errors import SourceError
 from face_app.edge.metrics import SKIPPED
-from face_app.edge.sources.clips import Clip, Picture, Video
+from face_app.edge.sources.clips import Clip, PictureClip, VideoClip
 from face_app.edge.sources.file_name import printable_name
 from face_app.edge.sources.frame import Frame, FrameSchedule
 from face_app.edge.sources.frame_converter import FrameConverter
@@ -225,7 +225,7 @@ class Player:
             self._schedule.advance(elapsed)
             unchanged = 0.0 if clip.independent else self._frozen.seconds_unchanged(image, elapsed)
             yield Frame(image, index, datetime.now(timezone.utc), elapsed, unchanged, clip.independent)
-        self._wait(min(clip.last_seconds, MAX_STEP))
+        self._wait(min(clip.frame_seconds, MAX_STEP))
 
     def _log_step(self, step: float, previous: float) -> None:
         """Log the first step that is passed over; a damaged file may have thousands."""
@@ -251,4 +251,4 @@ def _kind(file: Path) -> str:
 
 
 def _open_clip(file: Path, *, loop: bool) -> Clip:
-    return Picture(file, loop=loop) if file.suffix.lower() in PICTURES else Video(file)
+    return PictureClip(file, loop=loop) if file.suffix.lower() in PICTURES else VideoClip(file)

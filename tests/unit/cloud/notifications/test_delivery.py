@@ -13,7 +13,7 @@ import pytest
 from face_app.cloud.gallery.objects import Listed
 from face_app.cloud.notifications import delivery_worker, notification_metrics, service_log
 from face_app.cloud.notifications.deliveries import Message
-from face_app.cloud.notifications.send_message import Picture, Sender
+from face_app.cloud.notifications.send_message import Attachment, Sender
 from face_app.cloud.notifications.services import read_services
 from face_app.common.errors import SettingsError, StoreError
 from support.ports import free_port
@@ -180,12 +180,12 @@ def test_a_disk_that_was_full_costs_no_announcement(desk, monkeypatch):
 
     with monkeypatch.context() as full:
         full.setattr(notifier._news, "offer", fail)
-        notifier.listed(page)
-    notifier.listing_complete(began_at + timedelta(hours=1))
-    notifier.listed(page)
+        notifier.on_listed(page)
+    notifier.on_listing_complete(began_at + timedelta(hours=1))
+    notifier.on_listed(page)
     assert [key.key for key in notifier._news.unread(10)] == [face.key]
     assert notifier.problems() == []
-    notifier.listing_complete(began_at + timedelta(hours=1))
+    notifier.on_listing_complete(began_at + timedelta(hours=1))
     assert notifier._news.since_ms > page[0].stored_ms, "the next complete listing counts again"
 
 
@@ -223,7 +223,7 @@ def test_a_shortage_of_this_machine_is_tried_again(tmp_path, monkeypatch, step):
     monkeypatch.setattr(step, fail)
     (tmp_path / "one").write_text("json://127.0.0.1:1/")
     sender = Sender(read_services(tmp_path / "one")[0])
-    failure = sender.send(Message("a", "b"), Picture("a.jpg", b"x"))
+    failure = sender.send(Message("a", "b"), Attachment("a.jpg", b"x"))
     assert failure == service_log.Failure("sending failed: OSError")
 
 
