@@ -246,7 +246,7 @@ def _parse_metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, No
             camera=_text(tags[base.Model]),
             # `write_metadata` always writes UTC.
             captured_at=datetime.strptime(when, "%Y:%m:%d %H:%M:%S.%f").replace(tzinfo=timezone.utc),
-            track=int(document["track"]),
+            track=_integer(document["track"]),
             frame_size=_integers(document["frame_size"], 2),
             box=_integers(document["box"], 4),
             landmarks=tuple((float(x), float(y)) for x, y in document["landmarks"]),
@@ -256,7 +256,7 @@ def _parse_metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, No
             shot_terms={str(name): float(term) for name, term in document["shot_terms"].items()},
             why=_checked(document["why"], str),
             clock_synchronised=_checked(document["clock_synchronised"], bool | None),
-            chosen_from=int(document.get("chosen_from", 1)),
+            chosen_from=_integer(document.get("chosen_from", 1)),
             version=str(document.get("version", "")),
             visit=str(document.get("visit", "")),
         )
@@ -273,9 +273,17 @@ def _text(tag: bytes) -> str:
     return tag.removesuffix(b"\x00").decode("ascii")
 
 
+def _integer(value: Any) -> int:
+    """Return a number as an integer of at most 64 bits; a page cannot calculate with any longer one."""
+    number = int(value)
+    if abs(number) >= 2**63:
+        raise OverflowError("an integer has more than 64 bits")
+    return number
+
+
 def _integers(values: list[int], count: int) -> Any:
     """Return a tuple of `count` integers."""
-    numbers = tuple(int(value) for value in values)
+    numbers = tuple(_integer(value) for value in values)
     if len(numbers) != count:
         raise ValueError(f"{values} does not have {count} numbers")
     return numbers

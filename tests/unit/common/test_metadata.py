@@ -121,9 +121,11 @@ def test_refuses_an_invalid_number_of_frames(chosen_from):
     [
         *({"clock_synchronised": value} for value in ([], {}, "yes", 1, 0.0)),
         *({"why": value} for value in ([], {}, None, 1, True)),
+        *({name: 2**63} for name in ("track", "chosen_from")),
+        *({"frame_size": (1280, value)} for value in (2**63, -(10**400))),
     ],
 )
-def test_refuses_a_value_of_another_type(values):
+def test_refuses_a_value_that_no_edge_writes(values):
     written = write_metadata(encoded("JPEG"), FACE_ID, replace(METADATA, **values))
     with pytest.raises(MessageError) as refused:
         read_metadata(written)
