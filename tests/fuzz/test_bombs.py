@@ -46,8 +46,8 @@ print(json.dumps([reason, time.process_time() - started, (after - before) / 1024
         ("arithmetic(4000)", "not-an-image", 1, 20),
         ("hidden_scans(0xD0, 400, 7000)", "not-an-image", 1, 60),
         ("hidden_scans(0x01, 400, 7000)", "not-an-image", 1, 60),
-        ("with_comment('[' * 60_000)", "bad-metadata", 1, 20),
-        ("with_comment('9' * 60_000)", "bad-metadata", 1, 20),
+        ("""with_comment('{"schema":' + '[' * 60_000)""", "bad-metadata", 1, 20),
+        ("""with_comment('{"schema":' + '9' * 60_000)""", "bad-metadata", 1, 20),
     ],
 )
 def test_a_bomb_does_not_go_off(bomb, reason, seconds, megabytes):

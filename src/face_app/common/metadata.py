@@ -20,13 +20,14 @@ from face_app.common.wire import FaceId
 
 SCHEMA = 1
 Why = Literal["first", "again", "better", "final", "only", "received", "verify"]
+"""Reasons that an edge writes; "again" is only in files of early versions."""
 
-# Pillow's own limit is a global. `read_image` checks its argument before it decodes.
+# Pillow's own limit is a global. `decoded_size` checks its argument before it decodes.
 Image.MAX_IMAGE_PIXELS = None
 
 MAX_SCANNED_PIXELS = 160_000_000
 """Maximum of width x height x scans: each scan of a JPEG costs the decoder a pass over all pixels, 1 to 4 ns per pixel.
-A progressive face of 4 megapixels has 40 million."""
+A progressive face of 4 megapixels in 10 scans has 40 million."""
 
 _COMMENT = b"ASCII\x00\x00\x00"
 _TAGS = {
@@ -57,7 +58,7 @@ class FaceMetadata:
         shot_score: Quality of the picture, 0 to 1.
         shot_terms: Terms of `shot_score` by name, 0 to 1 each: confidence, frontal, size, whole, clear, sharp, light;
             and eyes and face, if the face mesh has checked the picture.
-        why: Reason for this shot.
+        why: Reason for this shot: one of `Why`, or one that a newer edge has added.
         chosen_from: Number of detections of which this shot is the best; 1 in files of early versions.
         clock_synchronised: True if a time server had set the clock; None if unknown.
         version: Version of the program that captured the face; empty in files of versions before 0.2.
@@ -75,7 +76,7 @@ class FaceMetadata:
     score: float
     shot_score: float
     shot_terms: dict[str, float]
-    why: Why
+    why: str
     clock_synchronised: bool | None
     chosen_from: int = 1
     version: str = ""
@@ -95,8 +96,8 @@ class FaceMetadata:
 def write_metadata(image: bytes, face_id: FaceId, metadata: FaceMetadata) -> bytes:
     """Insert the id and the metadata into an encoded JPEG or PNG; the pixels do not change.
 
-    The new EXIF block comes first, and viewers read the first one. So it repeats the orientation of a picture that has
-    one, such as another program's.
+    Viewers read only the first EXIF block, which is the new one. So it repeats the orientation: otherwise they would no
+    longer turn the picture of another program.
     """
     exif = _exif(face_id, metadata, _orientation(image)).tobytes()
     if image.startswith(PNG):
@@ -109,7 +110,7 @@ def write_metadata(image: bytes, face_id: FaceId, metadata: FaceMetadata) -> byt
 def _orientation(image: bytes) -> int:
     try:
         return read_orientation(split_image(image).exif)
-    except MessageError:  # the cloud refuses the file and says why
+    except MessageError:  # the cloud refuses the file and says why, so it is not checked here
         return 1
 
 
@@ -155,7 +156,7 @@ class FaceImage:
 def decoded_size(pixels: bytes, max_pixels: int, scans: int) -> tuple[int, int]:
     """Decode all data of an image; return its width and height.
 
-    A JPEG is decoded at an eighth of its size. Its whole data are read all the same: a missing or broken part is found.
+    A JPEG is decoded at an eighth of its size. All data are still read, so a missing or broken part is found.
 
     Args:
         pixels: An image file without metadata.
@@ -230,7 +231,8 @@ def read_metadata(payload: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, N
 def _parse_metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, None]:
     base = ExifTags.Base
     tags = read_exif(exif, _TAGS)
-    if base.ImageUniqueID not in tags or base.UserComment not in tags:
+    # A phone writes both tags too. Its comment is not the document of `FaceMetadata`, which names its schema.
+    if base.ImageUniqueID not in tags or b'"schema"' not in tags.get(base.UserComment, b""):
         return None, None
     try:
         document = json.loads(tags[base.UserComment].removeprefix(_COMMENT))
@@ -242,8 +244,9 @@ def _parse_metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, No
         metadata = FaceMetadata(
             edge=_text(tags[base.Make]),
             camera=_text(tags[base.Model]),
+            # `write_metadata` always writes UTC.
             captured_at=datetime.strptime(when, "%Y:%m:%d %H:%M:%S.%f").replace(tzinfo=timezone.utc),
-            track=int(document["track"]),
+            track=_integer(document["track"]),
             frame_size=_integers(document["frame_size"], 2),
             box=_integers(document["box"], 4),
             landmarks=tuple((float(x), float(y)) for x, y in document["landmarks"]),
@@ -251,9 +254,9 @@ def _parse_metadata(exif: bytes) -> tuple[FaceId, FaceMetadata] | tuple[None, No
             score=float(document["score"]),
             shot_score=float(document["shot_score"]),
             shot_terms={str(name): float(term) for name, term in document["shot_terms"].items()},
-            why=document["why"],
-            clock_synchronised=document["clock_synchronised"],
-            chosen_from=int(document.get("chosen_from", 1)),
+            why=_checked(document["why"], str),
+            clock_synchronised=_checked(document["clock_synchronised"], bool | None),
+            chosen_from=_integer(document.get("chosen_from", 1)),
             version=str(document.get("version", "")),
             visit=str(document.get("visit", "")),
         )
@@ -270,8 +273,24 @@ def _text(tag: bytes) -> str:
     return tag.removesuffix(b"\x00").decode("ascii")
 
 
+def _integer(value: Any) -> int:
+    """Return a number as an integer of at most 64 bits; a page cannot calculate with any longer one."""
+    number = int(value)
+    if abs(number) >= 2**63:
+        raise OverflowError("an integer has more than 64 bits")
+    return number
+
+
 def _integers(values: list[int], count: int) -> Any:
-    numbers = tuple(int(value) for value in values)
+    """Return a tuple of `count` integers."""
+    numbers = tuple(_integer(value) for value in values)
     if len(numbers) != count:
-        raise ValueError(f"{values} has not {count} numbers")
+        raise ValueError(f"{values} does not have {count} numbers")
     return numbers
+
+
+def _checked(value: Any, expected: Any) -> Any:
+    """Return a value if it has the expected type."""
+    if not isinstance(value, expected):
+        raise TypeError(f"{value!r:.40} is not of the type {expected}")
+    return value

@@ -116,6 +116,38 @@ def test_refuses_an_invalid_number_of_frames(chosen_from):
     assert refused.value.reason == "bad-metadata"
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        *({"clock_synchronised": value} for value in ([], {}, "yes", 1, 0.0)),
+        *({"why": value} for value in ([], {}, None, 1, True)),
+        *({name: 2**63} for name in ("track", "chosen_from")),
+        *({"frame_size": (1280, value)} for value in (2**63, -(10**400))),
+    ],
+)
+def test_refuses_a_value_that_no_edge_writes(values):
+    written = write_metadata(encoded("JPEG"), FACE_ID, replace(METADATA, **values))
+    with pytest.raises(MessageError) as refused:
+        read_metadata(written)
+    assert refused.value.reason == "bad-metadata"
+
+
+def test_reads_a_reason_that_a_newer_edge_has_added():
+    """Only another schema needs another cloud."""
+    newer = replace(METADATA, why="smiles")
+    assert read_metadata(write_metadata(encoded("JPEG"), FACE_ID, newer)) == (FACE_ID, newer)
+
+
+@pytest.mark.parametrize("comment", [b"ASCII\x00\x00\x00Screenshot", b"", b"\xff", b'ASCII\x00\x00\x00{"track": 1}'])
+def test_the_tags_of_a_phone_are_no_metadata(comment):
+    exif = Image.Exif()
+    tags = {ExifTags.Base.ImageUniqueID: "A12LLHA00VM", ExifTags.Base.UserComment: comment}
+    exif.get_ifd(ExifTags.IFD.Exif).update(tags)
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(buffer, "JPEG", exif=exif.tobytes())
+    assert read_metadata(buffer.getvalue()) == (None, None)
+
+
 def test_bare_image_has_no_metadata():
     bare = read_image(encoded("PNG"), max_pixels=1_000_000)
     assert (bare.face_id, bare.metadata) == (None, None)

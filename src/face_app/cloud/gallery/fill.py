@@ -44,10 +44,10 @@ class Progress:
 class ListingWatcher(Protocol):
     """Sees what a listing finds."""
 
-    def listed(self, page: list[Listed]) -> None:
+    def on_listed(self, page: list[Listed]) -> None:
         """Take a page of a listing, before the index has it."""
 
-    def listing_complete(self, began_at: datetime) -> None:
+    def on_listing_complete(self, began_at: datetime) -> None:
         """Take the time at which a complete listing began, after its end (aware)."""
 
 
@@ -171,7 +171,7 @@ class Filler:
         self.facts = facts
         self.progress = Progress(False, listed, datetime.now(timezone.utc), seconds)
         if self.watcher:
-            self.watcher.listing_complete(began_at)
+            self.watcher.on_listing_complete(began_at)
         if first or removed:
             log.info("listed %d objects in %.1f s; %d faces are gone", listed, seconds, removed)
             self._on_change([])
@@ -190,7 +190,7 @@ class Filler:
 
     def _apply(self, parts: ListingParts, page: list[Listed]) -> int:
         if self.watcher:
-            self.watcher.listed(page)
+            self.watcher.on_listed(page)
         return self._write(parts.feed(page))
 
     def _write(self, parts: Iterable[Part]) -> int:

@@ -150,7 +150,7 @@ class Gallery:
     def _stored(self, faces: Mapping[FaceKey, int]) -> None:
         """Take faces that receipts report. A face that the index has is a copy, and no news."""
         if self.notifier:
-            self.notifier.stored({key: at for key, at in faces.items() if self.queries.face(key) is None})
+            self.notifier.on_stored({key: at for key, at in faces.items() if self.queries.face(key) is None})
         self.filler.arrived(faces)
 
     def find(self, key: FaceKey) -> Shot | None:

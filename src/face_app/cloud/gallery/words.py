@@ -42,16 +42,21 @@ RENEW_DAYS = 21
 MOST_SHOWN = 1e15
 """Largest number that a page shows."""
 VERDICTS = {0: ("ready", "proven"), 9: ("offline", "fault found"), 10: ("problem", "not proven")}
-CLOCKS = {
-    True: "set by a time server",
-    False: "not set by a time server: the time may be wrong",
-    None: "unknown whether a time server had set it",
-}
 
 
 def why(shot: Shot) -> str:
     """Return why this picture was taken."""
     return WHY.get(str(shot.metadata.get("why")), "unknown")
+
+
+def clock(shot: Shot) -> str:
+    """Return whether the time of capture can be trusted."""
+    synchronised = shot.metadata.get("clock_synchronised")
+    if synchronised is True:
+        return "set by a time server"
+    if synchronised is False:
+        return "not set by a time server: the time may be wrong"
+    return "unknown whether a time server had set it"  # also for a value that an early index has, and no edge writes
 
 
 def terms(shot: Shot) -> list[tuple[str, str, float]]:
@@ -75,7 +80,7 @@ def facts(shot: Shot) -> list[tuple[str, str]]:
         ("Chosen from", "1 detection" if count == 1 else f"{count} detections of the visit"),
         ("Face in the frame", f"{x2 - x1} by {y2 - y1} of {width} by {height} pixels"),
         ("Detector", f"{metadata['detector']}, {metadata['score']:.0%} sure"),
-        ("Clock of the edge", CLOCKS.get(metadata["clock_synchronised"], CLOCKS[None])),
+        ("Clock of the edge", clock(shot)),
         ("Program", f"face-app {metadata['version']}" if metadata["version"] else "face-app before 0.2"),
     ]
 

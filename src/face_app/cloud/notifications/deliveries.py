@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,6 +69,7 @@ class Deliveries:
             connection.execute(f"DELETE FROM deliveries WHERE service NOT IN ({marks})", self._services)  # noqa: S608
             _drop_messages(connection)
         self.interrupted = interrupted
+        self._counts: dict[str, int] = {}
         metrics.deliveries.labels("interrupted").inc(interrupted)
         metrics.waiting.set_function(self.count)
 
@@ -121,10 +123,14 @@ class Deliveries:
         metrics.deliveries.labels("repeated").inc()
 
     def count(self, service: str = "") -> int:
-        """Return the number of messages that wait, for one service or for all."""
-        with self._file.transaction() as connection:
+        """Return the number of messages that wait, for one service or for all.
+
+        While the file cannot be read, it is the last known one: no page and no metric fails with the file.
+        """
+        with suppress(sqlite3.Error), self._file.transaction() as connection:
             query = "SELECT count(*) FROM deliveries WHERE ? = '' OR service = ?"
-            return int(connection.execute(query, (service, service)).fetchone()[0])
+            self._counts[service] = int(connection.execute(query, (service, service)).fetchone()[0])
+        return self._counts.get(service, 0)
 
     def next_due_ms(self, service: str) -> int | None:
         """Return when the next message to a service is due, milliseconds since 1970; None if none waits."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from face_app.cloud.notifications.deliveries import Deliveries, Delivery
 from face_app.cloud.notifications.notification_file import now_ms
 from face_app.cloud.notifications.notification_metrics import Result
-from face_app.cloud.notifications.send_message import Picture, Sender
+from face_app.cloud.notifications.send_message import Attachment, Sender
 from face_app.cloud.notifications.services import Service
 from face_app.common.errors import StoreError
 from face_app.common.log import RateLimitedLog
@@ -100,7 +100,7 @@ class DeliveryWorker:
             if data is None:  # erased meanwhile: its message must not appear either
                 self._deliveries.done(self.service.id, delivery, "gone")
                 return
-            picture = Picture(delivery.message.picture.rpartition("/")[2], data)
+            picture = Attachment(delivery.message.picture.rpartition("/")[2], data)
         failure = self._sender.send(delivery.message, picture)
         if failure is None:
             self._accepted(delivery)

@@ -1,9 +1,13 @@
-"""Assemble the parts of the notifications, and run their threads."""
+"""Assemble the parts of the notifications, and run their threads.
+
+A receipt or a listing reports a face to `News`. `Planner` decides which faces make a message now, and writes it to
+`Deliveries`. For each service, a `DeliveryWorker` sends the messages. `Alarms` writes messages to `Deliveries` too.
+"""
 
 import logging
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
@@ -26,21 +30,20 @@ from face_app.common.settings import GallerySettings
 log = logging.getLogger(__name__)
 
 FILE_SUFFIX = "-notifications.db"
-"""The file is beside the index, and survives its deletion."""
-TICK_SECONDS = 1.0
+"""End of the name of the file, which is beside the index. Deleting the index does not delete it."""
+SUMMARY_CHECK_SECONDS = 1.0
 """Seconds between two checks whether a summary is due."""
-AWAY_SECONDS = 3.0
+BUCKET_RETRY_SECONDS = 3.0
 """Seconds until a bucket that does not answer is asked again."""
 
 
 class Notifier:
     """Takes new faces and alarms, and hands messages to the workers of the services. Thread-safe.
 
-    Nothing here delays a face or a page: `stored` and `listed` write a few rows, and errors stay inside.
+    Nothing here delays a face or a page: `on_stored` and `on_listed` write a few rows, and errors stay inside.
 
     Attributes:
         alarms: Receives alarms; None: no token is set.
-        problem: Why nothing is announced any more; empty while it is.
     """
 
     def __init__(self, settings: GallerySettings, objects: Objects, reader: DetailReader) -> None:
@@ -54,21 +57,26 @@ class Notifier:
         Raises:
             SettingsError: A file cannot be read or written, or a URL cannot be used.
         """
-        wanted = settings.notifications
-        assert wanted.urls_file  # noqa: S101
-        services = read_services(wanted.urls_file)
-        token = read_token(wanted.alerts_token_file) if wanted.alerts_token_file else ""
-        self.problem = ""
+        options = settings.notifications
+        assert options.urls_file  # noqa: S101
+        services = read_services(options.urls_file)
+        token = read_token(options.alerts_token_file) if options.alerts_token_file else ""
+        self._ended = ""
+        """Why the thread has ended; empty while it runs."""
+        self._write_problem = ""
+        """Why the latest face could not be written; empty after a success."""
+        self._missed = False
+        """True if a face could not be written since the latest complete listing began."""
         self._objects = objects
         self._file = NotificationFile(settings.index.with_name(settings.index.stem + FILE_SUFFIX))
         self._news = News(self._file)
         self._deliveries = Deliveries(self._file, [service.id for service in services])
         zone = ZoneInfo(settings.timezone)
-        self._rules = AnnouncementRules(wanted, zone)
+        self._rules = AnnouncementRules(options, zone)
         texts = Texts(zone, settings.public_url)
         tables = Tables(self._file, self._news, self._deliveries)
-        self._planner = Planner(wanted, self._rules, texts, tables, reader.fetch)
-        give_up_ms = wanted.give_up_minutes * 60_000
+        self._planner = Planner(options, self._rules, texts, tables, reader.fetch)
+        give_up_ms = options.give_up_minutes * 60_000
         self._workers = [
             DeliveryWorker(service, self._deliveries, objects.get, give_up_ms=give_up_ms) for service in services
         ]
@@ -81,50 +89,57 @@ class Notifier:
             log.warning("%s may have been sent when the program ended; they are not sent again", count)
 
     def start(self) -> None:
-        """Start to announce."""
+        """Start the threads."""
         self._thread.start()
         for worker in self._workers:
             worker.start()
 
     def stop(self) -> None:
-        """Stop the threads, and close the file. What waits is sent after the next start."""
+        """Stop the threads, and close the file. Waiting messages are sent after the next start."""
         self._stopping = True
         self._wake.set()
         if self._thread.ident:
             self._thread.join(5)
             for worker in self._workers:
                 worker.stop()
-        metrics.waiting.set_function(lambda: 0)
+        metrics.waiting.set_function(lambda: 0)  # otherwise the gauge would retain `Deliveries` and the closed file
         self._file.close()
 
-    def stored(self, faces: Mapping[FaceKey, int]) -> None:
-        """Take faces that receipts report, with the times of the receipts in milliseconds."""
+    def on_stored(self, faces: Mapping[FaceKey, int]) -> None:
+        """Add faces that receipts report, with the times of the receipts in milliseconds."""
         self._offer(faces)
 
-    def listed(self, page: list[Listed]) -> None:
-        """Take a page of a listing: its newest objects may be faces whose receipts were lost."""
+    def on_listed(self, page: list[Listed]) -> None:
+        """Add the faces of a page of a listing: its newest objects may be faces whose receipts were lost."""
         recent = [each for each in page if each.stored_ms >= self._news.since_ms]
         self._offer({key: each.stored_ms for each in recent if (key := parse_key(each.key))})
 
-    def listing_complete(self, began_at: datetime) -> None:
-        """Record that a complete listing has ended."""
-        try:
-            self._news.listed_since(int(began_at.astimezone(timezone.utc).timestamp() * 1000))
-        except sqlite3.Error as error:
-            self._failed(error)
+    def on_listing_complete(self, began_at: datetime) -> None:
+        """Record that a complete listing has ended; if a face was missed, the next one must offer it again."""
+        missed, self._missed = self._missed, False
+        if not missed:
+            began_ms = int(began_at.astimezone(timezone.utc).timestamp() * 1000)
+            self._write(lambda: self._news.listed_since(began_ms))
 
     def _offer(self, faces: Mapping[FaceKey, int]) -> None:
         wanted = {key: at for key, at in faces.items() if self._rules.wants(key.edge, key.camera)}
-        try:
-            if wanted and self._news.offer(wanted):
-                self._wake.set()
-        except sqlite3.Error as error:
-            self._failed(error)
+        if wanted and self._write(lambda: self._news.offer(wanted)):
+            self._wake.set()
 
-    def _failed(self, error: Exception) -> None:
-        if not self.problem and not self._stopping:
-            self.problem = f"no face is announced: {error}; restart the gallery"
-            log.error("notifications: %s", self.problem)
+    def _write(self, write: Callable[[], int | None]) -> int | None:
+        """Write to the file; return None if that fails, as on a full disk."""
+        try:
+            result = write()
+        except sqlite3.Error as error:
+            self._missed = True
+            if not self._write_problem and not self._stopping:
+                self._write_problem = f"no face is announced: {error}; a later listing offers it again"
+                log.error("notifications: %s", self._write_problem)  # noqa: TRY400 - the cause is in the text
+            return None
+        if self._write_problem:
+            log.info("notifications: faces are announced again")
+        self._write_problem = ""
+        return result
 
     def _wake_workers(self) -> None:
         for worker in self._workers:
@@ -132,14 +147,14 @@ class Notifier:
 
     def _run(self) -> None:
         while not self._stopping:
-            seconds = TICK_SECONDS
+            seconds = SUMMARY_CHECK_SECONDS
             try:
                 if not self._planner.plan(now_ms()):
-                    seconds = AWAY_SECONDS
-            except Exception as error:
+                    seconds = BUCKET_RETRY_SECONDS
+            except Exception as error:  # a defect here must not end the gallery
                 if not self._stopping:
-                    log.exception("notifications failed")
-                    self._failed(error)
+                    self._ended = f"no face is announced: {error}; restart the gallery"
+                    log.exception("notifications: %s", self._ended)
                 return
             self._wake_workers()
             self._wake.wait(seconds)
@@ -148,11 +163,12 @@ class Notifier:
     @property
     def waiting(self) -> int:
         """Return the number of messages that wait for a service."""
-        return 0 if self._stopping else self._deliveries.count()
+        return self._deliveries.count()
 
     def problems(self) -> list[str]:
         """Return what keeps messages from arriving, one sentence for each cause."""
-        found = [f"Notifications: {self.problem}."] if self.problem else []
+        problem = self._ended or self._write_problem
+        found = [f"Notifications: {problem}."] if problem else []
         for worker in self._workers:
             if worker.problem:
                 waiting = plural(self._deliveries.count(worker.service.id), "message")

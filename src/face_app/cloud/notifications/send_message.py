@@ -13,12 +13,12 @@ from face_app.cloud.notifications.service_log import Failure
 from face_app.cloud.notifications.services import Service
 
 SEND_SECONDS = 60.0
-"""Maximum seconds for one message: Apprise's own limits are for each read, and a slow peer can send a byte for each."""
+"""Maximum seconds for one message. Apprise limits each read, so a peer that sends single bytes would never end it."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """Is an attachment.
+class Attachment:
+    """Contains the picture of a message.
 
     Attributes:
         name: File name.
@@ -42,12 +42,12 @@ class Sender:
         self._seconds = seconds
         self._thread: threading.Thread | None = None
 
-    def send(self, message: Message, picture: Picture | None) -> Failure | None:
+    def send(self, message: Message, picture: Attachment | None) -> Failure | None:
         """Send a message; return why it was not accepted, None if it was."""
         if self._thread and self._thread.is_alive():
-            return Failure("it still takes an earlier message")
+            return Failure("it has not finished an earlier message")
         answers: list[Failure | None] = []
-        # A thread cannot be stopped, so one that hangs is left alone until it ends.
+        # A thread cannot be stopped, so one that hangs runs on in the background.
         self._thread = threading.Thread(
             target=lambda: answers.append(_send(self.service, message, picture)), name="notify", daemon=True
         )
@@ -59,12 +59,12 @@ class Sender:
         return Failure(cause, may_have_arrived=True)
 
 
-def _send(service: Service, message: Message, picture: Picture | None) -> Failure | None:
-    import apprise  # noqa: PLC0415
+def _send(service: Service, message: Message, picture: Attachment | None) -> Failure | None:
+    try:
+        import apprise  # noqa: PLC0415
 
-    service_log.begin()
-    with _attachment(picture if service.takes_pictures else None) as attachment:
-        try:
+        service_log.begin()
+        with _attachment(picture if service.takes_pictures else None) as attachment:
             accepted = service.plugin.notify(
                 title=message.title,
                 body=message.body,
@@ -72,14 +72,14 @@ def _send(service: Service, message: Message, picture: Picture | None) -> Failur
                 body_format=apprise.NotifyFormat.TEXT,
                 attach=attachment,
             )
-        except Exception as error:  # noqa: BLE001 - one of 130 services of others; its text may contain the URL
-            return Failure(f"Apprise failed: {type(error).__name__}")
+    except Exception as error:  # noqa: BLE001 - of this machine, or of one of 130 services; its text may contain the URL
+        return Failure(f"sending failed: {type(error).__name__}")
     return None if accepted else service_log.failure(service.secrets)
 
 
 @contextmanager
-def _attachment(picture: Picture | None) -> Iterator[Any]:
-    """Yield a picture as a file that is only in memory: many services need a path, and no face may remain on a disk."""
+def _attachment(picture: Attachment | None) -> Iterator[Any]:
+    """Yield a picture as a file in memory: many services need a path, and no face may reach a disk."""
     import apprise  # noqa: PLC0415
     from apprise.attachment.file import AttachFile  # noqa: PLC0415
 

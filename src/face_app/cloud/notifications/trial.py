@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from PIL import Image, ImageDraw
 
 from face_app.cloud.notifications.deliveries import Message
-from face_app.cloud.notifications.send_message import Picture, Sender
+from face_app.cloud.notifications.send_message import Attachment, Sender
 from face_app.cloud.notifications.services import Service, read_services
 from face_app.common.errors import NotVerifiedError, SettingsError
 from face_app.common.settings import GallerySettings
@@ -35,7 +35,7 @@ def run(settings: GallerySettings) -> list[str]:
 
 def _try(service: Service) -> tuple[str, bool]:
     message = Message("face-app: a test", "Notifications of new faces arrive here.")
-    failure = Sender(service).send(message, Picture("test.jpg", _drawing()))
+    failure = Sender(service).send(message, Attachment("test.jpg", _drawing()))
     if failure:
         return f"{service.label}: failed: {failure.cause}", False
     return f"{service.label}: sent" + ("" if service.takes_pictures else ", without the picture: it takes none"), True

@@ -15,7 +15,7 @@ from face_app.cloud.subscriber.decoders import Decoders
 from face_app.cloud.subscriber.deduplicator import Claim, Deduplicator, Identity, Processed
 from face_app.cloud.subscriber.erasures import Erasures
 from face_app.cloud.subscriber.metrics import SubscriberMetrics, total
-from face_app.cloud.subscriber.quarantine import Quarantine
+from face_app.cloud.subscriber.quarantine import QuarantineLimit
 from face_app.cloud.subscriber.receipt_publisher import Delivery, PendingReceipt
 from face_app.cloud.subscriber.retrying_store import RetryingStore, StoppedError
 from face_app.cloud.subscriber.turns import Turns
@@ -73,7 +73,7 @@ class Consumer:
         self._deduplicator: Deduplicator[Delivery] = Deduplicator()
         self._on_connection = on_connection
         self._decoders = Decoders()
-        self._quarantine = Quarantine()
+        self._quarantine_limit = QuarantineLimit()
         self._deliveries: Turns[Delivery] = Turns(settings.workers, self._decoders.slow)
         self._warnings = RateLimitedLog(log)
         self._received = False
@@ -276,7 +276,7 @@ class Consumer:
     def _refuse(self, identity: Identity, decision: Decision, payload: bytes) -> bool:
         """Put a refused message into quarantine, within its limits; return True if its copy is there."""
         edge = decision.edge or NO_EDGE
-        copied = self._quarantine.admit(edge, len(payload))
+        copied = self._quarantine_limit.admit(edge, decision.key, len(payload))
         if copied:
             self._store.put(decision.key, payload, identity.sha256)
         else:

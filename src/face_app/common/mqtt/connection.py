@@ -3,17 +3,18 @@
 Reasons for the configuration, measured with paho-mqtt 2.2:
 
 * By default the first connection discards the session. So `clean_start` is False, and each session has its own expiry.
-* Without ReceiveMaximum the broker delivers no more than 20 unacknowledged messages.
+* Without ReceiveMaximum, Mosquitto delivers no more than 20 unacknowledged messages.
 * Without MaximumPacketSize the broker delivers messages of up to 256 MB, and paho assembles each in memory.
 * An acknowledgement is valid only in the connection of its message. So each connection has an epoch.
 * A broker can refuse or ignore a subscription on a live connection. So `Subscription` waits for the answer.
 """
 
 import logging
+import ssl
 import sys
 import threading
-import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -24,24 +25,30 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from face_app.common.errors import BrokerError, SettingsError
-from face_app.common.mqtt.causes import SILENT, cause_of_error, cause_of_loss, cause_of_refusal
-from face_app.common.mqtt.probe import diagnose, tls_context
+from face_app.common.mqtt.failures import Failures
+from face_app.common.mqtt.probe import tls_context
 from face_app.common.mqtt.subscription import Subscription
 from face_app.common.settings import Broker
 
 log = logging.getLogger(__name__)
 
-SMALL_PACKET = 65_536
-"""Maximum bytes of a packet from the broker, if a client needs only states and commands."""
+DEFAULT_MAX_PACKET_BYTES = 65_536
+"""Maximum bytes of a packet from the broker. That is enough for a client that needs only states and commands."""
 OVERHEAD_BYTES = 16
 """Maximum bytes of a PUBLISH besides topic and payload: header, lengths and packet id. It has no properties."""
 RECONNECT_SECONDS = 30
 """Maximum seconds between two attempts to connect; the first is after one second, and each wait is twice the last."""
-PROBE_SECONDS = 60.0
-"""Minimum seconds between two probes: a busy broker that does not answer a fleet in time must not get more handshakes
-for it. A probe ends sooner."""
-# MQTT 5 CONNACK reasons that a retry would get again: bad client id, user or password, not authorised, banned.
-_FINAL = {0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C}
+# Answers to a CONNECT that a retry would get again until a setting is corrected. paho retries all the same.
+_FINAL = {
+    0x81,  # malformed packet
+    0x82,  # protocol error
+    0x84,  # unsupported protocol version
+    0x85,  # client identifier not valid
+    0x86,  # bad user name or password
+    0x87,  # not authorized
+    0x8A,  # banned
+    0x8C,  # bad authentication method
+}
 
 Message = paho.MQTTMessage
 
@@ -51,7 +58,7 @@ class Connection:
 
     Attributes:
         epoch: Number of the current connection. A message is acknowledged only in the epoch it arrived in.
-        refused: True after a permanent refusal by the broker.
+        refused: True after a permanent refusal by the broker, until it accepts a later attempt.
         max_packet_bytes: Maximum size of a packet that the broker accepts; None if there is no limit.
     """
 
@@ -66,7 +73,7 @@ class Connection:
         on_state: Callable[[bool], None] | None = None,
         session_seconds: int = 0,
         receive_maximum: int = 200,
-        max_received_bytes: int = SMALL_PACKET,
+        max_received_bytes: int = DEFAULT_MAX_PACKET_BYTES,
         will: tuple[str, bytes] | None = None,
         new_only: bool = False,
         reconnect_seconds: int = RECONNECT_SECONDS,
@@ -76,7 +83,7 @@ class Connection:
 
         Args:
             broker: Address and identity.
-            client_id: Name of the session, from `client_id`.
+            client_id: Name of the session, which the function `client_id` makes.
             subscriptions: Topic filters, all at QoS 1.
             on_message: Called in the network thread with the message and its epoch. It must not block for long.
             on_sent: Called with message id and reason code after the broker has answered a publish; never for a publish
@@ -100,11 +107,6 @@ class Connection:
         self.max_packet_bytes: int | None = None
         self._broker = broker
         self._where = f"{broker.host}:{broker.port}"
-        self._cause = "is not connected yet"
-        self._error: OSError | None = None
-        self._answered = False
-        self._level = logging.DEBUG if quiet else logging.WARNING
-        self._next_probe = 0.0
         self._retain_handling = (
             SubscribeOptions.RETAIN_DO_NOT_SEND if new_only else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
         )
@@ -122,35 +124,36 @@ class Connection:
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5, manual_ack=True
         )
-        # Publishes without an answer of the broker. paho's default is 20, less than the window of the sender.
+        # Publishes that the broker has not acknowledged. paho's default is 20, less than the window of the sender.
         self._client.max_inflight_messages_set(100)
         if will:
             self._client.will_set(*will, qos=0, retain=True)
         self._client.reconnect_delay_set(min_delay=1, max_delay=reconnect_seconds)
-        self._client.on_pre_connect = self._attempt_begins
-        self._client.on_connect_fail = self._connect_failed
-        self._client.on_log = self._paho_logged
-        self._client.on_connect = self._connect_answered
-        self._client.on_disconnect = self._disconnected
-        self._client.on_subscribe = self._subscribe_answered
-        self._client.on_message = self._message
-        self._client.on_publish = self._published
-        self._identify()
+        self._client.on_pre_connect = self._paho_pre_connect
+        self._client.on_connect_fail = self._paho_connect_fail
+        self._client.on_log = self._paho_log
+        self._client.on_connect = self._paho_connect
+        self._client.on_disconnect = self._paho_disconnect
+        self._client.on_subscribe = self._paho_subscribe
+        self._client.on_message = self._paho_message
+        self._client.on_publish = self._paho_publish
+        self._failures = Failures(broker, self._identify(), logging.DEBUG if quiet else logging.WARNING)
 
-    def _identify(self) -> None:
+    def _identify(self) -> ssl.SSLContext | None:
+        """Give paho user and certificate; return the TLS configuration, None without TLS."""
         broker = self._broker
         try:
             if broker.username:
-                file = broker.password_file
-                password = file.read_text().splitlines()[0] if file else None
+                password = _first_line(broker.password_file) if broker.password_file else None
                 self._client.username_pw_set(broker.username, password)
-            self._tls = tls_context(broker)
-            if self._tls:
-                self._client.tls_set_context(self._tls)
-        except (OSError, IndexError, ValueError) as error:
+            tls = tls_context(broker)
+            if tls:
+                self._client.tls_set_context(tls)
+        except (OSError, ValueError) as error:
             files = (broker.password_file, broker.ca_file, broker.cert_file, broker.key_file)
             names = ", ".join(str(file) for file in files if file)
             raise SettingsError(f"broker identity ({names}) cannot be read: {error}") from error
+        return tls
 
     @property
     def connected(self) -> bool:
@@ -167,7 +170,7 @@ class Connection:
         """Return the reason why no message can arrive; empty while connected and subscribed."""
         if self.connected:
             return self._subscription.problem
-        return f"broker {self._where} {self._cause}"
+        return f"broker {self._where} {self._failures.cause}"
 
     def start(self) -> None:
         """Connect in a network thread; it reconnects after each loss."""
@@ -181,10 +184,10 @@ class Connection:
         self._client.loop_start()
 
     def wait_for_outcome(self, timeout: float | None = None) -> bool:
-        """Wait until the first connection attempt succeeds or is refused.
+        """Wait until an attempt to connect succeeds, or is refused permanently.
 
         Returns:
-            True if connected; False if `timeout` seconds passed before, or the connection is lost again.
+            True if connected; False if `timeout` seconds passed before, or the connection was lost after it succeeded.
 
         Raises:
             BrokerError: The broker refuses the connection permanently.
@@ -198,7 +201,7 @@ class Connection:
         """Publish one message at QoS 1.
 
         Returns:
-            The message id that `on_sent` receives; None if the message is not accepted: no connection, or a full queue.
+            The message id that `on_sent` receives; None without a connection, or while all ids are in use.
         """
         if not self.connected:
             return None
@@ -236,13 +239,12 @@ class Connection:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _connect_answered(
+    def _paho_connect(
         self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, properties: Any
     ) -> None:
-        self._answered = True
         if reason.is_failure:
             self.refused = reason.value in _FINAL
-            self._record(f"refuses the connection: {cause_of_refusal(reason, self._broker)}")
+            self._failures.refused(reason)
             if self.refused:
                 self._outcome.set()
                 if self._on_state:
@@ -250,9 +252,9 @@ class Connection:
             return
         # The caller sends lost messages again. paho would send all of them at once, also one that ends the connection.
         self._client.drop_out_messages()
+        self._failures.connected()
         with self._epoch_lock:
             self.refused = False
-            self._cause = ""
             self.max_packet_bytes = getattr(properties, "MaximumPacketSize", None)
             self.epoch += 1
             self._connected.set()
@@ -262,70 +264,58 @@ class Connection:
         if self._on_state:
             self._on_state(True)
 
-    def _disconnected(
+    def _paho_disconnect(
         self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
         if not self._connected.is_set():
-            if reason.is_failure and not self._answered:
-                self._attempt_failed(self._error, silent=reason.getName() == "Keep alive timeout")
+            if reason.is_failure:
+                self._failures.attempt_ended(reason)
             return
         with self._epoch_lock:
             self._connected.clear()
         if reason.is_failure:  # otherwise `stop` was called
-            self._record(f"is lost: {cause_of_loss(reason, self._error)}")
+            self._failures.lost(reason)
         self._subscription.cancel()
         if self._on_state:
             self._on_state(False)
 
-    def _attempt_begins(self, _client: paho.Client, _userdata: Any) -> None:
-        self._error = None
-        self._answered = False
+    def _paho_pre_connect(self, _client: paho.Client, _userdata: Any) -> None:
+        self._failures.attempt_begins()
 
-    def _connect_failed(self, _client: paho.Client, _userdata: Any) -> None:
-        self._attempt_failed(sys.exc_info()[1])
+    def _paho_connect_fail(self, _client: paho.Client, _userdata: Any) -> None:
+        self._failures.not_reached(sys.exc_info()[1])
 
-    def _paho_logged(self, _client: paho.Client, _userdata: Any, level: int, _text: str) -> None:
-        # paho reports errors of a socket only as text. It logs them where it handles the exception.
+    def _paho_log(self, _client: paho.Client, _userdata: Any, level: int, _text: str) -> None:
+        # paho reports errors of a socket only as text. It logs inside its `except` block, which still has the error.
         error = sys.exc_info()[1]
         if level == paho.MQTT_LOG_ERR and isinstance(error, OSError):
-            self._error = error
-
-    def _attempt_failed(self, error: BaseException | None, *, silent: bool = False) -> None:
-        """Record why the broker is not reached. If the error does not show it, a thread finds out by a probe."""
-        cause = SILENT if silent else cause_of_error(error, self._broker) if error else None
-        if cause:
-            self._record(f"is not reached: {cause}")
-        elif time.monotonic() >= self._next_probe:
-            self._next_probe = time.monotonic() + PROBE_SECONDS
-            # Not in this thread: a stop would wait for it.
-            threading.Thread(target=self._diagnose, args=(self.epoch,), name="probe", daemon=True).start()
-
-    def _diagnose(self, epoch: int) -> None:
-        cause = diagnose(self._broker, self._tls)
-        if epoch == self.epoch:
-            self._record(f"is not reached: {cause}")
-
-    def _record(self, cause: str) -> None:
-        cause = self._broker.rename_settings(cause)
-        if cause != self._cause:
-            self._cause = cause
-            log.log(self._level, "broker %s %s", self._where, cause)
+            self._failures.socket_failed(error)
 
     def _subscribe(self, topics: list[str]) -> None:
         options = SubscribeOptions(qos=1, retainHandling=self._retain_handling)
         self._client.subscribe([(topic, options) for topic in topics])
 
-    def _subscribe_answered(
+    def _paho_subscribe(
         self, _client: paho.Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
     ) -> None:
         self._subscription.answered(reasons)
 
-    def _message(self, _client: paho.Client, _userdata: Any, message: Message) -> None:
+    def _paho_message(self, _client: paho.Client, _userdata: Any, message: Message) -> None:
         try:
             self._on_message(message, self.epoch)
         except Exception:  # an exception here would end paho's thread silently
             log.exception("message on %s could not be handled; the broker redelivers it", message.topic)
 
-    def _published(self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
+    def _paho_publish(
+        self, _client: paho.Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any
+    ) -> None:
         if self._on_sent:
             self._on_sent(mid, reason)
+
+
+def _first_line(file: Path) -> str:
+    """Return the first line of a file with a password."""
+    lines = file.read_text().splitlines()
+    if not lines:
+        raise ValueError(f"{file} is empty")
+    return lines[0]

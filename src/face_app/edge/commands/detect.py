@@ -10,7 +10,7 @@ import cv2
 from face_app.common.errors import SettingsError, SourceError
 from face_app.common.settings import EdgeSettings
 from face_app.edge.image import Box, Image, set_up_opencv
-from face_app.edge.sources.clips import Picture
+from face_app.edge.sources.clips import PictureClip
 from face_app.edge.sources.files import PICTURES
 from face_app.edge.sources.frame_converter import FrameConverter
 from face_app.edge.vision.detectors.detection import Detection
@@ -95,7 +95,7 @@ def _read(file: Path, rotate: int) -> Image:
         raise SourceError(f"{file}: no photo; give videos to `face-app capture --dry-run`")
     if not file.is_file():
         raise SourceError(f"{file}: no such file")
-    image = FrameConverter(str(file), rotate).convert(Picture(file).retrieve())
+    image = FrameConverter(str(file), rotate).convert(PictureClip(file).retrieve())
     if image is None:
         raise SourceError(f"{file}: contains no picture of a supported pixel format")
     return image

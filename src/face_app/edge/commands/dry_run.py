@@ -1,7 +1,8 @@
-"""Run `face-app capture --dry-run`: run the vision pipeline, and write the shots into a folder."""
+"""Implement `face-app capture --dry-run`: write the shots into a folder, without outbox and broker."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class DryRunShot:
 
     Attributes:
         file: Path of its image.
-        track: Number of its visit.
+        track: Number of its visit, from 1.
         why: ``first``, ``better``, ``final`` or ``only``.
         score: Quality of the shot, 0 to 1.
         first_frame: Index of the first frame of the visit.
@@ -52,7 +53,7 @@ class DryRunVisit:
     """Describes one visit as plain JSON values.
 
     Attributes:
-        track: Number of the visit.
+        track: Its number, from 1.
         seconds: Time from its first to its last detection.
         detections: Number of detections.
         shots: Number of its shots.
@@ -71,12 +72,12 @@ class DryRunSummary:
     """Summarises a dry run as plain JSON values.
 
     Attributes:
-        frames: Number of frames of the source.
+        frames: Number of frames that were read.
         detected: Number of frames on which the detector ran.
         tracks: Number of visits.
         shots: Shots that a capture would have committed.
         visits: Visits that have ended, in the order of their ends.
-        cpu_seconds: CPU seconds of all threads, from the loading of the detector on.
+        cpu_seconds: CPU seconds of all threads, from the start of the run.
         seconds: Duration of the run, seconds.
     """
 
@@ -106,27 +107,23 @@ def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
     set_up_opencv()
     shots: list[DryRunShot] = []
     visits: list[DryRunVisit] = []
-    try:
+    with _errors_name(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with stop_on_signals() as stop, open_source(settings.camera, stop) as source:
-            pipeline = VisionPipeline(settings)
-            progress = Progress(
-                source.length, interval_of(source), lambda: f"visits {pipeline.visits}, shots {len(shots)}"
-            )
+    with stop_on_signals() as stop, open_source(settings.camera, stop) as source:
+        pipeline = VisionPipeline(settings)
+        progress = Progress(source.length, interval_of(source), lambda: f"visits {pipeline.visits}, shots {len(shots)}")
 
-            def write(result: PipelineResult) -> None:
-                visits.extend(_describe(visit) for visit in result.visits)
-                shots.extend(_write(result.shots, settings, pipeline.detector, folder, len(shots)))
+        def add(result: PipelineResult) -> None:
+            visits.extend(_describe(visit) for visit in result.visits)
+            shots.extend(_save(result.shots, settings, pipeline.detector, folder, len(shots)))
 
-            with run_pipeline(source, pipeline, write) as results:
-                for _, result in results:
-                    write(result)
-                    progress.update(source.count)
-                    if settings.camera.stop_after and len(shots) >= settings.camera.stop_after:
-                        break
-            frames = source.count
-    except OSError as error:
-        raise SettingsError(f"--dry-run {folder}: {error.strerror}; name a folder that can be written") from error
+        with run_pipeline(source, pipeline, add) as results:
+            for _, result in results:
+                add(result)
+                progress.update(source.count)
+                if settings.camera.stop_after and len(shots) >= settings.camera.stop_after:
+                    break
+        frames = source.count
     seconds = round(time.monotonic() - started, 3)
     return DryRunSummary(
         frames=frames,
@@ -139,21 +136,31 @@ def run(settings: EdgeSettings, folder: Path) -> DryRunSummary:
     )
 
 
+@contextmanager
+def _errors_name(folder: Path) -> Iterator[None]:
+    """Turn an error of a write into one that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(f"--dry-run {folder}: {error.strerror}; name a folder that can be written") from error
+
+
 def _describe(visit: Visit) -> DryRunVisit:
     seconds = (visit.last_at - visit.first_at).total_seconds()
     return DryRunVisit(visit.track, round(seconds, 3), visit.looks, visit.shots, visit.dismissed)
 
 
-def _write(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder: Path, count: int) -> list[DryRunShot]:
-    """Write shots as files; `count` shots are written already."""
+def _save(shots: Sequence[Shot], settings: EdgeSettings, detector: str, folder: Path, saved: int) -> list[DryRunShot]:
+    """Write shots as files; `saved` shots have a file already."""
     written: list[DryRunShot] = []
-    max_shots = settings.camera.stop_after
-    if max_shots:
-        shots = shots[: max_shots - count]
-    for number, shot in enumerate(shots, count + 1):
+    if settings.camera.stop_after:
+        shots = shots[: settings.camera.stop_after - saved]
+    for number, shot in enumerate(shots, saved + 1):
         face = encode_face(shot, settings, detector, "dry-run")
         file = folder / f"{number:04d}-track-{shot.track:03d}-{shot.why}.{face.image.suffix}"
-        file.write_bytes(write_metadata(face.image.data, FaceId(NO_OUTBOX, number), face.metadata))
+        data = write_metadata(face.image.data, FaceId(NO_OUTBOX, number), face.metadata)
+        with _errors_name(folder):
+            file.write_bytes(data)
         x1, y1, x2, y2 = (round(edge, 1) for edge in shot.candidate.detection.box)
         written.append(
             DryRunShot(

@@ -18,22 +18,22 @@ LOOPED_PICTURE_SECONDS = 2.0
 
 
 class Clip(Capture, Protocol):
-    """Reads one file.
+    """Is a capture of one file, which also knows its length and its times.
 
     Attributes:
         length: Number of frames, as the file reports it.
         position: Seconds from the first frame to the frame that was grabbed last.
-        last_seconds: Seconds for which the last frame is shown.
+        frame_seconds: Seconds for which one frame is shown, so also the last one.
         independent: True if each frame shows another scene than the frames before and after it.
     """
 
     length: int
     position: float
-    last_seconds: float
+    frame_seconds: float
     independent: bool
 
 
-class Picture:
+class PictureClip:
     """Reads a picture file as a `Clip` of one frame."""
 
     length = 1
@@ -53,7 +53,7 @@ class Picture:
         """
         self._path = path
         self._grabbed = False
-        self.last_seconds = LOOPED_PICTURE_SECONDS if loop else 0.0
+        self.frame_seconds = LOOPED_PICTURE_SECONDS if loop else 0.0
         self._name = printable_name(path)
         with native_name(path) as name:
             readable = cv2.haveImageReader(name)
@@ -61,7 +61,7 @@ class Picture:
             raise SourceError(f"{self._name}: cannot be decoded as a picture; set camera.source to another file")
 
     def grab(self) -> bool:
-        """Return True once."""
+        """Return True at the first call, for the only frame."""
         first = not self._grabbed
         self._grabbed = True
         return first
@@ -78,7 +78,7 @@ class Picture:
         """Do nothing, because the file is not open."""
 
 
-class Video:
+class VideoClip:
     """Reads a video file with FFmpeg, as a `Clip`."""
 
     independent = False
@@ -90,7 +90,7 @@ class Video:
             SourceError: The file is not a video, or FFmpeg would read only a part of it.
         """
         self._name = printable_name(path)
-        refuse_partial_picture(path)
+        refuse_partial_picture(path)  # FFmpeg opens an HEIF picture as a video, and reads only one of its tiles
         with native_name(path) as name:
             capture = open_ffmpeg(name)
         if not capture.isOpened():
@@ -100,7 +100,7 @@ class Video:
         rate = capture.get(cv2.CAP_PROP_FPS)
         self.length = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self.position = 0.0
-        self.last_seconds = 1 / (rate if math.isfinite(rate) and 0 < rate <= 1000 else DEFAULT_RATE)
+        self.frame_seconds = 1 / (rate if math.isfinite(rate) and 0 < rate <= 1000 else DEFAULT_RATE)
         self._first_time: float | None = None
         self._capture = OpenCVCapture(capture)
 
@@ -125,7 +125,7 @@ class Video:
         elif media_time - self._first_time > self.position:
             self.position = media_time - self._first_time
         else:
-            self.position += self.last_seconds
+            self.position += self.frame_seconds
 
     def retrieve(self) -> Decoded | None:
         """Convert the frame that was grabbed last; return None if it is undecodable."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from types import TracebackType
 from face_app.common import settings
 from face_app.common.errors import SourceError
 from face_app.edge.metrics import SKIPPED
-from face_app.edge.sources.clips import Clip, Picture, Video
+from face_app.edge.sources.clips import Clip, PictureClip, VideoClip
 from face_app.edge.sources.file_name import printable_name
 from face_app.edge.sources.frame import Frame, FrameSchedule
 from face_app.edge.sources.frame_converter import FrameConverter
@@ -224,7 +225,7 @@ class Player:
             self._schedule.advance(elapsed)
             unchanged = 0.0 if clip.independent else self._frozen.seconds_unchanged(image, elapsed)
             yield Frame(image, index, datetime.now(timezone.utc), elapsed, unchanged, clip.independent)
-        self._wait(min(clip.last_seconds, MAX_STEP))
+        self._wait(min(clip.frame_seconds, MAX_STEP))
 
     def _log_step(self, step: float, previous: float) -> None:
         """Log the first step that is passed over; a damaged file may have thousands."""
@@ -243,10 +244,11 @@ class Player:
 
 def _kind(file: Path) -> str:
     """Return the suffix of a file for the log."""
-    if file.is_dir():
-        return "folder"
+    with suppress(OSError):  # its folder can be listed, and no file in it examined
+        if file.is_dir():
+            return "folder"
     return printable_name(Path(file.suffix.lower())) if file.suffix else "without suffix"
 
 
 def _open_clip(file: Path, *, loop: bool) -> Clip:
-    return Picture(file, loop=loop) if file.suffix.lower() in PICTURES else Video(file)
+    return PictureClip(file, loop=loop) if file.suffix.lower() in PICTURES else VideoClip(file)

@@ -2,10 +2,10 @@
 
 =====================  ================================================
 zones                  blacken private areas, select where faces count
-gate                   decides on which frames the detector runs
-camera motion          follows a shift of the picture, withholds a flash
-scan, detector         finds faces in one frame, large and small
-tracker                joins the faces of successive frames into tracks
+gate                   decide on which frames the detector runs
+camera motion          follow a shift of the picture, withhold a flash
+scan, detector         find faces in one frame, large and small
+tracker                join the faces of successive frames into tracks
 quality, best shots    score each face, select the shots of a visit
 =====================  ================================================
 """
@@ -42,6 +42,10 @@ class PipelineResult:
     shots: tuple[Shot, ...] = ()
     visits: tuple[Visit, ...] = ()
 
+    def __add__(self, later: "PipelineResult") -> "PipelineResult":
+        """Return both results as one."""
+        return PipelineResult(self.shots + later.shots, self.visits + later.visits)
+
 
 class VisionPipeline:
     """Runs all stages for one camera.
@@ -49,7 +53,7 @@ class VisionPipeline:
     Attributes:
         detector: Name of the detector.
         detector_runs: Number of frames on which the detector ran.
-        visits: Number of confirmed visits that have ended.
+        visits: Number of visits that have ended.
     """
 
     def __init__(self, settings: EdgeSettings) -> None:
@@ -78,35 +82,54 @@ class VisionPipeline:
 
     def process(self, frame: Frame) -> PipelineResult:
         """Process the next frame, and blacken the privacy zones in its image."""
-        elapsed = frame.elapsed
         self._zones.blacken(frame.image)
-        if frame.independent:
-            return self._detect(frame, [])
+        return self._process_photo(frame) if frame.independent else self._process_frame(frame)
+
+    def _process_photo(self, photo: Frame) -> PipelineResult:
+        """Process a frame that continues no other: what is open ends before it, and no later frame continues it."""
+        earlier = self.finish()
+        self._camera_motion = CameraMotionDetector()
+        return earlier + self._detect(photo, [])
+
+    def _process_frame(self, frame: Frame) -> PipelineResult:
+        elapsed = frame.elapsed
         small = thumbnail(frame.image)
         if not self._gate.should_detect(small, elapsed):
             self._tracker.skip(elapsed)
             self._camera_motion.skip(elapsed)
             return PipelineResult()
         motion = self._camera_motion.update(small, elapsed)
-        withheld, self._withheld = self._withheld, None
         if motion.kind == "transient":
-            self._withheld = replace(frame, image=frame.image.copy())  # the source may reuse its memory
-            self._gate.request_frames(elapsed)
+            self._withhold(frame)
             return PipelineResult()
         earlier = PipelineResult()
-        if motion.kind == "late-cut" and withheld:
-            earlier = self._detect(withheld, self._tracker.cut())
+        if motion.kind == "late-cut" and self._withheld:
+            earlier = self._detect_withheld(self._withheld, self._tracker.cut())
             motion = self._camera_motion.update(small, elapsed)
+        self._withheld = None
         self._tracker.shift(motion.dx, motion.dy)
-        now = self._detect(frame, self._tracker.cut() if motion.kind == "cut" else [], self._gate.moving)
-        return PipelineResult(earlier.shots + now.shots, earlier.visits + now.visits)
+        ended_before = self._tracker.cut() if motion.kind == "cut" else []
+        return earlier + self._detect(frame, ended_before, self._gate.moving)
 
-    def _detect(self, frame: Frame, ended: list[EndedTrack], moving: Mask | None = None) -> PipelineResult:
+    def _withhold(self, frame: Frame) -> None:
+        """Keep a transient frame until the next one shows whether it was a flash or the first of another scene.
+
+        After a flash, the scene from before is back, and the withheld frame is dropped: it would end all tracks.
+        """
+        self._withheld = replace(frame, image=frame.image.copy())  # the source may reuse its memory
+        self._gate.request_frames(frame.elapsed)
+
+    def _detect_withheld(self, withheld: Frame, ended_before: list[EndedTrack]) -> PipelineResult:
+        """Process the withheld frame as the first one of another scene."""
+        self._withheld = None
+        return self._detect(withheld, ended_before)
+
+    def _detect(self, frame: Frame, ended_before: list[EndedTrack], moving: Mask | None = None) -> PipelineResult:
         """Run the detector and all later stages on a frame.
 
         Args:
             frame: The frame.
-            ended: Tracks that have ended before it.
+            ended_before: Tracks that have ended before it.
             moving: Pixels that move; None if they are not known.
         """
         image = frame.image
@@ -119,7 +142,7 @@ class VisionPipeline:
             found = self._scan.detect(image, elapsed, expected, moving, self._gate.affordable)
         detections = [each for each in found if self._zones.contains(each.box, image)]
         faces, lost = self._tracker.update(detections, elapsed, image)
-        ended = [*ended, *lost]
+        ended = [*ended_before, *lost]
         if frame.independent:
             ended += self._tracker.finish()
         shots = self._best_shots.update(frame, faces)
@@ -128,30 +151,31 @@ class VisionPipeline:
         self.visits += len(visits)
         metrics.DETECTOR_RUNS.inc()
         pending = self._best_shots.has_pending(elapsed) or self._tracker.has_lost
-        cpu = (time.thread_time() - started) / self._scan.reads
+        cpu = (time.thread_time() - started) / self._scan.reads  # of one whole frame or tile, the unit of the gate
         self._gate.record_detection(pending=pending, complete=self._scan.complete, cpu=cpu, elapsed=elapsed)
         return PipelineResult((*shots, *final_shots), tuple(visits))
 
     def finish(self) -> PipelineResult:
-        """End every visit, because no frame follows. A withheld frame is taken for another scene."""
+        """End every visit, because no frame follows. A withheld frame counts as the first one of another scene."""
+        ended = self._tracker.finish()
         earlier = PipelineResult()
         if self._withheld:
-            earlier = self._detect(self._withheld, self._tracker.finish())
-            self._withheld = None
-        shots, visits = self._best_shots.finish_visits(self._tracker.finish())
+            earlier = self._detect_withheld(self._withheld, ended)
+            ended = self._tracker.finish()
+        shots, visits = self._best_shots.finish_visits(ended)
         self.visits += len(visits)
-        return PipelineResult((*earlier.shots, *shots), (*earlier.visits, *visits))
+        return earlier + PipelineResult(tuple(shots), tuple(visits))
 
 
 @contextmanager
 def run_pipeline(
-    source: Source, pipeline: VisionPipeline, finish: Callable[[PipelineResult], object]
+    source: Source, pipeline: VisionPipeline, on_end: Callable[[PipelineResult], object]
 ) -> Iterator[Iterator[tuple[Frame, PipelineResult]]]:
     """Process the frames of a source, at the rate that the pipeline needs.
 
     Before a result is yielded, the source gets its next interval. At the end of the `with` block the open visits end,
-    and `finish` receives their shots. The block may end by the last frame, by `break`, or by an error of the source,
-    the pipeline or the caller. A plain generator could not deliver these shots after `break`. ::
+    and `on_end` receives their shots. The block may end after the last frame, with `break`, or with an error of the
+    source, the pipeline or the caller. A generator alone would not know of a `break`. ::
 
         with run_pipeline(source, pipeline, commit) as results:
             for frame, result in results:
@@ -160,18 +184,18 @@ def run_pipeline(
     Args:
         source: Open source.
         pipeline: Pipeline that processes each frame.
-        finish: Receives the result of `VisionPipeline.finish`, exactly once.
+        on_end: Receives the result of `VisionPipeline.finish`, once; never if that raises an error.
 
     Yields:
         Each frame with its result.
 
     Raises:
-        SourceError: The source cannot be decoded; `finish` has been called before.
+        SourceError: The source cannot be decoded; `on_end` has been called by then.
     """
     try:
         yield _results(source, pipeline)
     finally:
-        finish(pipeline.finish())
+        on_end(pipeline.finish())
 
 
 def _results(source: Source, pipeline: VisionPipeline) -> Iterator[tuple[Frame, PipelineResult]]:

@@ -176,12 +176,14 @@ class Scan:
     def detect_photo(self, image: Image) -> list[Detection]:
         """Return the faces of a picture that follows no other (H x W x 3, BGR): read it whole and in all tiles."""
         self.reads = 1
+        self.complete = True
         self._plan = _Plan()  # the motion of frames before it does not count
         width = self._detector.width
         self._light = DAYLIGHT  # more contrast finds more false boxes too, and no later frame corrects them
         if width is None or max(image.shape[:2]) <= MAX_WHOLE_ONLY_LENGTH * width:
             return self._mark_sure(self._detector.detect(image, light=self._light))
-        boxes = _all_tiles(image, _tile_size(image, width))
+        boxes = list(_all_tiles(image, _tile_size(image, width)))
+        self.reads = 1 + len(boxes)
         tiles = [face for box in boxes for face in self._read(image, _region(image, box, width))]
         return self._merge(image, self._read(image, None), tiles, (), len(tiles))
 

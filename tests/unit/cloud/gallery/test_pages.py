@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from face_app.cloud.gallery.details import detail_of
+from face_app.cloud.gallery.face_key import parse_key
 from face_app.common.metadata import write_metadata
+from fuzz.seeds import FACE, with_comment
 from support.portraits import portrait
 from unit.cloud.gallery.conftest import NOON, World, faces, wait_until
 
@@ -312,3 +315,50 @@ def test_a_face_with_strange_texts_breaks_no_page(world: World, text):
     client = world.client(world.open())
     for path in ("/", f"/face/{face.key}", "/api/faces", f"/api/faces/{face.key}", f"/image/{face.key}"):
         assert client.get(path).status_code == 200, path
+
+
+NUMBER = st.integers() | st.floats() | st.booleans() | st.sampled_from([10**400, "7"])
+METADATA = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("track", "score", "shot_score", "chosen_from"), NUMBER),
+        **dict.fromkeys(("why", "clock_synchronised", "detector", "version"), JSON),
+        "visit": JSON | st.sampled_from(["0badcafe-5eed0001-7", "0badcafe-%2F-<b>"]),
+        "frame_size": st.lists(NUMBER, min_size=2, max_size=2),
+        "box": st.lists(NUMBER, min_size=4, max_size=4),
+        "landmarks": st.lists(st.lists(NUMBER, min_size=2, max_size=2), max_size=2),
+        "shot_terms": st.dictionaries(st.text(max_size=5) | st.sampled_from(["size", "eyes"]), NUMBER, max_size=3),
+    },
+)
+
+
+def test_no_metadata_that_an_edge_can_write_breaks_a_page(world: World):
+    world.put(FACE)
+    gallery = world.open()
+    client = world.client(gallery)
+    key = parse_key(FACE.key)
+    assert key
+    document = FACE.metadata.document(FACE.id)
+
+    @given(METADATA)
+    def check(changes: dict[str, object]) -> None:
+        gallery.writer.record([detail_of(key, with_comment(json.dumps({**document, **changes})))])
+        for path in ("/", f"/face/{FACE.key}", "/api/faces", f"/api/faces/{FACE.key}"):
+            assert client.get(path).status_code == 200, path
+
+    check()
+
+
+@pytest.mark.parametrize("values", [{"clock_synchronised": []}, {"frame_size": [10**400, 10**400]}])
+def test_metadata_that_an_earlier_version_has_indexed_breaks_no_page(world: World, values):
+    """That version took any clock, and any number."""
+    world.put(FACE)
+    gallery = world.open()
+    key = parse_key(FACE.key)
+    assert key
+    detail = detail_of(key, FACE.payload)
+    odd = json.dumps({**json.loads(detail.document), **values})
+    gallery.writer.record([replace(detail, document=odd)])
+    answer = world.client(gallery).get(f"/face/{FACE.key}")
+    assert answer.status_code == 200
+    assert "unknown whether a time server had set it" in answer.text

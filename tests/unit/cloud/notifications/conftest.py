@@ -83,7 +83,7 @@ class Desk:
     def store(self, notifier: Notifier, *faces: DrawnFace) -> None:
         """Report stored faces, as receipts do."""
         now = int(datetime.now(timezone.utc).timestamp() * 1000)
-        notifier.stored({key: now for face in faces if (key := parse_key(face.key))})
+        notifier.on_stored({key: now for face in faces if (key := parse_key(face.key))})
 
 
 @pytest.fixture

@@ -1,15 +1,19 @@
 """Messages to services that are down, slow or wrong."""
 
+import errno
 import logging
 import socket
 import sqlite3
 import threading
+import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from face_app.cloud.notifications import delivery_worker, service_log
+from face_app.cloud.gallery.objects import Listed
+from face_app.cloud.notifications import delivery_worker, notification_metrics, service_log
 from face_app.cloud.notifications.deliveries import Message
-from face_app.cloud.notifications.send_message import Sender
+from face_app.cloud.notifications.send_message import Attachment, Sender
 from face_app.cloud.notifications.services import read_services
 from face_app.common.errors import SettingsError, StoreError
 from support.ports import free_port
@@ -84,7 +88,7 @@ def test_one_message_takes_at_most_its_time(desk, tmp_path):
     assert first
     assert first.may_have_arrived
     second = sender.send(Message("c", "d"), None)
-    assert second == service_log.Failure("it still takes an earlier message")
+    assert second == service_log.Failure("it has not finished an earlier message")
     assert service.attempts == 1
     service.silent.clear()
     service.released.set()
@@ -162,8 +166,65 @@ def test_a_full_disk_stops_messages_and_nothing_else(desk, monkeypatch):
     monkeypatch.setattr(notifier._news, "offer", fail)
     desk.store(notifier, desk.face())
     assert notifier.problems() == [
-        "Notifications: no face is announced: database or disk is full; restart the gallery."
+        "Notifications: no face is announced: database or disk is full; a later listing offers it again."
     ]
+
+
+def test_a_disk_that_was_full_costs_no_announcement(desk, monkeypatch):
+    notifier = desk.open("json://127.0.0.1:1", start=False)
+    face, began_at = desk.face(), datetime.now(timezone.utc)
+    page = [Listed(face.key, int(time.time() * 1000))]
+
+    def fail(_faces):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(notifier._news, "offer", fail)
+        notifier.on_listed(page)
+    notifier.on_listing_complete(began_at + timedelta(hours=1))
+    notifier.on_listed(page)
+    assert [key.key for key in notifier._news.unread(10)] == [face.key]
+    assert notifier.problems() == []
+    notifier.on_listing_complete(began_at + timedelta(hours=1))
+    assert notifier._news.since_ms > page[0].stored_ms, "the next complete listing counts again"
+
+
+def test_a_thread_that_ended_is_named_whatever_is_written_later(desk, monkeypatch):
+    notifier = desk.open("json://127.0.0.1:1", start=False)
+
+    def fail(_now):
+        raise sqlite3.DatabaseError("malformed")
+
+    monkeypatch.setattr(notifier._planner, "plan", fail)
+    notifier.start()
+    until(notifier.problems)
+    desk.store(notifier, desk.face())
+    assert notifier.problems() == ["Notifications: no face is announced: malformed; restart the gallery."]
+
+
+def test_a_broken_file_breaks_neither_a_page_nor_the_metrics(desk):
+    notifier = desk.open("json://127.0.0.1:1", start=False)
+    desk.store(notifier, desk.face())
+    notifier._planner.plan(int(time.time() * 1000))
+    assert notifier.waiting == 1
+    notifier._file.close()
+    notifier.start()
+    until(lambda: len(notifier.problems()) == 2)
+    assert "the file of notifications cannot be used" in notifier.problems()[1]
+    assert notifier.waiting == 1
+    assert next(iter(notification_metrics.waiting.collect())).samples[0].value == 1
+
+
+@pytest.mark.parametrize("step", ["os.memfd_create", "apprise.attachment.file.AttachFile"])
+def test_a_shortage_of_this_machine_is_tried_again(tmp_path, monkeypatch, step):
+    def fail(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(step, fail)
+    (tmp_path / "one").write_text("json://127.0.0.1:1/")
+    sender = Sender(read_services(tmp_path / "one")[0])
+    failure = sender.send(Message("a", "b"), Attachment("a.jpg", b"x"))
+    assert failure == service_log.Failure("sending failed: OSError")
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def test_a_restart_sends_nothing_twice(desk):
     service.wait(5)
     idle(notifier)
     again = desk.open(service.url, cool_down=0)
-    again.listed([Listed(face.key, int(time.time() * 1000)) for face in faces])
+    again.on_listed([Listed(face.key, int(time.time() * 1000)) for face in faces])
     desk.store(again, *faces)
     marker = desk.face(camera="marker")
     desk.store(again, marker)
@@ -217,18 +217,18 @@ def test_a_restart_sends_nothing_twice(desk):
 def test_faces_that_were_stored_while_the_program_was_down_are_announced(desk):
     service = desk.receiver()
     notifier = desk.open(service.url)
-    notifier.listing_complete(ago(seconds=5))
+    notifier.on_listing_complete(ago(seconds=5))
     desk.close()
     face = desk.face()
     again = desk.open(service.url)
-    again.listed([Listed(face.key, int(time.time() * 1000)), Listed("marks/x", int(time.time() * 1000))])
+    again.on_listed([Listed(face.key, int(time.time() * 1000)), Listed("marks/x", int(time.time() * 1000))])
     assert service.wait(1)[0].title == "Face at jetson/door"
 
 
 def test_without_its_file_only_faces_after_the_start_are_announced(desk):
     old = desk.face()
     notifier = desk.open("json://127.0.0.1:1", start=False)
-    notifier.listed([Listed(old.key, int(time.time() * 1000) - 5000)])
+    notifier.on_listed([Listed(old.key, int(time.time() * 1000) - 5000)])
     assert notifier._news.unread(10) == []
 
 

@@ -377,7 +377,7 @@ def test_an_edge_with_a_reserved_name_gets_no_object_under_it(broker, edge, fold
 
 
 def test_beyond_its_limits_the_quarantine_has_no_copy_and_the_edge_its_receipt(broker, edge, folder, monkeypatch):
-    monkeypatch.setattr("face_app.cloud.subscriber.quarantine.MAX_COPIES", 2)
+    monkeypatch.setattr("face_app.cloud.subscriber.quarantine.MAX_OBJECTS", 2)
     with consuming(broker, folder, workers=1) as consumer:
         for number in range(4):
             edge.publish(FACE.topic, b"garbage %d" % number)
@@ -388,6 +388,29 @@ def test_beyond_its_limits_the_quarantine_has_no_copy_and_the_edge_its_receipt(b
     assert {receipt.reason for receipt in receipts} == {"not-an-image"}
     assert sorted(receipt.key for receipt in receipts if receipt.key) == sorted(objects_in(folder))
     assert [receipt.key for receipt in receipts].count("") == 2
+
+
+@pytest.mark.parametrize("rejected", [True, False], ids=["rejected by the store", "sent again"])
+def test_the_quarantine_counts_objects_and_not_attempts(broker, edge, folder, monkeypatch, rejected):
+    monkeypatch.setattr("face_app.cloud.subscriber.quarantine.MAX_OBJECTS", 2)
+    monkeypatch.setattr("face_app.cloud.subscriber.deduplicator.RESULT_SECONDS", 0)
+    with consuming(broker, folder, workers=1) as consumer:
+        put, failures = consumer._store.put, iter(range(3))
+
+        def reject_thrice(*values):
+            if rejected and next(failures, None) is not None:
+                raise StoreError("this object is rejected")
+            return put(*values)
+
+        monkeypatch.setattr(consumer._store, "put", reject_thrice)
+        count = 1 if rejected else 3
+        for number in range(count):
+            edge.publish(FACE.topic, b"garbage")
+            edge.wait_for_receipts(number + 1)
+        edge.publish(FACE.topic, b"other garbage")
+        receipts = edge.wait_for_receipts(count + 1)
+        assert total(consumer.metrics.not_copied) == 0
+    assert {receipt.key for receipt in receipts} == set(objects_in(folder))
 
 
 class Panic(BaseException):

@@ -1,27 +1,34 @@
 """An edge cannot fill the quarantine."""
 
-from face_app.cloud.subscriber.quarantine import HOUR, MAX_BYTES, MAX_COPIES, MAX_EDGES, Quarantine
+from face_app.cloud.subscriber.quarantine import HOUR, MAX_BYTES, MAX_EDGES, MAX_OBJECTS, QuarantineLimit
 
 
-def test_the_copies_of_an_edge_and_hour_are_limited():
+def test_the_objects_of_an_edge_and_hour_are_limited():
     now = 0.0
-    quarantine = Quarantine(clock=lambda: now)
-    assert [quarantine.admit("a", 1) for _ in range(MAX_COPIES + 1)] == [True] * MAX_COPIES + [False]
-    assert quarantine.admit("b", 1)
+    limit = QuarantineLimit(clock=lambda: now)
+    keys = [str(number) for number in range(MAX_OBJECTS + 1)]
+    assert [limit.admit("a", key, 1) for key in keys] == [True] * MAX_OBJECTS + [False]
+    assert limit.admit("b", "0", 1)
     now = HOUR
-    assert quarantine.admit("a", 1)
+    assert limit.admit("a", keys[-1], 1)
 
 
 def test_the_bytes_of_an_edge_and_hour_are_limited():
-    quarantine = Quarantine()
-    assert quarantine.admit("a", MAX_BYTES - 1)
-    assert not quarantine.admit("a", 2)
-    assert quarantine.admit("a", 1)
-    assert quarantine.admit("b", MAX_BYTES)
+    limit = QuarantineLimit()
+    assert limit.admit("a", "0", MAX_BYTES - 1)
+    assert not limit.admit("a", "1", 2)
+    assert limit.admit("a", "2", 1)
+    assert limit.admit("b", "0", MAX_BYTES)
+
+
+def test_an_object_that_is_tried_again_counts_once():
+    limit = QuarantineLimit()
+    assert all(limit.admit("a", "same", MAX_BYTES // 2) for _ in range(2 * MAX_OBJECTS))
+    assert limit.admit("a", "other", MAX_BYTES // 2)
 
 
 def test_invented_names_are_limited():
-    quarantine = Quarantine()
-    assert all(quarantine.admit(f"edge-{number}", 1) for number in range(MAX_EDGES))
-    assert not quarantine.admit("one more", 1)
-    assert quarantine.admit("edge-0", 1)
+    limit = QuarantineLimit()
+    assert all(limit.admit(f"edge-{number}", "0", 1) for number in range(MAX_EDGES))
+    assert not limit.admit("one more", "0", 1)
+    assert limit.admit("edge-0", "1", 1)

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 import paho.mqtt.client as paho
 import pytest
 
+from face_app.common.errors import SettingsError
 from face_app.common.mqtt import Connection, subscription
 from face_app.common.settings import Broker
 from support.mosquitto import OPEN, PLUGIN, mosquitto
@@ -168,3 +169,18 @@ def test_a_session_ends_with_its_seconds():
             log = broker.log.read_text()
     accepted = [line for line in log.splitlines() if "Sending CONNACK to it" in line]
     assert [line[line.index("(") :] for line in accepted] == ["(0, 0)", "(0, 0)", "(1, 0)"]
+
+
+def test_after_a_stop_the_problem_is_a_whole_sentence():
+    with mosquitto() as broker:
+        with connected(broker.port) as connection:
+            wait_until(lambda: connection.subscribed)
+        wait_until(lambda: not connection.connected)
+        assert connection.problem == f"broker 127.0.0.1:{broker.port} is not connected"
+
+
+def test_an_empty_password_file_is_named(tmp_path):
+    (tmp_path / "password").write_text("")
+    broker = Broker(host="127.0.0.1", port=1, username="edge", password_file=tmp_path / "password")
+    with pytest.raises(SettingsError, match="password is empty"):
+        Connection(broker, "it", subscriptions=[], on_message=lambda *_: None)

@@ -1,5 +1,6 @@
 """Checks that a dry run runs the whole pipeline, and uses neither outbox nor broker."""
 
+import errno
 import importlib.util
 import json
 import os
@@ -99,6 +100,24 @@ def test_names_the_option_of_a_folder_that_cannot_be_written(short_clip, tmp_pat
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match=r"--dry-run .*file: .*; name a folder that can be written"):
         run(short_clip, tmp_path / "file")
+
+
+def test_names_the_option_of_a_folder_that_became_full(short_clip, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(SettingsError, match=r"--dry-run .*shots: No space left .*; name a folder that can be written"):
+        run(short_clip, tmp_path / "shots")
+
+
+def test_does_not_blame_the_folder_for_another_error(short_clip, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(dry_run, "encode_face", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        run(short_clip, tmp_path / "shots")
 
 
 def test_names_a_missing_source(tmp_path):

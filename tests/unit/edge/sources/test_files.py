@@ -1,5 +1,6 @@
 """Files are played completely, in order, at their pace, once or in a loop."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -324,6 +325,18 @@ def test_a_name_with_a_colon_is_no_url(tmp_path, clip, monkeypatch):
     clip.rename(tmp_path / "a:b.avi")
     monkeypatch.chdir(tmp_path)
     assert len(list(frames("a:b.avi"))) == 10
+
+
+def test_plays_a_folder_in_which_no_other_file_can_be_examined(tmp_path, clip, monkeypatch, caplog):
+    """The folder can be listed, and not searched."""
+    (tmp_path / "notes.txt").write_text("")
+
+    def refuse(_path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert len(list(frames(tmp_path))) == 10
+    assert "skipped by suffix: 1 .txt" in caplog.text
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")

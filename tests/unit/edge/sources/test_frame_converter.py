@@ -10,7 +10,7 @@ import pytest
 
 from face_app.edge.image import set_up_opencv
 from face_app.edge.metrics import UNDECODABLE
-from face_app.edge.sources.clips import Video
+from face_app.edge.sources.clips import VideoClip
 from face_app.edge.sources.frame_converter import FrameConverter
 
 set_up_opencv()
@@ -146,7 +146,7 @@ def test_accepts_and_logs_a_new_size(caplog):
 
 def intact_frames(path):
     """Read a file as a source does; return the number of frames, and the intact ones."""
-    video, converter, made = Video(path), FrameConverter(path.name), []
+    video, converter, made = VideoClip(path), FrameConverter(path.name), []
     while video.grab():
         made.append(converter.convert(video.retrieve()))
     video.release()

@@ -179,6 +179,22 @@ def test_treats_the_pictures_of_a_folder_independently():
     assert [(each.looks, each.shots) for each in visits] == [(1, 1)] * 3
 
 
+def test_a_photo_ends_the_visits_before_it_and_a_withheld_frame_comes_first():
+    """A folder contains a video that ends in another scene, then a photo, then another video."""
+    video = [*[scene(200 + index, 180, 40) for index in range(12)], scene(240, 180, 40, seed=1, look=1)]
+    again = [scene(200 + index, 180, 40, seed=3) for index in range(12)]
+    shown = [
+        *frames(video),
+        *frames([scene(204, 180, 40, seed=2)], begin=13 * STEP, independent=True),
+        *frames(again, begin=60.0),
+    ]
+    stages = pipeline()
+    shots, visits = process(stages, shown)
+    assert [each.looks for each in visits] == [12, 1, 1, 12]
+    assert [each.first_at for each in visits] == sorted(each.first_at for each in visits)
+    assert [shot.candidate.captured_at for shot in shots] == sorted(shot.candidate.captured_at for shot in shots)
+
+
 @pytest.mark.parametrize("step", [STEP, 2 * STEP], ids=["8 detections a second", "4 detections a second"])
 def test_detects_a_person_who_walks_past_at_1_4_m_a_second(step):
     width = 60

@@ -77,6 +77,13 @@ def test_returns_each_face_of_a_photo_once():
     assert sorted(round((face.box[0] + face.box[2]) / 2, -2) for face in faces) == [300, 1000, 1500]
 
 
+def test_a_photo_costs_as_many_runs_as_it_has_tiles():
+    stage = scan()
+    stage.detect(empty_frame(HD), 0.0, [], None)
+    stage.detect_photo(empty_frame(HD))
+    assert (stage.reads, stage.complete) == (1 + 16, True)
+
+
 @pytest.mark.parametrize("size", [(320, 240), (768, 432), (600, 1500), (3840, 2160), (1, 1), (2000, 1)])
 def test_accepts_frames_of_any_size(size):
     stage = scan()

@@ -1,8 +1,8 @@
 """Check every request before a page sees it, and add the security headers to every answer.
 
-Without users, every process and account on this machine may see the faces: to open a port here, one must log in to
-the machine that has the key of the bucket. A web page in a browser of that machine may not: its requests carry another
-Host (after DNS rebinding) or another Origin.
+Without users, no login is needed: only accounts of this machine reach the port, and the machine has the key of the
+bucket. A web page in a local browser must not read faces. Its requests carry another Host (after DNS rebinding),
+another Origin, or the Sec-Fetch-Site of another page.
 """
 
 from collections.abc import Collection
@@ -17,8 +17,11 @@ from face_app.cloud.gallery.access.sessions import Sessions
 from face_app.cloud.gallery.access.users import LOCAL
 
 COOKIE = "face-app-session"
-OPEN_PATHS = ("/login", "/static/")
-"""Paths that need no login: they show no face."""
+LOGIN = "/login"
+STATIC = "/static/"
+"""Prefix of files that need no login, as the page `LOGIN` itself: they show no face."""
+DATA = ("/api/", "/image/", "/events")
+"""Prefixes of what is no page: without a login, a redirect to one would not help."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
@@ -35,7 +38,7 @@ HEADERS = {
 
 
 class Guard:
-    """Is the outermost part of the application."""
+    """Checks each request before the application gets it."""
 
     def __init__(self, app: ASGIApp, *, sessions: Sessions | None, names: Collection[str], tls: bool) -> None:
         """Wrap an application.
@@ -44,7 +47,7 @@ class Guard:
             app: Application that answers allowed requests.
             sessions: Sessions of the users; None: no login.
             names: Host names in the addresses that browsers use.
-            tls: The gallery is reached by https.
+            tls: True if browsers reach the gallery by https.
         """
         self._app = app
         self._sessions = sessions
@@ -53,8 +56,11 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on with ``session`` and ``user`` in its state."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # a WebSocket, which no page uses
+            await send({"type": "websocket.close", "code": 1008})
             return
 
         async def send_with_headers(message: Message) -> None:
@@ -67,27 +73,27 @@ class Guard:
                     headers["Strict-Transport-Security"] = "max-age=31536000"
             await send(message)
 
-        answer = self._refusal(scope) or self._identify(scope)
+        answer = self._refusal(scope) or self._require_login(scope)
         await (answer or self._app)(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         if _host_name(headers.get("host", "")) not in self._names:
-            return PlainTextResponse("this address is not one of the gallery; add it to the setting names\n", 421)
+            return PlainTextResponse("this address is not one of the gallery; add its name to the setting names\n", 421)
         if scope["method"] not in {"GET", "HEAD", "POST"}:
             return PlainTextResponse("method not allowed\n", 405, {"Allow": "GET, HEAD, POST"})
         origin = headers.get("origin")
         if scope["method"] == "POST" and origin is None:
-            return PlainTextResponse("a form of another page\n", 403)
+            return PlainTextResponse("refused: a form of another site\n", 403)
         if origin is not None and _netloc(origin) != headers.get("host", "").lower():
-            return PlainTextResponse("a request of another page\n", 403)
+            return PlainTextResponse("refused: a request of another site\n", 403)
         # Links from elsewhere may open a page; pictures and data may not be embedded elsewhere.
         if headers.get("sec-fetch-site") in {"cross-site", "same-site"} and headers.get("sec-fetch-mode") != "navigate":
-            return PlainTextResponse("a request of another page\n", 403)
+            return PlainTextResponse("refused: a request of another site\n", 403)
         return None
 
-    def _identify(self, scope: Scope) -> Response | None:
-        """Put user and session into the state of the request; answer it if there is none and one is needed."""
+    def _require_login(self, scope: Scope) -> Response | None:
+        """Put user and session into the state of the request; answer it if a login is needed and missing."""
         request = Request(scope)
         request.state.session, request.state.user = None, None
         if self._sessions is None:
@@ -98,10 +104,10 @@ class Guard:
             request.state.session, request.state.user = session, session.user
             return None
         path: str = scope["path"]
-        if path.startswith(OPEN_PATHS):
+        if path == LOGIN or path.startswith(STATIC):
             return None
         wants_page = "text/html" in request.headers.get("accept", "") and scope["method"] == "GET"
-        if wants_page and not path.startswith(("/api/", "/image/", "/events")):
+        if wants_page and not path.startswith(DATA):
             return RedirectResponse(f"/login?{_encoded_target(request)}", 303)
         return PlainTextResponse("log in first\n", 401)
 

@@ -17,7 +17,7 @@ from face_app.cloud.gallery.gallery import Gallery
 from face_app.cloud.gallery.pages.api import Api
 from face_app.cloud.gallery.pages.edges_and_ledgers import EdgesPage, LedgersPage
 from face_app.cloud.gallery.pages.export_page import ExportPage
-from face_app.cloud.gallery.pages.face_page import FacePage, Picture
+from face_app.cloud.gallery.pages.face_page import FacePage, ImagePage
 from face_app.cloud.gallery.pages.forms import Forms
 from face_app.cloud.gallery.pages.render import Renderer
 from face_app.cloud.gallery.pages.timeline_page import TimelinePage
@@ -52,7 +52,7 @@ def make_app(gallery: Gallery) -> ASGIApp:
     routes = [
         Route("/", TimelinePage(gallery, renderer).answer),
         Route("/face/{key:path}", FacePage(gallery, renderer).answer),
-        Route("/image/{key:path}", Picture(gallery).answer),
+        Route("/image/{key:path}", ImagePage(gallery).answer),
         Route("/edges", EdgesPage(gallery, renderer).answer),
         Route("/ledgers", LedgersPage(gallery, renderer).answer),
         Route("/export.zip", ExportPage(gallery).answer),

@@ -13,7 +13,7 @@ from face_app.cloud.gallery.pages.render import Renderer
 from face_app.common.errors import StoreError
 
 TYPES = {"jpg": "image/jpeg", "png": "image/png"}
-GONE = "It was erased, it expired, or its address is mistyped."
+GONE = "It was erased or deleted, or its address is mistyped."
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,16 @@ class FacePage:
     def answer(self, request: Request) -> Response:
         """Show one face with its metadata and the other shots of its visit."""
         key = requested_key(request)
-        shot = self.gallery.find(key) if key else None
-        if key is None or shot is None:
-            if key and self.gallery.objects.problem:
-                return self.renderer.problem(request, 503, "The bucket does not answer", self.gallery.objects.problem)
-            return self.renderer.problem(request, 404, "There is no such face", GONE)
+        if key is None:
+            return self._missing(request)
+        shot = self.gallery.find(key)
+        if shot is None and self.gallery.objects.problem:
+            return self.renderer.problem(request, 503, "The bucket does not answer", self.gallery.objects.problem)
+        if shot is None:
+            return self._missing(request)
         user = request.state.user
         newer, older = self.gallery.timeline.neighbours(shot)
+        # Its pictures are logged by `ImagePage`. The page is an access too: it has the time and the place.
         self.gallery.access_log.write("view", user=user.name, address=address_of(request), key=key.key, detail="page")
         return self.renderer.page(
             request,
@@ -46,15 +49,18 @@ class FacePage:
             may_erase=self.gallery.eraser is not None and user.role == "admin",
         )
 
+    def _missing(self, request: Request) -> Response:
+        return self.renderer.problem(request, 404, "There is no such face", GONE)
+
 
 @dataclass(frozen=True)
-class Picture:
+class ImagePage:
     """Answers ``/image/<key>``: the bytes of the object, through the gallery."""
 
     gallery: Gallery
 
     def answer(self, request: Request) -> Response:
-        """Return one picture."""
+        """Return the image file of one face."""
         key = requested_key(request)
         if key is None:
             return PlainTextResponse("no such face\n", 404)
@@ -63,21 +69,21 @@ class Picture:
         except StoreError as error:
             return PlainTextResponse(f"{error}\n", 503, {"Retry-After": "5"})
         if data is None:
-            self._gone(key)
+            self._remove_from_index(key)
             return PlainTextResponse("no such face\n", 404)
         download = "download" in request.query_params
         user, address = request.state.user.name, address_of(request)
         self.gallery.access_log.write("download" if download else "view", user=user, address=address, key=key.key)
-        # A browser asks again each time, so an erased face is not shown, and each view is in the log.
+        # A browser asks again each time. So it shows no face that was erased a minute ago, and each view is in the log.
         headers = {"ETag": f'"{hashlib.sha256(data).hexdigest()[:32]}"', "Cache-Control": "private, no-cache"}
         if request.headers.get("if-none-match") == headers["ETag"] and not download:
             return Response(status_code=304, headers=headers)
         headers["Content-Disposition"] = f'{"attachment" if download else "inline"}; filename="{key.name}"'
         return Response(data, media_type=TYPES[key.name.rpartition(".")[2]], headers=headers)
 
-    def _gone(self, key: FaceKey) -> None:
+    def _remove_from_index(self, key: FaceKey) -> None:
         if self.gallery.writer.remove(key):
-            self.gallery.events.announce([])
+            self.gallery.events.announce([])  # open pages read their faces again
 
 
 def requested_key(request: Request) -> FaceKey | None:

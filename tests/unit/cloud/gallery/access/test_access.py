@@ -1,5 +1,6 @@
 """Who may see what: refusals, sessions, forms, headers, the access log."""
 
+import asyncio
 import json
 import re
 from base64 import b64encode
@@ -9,6 +10,7 @@ import pytest
 
 from face_app.cloud.gallery.access import sessions as sessions_module
 from face_app.cloud.gallery.access import users as users_module
+from face_app.cloud.gallery.access.guard import Guard
 from face_app.cloud.gallery.access.users import Users, check_password, hash_password
 from face_app.common.errors import SettingsError, StoreError
 from support.portraits import portrait
@@ -342,3 +344,27 @@ def test_a_hash_of_the_highest_cost_loads_and_matches(tmp_path, monkeypatch):
     user = {"name": "a", "role": "admin", "password": hash_password("a long word")}
     file.write_text(json.dumps({"users": [user]}))
     assert Users(file).verify("a", "a long word")
+
+
+def test_only_the_login_itself_needs_none(world: World):
+    client = world.client(world.open(login=True))
+    assert client.get("/login").status_code == 200
+    assert client.get("/login-of-another", follow_redirects=False).status_code == 303
+
+
+def test_only_http_reaches_a_page():
+    reached, sent = [], []
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        reached.append(scope["type"])
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    async def receive() -> Any:
+        return {}
+
+    guard = Guard(app, sessions=None, names={"localhost"}, tls=False)
+    for kind in ("lifespan", "websocket"):
+        asyncio.run(guard({"type": kind, "path": "/", "headers": []}, receive, send))
+    assert (reached, sent) == (["lifespan"], ["websocket.close"])
