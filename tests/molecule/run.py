@@ -29,7 +29,7 @@ STEPS = {
 }
 # What a scenario cannot say, such as each way to be locked out, pytest does; those tests take both cores themselves.
 TESTS = "tests"
-TESTED_AS = {"container": ("redeploy", "roll_out")}
+TESTED_AS = {"container": ("redeploy", "roll_out"), "site": ("recipes",)}
 SHOWN = ("check fresh", "converge", "idempotence", "check again", "verify", TESTS)
 CHANGED = re.compile(r"changed=(?!0\b)\d+")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
