@@ -29,7 +29,7 @@ STEPS = {
 }
 # What a scenario cannot say, such as each way to be locked out, pytest does; those tests take both cores themselves.
 TESTS = "tests"
-TESTED_AS = {"container": "redeploy"}
+TESTED_AS = {"container": ("redeploy", "roll_out"), "site": ("recipes",)}
 SHOWN = ("check fresh", "converge", "idempotence", "check again", "verify", TESTS)
 CHANGED = re.compile(r"changed=(?!0\b)\d+")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -93,14 +93,20 @@ def play(outcome: Outcome, *, keep: bool) -> None:
         molecule(outcome, "destroy", log)
 
 
+def tests_of(name: str) -> list[Path]:
+    """Return the files of tests that want a host of their own, for a scenario."""
+    files = [ROOT / f"tests/roles/test_{each}.py" for each in TESTED_AS.get(name, (name,))]
+    return [file for file in files if file.exists() and "pytest.mark.host" in file.read_text()]
+
+
 def test(outcome: Outcome) -> None:
-    """Run the tests of a role that want a host of their own."""
-    file = ROOT / f"tests/roles/test_{TESTED_AS.get(outcome.name, outcome.name)}.py"
-    if not file.exists() or "pytest.mark.host" not in file.read_text():
+    """Run the tests that belong to a scenario."""
+    files = tests_of(outcome.name)
+    if not files:
         return
     began = time.monotonic()
     log = LOGS / f"{outcome.name}-tests.log"
-    done = subprocess.run(["pytest", "-m", "host", file], check=False, capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(["pytest", "-m", "host", *files], check=False, capture_output=True, text=True, cwd=ROOT)
     log.write_text(done.stdout + done.stderr)
     took = time.monotonic() - began
     summary = done.stdout.rstrip().rpartition("\n")[2].strip("= ")

@@ -59,11 +59,7 @@ class Deployment:
         # Of a run that was cut short.
         docker("rm", "--force", "--volumes", *CONTAINERS, check=False)
         docker("volume", "rm", "--force", "rd_outbox", "rd_objects")
-        names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-        for name in filter(None, names.split("\0")):
-            place = self.checkout / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, place, follow_symlinks=False)
+        self.copy_checkout()
         shutil.copytree(ROOT / "inventory/demo", self.inventory, ignore=shutil.ignore_patterns("secrets"))
         media = self.home / "media"
         media.mkdir()
@@ -119,6 +115,14 @@ class Deployment:
             place = self.inventory / name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(yaml.safe_dump(document))
+
+    def copy_checkout(self) -> None:
+        """Copy the tracked files."""
+        names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        for name in filter(None, names.split("\0")):
+            place = self.checkout / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, place, follow_symlinks=False)
 
     def command(self, playbook: str, *options: str) -> list[str]:
         """The command of a run, for those who want to end it themselves."""

@@ -1,5 +1,7 @@
-"""What the scenarios of molecule share on one machine."""
+"""What the scenarios of molecule share on one machine, and the tests that run beside them."""
 
+import re
+import runpy
 from ipaddress import ip_address, ip_network
 from itertools import combinations
 
@@ -26,3 +28,12 @@ def test_hosts_of_scenarios_have_addresses_of_their_own():
     assert len(set(addresses)) == len(addresses)
     for file, platform in PLATFORMS:
         assert ip_address(platform["address"]) in ip_network(platform["network"]["subnet"]), file
+
+
+def test_each_file_of_host_tests_belongs_to_a_scenario():
+    """Otherwise no tier would run it."""
+    program = runpy.run_path(str(ROOT / "tests/molecule/run.py"))
+    belonging = {file for name in program["scenarios"]() for file in program["tests_of"](name)}
+    marked = {file for file in (ROOT / "tests").rglob("*.py") if re.search(r"pytest\.mark\.host\b", file.read_text())}
+    assert len(marked) > 5
+    assert marked - {ROOT / "tests/molecule/run.py"} == belonging
