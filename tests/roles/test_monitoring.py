@@ -114,7 +114,7 @@ def reload(core: Path, folder: Path, programs: Programs, *, docker: str = "") ->
     (folder / "docker").chmod(0o755)
     ports = dict.fromkeys(("monitoring_prometheus_port", "monitoring_alertmanager_port"), programs.port)
     known = {"__monitoring_settings_digest": "new", "__monitoring_created_folders": {"changed": False}}
-    return play_role(core, folder, "compare_reloaded", ports | known)
+    return play_role(core, folder, "compare_reloaded", {**ports, **known})
 
 
 @pytest.mark.parametrize("core", CORES)
