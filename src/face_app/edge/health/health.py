@@ -162,31 +162,41 @@ def serve_health_endpoint(
     Raises:
         SettingsError: The port is in use.
     """
-    _connect_gauges(outbox, sender, watchdog)
-    server = health_server.serve(endpoint, partial(edge_health, outbox, sender, watchdog))
+    with _connect_gauges(outbox, sender, watchdog):
+        server = health_server.serve(endpoint, partial(edge_health, outbox, sender, watchdog))
+        try:
+            yield
+        finally:
+            if server:
+                server.shutdown()
+                server.server_close()
+
+
+@contextmanager
+def _connect_gauges(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None) -> Iterator[None]:
+    """Connect each gauge to the value that it reports when Prometheus reads it, while the context lasts."""
+    values = {
+        metrics.WAITING: lambda: outbox.backlog()[0],
+        metrics.OLDEST: lambda: outbox.backlog()[1],
+        metrics.LAST_STORED: lambda: math.nan if outbox.stored_age is None else outbox.stored_age,
+        metrics.FULLNESS: lambda: outbox.fullness,
+        metrics.REFUSED_PRESENT: lambda: sum(outbox.refused().values()),
+        metrics.ELECTED: lambda: sender.state.elected,
+        metrics.QUIET: lambda: sender.state.quiet,
+        metrics.ASIDE: lambda: sender.state.aside,
+        metrics.WINDOW: lambda: sender.state.window,
+    }
+    for hop in sender.state.hops:
+        values[metrics.HOP.labels(hop)] = partial(_hop_state, sender, hop)
+    if watchdog:
+        values[metrics.FRAME_AGE] = lambda: watchdog.age
+    for gauge, value in values.items():
+        gauge.set_function(value)
     try:
         yield
     finally:
-        if server:
-            server.shutdown()
-            server.server_close()
-
-
-def _connect_gauges(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None) -> None:
-    """Connect each gauge to the value that it reports when Prometheus reads it."""
-    metrics.WAITING.set_function(lambda: outbox.backlog()[0])
-    metrics.OLDEST.set_function(lambda: outbox.backlog()[1])
-    metrics.LAST_STORED.set_function(lambda: math.nan if outbox.stored_age is None else outbox.stored_age)
-    metrics.FULLNESS.set_function(lambda: outbox.fullness)
-    metrics.REFUSED_PRESENT.set_function(lambda: sum(outbox.refused().values()))
-    metrics.ELECTED.set_function(lambda: sender.state.elected)
-    metrics.QUIET.set_function(lambda: sender.state.quiet)
-    metrics.ASIDE.set_function(lambda: sender.state.aside)
-    metrics.WINDOW.set_function(lambda: sender.state.window)
-    for hop in sender.state.hops:
-        metrics.HOP.labels(hop).set_function(partial(_hop_state, sender, hop))
-    if watchdog:
-        metrics.FRAME_AGE.set_function(lambda: watchdog.age)
+        for gauge in values:  # a gauge that asks a closed outbox would break every later scrape
+            gauge.set_function(lambda: math.nan)
 
 
 def _hop_state(sender: Sender, name: str) -> float:

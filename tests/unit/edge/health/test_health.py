@@ -4,9 +4,13 @@ import time
 from dataclasses import dataclass, field
 
 import pytest
+from prometheus_client import REGISTRY, generate_latest
 
 from face_app.common.health_server import Capability
-from face_app.edge.health.health import SourceWatchdog, edge_health
+from face_app.common.settings import EdgeSettings, OutboxFile
+from face_app.edge.health.health import SourceWatchdog, edge_health, serve_health_endpoint
+from face_app.edge.outbox.outbox import Outbox
+from face_app.edge.uplink.sender import Sender
 from face_app.edge.uplink.sender_state import SenderState
 
 
@@ -187,3 +191,13 @@ def test_a_camera_that_went_off_has_no_frames():
     watchdog.frame_processed()
     time.sleep(0.1)
     assert Capability.FRAMES not in edge_health(Waiting(), Sending(), watchdog).capabilities
+
+
+def test_metrics_can_be_read_after_the_outbox_is_closed(tmp_path):
+    settings = EdgeSettings(edge="jetson", outbox=OutboxFile(path=tmp_path / "outbox.db"))
+    with (
+        Outbox(settings.outbox) as outbox,
+        serve_health_endpoint(settings.metrics, outbox, Sender(settings, outbox), SourceWatchdog(10)),
+    ):
+        assert b"face_app_outbox_waiting 0.0" in generate_latest(REGISTRY)
+    assert b"face_app_outbox_waiting NaN" in generate_latest(REGISTRY)
