@@ -207,8 +207,8 @@ def test_a_store_that_fails_and_heals_loses_nothing_and_says_why(broker, edge, t
         edge.send(*faces)
         wait_until(lambda: "does not answer" in consumer.health().reason)
         assert not consumer.health().ready
+        wait_until(lambda: not consumer.health().capabilities)  # the store may fail before a message arrives
         assert consumer.health().facts["waiting"] <= 5
-        assert consumer.health().capabilities == set()
         with moto_s3(tmp_path, port=port):
             wait_until(lambda: "does not exist" in consumer.health().reason, 20)
             s3 = client(endpoint)
