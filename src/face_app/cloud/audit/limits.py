@@ -47,7 +47,7 @@ def _of_scope(reports: Sequence[OutboxReport], ledgers: LedgerIndex, scope: Scop
 
 def _of_disks(reports: Sequence[OutboxReport]) -> Iterator[str]:
     """Yield what a restored disk may hide: faces whose numbers did not reach the cloud before it."""
-    given = [report for report in reports if report.ledger and (report.captured or report.newer)]
+    given = [report for report in reports if report.has_ledger and (report.captured or report.newer)]
     if given:
         yield (
             "faces that a disk lost again, such as one restored from a copy, before the cloud knew their numbers; they "

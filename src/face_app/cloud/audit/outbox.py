@@ -37,7 +37,7 @@ class _Classified:
     deleted: int = 0
     missing: list[int] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    reappeared: list[str] = field(default_factory=list)
+    erased_but_there: list[str] = field(default_factory=list)
 
     @property
     def accounted(self) -> int:
@@ -112,7 +112,7 @@ class OutboxAudit:
         return OutboxReport(
             edge=self._name.edge,
             outbox=self._name.outbox,
-            ledger=self._ledger is not None,
+            has_ledger=self._ledger is not None,
             captured=found + unproven + sum(span.count for span in lost),
             stored=faces.counts["stored"],
             under_way=faces.counts["under_way"],
@@ -133,7 +133,7 @@ class OutboxAudit:
             wrong=tuple(self._wrong_objects(reasons_by_key)),
             duplicates=tuple(self._duplicates()),
             unknown=tuple(faces.unknown),
-            reappeared_after_erasure=tuple(faces.reappeared),
+            erased_but_there=tuple(faces.erased_but_there),
             ledger_at=self._ledger.written_at if self._ledger else None,
         )
 
@@ -144,7 +144,7 @@ class OutboxAudit:
         recorded = sequence in self._index.erased or (entry and entry.state == "erased")
         if recorded or self._left.intersection(keys):
             faces.counts["erased"] += 1
-            faces.reappeared += keys
+            faces.erased_but_there += keys
         elif keys and entry is None and self._ledger and sequence > self._ledger.last:
             # captured after the ledger was written
             faces.counts["newer"] += 1

@@ -9,6 +9,9 @@ from typing import Any
 from face_app.cloud.audit.spans import Span
 from face_app.common.errors import AuditError, UnprovenError
 
+WITHOUT_LEDGER = {"captured", "stored", "erased"}
+"""Counts that an audit knows without a ledger. The number of captured faces is a lower bound then."""
+
 
 @dataclass(frozen=True)
 class WrongObject:
@@ -28,7 +31,7 @@ class Unproven:
     """Describes faces that may be lost.
 
     Attributes:
-        numbers: Sequence numbers of the faces; None: no number limits them.
+        numbers: Sequence numbers of the faces; None: the reason concerns the whole outbox.
         why: Reason, and what to do.
     """
 
@@ -48,13 +51,15 @@ class Unproven:
 class OutboxReport:
     """Counts the faces of one outbox, each once, and lists the faults.
 
+    The equation: captured = stored + waiting + refused + expired + erased + deleted by rule + missing + unproven.
+
     Attributes:
         edge: Name of the edge.
         outbox: Id of the outbox.
-        ledger: True if a ledger was given; otherwise only the counts of the bucket are known.
+        has_ledger: True if a ledger was given; otherwise only the counts of the bucket are known.
         captured: Number of allocated sequence numbers; a lower bound if no ledger was given.
         stored: Number of faces with an object.
-        under_way: Number of stored faces that the edge still lists as waiting, refused or expired.
+        under_way: Number of faces that the edge still lists as waiting, refused or expired; they are part of `stored`.
         waiting: Number of faces that wait at the edge.
         refused: Number of refused faces by reason.
         expired: Number of waiting faces given up, by reason: evicted by the quota, or damaged.
@@ -66,21 +71,22 @@ class OutboxReport:
         missing: Sequence numbers of stored faces without an object, and those that the ledger does not contain.
         given_twice: Sequence numbers that the outbox gave to two faces each: it was restored from a copy,
             or runs twice.
-        unseen_from: Sequence numbers from which on a restored disk may have lost faces that no record has: one for the
-            end of each opening.
+        unseen_from: First number after each opening. A restored disk may have lost faces from there on, and no record
+            would show it.
         unproven: Faces that may be lost.
         unproven_count: Number of those that the ledger has allocated.
-        outside: Number of missing faces outside the time range, by the faces around them.
+        outside: Number of numbers without entry and object that the times of their neighbours place outside the time
+            range. They are in no other count.
         wrong: Objects with a wrong key or wrong bytes.
         duplicates: Keys of each face that has more than one.
         unknown: Keys of objects that the ledger must contain, but does not.
-        reappeared_after_erasure: Keys of objects of erased faces, by a record, a ledger or a tombstone.
+        erased_but_there: Keys of objects of erased faces, by a record, a ledger or a tombstone.
         ledger_at: Time of the ledger by the clock of the edge (aware); None: no ledger, or an earlier version wrote it.
     """
 
     edge: str
     outbox: str
-    ledger: bool
+    has_ledger: bool
     captured: int
     stored: int
     under_way: int
@@ -101,7 +107,7 @@ class OutboxReport:
     wrong: tuple[WrongObject, ...]
     duplicates: tuple[tuple[str, ...], ...]
     unknown: tuple[str, ...]
-    reappeared_after_erasure: tuple[str, ...]
+    erased_but_there: tuple[str, ...]
     ledger_at: datetime | None = None
 
     @property
@@ -110,18 +116,18 @@ class OutboxReport:
         return {
             "missing": sum(span.count for span in self.missing),
             "given twice": sum(span.count for span in self.given_twice),
-            "unexplained": 0 if self.ledger else sum(span.count for span in self.gaps),
+            "unexplained": 0 if self.has_ledger else sum(span.count for span in self.gaps),
             "wrong": len(self.wrong),
             "duplicated": len(self.duplicates),
             "unknown to the ledger": len(self.unknown),
-            "erased but there": len(self.reappeared_after_erasure),
+            "erased but there": len(self.erased_but_there),
         }
 
     def document(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
         return {
             "outbox": self.outbox,
-            "ledger": self.ledger,
+            "ledger": self.has_ledger,
             "ledger_at": self.ledger_at and self.ledger_at.isoformat(),
             "counts": self.counts(),
             "refused": dict(self.refused),
@@ -138,21 +144,16 @@ class OutboxReport:
             "wrong": [{"key": each.key, "why": each.why} for each in self.wrong],
             "duplicates": [list(keys) for keys in self.duplicates],
             "unknown": list(self.unknown),
-            "erased_but_there": list(self.reappeared_after_erasure),
+            "erased_but_there": list(self.erased_but_there),
             "faults": self.faults,
         }
 
-    def known_counts(self) -> dict[str, int | None]:
-        """Return the terms of the equation; None for each that needs a ledger, if none was given.
+    def counts(self) -> dict[str, int | None]:
+        """Return the terms of the equation in table order; None for each that needs a ledger, if none was given.
 
         Without a ledger, `captured` is a lower bound.
         """
-        known = {"captured", "stored", "erased"}
-        return {name: count if self.ledger or name in known else None for name, count in self.counts().items()}
-
-    def counts(self) -> dict[str, int]:
-        """Return the terms of the equation in table order."""
-        return {
+        counts = {
             "captured": self.captured,
             "stored": self.stored,
             "under_way": self.under_way,
@@ -165,6 +166,8 @@ class OutboxReport:
             "unproven": self.unproven_count,
             "newer": self.newer,
         }
+        known = counts if self.has_ledger else WITHOUT_LEDGER
+        return {name: count if name in known else None for name, count in counts.items()}
 
 
 @dataclass(frozen=True)
@@ -174,8 +177,8 @@ class EdgeReport:
     edge: str
     outboxes: tuple[OutboxReport, ...]
 
-    def counts(self) -> dict[str, int]:
-        """Return the sums of `OutboxReport.counts`."""
+    def counts(self) -> dict[str, int | None]:
+        """Return the sums of `OutboxReport.counts`; None if one of the numbers is unknown."""
         return _summed(outbox.counts() for outbox in self.outboxes)
 
 
@@ -210,14 +213,16 @@ class AuditReport:
         """Return the reports of all outboxes of all edges."""
         return (outbox for edge in self.edges for outbox in edge.outboxes)
 
-    def counts(self) -> dict[str, int]:
-        """Return the sums of `OutboxReport.counts`."""
+    def counts(self) -> dict[str, int | None]:
+        """Return the sums of `OutboxReport.counts`; None if one of the numbers is unknown."""
         return _summed(outbox.counts() for outbox in self.outboxes)
 
     @property
     def faults(self) -> dict[str, int]:
         """Return the number of faults by kind; a kind without a fault is omitted."""
-        summed = _summed(outbox.faults for outbox in self.outboxes)
+        summed: Counter[str] = Counter()
+        for outbox in self.outboxes:
+            summed.update(outbox.faults)
         return {kind: count for kind, count in summed.items() if count}
 
     @property
@@ -228,14 +233,14 @@ class AuditReport:
     @property
     def unproven(self) -> tuple[str, ...]:
         """Return what may be lost, one sentence each."""
+        each = [f"{report.edge}, outbox {report.outbox}: {why}" for report in self.outboxes for why in report.unproven]
         if not self.edges:
-            return ("no face, ledger or mark was found: check bucket, edge and times",)
-        each = (f"{report.edge}, outbox {report.outbox}: {why}" for report in self.outboxes for why in report.unproven)
+            each = ["no face, ledger or readable mark was found: check bucket, edge and times"]
         return (*each, *self.bad_marks)
 
     @property
     def proven(self) -> bool:
-        """Return True if balanced, and no face that was ever given a number can be lost without being named."""
+        """Return True if balanced, and every number that was ever given is accounted for."""
         return self.balanced and not self.unproven
 
     @property
@@ -248,13 +253,25 @@ class AuditReport:
     @property
     def verdict(self) -> str:
         """Return the result as one sentence."""
-        captured = self.counts().get("captured", 0)
-        if self.balanced and not self.proven:
+        counts = self.counts()
+        captured = counts.get("captured", 0)
+        if not self.balanced:
+            faults = ", ".join(f"{count} {kind}" for kind, count in self.faults.items())
+            return f"the equation does not hold: {captured} captured, {faults}"
+        if self.proven:
+            return f"the equation holds: {captured} captured, {self._losses() or 'none lost'}"
+        if not all(outbox.has_ledger for outbox in self.outboxes):
             return f"no fault, but not proven: {captured} captured or more; export a ledger of each edge, audit again"
-        if self.balanced:
-            return f"the equation holds: {captured} captured, none lost"
-        faults = ", ".join(f"{count} {kind}" for kind, count in self.faults.items())
-        return f"the equation does not hold: {captured} captured, {faults}"
+        first, *others = self.unproven
+        more = f"; and {len(others)} more" if others else ""
+        return f"no fault, but not proven: {captured} captured; {first}{more}"
+
+    def _losses(self) -> str:
+        """Return the faces that the edges gave up, by reason; empty if there are none."""
+        reasons: Counter[str] = Counter()
+        for outbox in self.outboxes:
+            reasons.update(outbox.expired)
+        return ", ".join(f"{count} {reason or 'expired'}" for reason, count in sorted(reasons.items()) if count)
 
     def document(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
@@ -283,8 +300,10 @@ class AuditReport:
         }
 
 
-def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
+def _summed(counts: Iterable[Mapping[str, int | None]]) -> dict[str, int | None]:
+    total: dict[str, int | None] = {}
     for each in counts:
-        total.update(each)
-    return dict(total)
+        for name, count in each.items():
+            before = total.get(name, 0)
+            total[name] = None if before is None or count is None else before + count
+    return total

@@ -162,9 +162,9 @@ def _edge_audit(report: AuditReport, edge: str, at: datetime) -> EdgeAudit:
 def _row(report: OutboxReport) -> OutboxRow:
     return OutboxRow(
         outbox=report.outbox,
-        ledger=report.ledger,
+        ledger=report.has_ledger,
         ledger_at=report.ledger_at,
-        counts=report.known_counts(),
+        counts=report.counts(),
         faults={kind: count for kind, count in report.faults.items() if count},
         unproven=_sentences(map(str, report.unproven)),
     )

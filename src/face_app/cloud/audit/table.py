@@ -1,18 +1,13 @@
 """Format an audit report as plain text."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from face_app.cloud.audit.report import AuditReport, OutboxReport
+from face_app.cloud.audit.report import AuditReport
 
 EXAMPLES = 20
 """Maximum number of examples of one fault."""
-COLUMNS = (
-    *("captured", "stored", "under_way", "waiting", "refused", "expired", "erased", "deleted_by_rule", "missing"),
-    *("unproven", "newer"),
-)
-"""Counts in the table, in this order."""
 
 
 def table(report: AuditReport) -> str:
@@ -21,22 +16,22 @@ def table(report: AuditReport) -> str:
 
 
 def _rows(report: AuditReport) -> Iterator[list[str]]:
-    yield ["edge", "outbox", *(name.replace("_", " ") for name in COLUMNS), "mark"]
+    yield ["edge", "outbox", *(name.replace("_", " ") for name in report.counts()), "mark"]
     for edge in report.edges:
         for outbox in edge.outboxes:
-            yield [edge.edge, outbox.outbox, *_known(outbox), str(outbox.mark or "-")]
+            yield [edge.edge, outbox.outbox, *_numbers(outbox.counts()), str(outbox.mark or "-")]
         if len(edge.outboxes) > 1:
-            counts = edge.counts()
-            yield [edge.edge, "all", *(str(counts[name]) for name in COLUMNS), ""]
+            yield [edge.edge, "all", *_numbers(edge.counts()), ""]
 
 
-def _known(outbox: OutboxReport) -> Iterator[str]:
-    """Yield the numbers of a row; a question mark for each number that needs a ledger."""
-    for name, count in outbox.known_counts().items():
+def _numbers(counts: Mapping[str, int | None]) -> Iterator[str]:
+    """Yield the numbers of a row; a question mark for each that needs a ledger, and a lower bound of the captured."""
+    complete = None not in counts.values()
+    for name, count in counts.items():
         if count is None:
             yield "?"
         else:
-            yield str(count) if outbox.ledger or name != "captured" else f">={count}"
+            yield str(count) if complete or name != "captured" else f">={count}"
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -71,14 +66,14 @@ def _faults(report: AuditReport) -> Iterator[str]:
     for outbox in report.outboxes:
         where = f"{outbox.edge}, outbox {outbox.outbox}"
         yield from _listed(f"missing ({where}), by number", outbox.missing)
-        title = "gaps, explained by the ledger or missing" if outbox.ledger else "gaps without a ledger"
+        title = "gaps, explained by the ledger or missing" if outbox.has_ledger else "gaps without a ledger"
         yield from _listed(f"{title} ({where}), by number", outbox.gaps)
         yield from _listed(f"given twice ({where}), by number", outbox.given_twice)
         yield from _listed(f"wrong ({where})", (f"{each.key}: {each.why}" for each in outbox.wrong))
         yield from _listed(f"several objects for one face ({where})", map(", ".join, outbox.duplicates))
         yield from _listed(f"unknown to the ledger ({where})", outbox.unknown)
         cure = "run `face-app erase --pending`, or erase their keys"
-        yield from _listed(f"erased but there ({where}); {cure}", outbox.reappeared_after_erasure)
+        yield from _listed(f"erased but there ({where}); {cure}", outbox.erased_but_there)
     yield from _listed("foreign objects", report.foreign)
 
 

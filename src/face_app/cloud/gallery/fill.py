@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
@@ -88,7 +89,8 @@ class Filler:
         self._queries = queries
         self._interval = interval
         self._on_change = on_change
-        self._arrived: dict[Folder, set[str]] = {}
+        self._arrived: dict[Folder, set[str]] | None = None
+        """Names of the faces that arrived since a listing began, by folder; None while none runs."""
         self._arrived_lock = threading.Lock()
         self._recent_wanted = False
         self._stopping = False
@@ -113,7 +115,7 @@ class Filler:
     def arrived(self, faces: Mapping[FaceKey, int]) -> None:
         """Add faces that receipts report, with the times of the receipts in milliseconds."""
         with self._arrived_lock:
-            if self.progress.listing:
+            if self._arrived is not None:
                 for face in faces:
                     self._arrived.setdefault(face.folder, set()).add(face.name)
         added = self._writer.add(faces)
@@ -130,11 +132,13 @@ class Filler:
                 if self._objects.problem:
                     pass  # the wait below, then another check
                 elif time.monotonic() >= next_listing:
-                    self._list_all()
+                    with self._spare_arrivals():
+                        self._list_all()
                     next_listing = time.monotonic() + self._interval
                 elif self._recent_wanted:
                     self._recent_wanted = False
-                    self._list_recent()
+                    with self._spare_arrivals():
+                        self._list_recent()
             except StoreError as error:
                 log.warning("%s; trying again in %.0f s", error, CHECK_SECONDS)
                 self._on_change([])
@@ -152,9 +156,7 @@ class Filler:
     def _list_all(self) -> None:
         began_at, started, listed = datetime.now(timezone.utc), time.monotonic(), 0
         first = self.progress.completed_at is None
-        with self._arrived_lock:
-            self._arrived.clear()
-            self.progress = replace(self.progress, listing=True, objects=0)
+        self.progress = replace(self.progress, listing=True, objects=0)
         facts, parts = BucketFacts(), ListingParts()
         removed = 0
         for page in self._objects.pages(""):
@@ -166,7 +168,7 @@ class Filler:
             listed += len(page)
             self.progress = replace(self.progress, objects=listed)
         removed += self._write(parts.finish())
-        removed += self._writer.remove_hours_except(parts.seen, self._spared())
+        removed += self._writer.remove_hours_except(parts.seen, self._spared)
         seconds = time.monotonic() - started
         self.facts = facts
         self.progress = Progress(False, listed, datetime.now(timezone.utc), seconds)
@@ -195,11 +197,22 @@ class Filler:
 
     def _write(self, parts: Iterable[Part]) -> int:
         """Make the index equal to parts of a listing; return the number of removed faces."""
-        added, removed = self._writer.apply(parts, self._spared())
+        added, removed = self._writer.apply(parts, self._spared)
         if added:
             self._on_change([])
         return removed
 
+    @contextmanager
+    def _spare_arrivals(self) -> Iterator[None]:
+        """Record the faces that arrive during a listing: its pages may lack them, but they are in the bucket."""
+        with self._arrived_lock:
+            self._arrived = {}
+        try:
+            yield
+        finally:
+            with self._arrived_lock:
+                self._arrived = None
+
     def _spared(self) -> Spared:
         with self._arrived_lock:
-            return {folder: frozenset(names) for folder, names in self._arrived.items()}
+            return {folder: frozenset(names) for folder, names in (self._arrived or {}).items()}

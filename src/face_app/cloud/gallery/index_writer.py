@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from face_app.cloud.gallery.face_key import HOUR_MS, FaceKey, Folder
@@ -104,18 +104,20 @@ class IndexWriter:
                 changes.write(connection)
         return bool(row)
 
-    def apply(self, parts: Iterable[Part], spared: Spared) -> tuple[int, int]:
+    def apply(self, parts: Iterable[Part], spared: Callable[[], Spared]) -> tuple[int, int]:
         """Make the index equal to parts of a listing.
 
         Args:
             parts: Parts of one listing.
-            spared: Names of faces that are not removed, by folder: they were stored after the listing began.
+            spared: Returns the names of faces that are not removed, by folder: they were stored after the listing
+                began. It is called when no other thread can add a face.
 
         Returns:
             Number of added and removed faces.
         """
         added = removed = 0
         with self._file.write() as connection:
+            names = spared()
             changes = _Changes()
             for part in parts:
                 first = next(iter(part.faces))
@@ -134,23 +136,23 @@ class IndexWriter:
                     for key, stored_ms in part.faces.items()
                     if key.name not in known
                 )
-                found |= spared.get(first.folder, set())
+                found |= names.get(first.folder, set())
                 gone = [row for name, row in known.items() if name not in found]
                 _delete(connection, gone, changes)
                 removed += len(gone)
             changes.write(connection)
         return added, removed
 
-    def remove_hours_except(self, seen: Set[Folder], spared: Spared) -> int:
+    def remove_hours_except(self, seen: Set[Folder], spared: Callable[[], Spared]) -> int:
         """Remove the faces of all folders (edge, camera, hour) that a complete listing has not seen.
 
         Args:
             seen: The folders with at least one face.
-            spared: Names of faces that are not removed, by folder: they were stored after the listing began.
+            spared: As for `apply`.
         """
-        seen = seen | spared.keys()
         removed = 0
         with self._file.write() as connection:
+            seen = seen | spared().keys()
             changes = _Changes()
             folders = connection.execute(
                 "SELECT h.hour, h.place, p.edge, p.camera FROM hours h JOIN places p ON p.id = h.place"

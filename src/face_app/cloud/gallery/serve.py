@@ -1,7 +1,6 @@
 """Run ``face-app gallery``: start the threads and the web server, stop them on a signal."""
 
 import logging
-import ssl
 import threading
 
 import uvicorn
@@ -18,7 +17,7 @@ from face_app.common.settings import GallerySettings
 
 log = logging.getLogger(__name__)
 
-MOST_REQUESTS = 200
+MAX_CONNECTIONS = 200
 """Maximum number of open connections; more are refused with 503."""
 STOP_SECONDS = 3
 """Seconds that open requests may take after a signal."""
@@ -51,7 +50,7 @@ def run(settings: GallerySettings) -> None:
     log.info("the gallery is at %s://%s:%d/", scheme, settings.host, settings.port)
     try:
         server.run()
-    except SystemExit as error:  # uvicorn hands a signal on after its end
+    except SystemExit as error:  # after its end, uvicorn raises a signal again, and `__main__` ends the program
         if not server.started:  # it has logged the cause
             address = f"{settings.host}:{settings.port}"
             raise SettingsError(f"port = {settings.port}: cannot listen on {address}; choose another port") from error
@@ -77,11 +76,10 @@ def _configuration(settings: GallerySettings, gallery: Gallery) -> uvicorn.Confi
         access_log=False,  # the access log has the users
         server_header=False,
         proxy_headers=False,  # a client could choose its address
-        limit_concurrency=MOST_REQUESTS,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
         ssl_certfile=settings.cert_file,
         ssl_keyfile=settings.key_file,
-        ssl_version=ssl.PROTOCOL_TLS_SERVER,
     )
     try:
         configuration.load()
@@ -91,7 +89,7 @@ def _configuration(settings: GallerySettings, gallery: Gallery) -> uvicorn.Confi
 
 
 def _watch(gallery: Gallery, server: uvicorn.Server, stop: threading.Event) -> None:
-    """Stop the server if a thread has ended; end the streams of news when it stops, for it waits for them."""
+    """Stop the server if a thread has ended. When it stops, end the streams of news: it waits for open streams."""
     while not stop.wait(CHECK_SECONDS):
         if gallery.failure:
             server.should_exit = True

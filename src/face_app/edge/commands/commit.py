@@ -100,4 +100,5 @@ def wait_for_receipts(
             return  # no receipt can come
         else:
             time.sleep(POLL_SECONDS)
+        sender.check()
         progress.log_if_due()

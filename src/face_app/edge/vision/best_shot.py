@@ -33,7 +33,7 @@ CHECKS_PER_SECOND = 4.0
 """Number of checks that a visit may have per second."""
 DISMISSED_CHECKS_PER_SECOND = 0.5
 """Number of checks per second for a visit that is dismissed so far: a poster stays all day."""
-CHECKS_PER_FRAME = 4
+CHECKS_PER_FRAME = 2
 """Number of checks in one frame: a crowd must not stop the camera."""
 UNCHECKED = MeshResult(0.0, 0.0)
 """Measurements that are assumed of a picture that was not checked: any checked one is better."""

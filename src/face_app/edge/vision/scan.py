@@ -2,9 +2,10 @@
 
 A whole frame at the detector's width shows near faces; in a frame of 1920 pixels, a face of 36 is 12 wide there, and is
 missed. So two of three runs read a tile at a finer scale instead: where something moved, or where no tile has been for
-the longest time. A tile only proposes new faces. A close-up reads a small region around one face, enlarged: it confirms
-a proposal, and finds a known face that the rest of the run did not show. So each run covers each known face; in a
-crowd, in which close-ups take turns, about every second run does.
+the longest time. The third one reads the whole frame coarsely, for faces that are too large for a tile. A tile only
+proposes new faces. A close-up reads a small region around one face, enlarged: it confirms a proposal, and finds a known
+face that the rest of the run did not show. So each run covers each known face; in a crowd, in which close-ups take
+turns, about every second run does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,11 @@ TILE_SHAPE = 0.6
 many pixels as a whole frame of 16:9, so that each run costs the same."""
 OVERLAP = 0.15
 """The next tile of a photo repeats at least this share of a tile, so that at most one of both cuts a face."""
+WHOLE_REDUCTION = 4.0
+"""A whole frame between tiles is scaled down by this factor. The faces that are too large for a tile need no more: one
+of 300 pixels still has 75. A higher factor costs less, but leaves smaller faces to the tiles alone."""
+MIN_WHOLE = 320
+"""A whole frame between tiles has at least this length in the detector's input, pixels, and at most its width."""
 WHOLE_EVERY = 3
 """One run of this many reads the whole frame, which only very near faces need; the others read a tile."""
 LEAST_RECENT_EVERY = 4
@@ -162,7 +168,8 @@ class Scan:
         whole, boxes = self._plan.advance(image, _tile_size(image, width), elapsed, affordable)
         self.reads = max(1, whole + len(boxes))
         tiles = [face for box in boxes for face in self._read(image, _region(image, box, width))]
-        faces = self._merge(image, self._read(image, None) if whole else [], tiles, expected, MAX_PROPOSALS)
+        frame = None if boxes else _coarse(image, width)  # a sparse run has the time for the detector's full width
+        faces = self._merge(image, self._read(image, frame) if whole else [], tiles, expected, MAX_PROPOSALS)
         # A sparse run has had the time for its further tiles: the next one need not save it.
         self._plan.spend(self._pixels / _whole_pixels(image, width) - (self.reads - 1))
         return faces
@@ -430,6 +437,14 @@ def _region(image: Image, box: Box, width: int) -> Region:
     scale = min(1.0, MAX_TILE_SCALE * width / max(image.shape[:2]))
     x1, y1, x2, y2 = (round(edge) for edge in box)
     return Region((x1, y1, x2, y2), (input_length((x2 - x1) * scale), input_length((y2 - y1) * scale)))
+
+
+def _coarse(image: Image, width: int) -> Region:
+    """Return the whole frame as a region, scaled down as far as the faces that no tile can show allow it."""
+    height, across = image.shape[:2]
+    longest = max(height, across)
+    scale = min(width, max(MIN_WHOLE, longest / WHOLE_REDUCTION)) / longest
+    return Region((0, 0, across, height), (input_length(across * scale), input_length(height * scale)))
 
 
 def _square(image: Image, box: Box, side: float) -> tuple[int, int, int, int]:

@@ -124,7 +124,7 @@ def test_counts_any_mixture_of_fates(fates, pruned, order):
     lost = {face.number for face, fate in zip(faces, fates, strict=True) if fate.startswith("lost")}
     assert as_numbers(outbox.missing) == lost
     returned = [face.key for face, fate in zip(faces, fates, strict=True) if fate.startswith("erased but there")]
-    assert sorted(outbox.reappeared_after_erasure) == sorted(returned)
+    assert sorted(outbox.erased_but_there) == sorted(returned)
     left = [face.key for face, fate in zip(faces, fates, strict=True) if fate == "left the ledger"]
     assert sorted(outbox.unknown) == ([] if pruned else sorted(left))
     listed = objects | stones
@@ -344,7 +344,7 @@ def test_only_one_edge(folder):
     assert any("ledgers of other:" in sentence for sentence in report.not_judged)
     report, _ = audited(folder, [], Scope(edge="jet"))
     assert report.edges == ()
-    assert report.unproven == ("no face, ledger or mark was found: check bucket, edge and times",)
+    assert report.unproven == ("no face, ledger or readable mark was found: check bucket, edge and times",)
 
 
 def test_an_edge_that_was_renamed(folder):
@@ -567,7 +567,7 @@ def test_an_object_that_a_tombstone_covers_is_a_fault_with_its_cure(place, kind)
     for scope in (EVERYTHING, Scope("jetson")):
         report, _ = audited(place, [], scope)
         assert report.faults == {"erased but there": 1}
-        assert [each.reappeared_after_erasure for each in report.outboxes] == [(face.key,)]
+        assert [each.erased_but_there for each in report.outboxes] == [(face.key,)]
         assert (report.counts()["erased"], report.counts()["stored"]) == (1, 1)
         assert "face-app erase --pending" in table(report)
     eraser = Eraser(place.settings, Erasure())

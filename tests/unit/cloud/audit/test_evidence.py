@@ -58,7 +58,7 @@ def test_the_ledger_of_another_edge_does_not_cover_a_lost_face(folder):
             mine = mine_again
         # Without its own ledger, nothing is proven for the edge.
         report, found = audited(folder, [ledger_of([lie], 3, edge=THEIRS)])
-        assert not by_edge(found)[MINE].ledger
+        assert not by_edge(found)[MINE].has_ledger
         assert not report.balanced
 
 
@@ -146,7 +146,7 @@ def test_copies_of_one_outbox_do_not_explain_each_other(folder):
     entries = [face.entry() for face in faces(1, 2, edge="old")]
     ledgers = [EdgeLedger(edge, {"0badcafe": 2}, None, list(entries)) for edge in ("left", "right")]
     report, found = audited(folder, ledgers)
-    assert {each.edge: (each.stored, each.ledger) for each in found} == {
+    assert {each.edge: (each.stored, each.has_ledger) for each in found} == {
         "left": (2, True),
         "right": (2, True),
         "old": (2, False),

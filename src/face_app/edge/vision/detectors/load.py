@@ -1,6 +1,5 @@
 """Load the detector that the settings name."""
 
-import importlib.util
 import logging
 
 from face_app.common import settings
@@ -28,18 +27,19 @@ def load_detector(detector: settings.Detector) -> Detector:
 
 
 def _engine(detector: settings.Detector) -> Engine:
-    """Load the engine of YuNet that the settings name; ``auto`` means ONNX Runtime if installed, otherwise OpenCV."""
+    """Load the engine of YuNet that the settings name; ``auto`` means ONNX Runtime if it works, otherwise OpenCV."""
     model = read_model(detector.model)
     score = min_score(detector)
-    installed = importlib.util.find_spec("onnxruntime") is not None
-    if detector.engine == "onnxruntime" and not installed:
-        raise DetectorError("detector.engine = 'onnxruntime' is not installed: install onnxruntime, or set auto")
-    if installed and detector.engine != "opencv":
-        from face_app.edge.vision.detectors.yunet_onnx import OnnxEngine  # noqa: PLC0415
-
-        return OnnxEngine(model, score)
+    if detector.engine != "opencv":
+        try:
+            from face_app.edge.vision.detectors.yunet_onnx import OnnxEngine  # noqa: PLC0415
+        except ImportError as error:  # not installed, or its library does not fit this system
+            if detector.engine == "onnxruntime":
+                cure = "install onnxruntime, or set auto"
+                raise DetectorError(f"detector.engine = 'onnxruntime': {error}; {cure}") from error
+            log.warning("OpenCV runs the detector, at twice the CPU: %s", error)
+        else:
+            return OnnxEngine(model, score)
     from face_app.edge.vision.detectors.yunet_opencv import OpenCVEngine  # noqa: PLC0415
 
-    if detector.engine == "auto":
-        log.warning("onnxruntime is not installed: OpenCV runs the detector, at twice the CPU")
     return OpenCVEngine(model, score)
