@@ -220,10 +220,17 @@ class AuditReport:
     @property
     def faults(self) -> dict[str, int]:
         """Return the number of faults by kind; a kind without a fault is omitted."""
-        summed: Counter[str] = Counter()
-        for outbox in self.outboxes:
-            summed.update(outbox.faults)
-        return {kind: count for kind, count in summed.items() if count}
+        return {kind: count for kind, count in _totals(outbox.faults for outbox in self.outboxes).items() if count}
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Return the number of refused faces by reason."""
+        return _totals(outbox.refused for outbox in self.outboxes)
+
+    @property
+    def expired(self) -> Counter[str]:
+        """Return the number of waiting faces given up, by reason."""
+        return _totals(outbox.expired for outbox in self.outboxes)
 
     @property
     def balanced(self) -> bool:
@@ -235,7 +242,7 @@ class AuditReport:
         """Return what may be lost, one sentence each."""
         each = [f"{report.edge}, outbox {report.outbox}: {why}" for report in self.outboxes for why in report.unproven]
         if not self.edges:
-            each = ["no face, ledger or readable mark was found: check bucket, edge and times"]
+            each = ["no face, ledger or mark was found: check bucket, edge and times"]
         return (*each, *self.bad_marks)
 
     @property
@@ -259,19 +266,14 @@ class AuditReport:
             faults = ", ".join(f"{count} {kind}" for kind, count in self.faults.items())
             return f"the equation does not hold: {captured} captured, {faults}"
         if self.proven:
-            return f"the equation holds: {captured} captured, {self._losses() or 'none lost'}"
+            expired = self.expired
+            lost = f"{expired.total()} expired ({by_reason(expired)})" if expired else "none lost"
+            return f"the equation holds: {captured} captured, {lost}"
         if not all(outbox.has_ledger for outbox in self.outboxes):
             return f"no fault, but not proven: {captured} captured or more; export a ledger of each edge, audit again"
         first, *others = self.unproven
         more = f"; and {len(others)} more" if others else ""
         return f"no fault, but not proven: {captured} captured; {first}{more}"
-
-    def _losses(self) -> str:
-        """Return the faces that the edges gave up, by reason; empty if there are none."""
-        reasons: Counter[str] = Counter()
-        for outbox in self.outboxes:
-            reasons.update(outbox.expired)
-        return ", ".join(f"{count} {reason or 'expired'}" for reason, count in sorted(reasons.items()) if count)
 
     def document(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
@@ -298,6 +300,18 @@ class AuditReport:
             "unproven": list(self.unproven),
             "not_judged": list(self.not_judged),
         }
+
+
+def by_reason(counts: Counter[str]) -> str:
+    """Describe counts by reason in a few words."""
+    return ", ".join(f"{reason or 'no reason given'} {count}" for reason, count in sorted(counts.items()))
+
+
+def _totals(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return total
 
 
 def _summed(counts: Iterable[Mapping[str, int | None]]) -> dict[str, int | None]:

@@ -1,13 +1,17 @@
 """Format an audit report as plain text."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from face_app.cloud.audit.report import AuditReport
+from face_app.cloud.audit.report import AuditReport, by_reason
 
 EXAMPLES = 20
 """Maximum number of examples of one fault."""
+COLUMNS = (
+    *("captured", "stored", "under_way", "waiting", "refused", "expired", "erased", "deleted_by_rule", "missing"),
+    *("unproven", "newer"),
+)
+"""Counts in the table, in this order."""
 
 
 def table(report: AuditReport) -> str:
@@ -16,7 +20,7 @@ def table(report: AuditReport) -> str:
 
 
 def _rows(report: AuditReport) -> Iterator[list[str]]:
-    yield ["edge", "outbox", *(name.replace("_", " ") for name in report.counts()), "mark"]
+    yield ["edge", "outbox", *(name.replace("_", " ") for name in COLUMNS), "mark"]
     for edge in report.edges:
         for outbox in edge.outboxes:
             yield [edge.edge, outbox.outbox, *_numbers(outbox.counts()), str(outbox.mark or "-")]
@@ -27,7 +31,8 @@ def _rows(report: AuditReport) -> Iterator[list[str]]:
 def _numbers(counts: Mapping[str, int | None]) -> Iterator[str]:
     """Yield the numbers of a row; a question mark for each that needs a ledger, and a lower bound of the captured."""
     complete = None not in counts.values()
-    for name, count in counts.items():
+    for name in COLUMNS:
+        count = counts[name]
         if count is None:
             yield "?"
         else:
@@ -44,22 +49,15 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _reasons(report: AuditReport) -> Iterator[str]:
-    for name in ("refused", "expired"):
-        total: Counter[str] = Counter()
-        for outbox in report.outboxes:
-            total.update(getattr(outbox, name))
+    for name, total in (("refused", report.refused), ("expired", report.expired)):
         if total:
-            yield f"{name}: {_counted(total)}"
+            yield f"{name}: {by_reason(total)}"
     if report.quarantine:
-        yield f"in quarantine: {_counted(report.quarantine)}"
+        yield f"in quarantine: {by_reason(report.quarantine)}"
     if report.bare_images:
         yield f"bare images (test/seed/): {report.bare_images}"
     if report.read is not None:
         yield f"objects read and compared: {report.read}"
-
-
-def _counted(reasons: Counter[str]) -> str:
-    return ", ".join(f"{reason or 'no reason given'} {count}" for reason, count in sorted(reasons.items()))
 
 
 def _faults(report: AuditReport) -> Iterator[str]:

@@ -29,8 +29,8 @@ MAX_TILE_SCALE = 3.0
 """A tile shows the frame at most at this length, in widths of the detector: 1920 pixels for a width of 640. A doubled
 length finds smaller faces in 4K, but needs four times the tiles to cover the frame."""
 TILE_SHAPE = 0.6
-"""The shorter side of a tile's input is this share of its longer side, which is the detector's width. A tile has as
-many pixels as a whole frame of 16:9, so that each run costs the same."""
+"""The shorter side of a tile's input is this share of its longer side, which is the detector's width. A tile has about
+as many pixels as a whole frame of 16:9 at that width."""
 OVERLAP = 0.15
 """The next tile of a photo repeats at least this share of a tile, so that at most one of both cuts a face."""
 WHOLE_REDUCTION = 4.0
@@ -434,17 +434,20 @@ def _starts(length: int, side: int) -> list[int]:
 
 def _region(image: Image, box: Box, width: int) -> Region:
     """Return a tile as a region, scaled down only if the frame is larger than `MAX_TILE_SCALE`."""
-    scale = min(1.0, MAX_TILE_SCALE * width / max(image.shape[:2]))
     x1, y1, x2, y2 = (round(edge) for edge in box)
-    return Region((x1, y1, x2, y2), (input_length((x2 - x1) * scale), input_length((y2 - y1) * scale)))
+    return _scaled((x1, y1, x2, y2), min(1.0, MAX_TILE_SCALE * width / max(image.shape[:2])))
 
 
 def _coarse(image: Image, width: int) -> Region:
     """Return the whole frame as a region, scaled down as far as the faces that no tile can show allow it."""
     height, across = image.shape[:2]
     longest = max(height, across)
-    scale = min(width, max(MIN_WHOLE, longest / WHOLE_REDUCTION)) / longest
-    return Region((0, 0, across, height), (input_length(across * scale), input_length(height * scale)))
+    return _scaled((0, 0, across, height), min(width, max(MIN_WHOLE, longest / WHOLE_REDUCTION)) / longest)
+
+
+def _scaled(part: tuple[int, int, int, int], scale: float) -> Region:
+    x1, y1, x2, y2 = part
+    return Region(part, (input_length((x2 - x1) * scale), input_length((y2 - y1) * scale)))
 
 
 def _square(image: Image, box: Box, side: float) -> tuple[int, int, int, int]:

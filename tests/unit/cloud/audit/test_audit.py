@@ -344,7 +344,24 @@ def test_only_one_edge(folder):
     assert any("ledgers of other:" in sentence for sentence in report.not_judged)
     report, _ = audited(folder, [], Scope(edge="jet"))
     assert report.edges == ()
-    assert report.unproven == ("no face, ledger or readable mark was found: check bucket, edge and times",)
+    assert report.unproven == ("no face, ledger or mark was found: check bucket, edge and times",)
+
+
+def test_the_verdict_names_the_faces_that_the_edge_gave_up(folder):
+    entries = [Face(1).entry("waiting"), Face(2).entry("expired", "drop-oldest"), Face(3).entry("expired", "damaged")]
+    report, _ = audited(folder, [ledger_of(entries, 3, a1=1)])
+    assert report.proven
+    assert report.verdict == "the equation holds: 3 captured, 2 expired (damaged 1, drop-oldest 1)"
+
+
+def test_what_needs_a_ledger_is_unknown_in_each_sum(folder):
+    folder.put_faces(Face(1), Face(1, outbox="5ca1ab1e"))
+    report, _ = audited(folder, [ledger_of([Face(1).entry()], 1, a1=1)])
+    (edge,) = report.edges
+    for counts in (edge.counts(), report.counts(), report.document()["counts"]):
+        assert (counts["captured"], counts["stored"], counts["waiting"]) == (2, 2, None)
+    (row,) = [line.split() for line in table(report).splitlines() if " all " in line]
+    assert row[:5] == ["jetson", "all", ">=2", "2", "?"]
 
 
 def test_an_edge_that_was_renamed(folder):

@@ -133,6 +133,13 @@ def test_an_object_that_is_no_mark(folder, data):
     assert "marks/jetson/0badcafe/subscriber-1.json is not a mark" in report.unproven[0]
 
 
+def test_an_object_that_is_no_mark_is_named_even_if_nothing_else_is_found(folder):
+    folder.put("marks/jetson/0badcafe/subscriber-1.json", b"[]")
+    report, _ = audited(folder, [])
+    assert report.edges == ()
+    assert "marks/jetson/0badcafe/subscriber-1.json is not a mark" in report.unproven[-1]
+
+
 def test_marks_of_several_subscribers_are_one(folder):
     folder.put_mark(a1=(1, 4))
     folder.put("marks/jetson/0badcafe/subscriber-2.json", b'{"version":1,"openings":{"a100000000000000":[1,6]}}')

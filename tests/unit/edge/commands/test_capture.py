@@ -153,6 +153,17 @@ def test_a_signal_without_a_broker_ends_the_wait_at_once(path, monkeypatch):
         assert outbox.run_counts().waiting == 1
 
 
+def test_the_wait_for_receipts_ends_with_the_failure_of_the_sender(path):
+    def check():
+        raise OutboxError("the outbox is damaged")
+
+    with Outbox(OutboxFile(path=path)) as outbox:
+        outbox.append([new_face()])
+        sender = SimpleNamespace(state=SimpleNamespace(elected=True, connected=True), check=check)
+        with pytest.raises(OutboxError, match="the outbox is damaged"):
+            commit.wait_for_receipts(outbox, sender, Progress(None, 60, str), threading.Event(), 300)
+
+
 @pytest.mark.parametrize(("hang", "times"), [(False, 4), (True, 1)], ids=["between frames", "inside a read that hangs"])
 def test_a_signal_ends_a_camera_cleanly(face_app, hang, times):
     """The reader must not be inside OpenCV when the interpreter goes: that ends most processes by SIGABRT."""

@@ -33,11 +33,13 @@ def _engine(detector: settings.Detector) -> Engine:
     if detector.engine != "opencv":
         try:
             from face_app.edge.vision.detectors.yunet_onnx import OnnxEngine  # noqa: PLC0415
-        except ImportError as error:  # not installed, or its library does not fit this system
+        except ImportError as error:
+            installed = error.name != "onnxruntime"  # but its library, or one that it needs, does not fit this system
+            problem = f"cannot be loaded ({error})" if installed else "is not installed"
             if detector.engine == "onnxruntime":
                 cure = "install onnxruntime, or set auto"
-                raise DetectorError(f"detector.engine = 'onnxruntime': {error}; {cure}") from error
-            log.warning("OpenCV runs the detector, at twice the CPU: %s", error)
+                raise DetectorError(f"detector.engine = 'onnxruntime' {problem}: {cure}") from error
+            log.warning("onnxruntime %s: OpenCV runs the detector, at twice the CPU", problem)
         else:
             return OnnxEngine(model, score)
     from face_app.edge.vision.detectors.yunet_opencv import OpenCVEngine  # noqa: PLC0415

@@ -38,8 +38,7 @@ def test_loads_the_engine_that_is_set(weights, caplog, engine, kind):
 def test_auto_falls_back_to_opencv_with_a_warning(weights, without_onnxruntime, caplog):
     caplog.set_level(logging.WARNING)
     assert isinstance(load()._engine, OpenCVEngine)
-    assert "OpenCV runs the detector, at twice the CPU: " in caplog.text
-    assert "onnxruntime" in caplog.text
+    assert "onnxruntime is not installed" in caplog.text
 
 
 def test_opencv_by_name_gives_no_warning(weights, without_onnxruntime, caplog):
@@ -48,7 +47,18 @@ def test_opencv_by_name_gives_no_warning(weights, without_onnxruntime, caplog):
 
 
 def test_refuses_an_engine_that_is_not_installed(weights, without_onnxruntime):
-    with pytest.raises(DetectorError, match=r"onnxruntime.*; install onnxruntime, or set auto"):
+    with pytest.raises(DetectorError, match="is not installed: install onnxruntime, or set auto"):
+        load(engine="onnxruntime")
+
+
+def test_a_library_that_does_not_load_counts_as_no_engine(weights, without_onnxruntime, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.WARNING)
+    monkeypatch.delitem(sys.modules, "onnxruntime")
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('libgomp.so.1: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert isinstance(load()._engine, OpenCVEngine)
+    assert "onnxruntime cannot be loaded (libgomp.so.1: cannot open" in caplog.text
+    with pytest.raises(DetectorError, match=r"cannot be loaded \(libgomp.*install onnxruntime, or set auto"):
         load(engine="onnxruntime")
 
 
