@@ -36,7 +36,7 @@ options:
     default: []
   files:
     description:
-      - Files with C(path) and C(content). C(mode) overrides I(mode).
+      - Files with C(path) and C(content). C(owner) and C(mode) override I(owner) and I(mode).
       - C(validate) is a command that must succeed before the content is written; it gets the path of the new file as
         C(%s). Check mode does not run it.
     type: list
@@ -128,9 +128,8 @@ class Files:
             self._replace(file, content)
             self._describe(file["path"], old, content)
         parameters = self._module.params
-        self._set_attributes(
-            file["path"], parameters["owner"], file["mode"] or parameters["mode"], changed=content != old
-        )
+        owner, mode = (file[name] or parameters[name] for name in ("owner", "mode"))
+        self._set_attributes(file["path"], owner, mode, changed=content != old)
 
     def restrict(self, path: str) -> None:
         """Set the attributes of a file that others wrote; in check mode it may be missing."""
@@ -181,6 +180,7 @@ def main() -> None:
     file = {
         "path": {"type": "path", "required": True},
         "content": {"type": "str", "required": True},
+        "owner": {"type": "str"},
         "mode": {"type": "str"},
         "validate": {"type": "str"},
     }

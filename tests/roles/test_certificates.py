@@ -176,7 +176,7 @@ class Scenario:
         if self.complete and GREEK.exists():
             locale = ["localedef", "--inputfile=el_GR", "--charmap=UTF-8", self.home / "el_GR.UTF-8"]
             subprocess.run(locale, check=True, capture_output=True)
-            dates = self.apply(before=f"rm {host}/metrics/*", tasks_from="deliver")
+            dates = self.apply(before=f"rm {host}/metrics/*")
             self.run({"greek": dates}, LOCPATH=str(self.home), LC_ALL="el_GR.UTF-8")
         openssl = self.home / "impostor/openssl"
         openssl.write_text(
@@ -199,6 +199,9 @@ class Scenario:
             "unknown name": self.apply(refused=True, certificates_revoked=["jetsom"]),
             "authority and address": self.apply(wanted=[more_names, CLIENT], **longer),
             "impostor": self.apply(refused=True, path=str(openssl.parent), wanted=[CLIENT | {"name": "new-edge"}]),
+            "two folders": self.apply(
+                wanted=[CLIENT | {"directory": "camera"}, CLIENT], certificates_days=450, certificates_remaining_days=1
+            ),
         }
         self.run(revocations)
 
@@ -268,6 +271,17 @@ def test_the_dates_are_those_of_the_files(states):
     authority = state.certificate("host/edge/ca.crt").not_valid_after_utc
     assert f'{{name="ca",kind="authority"}} {int(authority.timestamp())}\n' in dates
     assert 'name="ca",kind="revocations"' in dates
+
+
+@pytest.mark.full
+def test_a_name_in_two_folders_has_one_date_which_is_the_first(states):
+    state = states["two folders"]
+    lines = state.contents["host/metrics/certificates-box.prom"].decode().splitlines()
+    first, second = (
+        state.certificate(f"host/{folder}/jetson.crt").not_valid_after_utc for folder in ("edge", "camera")
+    )
+    assert first < second
+    assert [line.rsplit(" ", 1)[1] for line in lines if 'name="jetson"' in line] == [str(int(first.timestamp()))]
 
 
 @pytest.mark.full

@@ -102,6 +102,13 @@ def test_a_file_may_have_a_mode_of_its_own(wanted, tmp_path):
     assert (tmp_path / "a/b/settings").stat().st_mode & 0o777 == 0o755
 
 
+def test_a_file_may_have_an_owner_of_its_own(wanted, tmp_path):
+    wanted["files"].append({"path": str(tmp_path / "a/b/acl"), "content": "", "owner": "10001"})
+    run(**wanted)
+    assert [(tmp_path / "a/b" / name).stat().st_uid for name in ("settings", "acl")] == [0, 10001]
+    assert not run(**wanted)[1]["changed"]
+
+
 def test_restricts_files_that_others_wrote(tmp_path):
     key = tmp_path / "key"
     assert not run(check=True, existing=[str(key)])[1]["changed"]
