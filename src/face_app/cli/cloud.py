@@ -111,19 +111,31 @@ def _published(store: "Store", report: "AuditReport", edge: str | None) -> Store
 
 @bucket.command("ensure")
 def bucket_ensure(
-    *, config: Config = None, check: Annotated[bool, typer.Option("--check", help="Change nothing.")] = False
+    *,
+    config: Config = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing, and write no object.")] = False,
+    faces_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Key pair of the subscriber: try whether it may write, read and list."),
+    ] = None,
 ) -> None:
     """Create the bucket if it is missing; set its access and expiry.
 
     Prints each change on a line, then `changed` or `ok`.
     """
     from face_app.cloud.bucket.operations import ensure  # noqa: PLC0415
+    from face_app.cloud.bucket.try_rights import refuse_missing, try_rights  # noqa: PLC0415
 
     settings = load(CloudSettings, config, {})
     log_to_stderr(settings.log)
     changes = ensure(settings.store, settings.bucket, check=check)
-    for line in [*changes, "changed" if changes else "ok"]:
+    for line in changes:
         typer.echo(line)
+    if faces_key and not check:
+        store = settings.store.model_copy(update={"credentials_file": faces_key})
+        needed = [Right.WRITE, Right.READ, Right.LIST]
+        refuse_missing(store, try_rights(store, needed), needed)
+    typer.echo("changed" if changes else "ok")
 
 
 @bucket.command("check")

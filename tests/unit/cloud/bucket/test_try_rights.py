@@ -31,6 +31,7 @@ from support.seaweedfs import MISSING, SeaweedFS, seaweedfs, weed
 
 DOCS = Path(__file__).parents[4] / "docs/stores.md"
 ACTIONS = {
+    "admin": ["Admin", "Read", "Write", "List"],
     "all": ["Read", "Write", "List"],
     "no-write": ["Read", "List"],
     "no-read": ["Write", "List"],
@@ -100,17 +101,35 @@ def test_the_message_names_rights_actions_and_the_file(account):
     refuse_missing(store, try_rights(store, Right), [Right.READ])
 
 
-def test_the_command_prints_each_right_and_ends_with_6(account):
-    store = account("no-write")
+def run_bucket(store: Store, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run `face-app bucket` with the settings of a store."""
     environment = {"FACE_APP_STORE__CREDENTIALS_FILE": str(store.credentials_file)}
     environment |= {"FACE_APP_STORE__KIND": "s3", "FACE_APP_STORE__ENDPOINT": str(store.endpoint)}
-    command = [sys.executable, "-m", "face_app", "bucket", "check"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **environment})
+    command = [sys.executable, "-m", "face_app", "bucket", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **environment})
+
+
+def test_the_command_prints_each_right_and_ends_with_6(account):
+    done = run_bucket(account("no-write"), "check")
     assert done.returncode == 6
     answers = ["write: refused (AccessDenied)", "read: allowed", "list: allowed", "delete: refused (AccessDenied)"]
     assert done.stdout.splitlines() == answers
     assert done.stderr.count("\n") == 1
     assert "refuses write and delete to the key in" in done.stderr
+
+
+def test_the_setup_tries_the_key_that_stores_faces(account):
+    admin = account("admin")
+    run_bucket(admin, "ensure")
+    for name, options, code, refusal in [
+        ("all", [], 0, ""),
+        ("no-write", [], 6, "refuses write to the key in"),
+        ("no-list", [], 6, "refuses list to the key in"),
+        ("no-write", ["--check"], 0, ""),
+    ]:
+        done = run_bucket(admin, "ensure", "--faces-key", str(account(name).credentials_file), *options)
+        assert (done.returncode, done.stdout) == (code, "" if refusal else "ok\n"), (name, done.stderr)
+        assert refusal in done.stderr
 
 
 def test_the_audit_does_not_count_the_object_as_foreign():
