@@ -37,6 +37,7 @@ options:
   files:
     description:
       - Files with C(path) and C(content). C(owner) and C(mode) override I(owner) and I(mode).
+      - C(source) is a file of the host that is copied, in place of C(content). If it is missing, nothing is written.
       - C(validate) is a command that must succeed before the content is written; it gets the path of the new file as
         C(%s). Check mode does not run it.
     type: list
@@ -120,9 +121,8 @@ class Files:
             Path(path).unlink()
         self.changed.append(path)
 
-    def write(self, file: Dict[str, Any]) -> None:
+    def write(self, file: Dict[str, Any], content: bytes) -> None:
         """Write a file if its content differs, and set its attributes."""
-        content = file["content"].encode()
         old = _read(file["path"])
         if content != old:
             self._replace(file, content)
@@ -171,6 +171,11 @@ def _read(path: str) -> Optional[bytes]:
         return None
 
 
+def _content(file: Dict[str, Any]) -> Optional[bytes]:
+    """Return the content that a file gets; None if its source does not exist."""
+    return _read(file["source"]) if file["source"] else file["content"].encode()
+
+
 def _digest(content: Optional[bytes]) -> str:
     return MISSING if content is None else hashlib.sha256(content).hexdigest()
 
@@ -179,7 +184,8 @@ def main() -> None:
     """Make folders and files as given."""
     file = {
         "path": {"type": "path", "required": True},
-        "content": {"type": "str", "required": True},
+        "content": {"type": "str"},
+        "source": {"type": "path"},
         "owner": {"type": "str"},
         "mode": {"type": "str"},
         "validate": {"type": "str"},
@@ -191,7 +197,15 @@ def main() -> None:
             "folder_mode": {"type": "str", "default": "0750"},
             "absent": paths,
             # The contents may be secret, so that neither the log of the host nor the output of Ansible has them.
-            "files": {"type": "list", "elements": "dict", "options": file, "default": [], "no_log": True},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "options": file,
+                "required_one_of": [("content", "source")],
+                "mutually_exclusive": [("content", "source")],
+                "default": [],
+                "no_log": True,
+            },
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
             "mode": {"type": "str", "default": "0440"},
@@ -202,22 +216,23 @@ def main() -> None:
     )
     parameters = module.params
     # Ansible would replace paths, modes and line breaks too. A task with secrets sets `diff: false`.
-    module.no_log_values = {each["content"] for each in parameters["files"] if each["content"].strip()}
+    module.no_log_values = {each["content"] for each in parameters["files"] if (each["content"] or "").strip()}
     files = Files(module)
     try:
         for folder in parameters["folders"]:
             files.make_folder(folder)
         for path in parameters["absent"]:
             files.remove(path)
-        for each in parameters["files"]:
-            files.write(each)
+        contents = [_content(each) for each in parameters["files"]]
+        for each, content in zip(parameters["files"], contents):
+            if content is not None:
+                files.write(each, content)
         for path in parameters["existing"]:
             files.restrict(path)
         checksums = {path: _digest(_read(path)) for path in parameters["digests"]}
     except OSError as error:
         module.fail_json(msg=str(error))
-    written = [_digest(each["content"].encode()) for each in parameters["files"]]
-    digest = _digest("".join([*written, *checksums.values()]).encode())
+    digest = _digest("".join([*map(_digest, contents), *checksums.values()]).encode())
     result: Dict[str, Any] = {
         "changed": bool(files.changed),
         "digest": digest,

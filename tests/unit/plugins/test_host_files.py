@@ -102,6 +102,18 @@ def test_a_file_may_have_a_mode_of_its_own(wanted, tmp_path):
     assert (tmp_path / "a/b/settings").stat().st_mode & 0o777 == 0o755
 
 
+def test_copies_a_file_of_the_host_if_there_is_one(tmp_path):
+    source, copy = tmp_path / "source", tmp_path / "a/copy"
+    copied = {"folders": [str(copy.parent)], "files": [{"path": str(copy), "source": str(source)}]}
+    run(**copied)
+    assert copy.parent.is_dir()
+    assert not copy.exists()
+    source.write_bytes(b"\xff\0")
+    assert [run(**copied)[1]["changed"] for _ in range(2)] == [True, False]
+    assert copy.read_bytes() == b"\xff\0"
+    assert "one of" in run(files=[{"path": str(copy)}])[1]["msg"]
+
+
 def test_a_file_may_have_an_owner_of_its_own(wanted, tmp_path):
     wanted["files"].append({"path": str(tmp_path / "a/b/acl"), "content": "", "owner": "10001"})
     run(**wanted)
