@@ -92,6 +92,7 @@ class Turns(Generic[Item]):
                 self._waiting[edge] = rest  # in place, so the edge retains its turn
             else:
                 self._waiting.pop(edge, None)
+            self._wake_one()  # fewer edges have larger shares
             return dropped
 
     def drop(self, unwanted: Callable[[Item], bool]) -> None:
@@ -99,6 +100,7 @@ class Turns(Generic[Item]):
         with self._changed:
             rest = {edge: deque(item for item in items if not unwanted(item)) for edge, items in self._waiting.items()}
             self._waiting = {edge: items for edge, items in rest.items() if items}
+            self._wake_one()
 
     def close(self) -> list[Item]:
         """Remove all items that wait, and return them; end every `get`."""
