@@ -140,6 +140,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not (options.data / "videos/video_gt.json").exists():
         print(f"excluded: {options.data} has no annotated photos and clips; name them with --data", file=sys.stderr)
         return
+    known = KINDS if options.part == "cost" else [clip.name for clip in read_clips(options.data)]
+    unknown = [name for name in options.clips or () if name not in known]
+    if unknown:
+        parser.error(f"no clip {', '.join(unknown)}; there are {', '.join(known)}")
     options.out.mkdir(parents=True, exist_ok=True)
     part = options.part or "all"
     results = PARTS[part](Bench(options))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -226,14 +227,15 @@ def test_wrong_settings_end_with_one_line(store, tmp_path, values, expected):
     assert "Traceback" not in done.stderr
 
 
-def test_a_signal_ends_it_although_somebody_watches(store, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_although_somebody_watches(store, tmp_path, number):
     with (
         mosquitto() as broker,
         running_gallery(tmp_path, store, broker.port) as gallery,
         gallery.client.stream("GET", "/events") as stream,
     ):
         next(stream.iter_lines())
-        gallery.process.terminate()
+        gallery.process.send_signal(number)
         assert gallery.process.wait(30) == 0
 
 

@@ -152,6 +152,7 @@ def test_a_hanging_service_delays_no_page_and_no_other_service(store, tmp_path):
             service.wait(4)
             assert sorted(pictures(service)) == sorted(face.payload for face in faces)
             assert len(gallery.keys("camera=third")) == 4
+            until(lambda: hanging.attempts)
             gallery.process.terminate()
             assert gallery.process.wait(60) == 0
         assert hanging.attempts == 1

@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".cache/molecule/logs"
+CLIPS = ".cache/media/clips"
 CORES = {"2.16": ROOT / ".venv/bin", "2.19": ROOT / ".venv-next/bin"}
 # What a step is called in the table, and molecule's name of it.
 STEPS = {
@@ -70,6 +71,12 @@ def impossible(name: str, core: str) -> str:
         return "ansible-core 2.16 is the last for hosts with Python 3.6"
     found = subprocess.run([ROOT / "tests/molecule/python36/find.sh"], check=False, capture_output=True, text=True)
     return found.stderr.strip()
+
+
+def plays_clips(name: str) -> bool:
+    """Whether the camera of a scenario plays the demo's clips."""
+    folder, scenario = scenarios()[name]
+    return CLIPS in (folder / "molecule" / scenario / "molecule.yml").read_text()
 
 
 def play(outcome: Outcome, *, keep: bool) -> None:
@@ -158,6 +165,8 @@ def main() -> int:
     for name in given.names:
         if name not in known:
             parser.error(f"no scenario {name}; there are {', '.join(known)}")
+    if not (ROOT / CLIPS).exists() and any(map(plays_clips, given.names or known)):
+        parser.error(f"{CLIPS} is missing; bin/bootstrap fetches it")
     LOGS.mkdir(parents=True, exist_ok=True)
     outcomes = []
     for core in CORES if given.core == "both" else [given.core]:

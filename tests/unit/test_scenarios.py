@@ -2,6 +2,9 @@
 
 import re
 import runpy
+import shutil
+import subprocess
+import sys
 from ipaddress import ip_address, ip_network
 from itertools import combinations
 
@@ -37,3 +40,13 @@ def test_each_file_of_host_tests_belongs_to_a_scenario():
     marked = {file for file in (ROOT / "tests").rglob("*.py") if re.search(r"pytest\.mark\.host\b", file.read_text())}
     assert len(marked) > 5
     assert marked - {ROOT / "tests/molecule/run.py"} == belonging
+
+
+def test_a_scenario_whose_clips_are_missing_fails_at_once(tmp_path):
+    for each in ("tests/molecule/run.py", "roles/capture/molecule/default/molecule.yml"):
+        (tmp_path / each).parent.mkdir(parents=True)
+        shutil.copy(ROOT / each, tmp_path / each)
+    command = [sys.executable, tmp_path / "tests/molecule/run.py", "capture"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].endswith("error: .cache/media/clips is missing; bin/bootstrap fetches it")

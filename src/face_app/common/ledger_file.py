@@ -111,8 +111,8 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
         name: Name of the file in error messages.
 
     Raises:
-        LedgerError: The first line is invalid, or has another format. Iterating the entries raises it too, for an
-            invalid line. The message names file and line.
+        LedgerError: The first line is invalid, has another format, or cannot be read. Iterating the entries raises it
+            too, for another line. The message names the file, and the line if it is invalid.
     """
     try:
         document = json.loads(file.readline())
@@ -131,6 +131,8 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
             _by_outbox(document.get("pruned", {}), _pruned),
             None if written_at is None else _parse_time(written_at),
         )
+    except OSError as error:
+        raise LedgerError(f"{name}: {error.strerror}") from error
     except _INVALID as error:
         raise LedgerError(f"{name}, line 1: not the first line of a ledger: {error!r}"[:300]) from error
     return header
@@ -140,7 +142,7 @@ def read_ledger(file: BinaryIO, name: str) -> EdgeLedger:
 def open_ledgers(names: Iterable[str]) -> Iterator[list[EdgeLedger]]:
     """Open ledger files, ``-`` for standard input, while the context lasts.
 
-    Files are opened again one at a time for their entries, so there may be more than a process may open. A pipe stays
+    Each file is opened again when its entries are read, so there may be more than a process may open. A pipe stays
     open.
 
     Raises:
@@ -165,21 +167,23 @@ def _open(name: str, files: ExitStack) -> EdgeLedger:
 
 def _entries_of(path: Path, name: str) -> Iterator[LedgerEntry]:
     try:
-        file = path.open("rb")
+        with path.open("rb") as file:
+            file.readline()  # the header is read already
+            yield from _entries(file, name)
     except OSError as error:
         raise LedgerError(f"{name}: {error.strerror}") from error
-    with file:
-        file.readline()  # the header is read already
-        yield from _entries(file, name)
 
 
 def _entries(file: BinaryIO, name: str) -> Iterator[LedgerEntry]:
-    for number, line in enumerate(file, 2):
-        try:
-            entry = _entry(json.loads(line))
-        except _INVALID as error:
-            raise LedgerError(f"{name}, line {number}: not a face: {error!r}"[:300]) from error
-        yield entry
+    try:
+        for number, line in enumerate(file, 2):
+            try:
+                entry = _entry(json.loads(line))
+            except _INVALID as error:
+                raise LedgerError(f"{name}, line {number}: not a face: {error!r}"[:300]) from error
+            yield entry
+    except OSError as error:
+        raise LedgerError(f"{name}: {error.strerror}") from error
 
 
 def _entry(document: dict[str, Any]) -> LedgerEntry:
@@ -204,9 +208,9 @@ def _by_outbox(document: dict[str, Any], read: Callable[[list[Any]], list[Item]]
 
 def _pruned(given: list[Any]) -> list[tuple[int, int, str]]:
     spans = [(check_sequence(first), check_sequence(last), str(reason)) for first, last, reason in given]
-    numbers = [number for first, last, _ in spans for number in (first, last)]
-    if numbers != sorted(numbers):
-        raise ValueError("the pruned numbers are not in ascending order")
+    wrong = any(last < first for first, last, _ in spans)
+    if wrong or any(later[0] <= earlier[1] for earlier, later in pairwise(spans)):
+        raise ValueError("the spans of pruned numbers are not in ascending order")
     return spans
 
 
@@ -218,7 +222,7 @@ def _openings(given: list[Any]) -> list[tuple[str, int]]:
 
 
 def check_pattern(pattern: str, text: str) -> str:
-    """Return a text that matches a whole pattern.
+    """Return the text if it matches the whole pattern.
 
     Raises:
         ValueError: The text does not match.
@@ -229,15 +233,15 @@ def check_pattern(pattern: str, text: str) -> str:
     return text
 
 
-def check_sequence(last: Any) -> int:
-    """Return a value that is a sequence number, or 0.
+def check_sequence(value: Any) -> int:
+    """Return the value if it is 0 or a sequence number.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is neither.
     """
-    if type(last) is not int or last < 0:
-        raise ValueError(f"last sequence {last!r}")
-    return last
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no sequence number")
+    return value
 
 
 def _parse_time(text: str) -> datetime:

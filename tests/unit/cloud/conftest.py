@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mypy_boto3_s3 import S3Client
 
-from face_app.cloud.stores import fast_client, s3_bucket
+from face_app.cloud.stores import fast_client
 from face_app.common.settings import Store
 from support.moto_s3 import MotoS3, moto_s3
 from support.s3 import client
@@ -71,5 +71,5 @@ def each_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     """The test runs with obstore, and without it."""
     if request.param == "obstore" and not fast_client.INSTALLED:
         pytest.skip("obstore is not installed")
-    monkeypatch.setattr(s3_bucket, "INSTALLED", request.param == "obstore")
+    monkeypatch.setattr(fast_client, "INSTALLED", request.param == "obstore")
     return str(request.param)

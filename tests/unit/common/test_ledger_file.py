@@ -1,5 +1,6 @@
 """A ledger reads back, line by line, and says which line does not."""
 
+import errno
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import threading
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -176,6 +178,7 @@ def test_a_bad_line_is_named(line):
         {"pruned": []},
         {"pruned": {"0badcafe": [[2, 1, ""]]}},
         {"pruned": {"0badcafe": [[2, "3", ""]]}},
+        {"pruned": {"0badcafe": [[1, 5, ""], [5, 9, ""]]}},
         {"openings": []},
         {"openings": {"x": []}},
         {"openings": {"0badcafe": [["0123", 1]]}},
@@ -206,6 +209,26 @@ def test_any_other_bytes_are_no_ledger(data):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(LedgerError, match="No such file"), open_ledgers([str(tmp_path / "none")]):
         pass
+
+
+class Broken(io.BytesIO):
+    """A disk or pipe that fails after the given lines."""
+
+    def readline(self, size=-1):
+        line = super().readline(size)
+        if not line:
+            raise OSError(errno.EIO, "Input/output error")
+        return line
+
+    __next__ = readline
+
+
+@pytest.mark.parametrize("lines", [0, 1, 2])
+def test_a_file_that_breaks_while_it_is_read(monkeypatch, lines):
+    good = written(EdgeLedger("jetson", {}, None, [ENTRY])).splitlines(keepends=True)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=Broken(b"".join(good[:lines]))))
+    with pytest.raises(LedgerError, match=r"^standard input: Input/output error$"), open_ledgers(["-"]) as ledgers:
+        list(ledgers[0].entries)
 
 
 def test_several_files_at_once(tmp_path):

@@ -77,7 +77,7 @@ def run(
     return AuditReport(
         since=scope.since,
         until=scope.until,
-        read=read if content else None,
+        objects_read=read if content else None,
         edges=tuple(_by_edge(reports)),
         quarantine=listing.quarantine,
         bare_images=listing.bare_images,

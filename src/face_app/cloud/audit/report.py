@@ -1,7 +1,7 @@
 """Define the result of an audit."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,31 +57,36 @@ class OutboxReport:
         edge: Name of the edge.
         outbox: Id of the outbox.
         has_ledger: True if a ledger was given; otherwise only the counts of the bucket are known.
+        ledger_at: Time of the ledger by the clock of the edge (aware); None: no ledger, or an earlier version wrote it.
+        mark: Highest number that a subscriber has seen in the edge's status; 0: none.
+
+    Counts:
         captured: Number of allocated sequence numbers; a lower bound if no ledger was given.
         stored: Number of faces with an object.
-        under_way: Number of faces that the edge still lists as waiting, refused or expired; they are part of `stored`.
+        under_way: Number of stored faces that the edge still lists as waiting, refused or expired.
         waiting: Number of faces that wait at the edge.
         refused: Number of refused faces by reason.
         expired: Number of waiting faces given up, by reason: evicted by the quota, or damaged.
         erased: Number of faces erased on request.
         deleted_by_rule: Number of faces without an object that are older than the bucket's expiry rule allows.
+        unproven_count: Number of faces that may be lost and that the ledger has allocated.
         newer: Number of faces captured after the ledger was written. They are in no other count.
-        mark: Highest number that a subscriber has seen in the edge's status; 0: none.
-        gaps: Sequence numbers without an object in the bucket. They are a fault only if no ledger explains them.
-        missing: Sequence numbers of stored faces without an object, and those that the ledger does not contain.
-        given_twice: Sequence numbers that the outbox gave to two faces each: it was restored from a copy,
-            or runs twice.
-        unseen_from: First number after each opening. A restored disk may have lost faces from there on, and no record
-            would show it.
-        unproven: Faces that may be lost.
-        unproven_count: Number of those that the ledger has allocated.
         outside: Number of numbers without entry and object that the times of their neighbours place outside the time
             range. They are in no other count.
+
+    Faults and doubts:
+        missing: Sequence numbers of stored faces without an object, and those that the ledger does not contain.
+        gaps: Sequence numbers without an object in the bucket. They are a fault only without a ledger; with one,
+            `missing` has those that it does not explain.
+        given_twice: Sequence numbers that the outbox gave to two faces each: it was restored from a copy,
+            or runs twice.
         wrong: Objects with a wrong key or wrong bytes.
         duplicates: Keys of each face that has more than one.
         unknown: Keys of objects that the ledger must contain, but does not.
         erased_but_there: Keys of objects of erased faces, by a record, a ledger or a tombstone.
-        ledger_at: Time of the ledger by the clock of the edge (aware); None: no ledger, or an earlier version wrote it.
+        unproven: Faces that may be lost.
+        unseen_from: First number after each opening. A restored disk may have lost faces from there on, and no record
+            would show it.
     """
 
     edge: str
@@ -187,20 +192,20 @@ class AuditReport:
     """Contains the result of one audit.
 
     Attributes:
-        since: Time from which faces are in scope; None: no limit.
-        until: Time before which faces are in scope; None: no limit.
-        read: Number of objects read and compared; None: not requested.
+        since: Time from which faces are in scope, in JSON `from`; None: no limit.
+        until: Time before which faces are in scope, in JSON `to`; None: no limit.
+        objects_read: Number of objects read and compared; None: not requested.
         edges: Reports by edge name.
         quarantine: Number of refused messages by reason.
         bare_images: Number of images of the original homework's topic.
         foreign: Keys that are not face-app keys. They are listed and are no fault.
         not_judged: Limits of this audit, one sentence each.
-        bad_marks: Why a mark cannot be read, one sentence each: its outbox is not proven.
+        bad_marks: Why marks cannot be read, one sentence each. The outbox of such a mark is not proven.
     """
 
     since: datetime | None
     until: datetime | None
-    read: int | None
+    objects_read: int | None
     edges: tuple[EdgeReport, ...]
     quarantine: Counter[str]
     bare_images: int
@@ -209,9 +214,9 @@ class AuditReport:
     bad_marks: tuple[str, ...] = ()
 
     @property
-    def outboxes(self) -> Iterator[OutboxReport]:
+    def outboxes(self) -> tuple[OutboxReport, ...]:
         """Return the reports of all outboxes of all edges."""
-        return (outbox for edge in self.edges for outbox in edge.outboxes)
+        return tuple(outbox for edge in self.edges for outbox in edge.outboxes)
 
     def counts(self) -> dict[str, int | None]:
         """Return the sums of `OutboxReport.counts`; None if one of the numbers is unknown."""
@@ -234,7 +239,7 @@ class AuditReport:
 
     @property
     def balanced(self) -> bool:
-        """Return True if every known face is accounted for and every object is correct."""
+        """Return True if every known face is accounted for and every object is correct; in JSON `holds`."""
         return not self.faults
 
     @property
@@ -283,7 +288,7 @@ class AuditReport:
             "verdict": self.verdict,
             "from": self.since.isoformat() if self.since else None,
             "to": self.until.isoformat() if self.until else None,
-            "objects_read": self.read,
+            "objects_read": self.objects_read,
             "faults": self.faults,
             "counts": self.counts(),
             "edges": [

@@ -151,7 +151,7 @@ def _edge_audit(report: AuditReport, edge: str, at: datetime) -> EdgeAudit:
         verdict=report.verdict[:300],
         since=report.since,
         until=report.until,
-        objects_read=report.read,
+        objects_read=report.objects_read,
         unproven=_sentences(report.unproven),
         not_judged=_sentences(report.not_judged),
         outboxes=tuple(rows),

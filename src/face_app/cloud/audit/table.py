@@ -56,8 +56,8 @@ def _reasons(report: AuditReport) -> Iterator[str]:
         yield f"in quarantine: {by_reason(report.quarantine)}"
     if report.bare_images:
         yield f"bare images (test/seed/): {report.bare_images}"
-    if report.read is not None:
-        yield f"objects read and compared: {report.read}"
+    if report.objects_read is not None:
+        yield f"objects read and compared: {report.objects_read}"
 
 
 def _faults(report: AuditReport) -> Iterator[str]:

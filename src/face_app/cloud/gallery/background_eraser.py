@@ -50,7 +50,8 @@ class BackgroundEraser:
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._thread.join(5)
 
     def erase(self, key: str, user: str) -> None:
         """Erase one face; see `Eraser` of the gallery."""

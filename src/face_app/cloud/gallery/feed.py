@@ -110,7 +110,8 @@ class Feed:
         """Disconnect."""
         self._connections.stop()
         self._inbox.close()
-        self._thread.join(5)
+        if self._thread.is_alive():
+            self._thread.join(5)
 
     def _state_changed(self, connected: bool) -> None:
         if connected:

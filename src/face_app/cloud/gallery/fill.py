@@ -105,7 +105,8 @@ class Filler:
         """Stop after the page that is being listed."""
         self._stopping = True
         self._wake.set()
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._thread.join(10)
 
     def list_recent(self) -> None:
         """Request a listing of the last days."""

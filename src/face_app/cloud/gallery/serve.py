@@ -1,6 +1,6 @@
 """Run ``face-app gallery``: start the threads and the web server, stop them on a signal."""
 
-import logging
+import signal
 import threading
 
 import uvicorn
@@ -14,8 +14,6 @@ from face_app.cloud.gallery.pages.app import make_app
 from face_app.common.errors import FaceAppError, SettingsError
 from face_app.common.health_server import serve as serve_health
 from face_app.common.settings import GallerySettings
-
-log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 200
 """Maximum number of open connections; more are refused with 503."""
@@ -31,7 +29,7 @@ def run(settings: GallerySettings) -> None:
     While the bucket or the broker is away, the pages say so; `/ready` returns the reason.
 
     Raises:
-        SettingsError: A file cannot be read or written, or a port is in use.
+        SettingsError: A file cannot be read or written, or a port cannot be opened.
         FaceAppError: The index is damaged; the next start fills a new one.
     """
     eraser = BackgroundEraser(settings) if settings.erases else None
@@ -40,20 +38,24 @@ def run(settings: GallerySettings) -> None:
     REGISTRY.register(FleetCollector(gallery.states))
     REGISTRY.register(GalleryCollector(gallery))
     health = serve_health(settings.metrics, gallery.health, gallery.notifier.alarms if gallery.notifier else None)
-    gallery.start()
-    if eraser:
-        eraser.start()
     stop = threading.Event()
     watch = threading.Thread(target=_watch, args=(gallery, server, stop), name="watch", daemon=True)
-    watch.start()
-    scheme = "https" if settings.cert_file else "http"
-    log.info("the gallery is at %s://%s:%d/", scheme, settings.host, settings.port)
     try:
+        gallery.start()
+        if eraser:
+            eraser.start()
+        watch.start()
         server.run()
-    except SystemExit as error:  # after its end, uvicorn raises a signal again, and `__main__` ends the program
-        if not server.started:  # it has logged the cause
-            address = f"{settings.host}:{settings.port}"
-            raise SettingsError(f"port = {settings.port}: cannot listen on {address}; choose another port") from error
+    # After its end, uvicorn raises the signal again: SIGINT becomes KeyboardInterrupt, SIGTERM SystemExit.
+    except KeyboardInterrupt:
+        pass
+    except SystemExit as error:
+        cause = error.__context__
+        if error.code != 128 + signal.SIGTERM:  # uvicorn has not started
+            if isinstance(cause, OSError):
+                text = f"port = {settings.port}: cannot listen: {cause}; choose another host or port"
+                raise SettingsError(text) from cause
+            raise
     finally:
         stop.set()
         if eraser:
@@ -89,7 +91,7 @@ def _configuration(settings: GallerySettings, gallery: Gallery) -> uvicorn.Confi
 
 
 def _watch(gallery: Gallery, server: uvicorn.Server, stop: threading.Event) -> None:
-    """Stop the server if a thread has ended. When it stops, end the streams of news: it waits for open streams."""
+    """Stop the server if a thread has ended. When it stops, end the streams of news: it waits for open ones."""
     while not stop.wait(CHECK_SECONDS):
         if gallery.failure:
             server.should_exit = True

@@ -1,4 +1,4 @@
-"""Put, head and get objects through obstore, if installed: a seventh of boto3's CPU for a small object.
+"""Access objects through obstore, if it is installed: a small object takes a seventh of boto3's CPU time.
 
 On any failure boto3 repeats the request and reports the cause.
 """
@@ -34,9 +34,7 @@ BOTO3_ONLY_SECONDS = 30.0
 
 
 def fast_client(store: Store, *, connections: int) -> "FastClient | None":
-    """Create a client; None if obstore cannot start, for example without CA certificates.
-
-    Call only if `INSTALLED`.
+    """Create a client; None if obstore is not installed or cannot start, for example without CA certificates.
 
     Args:
         store: Bucket, endpoint and credentials file.
@@ -45,6 +43,8 @@ def fast_client(store: Store, *, connections: int) -> "FastClient | None":
     Raises:
         SettingsError: The credentials file or the CA file cannot be read.
     """
+    if not INSTALLED:
+        return None
     try:
         return FastClient(store, connections=connections)
     except (SettingsError, KeyboardInterrupt, SystemExit):
@@ -56,10 +56,15 @@ def fast_client(store: Store, *, connections: int) -> "FastClient | None":
 
 
 class FastClient:
-    """Accesses one bucket through obstore. Thread-safe."""
+    """Accesses one bucket through obstore. Thread-safe.
+
+    Each method returns None if boto3 must repeat the request: it failed, its key is missing or taken, the ETag of an
+    upload is unknown, or a failure was less than `BOTO3_ONLY_SECONDS` ago.
+    """
 
     def __init__(self, store: Store, *, connections: int) -> None:
-        keys = read_credentials(store.credentials_file, store.bucket) if store.credentials_file else None
+        file = store.credentials_file
+        credentials = read_credentials(file, store.bucket) if file else None
         client: ClientConfig = {
             "allow_http": (store.endpoint or "").startswith("http:"),
             "connect_timeout": timedelta(seconds=3),
@@ -71,20 +76,17 @@ class FastClient:
         config: S3Config = {"region": store.region, "virtual_hosted_style_request": False}
         if store.endpoint:
             config["endpoint"] = store.endpoint
-        if keys:
-            config |= {"access_key_id": keys.access_key, "secret_access_key": keys.secret_key}
+        if credentials:
+            config |= {"access_key_id": credentials.access_key, "secret_access_key": credentials.secret_key}
         retry: RetryConfig = {"max_retries": 0, "retry_timeout": timedelta(seconds=10)}
         self._boto3_only_until = 0.0
         self._store = S3Store(store.bucket, config=config, client_options=client, retry_config=retry)
 
     def put(self, key: str, data: bytes, sha256: str, content_type: str, *, only_new: bool) -> str | None:
-        """Upload an object; see `S3Bucket.put`.
+        """Upload an object, see `S3Bucket.put`; return its ETag without quotes.
 
         The request's signature includes a hash of the body, so the store detects corruption without a Content-MD5
         header.
-
-        Returns:
-            ETag without quotes; None if boto3 must repeat the request and report the cause.
         """
         answer = self._ask(
             lambda: obstore.put(
@@ -99,27 +101,21 @@ class FastClient:
                 use_multipart=False,
             )
         )
-        return ((answer["e_tag"] or "").strip('"') or None) if answer else None
+        if answer is None:
+            return None
+        return (answer["e_tag"] or "").strip('"') or None
 
     def head(self, key: str) -> tuple[int, str] | None:
-        """Return size in bytes and ETag without quotes of an object.
-
-        Returns:
-            None if boto3 must repeat the request.
-        """
+        """Return size in bytes and ETag without quotes of an object."""
         answer = self._ask(lambda: obstore.head(self._store, key))
         return (answer["size"], (answer["e_tag"] or "").strip('"')) if answer else None
 
     def get(self, key: str) -> bytes | None:
-        """Fetch an object.
-
-        Returns:
-            None if boto3 must repeat the request.
-        """
+        """Fetch an object."""
         return self._ask(lambda: bytes(obstore.get(self._store, key).bytes()))
 
     def _ask(self, request: Callable[[], Answer]) -> Answer | None:
-        """Return the answer to a request; None if boto3 must repeat it."""
+        """Return the answer to a request."""
         if time.monotonic() < self._boto3_only_until:
             return None
         try:

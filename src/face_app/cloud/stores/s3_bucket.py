@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from face_app.cloud.stores.fast_client import INSTALLED, fast_client
+from face_app.cloud.stores.fast_client import fast_client
 from face_app.cloud.stores.s3_causes import error_code, error_status
 from face_app.cloud.stores.s3_client import connect, translate_errors
 from face_app.cloud.stores.store import refuse_replacing
@@ -58,7 +58,7 @@ class S3Bucket:
         self.name = store.bucket
         self._settings = store
         self.client = connect(store, store.endpoint, connections=connections)
-        self._fast = fast_client(store, connections=connections) if INSTALLED else None
+        self._fast = fast_client(store, connections=connections)
 
     def translate_errors(self) -> AbstractContextManager[None]:
         """Translate errors of boto3 into `StoreError`."""

@@ -124,7 +124,7 @@ class Decoders:
     def _grant(self) -> None:
         """Give the free processes to those whose turn it is."""
         with self._lock:
-            while self._free and (turn := self._turns.take()):
+            while self._free and (turn := self._turns.get_nowait()):
                 turn[1].set_result(self._free.pop())
 
 

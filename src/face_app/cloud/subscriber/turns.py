@@ -1,13 +1,13 @@
-"""Let edges take turns: no edge can use all workers, whatever it sends."""
+"""Let edges take turns: no edge can use all of several workers, whatever it sends."""
 
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Container
 from typing import Generic, TypeVar
 
-USED = 3 / 4
+SHARED_PART = 3 / 4
 """Part of a total that edges share; the rest remains free for an edge that sends nothing yet."""
-SLOW = 1 / 4
+SLOW_PART = 1 / 4
 """Part of the workers that all slow edges use together; at least one."""
 
 Item = TypeVar("Item")
@@ -15,14 +15,15 @@ Item = TypeVar("Item")
 
 def share(total: int, edges: int) -> int:
     """Return how much of a total each of several edges may use; at least one."""
-    return max(1, int(total * USED) // max(1, edges))
+    return max(1, int(total * SHARED_PART) // max(1, edges))
 
 
 class Turns(Generic[Item]):
     """Queues items by edge for a pool of workers. Thread-safe.
 
-    Edges are served in turn, each in the order of its items. No edge has more than its share in work, so the first item
-    of another edge finds a free worker. Slow edges share few workers, however many they are.
+    Edges are served in turn, each in the order of its items. No edge has more than its share in work. So while fewer
+    edges than workers are busy, the first item of another edge finds a free worker. Slow edges share few workers,
+    however many they are.
     """
 
     def __init__(self, workers: int, slow: Container[str] = ()) -> None:
@@ -68,7 +69,7 @@ class Turns(Generic[Item]):
                 self._changed.wait()
             return None
 
-    def take(self) -> tuple[str, Item] | None:
+    def get_nowait(self) -> tuple[str, Item] | None:
         """Return the next turn as `get` does, but None instead of a wait."""
         with self._changed:
             return self._take()
@@ -82,7 +83,7 @@ class Turns(Generic[Item]):
             self._wake_one()
 
     def drop_newest(self, edge: str, count: int, unwanted: Callable[[Item], bool]) -> list[Item]:
-        """Remove the newest unwanted items of an edge that wait, at most `count`, and return them."""
+        """Remove the newest of an edge's waiting items that are unwanted, at most `count`, and return them."""
         with self._changed:
             items = self._waiting.get(edge, deque())
             dropped = [item for item in reversed(items) if unwanted(item)][:count]
@@ -91,6 +92,7 @@ class Turns(Generic[Item]):
                 self._waiting[edge] = rest  # in place, so the edge retains its turn
             else:
                 self._waiting.pop(edge, None)
+            self._wake_one()  # fewer edges have larger shares
             return dropped
 
     def drop(self, unwanted: Callable[[Item], bool]) -> None:
@@ -98,6 +100,7 @@ class Turns(Generic[Item]):
         with self._changed:
             rest = {edge: deque(item for item in items if not unwanted(item)) for edge, items in self._waiting.items()}
             self._waiting = {edge: items for edge, items in rest.items() if items}
+            self._wake_one()
 
     def close(self) -> list[Item]:
         """Remove all items that wait, and return them; end every `get`."""
@@ -109,12 +112,12 @@ class Turns(Generic[Item]):
             return waiting
 
     def _wake_one(self) -> None:
-        """Wake a worker if there is work for one; it wakes the next. A program with 32 workers must not wake all."""
+        """Wake one worker if an item may be taken. It wakes the next: to wake all for one item would cost CPU."""
         if self._next() is not None:
             self._changed.notify()
 
     def _next(self) -> str | None:
-        limit = share(self._workers, len(self._waiting) + sum(edge not in self._waiting for edge in self._in_work))
+        limit = share(self._workers, len(self._waiting.keys() | self._in_work.keys()))
         room_for_slow: bool | None = None
         for edge in self._waiting:
             if self._in_work[edge] >= limit:
@@ -129,7 +132,7 @@ class Turns(Generic[Item]):
 
     def _has_room_for_slow(self) -> bool:
         in_work = sum(count for edge, count in self._in_work.items() if edge in self._slow)
-        return in_work < max(1, int(self._workers * SLOW))
+        return in_work < max(1, int(self._workers * SLOW_PART))
 
     def _take(self) -> tuple[str, Item] | None:
         edge = self._next()

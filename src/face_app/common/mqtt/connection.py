@@ -243,8 +243,8 @@ class Connection:
         self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, properties: Any
     ) -> None:
         if reason.is_failure:
+            self._failures.refused(reason)  # before the flag: who sees it reads the cause
             self.refused = reason.value in _FINAL
-            self._failures.refused(reason)
             if self.refused:
                 self._outcome.set()
                 if self._on_state:

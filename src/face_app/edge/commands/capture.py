@@ -1,4 +1,4 @@
-"""Run `face-app capture`: the main thread runs source, pipeline and outbox, a second thread runs the sender."""
+"""Run `face-app capture`: the main thread runs source, pipeline and outbox; others send, publish and serve health."""
 
 import logging
 import threading
@@ -43,7 +43,7 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
     watchdog = SourceWatchdog(camera.read_timeout + camera.reopen_max)
     with (
         stop_on_signals() as stop,
-        # After the signal handlers: loading the detector takes seconds.
+        # It loads the detector, which takes seconds: a signal must count already.
         nullcontext(VisionPipeline(settings)) as pipeline,
         open_source(camera, stop) as source,
         Outbox(settings.outbox) as outbox,
@@ -54,19 +54,19 @@ def run(settings: EdgeSettings, *, wait: float) -> CaptureSummary:
         progress = Progress(source.length, interval_of(source), lambda: describe(outbox.run_counts()))
         committer = FaceCommitter(settings, pipeline.detector, outbox, stop, watchdog)
 
-        def commit(result: PipelineResult) -> int:
+        def commit_and_wake(result: PipelineResult) -> int:
             faces = committer.commit(result)
             if faces:
                 sender.wake()
             return faces
 
-        with run_pipeline(source, pipeline, commit) as results:
+        with run_pipeline(source, pipeline, commit_and_wake) as results:
             for frame, result in results:
-                watchdog.frame_received()
-                watchdog.unchanged = frame.unchanged
+                watchdog.frame_received(unchanged=frame.unchanged)
                 sender.check()
                 metrics.FRAMES.inc()
-                status.frame(frame.captured_at, faces=commit(result))
+                faces = commit_and_wake(result)
+                status.frame(frame.captured_at, faces=faces)
                 watchdog.frame_processed()
                 progress.update(source.count)
                 if committer.limit_reached:

@@ -59,7 +59,7 @@ def append_patiently(
         else:
             break
     metrics.CAPTURED.inc(committed)
-    watchdog.frame_received()  # ends the block
+    watchdog.unblock()
     return committed
 
 

@@ -41,11 +41,10 @@ class SourceWatchdog:
         self.advice = "check the camera"
         self._last = time.monotonic()
 
-    def frame_received(self) -> None:
+    def frame_received(self, *, unchanged: float = 0.0) -> None:
         """Record that a frame arrived; the source is no longer blocked."""
-        self.block_reason = ""
-        self.outbox_full = False
-        self._last = time.monotonic()
+        self.unchanged = unchanged
+        self.unblock()
 
     def frame_processed(self) -> None:
         """Record that the pipeline processed the frame and the outbox committed its faces."""
@@ -55,6 +54,12 @@ class SourceWatchdog:
         """Record that no frame is read because the outbox accepts no faces."""
         self.block_reason = reason
         self.outbox_full = outbox_full
+
+    def unblock(self) -> None:
+        """Record that the source is not blocked; the seconds without a frame count from now on."""
+        self.block_reason = ""
+        self.outbox_full = False
+        self._last = time.monotonic()
 
     @property
     def age(self) -> float:

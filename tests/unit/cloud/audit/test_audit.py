@@ -130,7 +130,7 @@ def test_counts_any_mixture_of_fates(fates, pruned, order):
     listed = objects | stones
     assert as_numbers(outbox.gaps) == set(range(1, max(listed, default=0) + 1)) - listed
     assert (outbox.wrong, outbox.duplicates, outbox.newer) == ((), (), 0)
-    assert report.read == len(objects)
+    assert report.objects_read == len(objects)
     assert report.balanced == (not lost and not returned and (pruned or not left))
     assert json.loads(json.dumps(report.document()))["holds"] == report.balanced
 
@@ -171,7 +171,7 @@ def test_finds_no_fault_in_correct_faces(correct):
     report, outbox = audited(place, ledgers)
     assert report.balanced
     assert report.proven
-    assert (outbox.captured, outbox.stored, report.read) == (20, 20, 20)
+    assert (outbox.captured, outbox.stored, report.objects_read) == (20, 20, 20)
     assert "the equation holds: 20 captured" in table(report)
 
 
@@ -196,7 +196,7 @@ def test_reports_one_changed_byte_as_a_wrong_object(correct):
     assert report.faults == {"wrong": 1}
     assert audit.run(place.settings, [], EVERYTHING, content=True).faults == {"wrong": 1}
     unread = audit.run(place.settings, [], EVERYTHING, content=False)
-    assert (unread.balanced, unread.read) == (True, None)
+    assert (unread.balanced, unread.objects_read) == (True, None)
     assert any("--no-content" in sentence for sentence in unread.not_judged)
 
 
@@ -245,7 +245,7 @@ def test_two_objects_with_one_id(folder):
     for ledgers in ([], [ledger_of([face.entry()], 1)]):
         report, outbox = audited(folder, ledgers)
         assert outbox.duplicates == (tuple(sorted([face.key, twin.key])),)
-        assert (outbox.stored, report.read, report.faults) == (1, 2, {"duplicated": 1})
+        assert (outbox.stored, report.objects_read, report.faults) == (1, 2, {"duplicated": 1})
 
 
 def test_two_faces_with_one_id_in_two_ledgers(folder):
@@ -339,7 +339,7 @@ def test_only_one_edge(folder):
     others = [ledger_of([], 1, outbox="ffffffff", edge="other"), ledger_of([], 1, outbox="eeeeeeee", edge="other")]
     ledgers = [ledger_of([mine.entry()], 1), *others]
     report, outbox = audited(folder, ledgers, Scope(edge="jetson"))
-    assert (outbox.edge, outbox.captured, report.read) == ("jetson", 1, 1)
+    assert (outbox.edge, outbox.captured, report.objects_read) == ("jetson", 1, 1)
     assert report.balanced
     assert any("ledgers of other:" in sentence for sentence in report.not_judged)
     report, _ = audited(folder, [], Scope(edge="jet"))
@@ -381,7 +381,7 @@ def test_a_range_of_time(folder):
     scope = Scope(since=faces[39].captured_at, until=faces[59].captured_at)
     report, outbox = audited(folder, [ledger_of([face.entry() for face in faces], 100)], scope)
     assert (outbox.captured, outbox.stored, outbox.missing) == (20, 19, (Span(50, 50),))
-    assert report.read == 19
+    assert report.objects_read == 19
     report, outbox = audited(folder, [], scope)
     hours = {face.captured_at.replace(minute=0) for face in faces[39:59]}
     within = [face for face in faces if face.captured_at.replace(minute=0) in hours]
@@ -435,7 +435,7 @@ def test_counts_other_keys_separately(folder):
         "marks/jetson",
         "quarantine/h",
     ]
-    assert (report.read, report.balanced, report.proven) == (0, True, False)
+    assert (report.objects_read, report.balanced, report.proven) == (0, True, False)
 
 
 def test_logs_progress(folder, monkeypatch, caplog):

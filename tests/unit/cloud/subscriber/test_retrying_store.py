@@ -98,7 +98,7 @@ def test_reports_a_lasting_problem_again(moody, store, monkeypatch, caplog):
     monkeypatch.setattr(retrying_store, "REPEAT_SECONDS", 0.2, raising=False)
     moody.puts = "the disk is full"
     put_in_thread(store, drawn_face())
-    wait_until(lambda: caplog.text.count("the disk is full") == 3)
+    wait_until(lambda: caplog.text.count("the disk is full") >= 3)
     assert moody.calls > 6
 
 

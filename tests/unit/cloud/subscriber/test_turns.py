@@ -1,10 +1,12 @@
 """Edges take turns, and none uses all workers."""
 
 import threading
+from functools import partial
 
 import pytest
 
 from face_app.cloud.subscriber.turns import Turns, share
+from support.waiting import until
 
 
 def taken(turns, count):
@@ -151,3 +153,20 @@ def test_many_threads_lose_nothing():
         thread.join(60)
     assert len(came) == len(expected)
     assert set(came) == expected
+
+
+@pytest.mark.parametrize("method", ["drop", "drop_newest"])
+def test_a_drop_that_raises_the_shares_wakes_a_worker(method):
+    turns, came = Turns(workers=8, slow={"slow", "slower"}), []
+    for edge in ("slow", "slow", "slower", "a", "a", "a"):
+        turns.put(edge, edge)
+        if edge == "slow":
+            turns.get()
+    assert taken(turns, 2) == [("a", "a")] * 2
+    waiting = threading.Thread(target=lambda: came.append(turns.get()), daemon=True)
+    waiting.start()
+    until(lambda: turns._changed._waiters)
+    drop = {"drop": turns.drop, "drop_newest": partial(turns.drop_newest, "slower", 1)}[method]
+    drop(lambda item: item == "slower")
+    waiting.join(30)
+    assert came == [("a", "a")]

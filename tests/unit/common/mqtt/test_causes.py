@@ -258,6 +258,7 @@ def test_one_probe_serves_many_attempts():
         connection = Connection(broker, "it", subscriptions=[], on_message=lambda *_: None, reconnect_seconds=1)
         connection.start()
         until(lambda: sum(b"MQTT\x05" in each for each in opened) >= 4)
+        until(lambda: CLOSES in connection.problem)  # the probe has a thread of its own
         connection.stop()
         server.shutdown(socket.SHUT_RDWR)
     assert opened.count(probe.CONNECT_3_1_1) == 1

@@ -146,8 +146,8 @@ def test_a_full_outbox_delays_the_commit_and_duplicates_nothing(committer, outbo
         target=lambda: committed.append(one.commit(PipelineResult((shot(1), shot(2)), (visit(1),))))
     )
     waiting_thread.start()
-    wait_until(lambda: "is full" in watchdog.block_reason)
-    assert watchdog.outbox_full
+    wait_until(lambda: watchdog.outbox_full)
+    assert "is full" in watchdog.block_reason
     time.sleep(0.2)
     assert (committed, outbox.run_counts().waiting, visits(outbox)) == ([], len(full), [])
     now = datetime.now(timezone.utc)
