@@ -326,6 +326,26 @@ def test_a_key_that_is_no_longer_named_is_refused(host):
     assert host.play().stats["box"]["changed"] == 0
 
 
+def test_files_that_are_links_are_rolled_back(host):
+    colleague = make_key(host.home / "colleague")
+    host.add_user(ADMIN)
+    host.sh(f"cd ~{ADMIN}/.ssh; mv authorized_keys mine; ln -s mine authorized_keys")
+    host.sh(f"umask 077; echo 'X11Forwarding yes' > /etc/ssh/mine.conf; ln -s ../mine.conf {DROP_IN}")
+    host.reload()
+    list_keys = f"cd ~{ADMIN}/.ssh; readlink authorized_keys; cat authorized_keys"
+    with left_alone(host):
+        assert "could not log in to box" in host.play(settings={"AllowUsers": ADMIN}, public_keys=[colleague]).error
+    before = host.sh(list_keys)
+    assert before.startswith("mine\n")
+    assert colleague in before
+    with left_alone(host):
+        assert "could not log in to box" in host.play(settings={"AllowUsers": ADMIN}).error
+    assert host.sh(list_keys) == before
+    assert host.play().error == ""
+    assert colleague not in host.sh(list_keys)
+    assert host.sh(f"readlink {DROP_IN}") == "../mine.conf\n"
+
+
 def test_an_operator_cannot_remove_the_own_key(host):
     assert host.play().error == ""
     assert host.play(ansible_user=ADMIN).error == ""
