@@ -281,6 +281,12 @@ def test_another_port(host):
     assert host.gets_in("root", "-p", "2222")
 
 
+def test_no_port_on_the_command_line(host):
+    # There it is a string.
+    assert host.play("-e", "ssh_hardening_port=0").error == ""
+    assert "Port" not in host.sh(f"cat {DROP_IN}")
+
+
 def test_another_port_behind_a_firewall(tmp_path):
     with ssh_host(f"ssh-hardening-{os.getpid()}", tmp_path, image="docker") as host:
         host.sh("iptables --insert INPUT --protocol tcp --dport 2222 --jump DROP")
@@ -475,16 +481,22 @@ def test_an_sshd_without_drop_ins(host):
     assert host.gets_in_with_password("bob")
 
 
-def test_an_include_that_comes_late_is_put_first(host):
+@pytest.mark.parametrize("port", [0, 2222])
+def test_an_include_that_comes_late_is_put_first(host, port):
     host.sh("sed -i '/^Include/d' /etc/ssh/sshd_config; printf 'PasswordAuthentication yes\n' >> /etc/ssh/sshd_config")
     host.sh("echo 'Include /etc/ssh/sshd_config.d/*.conf' >> /etc/ssh/sshd_config")
     host.reload()
     before = host.sh("cat /etc/ssh/sshd_config")
     host.add_user("bob")
     assert host.gets_in_with_password("bob")
-    assert host.play().error == ""
-    assert not host.gets_in_with_password("bob")
-    assert host.play(tasks_from="remove").error == ""
+    # sshd then reads the drop-in twice, and its port as well.
+    assert host.play(port=port).error == ""
+    assert host.gets_in("bob", "-p", str(port or 22))
+    assert not host.gets_in_with_password("bob", "-p", str(port or 22))
+    again = host.play(port=port, ansible_port=port or 22)
+    assert again.rc == 0
+    assert again.stats["box"]["changed"] == 0
+    assert host.play(tasks_from="remove", ansible_port=port or 22).error == ""
     assert host.sh("cat /etc/ssh/sshd_config") == before
     assert host.gets_in_with_password("bob")
     assert host.gets_in(ADMIN, command="sudo -n true")
