@@ -406,6 +406,13 @@ def test_a_locked_administrator_without_pam(host):
     assert host.gets_in(ADMIN)
 
 
+def test_an_administrator_that_exists_keeps_its_shell(host):
+    host.add_user(ADMIN)
+    host.sh(f"usermod --shell /bin/sh {ADMIN}")
+    assert host.play().error == ""
+    assert host.sh(f"getent passwd {ADMIN}").strip().endswith(":/bin/sh")
+
+
 def test_a_lock_that_was_set_on_purpose_stays(host):
     host.add_user(ADMIN)
     host.sh(f"passwd --lock {ADMIN}; echo 'UsePAM no' > /etc/ssh/sshd_config.d/50-mine.conf")
