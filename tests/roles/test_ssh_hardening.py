@@ -281,10 +281,37 @@ def test_another_port(host):
     assert host.gets_in("root", "-p", "2222")
 
 
+def test_a_rollback_before_the_end_of_the_verification_is_reported(host):
+    # The last check is root's login without a key. The time runs out before the connection that follows.
+    (host.home / "ssh").write_text(
+        "#!/bin/sh\n"
+        f"if [ -e {host.home}/checked ] && mv {host.home}/checked {host.home}/rolled_back; then\n"
+        f"    docker exec {host.name} systemctl start face-app-ssh-rollback.service >&2\n"
+        "fi\n"
+        """case "$*" in *PreferredAuthentications=password*'User="root"'*) """
+        f"touch {host.home}/checked ;; esac\n"
+        'exec ssh "$@"\n'
+    )
+    (host.home / "ssh").chmod(0o700)
+    with left_alone(host):
+        played = host.play(port=2222, login_timeout=3, ansible_ssh_executable=str(host.home / "ssh"))
+        assert (host.home / "rolled_back").exists()
+        assert played.stats["box"]["unreachable"] == 0
+        assert "box rolled back by itself, because the verification took longer" in played.error
+
+
 def test_no_port_on_the_command_line(host):
     # There it is a string.
     assert host.play("-e", "ssh_hardening_port=0").error == ""
     assert "Port" not in host.sh(f"cat {DROP_IN}")
+
+
+def test_another_port_without_a_lasting_connection(host):
+    # A connection for each task, so none is left from before the reload.
+    played = host.play(port=2222, ansible_ssh_args="-o ControlMaster=no")
+    assert played.error == ""
+    assert played.stats["box"]["unreachable"] == 0
+    assert rollback_parts(host) == ""
 
 
 def test_another_port_behind_a_firewall(tmp_path):
