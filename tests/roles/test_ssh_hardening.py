@@ -244,6 +244,8 @@ def test_a_full_agent_is_noticed_before_sshd_hangs_up(host, monkeypatch):
             error = host.play(**loose).error
             assert "offers 4 keys up to the right one, but sshd on box would disconnect after 2" in error
         assert host.play(**loose, settings={"MaxAuthTries": 4}).error == ""
+        # sshd ignores the case of a keyword.
+        assert host.play(**loose, settings={"maxauthtries": 4}).error == ""
     finally:
         subprocess.run(["kill", pid], check=True)
 
@@ -260,6 +262,12 @@ def test_settings_that_sshd_refuses_are_rolled_back(host):
     with left_alone(host):
         error = host.play(settings={"Ciphers": "rot13"}).error
         assert "Bad SSH2 cipher spec 'rot13'" in error
+
+
+@pytest.mark.parametrize("keyword", ["Port", "port"])
+def test_a_keyword_that_the_role_sets_itself_is_refused(host, keyword):
+    with left_alone(host):
+        assert "ssh_hardening_settings contains port, which the role sets" in host.play(settings={keyword: 2222}).error
 
 
 def test_socket_activation(host):
@@ -463,6 +471,8 @@ def test_a_jump_host_of_others_continues_to_forward(host):
     with left_alone(host):
         assert "jetson can be reached only through box" in host.play(also=also).error
     assert host.play(also=also, settings={"AllowTcpForwarding": "local"}).error == ""
+    # sshd ignores the case of a keyword.
+    assert host.play(also=also, settings={"allowtcpforwarding": "local"}).error == ""
 
 
 def test_through_a_jump_host_to_another_port_with_a_password_for_sudo(host, tmp_path):
