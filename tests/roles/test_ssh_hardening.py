@@ -81,6 +81,25 @@ def test_without_a_public_key_nothing_is_touched(host):
         assert ADMIN not in host.sh("cat /etc/passwd")
 
 
+def test_the_default_is_the_first_key_that_exists(host, monkeypatch):
+    (host.home / ".ssh").mkdir()
+    monkeypatch.setenv("HOME", str(host.home))
+    loose = {
+        "ansible_ssh_private_key_file": None,
+        "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={host.home}/known_hosts -o IdentitiesOnly=yes"
+        f" -o IdentityFile={host.home}/key",
+    }
+    with left_alone(host):
+        error = host.play(**loose).error
+        names = "~/.ssh/id_ed25519.pub, ~/.ssh/id_ecdsa.pub or ~/.ssh/id_rsa.pub"
+        assert f"There is no public key {names} on the controller" in error
+    make_key(host.home / ".ssh/id_rsa", "rsa")
+    (host.home / ".ssh/id_ecdsa.pub").write_text((host.home / "key.pub").read_text())
+    assert host.play(**loose).error == ""
+    make_key(host.home / ".ssh/id_ed25519")
+    assert "The key may be missing from" in host.play(**loose, ansible_user=ADMIN).error
+
+
 def test_a_private_key_is_refused_and_not_shown(host):
     with left_alone(host):
         played = host.play(public_key_file=str(host.home / "key"))
