@@ -525,23 +525,34 @@ def test_through_a_jump_host_to_another_port_with_a_password_for_sudo(host, tmp_
         assert again.stats["box"]["changed"] == 0
 
 
-def test_an_sshd_without_drop_ins(host):
+def test_a_main_file_without_include(host):
     host.add_user("bob")
     host.sh(f"sed -i '/^Include/d' /etc/ssh/sshd_config; {MATCH_BOB}")
     host.reload()
     before = host.sh("cat /etc/ssh/sshd_config")
     assert host.gets_in_with_password("bob")
-    old = ("-e", '{"__ssh_hardening_supports_include": false}')
-    assert host.play(*old).error == ""
-    assert host.sh(f"ls {DROP_IN} 2>&1 || true").endswith("No such file or directory\n")
+    assert host.play().error == ""
     assert not host.gets_in_with_password("bob")
     assert host.gets_in("bob")
-    again = host.play(*old)
+    again = host.play()
     assert again.rc == 0
     assert again.stats["box"]["changed"] == 0
     assert host.play(tasks_from="remove").error == ""
+    assert host.sh(f"ls {DROP_IN} 2>&1 || true").endswith("No such file or directory\n")
     assert host.sh("cat /etc/ssh/sshd_config") == before
     assert host.gets_in_with_password("bob")
+
+
+def test_an_sshd_that_is_too_old_is_refused(host):
+    version = "OpenSSH_7.6p1 Ubuntu-4ubuntu0.7, OpenSSL 1.0.2n  7 Dec 2017"
+    host.sh(
+        f'printf \'#!/bin/sh\n[ "$1" != -V ] || exec echo "{version}" >&2\nexec /usr/bin/ssh "$@"\n\''
+        " > /usr/local/bin/ssh; chmod +x /usr/local/bin/ssh"
+    )
+    with left_alone(host):
+        error = host.play().error
+        assert error == "OpenSSH on box is 7.6. ssh_hardening needs 8.2 or newer."
+        assert ADMIN not in host.sh("cat /etc/passwd")
 
 
 @pytest.mark.parametrize("port", [0, 2222])
