@@ -330,7 +330,7 @@ def test_a_rollback_before_the_end_of_the_verification_is_reported(host):
 def test_no_port_on_the_command_line(host):
     # There it is a string.
     assert host.play("-e", "ssh_hardening_port=0").error == ""
-    assert "Port" not in host.sh(f"cat {DROP_IN}")
+    assert "\nPort " not in host.sh(f"cat {DROP_IN}")
 
 
 def test_another_port_without_a_lasting_connection(host):
