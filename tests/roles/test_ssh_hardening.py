@@ -81,6 +81,25 @@ def test_without_a_public_key_nothing_is_touched(host):
         assert ADMIN not in host.sh("cat /etc/passwd")
 
 
+def test_the_default_is_the_first_key_that_exists(host, monkeypatch):
+    (host.home / ".ssh").mkdir()
+    monkeypatch.setenv("HOME", str(host.home))
+    loose = {
+        "ansible_ssh_private_key_file": None,
+        "ansible_ssh_common_args": f"-F none -o UserKnownHostsFile={host.home}/known_hosts -o IdentitiesOnly=yes"
+        f" -o IdentityFile={host.home}/key",
+    }
+    with left_alone(host):
+        error = host.play(**loose).error
+        names = "~/.ssh/id_ed25519.pub, ~/.ssh/id_ecdsa.pub or ~/.ssh/id_rsa.pub"
+        assert f"There is no public key {names} on the controller" in error
+    make_key(host.home / ".ssh/id_rsa", "rsa")
+    (host.home / ".ssh/id_ecdsa.pub").write_text((host.home / "key.pub").read_text())
+    assert host.play(**loose).error == ""
+    make_key(host.home / ".ssh/id_ed25519")
+    assert "The key may be missing from" in host.play(**loose, ansible_user=ADMIN).error
+
+
 def test_a_private_key_is_refused_and_not_shown(host):
     with left_alone(host):
         played = host.play(public_key_file=str(host.home / "key"))
@@ -244,6 +263,8 @@ def test_a_full_agent_is_noticed_before_sshd_hangs_up(host, monkeypatch):
             error = host.play(**loose).error
             assert "offers 4 keys up to the right one, but sshd on box would disconnect after 2" in error
         assert host.play(**loose, settings={"MaxAuthTries": 4}).error == ""
+        # sshd ignores the case of a keyword.
+        assert host.play(**loose, settings={"maxauthtries": 4}).error == ""
     finally:
         subprocess.run(["kill", pid], check=True)
 
@@ -260,6 +281,12 @@ def test_settings_that_sshd_refuses_are_rolled_back(host):
     with left_alone(host):
         error = host.play(settings={"Ciphers": "rot13"}).error
         assert "Bad SSH2 cipher spec 'rot13'" in error
+
+
+@pytest.mark.parametrize("keyword", ["Port", "port"])
+def test_a_keyword_that_the_role_sets_itself_is_refused(host, keyword):
+    with left_alone(host):
+        assert "ssh_hardening_settings contains port, which the role sets" in host.play(settings={keyword: 2222}).error
 
 
 def test_socket_activation(host):
@@ -279,6 +306,39 @@ def test_another_port(host):
     assert "Set ansible_port to 2222" in played.output
     assert not host.gets_in("root")
     assert host.gets_in("root", "-p", "2222")
+
+
+def test_a_rollback_before_the_end_of_the_verification_is_reported(host):
+    # The last check is root's login without a key. The time runs out before the connection that follows.
+    (host.home / "ssh").write_text(
+        "#!/bin/sh\n"
+        f"if [ -e {host.home}/checked ] && mv {host.home}/checked {host.home}/rolled_back; then\n"
+        f"    docker exec {host.name} systemctl start face-app-ssh-rollback.service >&2\n"
+        "fi\n"
+        """case "$*" in *PreferredAuthentications=password*'User="root"'*) """
+        f"touch {host.home}/checked ;; esac\n"
+        'exec ssh "$@"\n'
+    )
+    (host.home / "ssh").chmod(0o700)
+    with left_alone(host):
+        played = host.play(port=2222, login_timeout=3, ansible_ssh_executable=str(host.home / "ssh"))
+        assert (host.home / "rolled_back").exists()
+        assert played.stats["box"]["unreachable"] == 0
+        assert "box rolled back by itself, because the verification took longer" in played.error
+
+
+def test_no_port_on_the_command_line(host):
+    # There it is a string.
+    assert host.play("-e", "ssh_hardening_port=0").error == ""
+    assert "\nPort " not in host.sh(f"cat {DROP_IN}")
+
+
+def test_another_port_without_a_lasting_connection(host):
+    # A connection for each task, so none is left from before the reload.
+    played = host.play(port=2222, ansible_ssh_args="-o ControlMaster=no")
+    assert played.error == ""
+    assert played.stats["box"]["unreachable"] == 0
+    assert rollback_parts(host) == ""
 
 
 def test_another_port_behind_a_firewall(tmp_path):
@@ -324,6 +384,26 @@ def test_a_key_that_is_no_longer_named_is_refused(host):
     assert host.gets_in(ADMIN, command="sudo -n true")
     assert foreign in host.sh(f"cat ~{ADMIN}/.ssh/authorized_keys").splitlines()
     assert host.play().stats["box"]["changed"] == 0
+
+
+def test_files_that_are_links_are_rolled_back(host):
+    colleague = make_key(host.home / "colleague")
+    host.add_user(ADMIN)
+    host.sh(f"cd ~{ADMIN}/.ssh; mv authorized_keys mine; ln -s mine authorized_keys")
+    host.sh(f"umask 077; echo 'X11Forwarding yes' > /etc/ssh/mine.conf; ln -s ../mine.conf {DROP_IN}")
+    host.reload()
+    list_keys = f"cd ~{ADMIN}/.ssh; readlink authorized_keys; cat authorized_keys"
+    with left_alone(host):
+        assert "could not log in to box" in host.play(settings={"AllowUsers": ADMIN}, public_keys=[colleague]).error
+    before = host.sh(list_keys)
+    assert before.startswith("mine\n")
+    assert colleague in before
+    with left_alone(host):
+        assert "could not log in to box" in host.play(settings={"AllowUsers": ADMIN}).error
+    assert host.sh(list_keys) == before
+    assert host.play().error == ""
+    assert colleague not in host.sh(list_keys)
+    assert host.sh(f"readlink {DROP_IN}") == "../mine.conf\n"
 
 
 def test_an_operator_cannot_remove_the_own_key(host):
@@ -380,6 +460,13 @@ def test_a_locked_administrator_without_pam(host):
     assert host.gets_in(ADMIN)
 
 
+def test_an_administrator_that_exists_keeps_its_shell(host):
+    host.add_user(ADMIN)
+    host.sh(f"usermod --shell /bin/sh {ADMIN}")
+    assert host.play().error == ""
+    assert host.sh(f"getent passwd {ADMIN}").strip().endswith(":/bin/sh")
+
+
 def test_a_lock_that_was_set_on_purpose_stays(host):
     host.add_user(ADMIN)
     host.sh(f"passwd --lock {ADMIN}; echo 'UsePAM no' > /etc/ssh/sshd_config.d/50-mine.conf")
@@ -403,6 +490,8 @@ def test_a_jump_host_of_others_continues_to_forward(host):
     with left_alone(host):
         assert "jetson can be reached only through box" in host.play(also=also).error
     assert host.play(also=also, settings={"AllowTcpForwarding": "local"}).error == ""
+    # sshd ignores the case of a keyword.
+    assert host.play(also=also, settings={"allowtcpforwarding": "local"}).error == ""
 
 
 def test_through_a_jump_host_to_another_port_with_a_password_for_sudo(host, tmp_path):
@@ -436,35 +525,52 @@ def test_through_a_jump_host_to_another_port_with_a_password_for_sudo(host, tmp_
         assert again.stats["box"]["changed"] == 0
 
 
-def test_an_sshd_without_drop_ins(host):
+def test_a_main_file_without_include(host):
     host.add_user("bob")
     host.sh(f"sed -i '/^Include/d' /etc/ssh/sshd_config; {MATCH_BOB}")
     host.reload()
     before = host.sh("cat /etc/ssh/sshd_config")
     assert host.gets_in_with_password("bob")
-    old = ("-e", '{"__ssh_hardening_supports_include": false}')
-    assert host.play(*old).error == ""
-    assert host.sh(f"ls {DROP_IN} 2>&1 || true").endswith("No such file or directory\n")
+    assert host.play().error == ""
     assert not host.gets_in_with_password("bob")
     assert host.gets_in("bob")
-    again = host.play(*old)
+    again = host.play()
     assert again.rc == 0
     assert again.stats["box"]["changed"] == 0
     assert host.play(tasks_from="remove").error == ""
+    assert host.sh(f"ls {DROP_IN} 2>&1 || true").endswith("No such file or directory\n")
     assert host.sh("cat /etc/ssh/sshd_config") == before
     assert host.gets_in_with_password("bob")
 
 
-def test_an_include_that_comes_late_is_put_first(host):
+def test_an_sshd_that_is_too_old_is_refused(host):
+    version = "OpenSSH_7.6p1 Ubuntu-4ubuntu0.7, OpenSSL 1.0.2n  7 Dec 2017"
+    host.sh(
+        f'printf \'#!/bin/sh\n[ "$1" != -V ] || exec echo "{version}" >&2\nexec /usr/bin/ssh "$@"\n\''
+        " > /usr/local/bin/ssh; chmod +x /usr/local/bin/ssh"
+    )
+    with left_alone(host):
+        error = host.play().error
+        assert error == "OpenSSH on box is 7.6. ssh_hardening needs 8.2 or newer."
+        assert ADMIN not in host.sh("cat /etc/passwd")
+
+
+@pytest.mark.parametrize("port", [0, 2222])
+def test_an_include_that_comes_late_is_put_first(host, port):
     host.sh("sed -i '/^Include/d' /etc/ssh/sshd_config; printf 'PasswordAuthentication yes\n' >> /etc/ssh/sshd_config")
     host.sh("echo 'Include /etc/ssh/sshd_config.d/*.conf' >> /etc/ssh/sshd_config")
     host.reload()
     before = host.sh("cat /etc/ssh/sshd_config")
     host.add_user("bob")
     assert host.gets_in_with_password("bob")
-    assert host.play().error == ""
-    assert not host.gets_in_with_password("bob")
-    assert host.play(tasks_from="remove").error == ""
+    # sshd then reads the drop-in twice, and its port as well.
+    assert host.play(port=port).error == ""
+    assert host.gets_in("bob", "-p", str(port or 22))
+    assert not host.gets_in_with_password("bob", "-p", str(port or 22))
+    again = host.play(port=port, ansible_port=port or 22)
+    assert again.rc == 0
+    assert again.stats["box"]["changed"] == 0
+    assert host.play(tasks_from="remove", ansible_port=port or 22).error == ""
     assert host.sh("cat /etc/ssh/sshd_config") == before
     assert host.gets_in_with_password("bob")
     assert host.gets_in(ADMIN, command="sudo -n true")

@@ -57,10 +57,10 @@ class SshHost:
     def gets_in(self, user: str, *options: str, command: str = "true") -> bool:
         return self.ssh(user, "-o", "BatchMode=yes", *options, command=command).returncode == 0
 
-    def gets_in_with_password(self, user: str) -> bool:
+    def gets_in_with_password(self, user: str, *options: str) -> bool:
         """Log in with the right password; sshd decides whether that is enough."""
         by = "PreferredAuthentications=password,keyboard-interactive"
-        return self.ssh(user, "-o", by, "-o", "PubkeyAuthentication=no").returncode == 0
+        return self.ssh(user, "-o", by, "-o", "PubkeyAuthentication=no", *options).returncode == 0
 
     def state(self) -> str:
         """List all that sshd reads, with owners, modes and sums."""

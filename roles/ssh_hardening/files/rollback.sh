@@ -1,13 +1,14 @@
 #!/bin/sh
 # Saves files in its own folder and restores them. It needs no connection.
 #   rollback.sh save RELOAD PATH...   save these files, and owner and mode of folders; RELOAD is the command that applies restored files
-#   rollback.sh wait SECONDS          restore after SECONDS, in a process that survives the login but no reboot
+#   rollback.sh timer SECONDS         restore after SECONDS, by a systemd timer; after a reboot its time starts again
+#   rollback.sh wait SECONDS          the same without systemd, in a process that survives the login but no reboot
 #   rollback.sh restore               restore files that differ, reload, and remove this folder and the timer
 #   rollback.sh discard               remove this folder and the timer; fail if the files were already restored
 set -eu
 umask 077
 cd "$(dirname "$0")"
-home=$PWD unit=face-app-ssh-rollback
+home=$PWD unit=/etc/systemd/system/face-app-ssh-rollback
 
 save() {
     printf '%s\n' "$1" >reload
@@ -17,6 +18,31 @@ save() {
     done >present 3>absent
     tar --create --absolute-names --no-recursion --files-from=present --file=draft.tar
     mv draft.tar saved.tar
+}
+
+start_timer() {
+    cat >"$unit.service" <<END
+[Unit]
+Description=Restore the former settings of sshd
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh $home/rollback.sh restore
+END
+    cat >"$unit.timer" <<END
+[Unit]
+Description=Restore the former settings of sshd unless an Ansible run verifies the new ones in time
+
+[Timer]
+OnActiveSec=$1
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+END
+    chmod 644 "$unit.service" "$unit.timer"
+    systemctl daemon-reload
+    systemctl enable --quiet --now "${unit##*/}.timer"
 }
 
 wait_and_restore() {
@@ -35,13 +61,14 @@ restore() {
         tar --extract --absolute-names --preserve-permissions --file=saved.tar
         changed=yes
     fi
+    # A daemon that the reload starts must not inherit the lock.
     [ -z "$changed" ] || sh reload 9<&- || true
 }
 
 remove() {
-    if [ -e "/etc/systemd/system/$unit.timer" ]; then
-        systemctl disable --quiet --now "$unit.timer"
-        rm "/etc/systemd/system/$unit.timer" "/etc/systemd/system/$unit.service"
+    if [ -e "$unit.timer" ]; then
+        systemctl disable --quiet --now "${unit##*/}.timer"
+        rm "$unit.timer" "$unit.service"
         systemctl daemon-reload
     fi
     cd / && rm -rf "$home"
@@ -49,6 +76,7 @@ remove() {
 
 case $1 in
 save) shift && save "$@" ;;
+timer) start_timer "$2" ;;
 wait) wait_and_restore "$2" ;;
 restore | discard)
     # Serialize: the timer and a run may start at the same time.
