@@ -1,6 +1,7 @@
 #!/bin/sh
 # Control the engine's daemon:
 #   status                    exit 0 if systemd or this script started it
+#   running                   exit 0 if it runs, whoever started it
 #   live-restore              let containers survive a restart, as the settings in the file must say
 #   log FILE                  print the end of its log
 #   started | restarted FILE  start or restart it, on a host without systemd; it logs to FILE
@@ -8,7 +9,8 @@ set -eu
 
 program=$(command -v dockerd)
 daemon() { start-stop-daemon --pidfile=/run/face-app-dockerd.pid --exec="$program" "$@"; }
-survive() { docker info --format '{{.LiveRestoreEnabled}}'; }
+running() { start-stop-daemon --status --exec="$program"; }
+survive() { timeout 10 docker info --format '{{.LiveRestoreEnabled}}'; }
 
 if [ -d /run/systemd/system ]; then
     status() { systemctl is-active --quiet docker; }
@@ -22,7 +24,7 @@ fi
 
 start() {
     # Do not start a second daemon: a running one may not answer yet.
-    ! start-stop-daemon --status --exec="$program" || exit 0
+    ! running || exit 0
     # A killed daemon leaves its PID files; the PIDs may belong to other processes by now.
     rm -f /run/docker.pid /run/docker/containerd/containerd.pid
     daemon --start --background --make-pidfile --output="$1"
@@ -30,6 +32,7 @@ start() {
 
 case $1 in
 status) status ;;
+running) running ;;
 live-restore)
     # An engine that does not answer is restarted without it.
     [ "$(survive)" = false ] || exit 0
@@ -38,6 +41,7 @@ live-restore)
         [ "$(survive)" != true ] || exit 0
         sleep 1
     done
+    echo "live-restore is not in force" >&2
     exit 1
     ;;
 log) log "$2" ;;
