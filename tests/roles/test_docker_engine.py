@@ -136,6 +136,18 @@ def test_refuses_files_that_were_tampered_with(newcomer):
         assert "Hash Sum mismatch" in error or "unexpected" in error
 
 
+def test_restores_the_repository_that_the_host_had(newcomer):
+    former = {LIST: "# An operator's own entry: deb … stable\n", KEY: "An operator's own key\n"}
+    for path, content in former.items():
+        newcomer.host.write(path, content)
+    try:
+        with newcomer.repository.tampered("pool/docker-ce-cli.deb"):
+            assert newcomer.play().rc == 2
+        assert {path: newcomer.host.ask("cat", path).stdout for path in former} == former
+    finally:
+        newcomer.host.run("rm", "--force", *former)
+
+
 def test_installs_an_engine_with_the_pinned_key_after_dpkg_is_unlocked(newcomer):
     with newcomer.locked("/var/lib/dpkg/lock-frontend", 'pgrep --full "apt-get.*[i]nstall"'):
         played = newcomer.play(apt_key=newcomer.repository.key.lower())
@@ -153,6 +165,14 @@ def test_installs_an_engine_with_the_pinned_key_after_dpkg_is_unlocked(newcomer)
     for programs in (FIRST, SECOND):
         if (programs / "ansible-playbook").exists():
             assert newcomer.changes("--check", programs=programs) == 0
+
+    # A later failure of APT does not remove the entry.
+    entry = newcomer.host.run("cat", LIST)
+    newcomer.host.run("dpkg", "--force-depends", "--remove", "python3-requests")
+    played = newcomer.play()
+    assert played.rc == 2
+    assert played.error.startswith("APT did not install python3-requests: ")
+    assert newcomer.host.run("cat", LIST) == entry
 
     # The role would have to end this engine's containers.
     played = newcomer.play(source="distro")
