@@ -1,7 +1,7 @@
 #!/bin/sh
 # Control the engine's daemon:
 #   status                    exit 0 if systemd or this script started it
-#   running                   exit 0 if it runs, whoever started it
+#   running                   exit 0 if it runs, whatever started it
 #   live-restore              let containers survive a restart, as the settings in the file must say
 #   log FILE                  print the end of its log
 #   started | restarted FILE  start or restart it, on a host without systemd; it logs to FILE
