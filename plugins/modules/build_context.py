@@ -23,7 +23,7 @@ description:
   - With I(destination) it also packs the files of each into a tar there, the build context. Runs on the controller.
 options:
   root:
-    description: Folder that all other sources are relative to.
+    description: Folder to which all paths below are relative.
     type: path
     required: true
   images:
@@ -81,38 +81,38 @@ class ContextError(Exception):
     """Reports that a source cannot be used; the message names the source."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Entry:
     """Describes one file of the context.
 
     Attributes:
         path: Path in the context, with forward slashes.
-        source: File on the controller.
+        content: Bytes of the file, read once: what is hashed is what is packed.
         executable: Whether the owner may run the file. The rest of the mode comes from the controller's umask.
     """
 
     path: str
-    source: Path
+    content: bytes
     executable: bool
 
     @classmethod
     def of(cls, path: str, source: Path) -> Entry:
-        """Describe an existing file."""
+        """Read a file."""
         if not source.is_file():
             raise ContextError(f"{source}: not a file; correct the catalogue of images or restore it")
-        return cls(path, source, bool(source.stat().st_mode & stat.S_IXUSR))
+        return cls(path, source.read_bytes(), bool(source.stat().st_mode & stat.S_IXUSR))
 
     def digest(self) -> str:
         """Return the SHA-256 of the content, in hexadecimal."""
-        return hashlib.sha256(self.source.read_bytes()).hexdigest()
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def collect(root: Path, dockerfile: str, sources: list[str], exclude: list[str]) -> list[Entry]:
-    """Find the files of a context, sorted by path.
+    """Read the files of a context, sorted by path.
 
     Raises:
         ContextError: A source is missing.
-        OSError: A folder cannot be read.
+        OSError: A folder or a file cannot be read.
     """
     entries = [Entry.of("Dockerfile", root / dockerfile)]
     for source in sources:
@@ -124,7 +124,7 @@ def collect(root: Path, dockerfile: str, sources: list[str], exclude: list[str])
             folders[:] = [name for name in folders if not _is_excluded(here / name, exclude)]
             included = [here / name for name in names if not _is_excluded(here / name, exclude)]
             entries += [Entry.of(path.as_posix(), root / path) for path in included]
-    return sorted(entries)
+    return sorted(entries, key=lambda entry: entry.path)
 
 
 def _stop(error: OSError) -> None:
@@ -156,7 +156,7 @@ def pack(entries: list[Entry], extra_ca: Path | None, destination: Path) -> None
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(destination, "w:gz", compresslevel=1) as tar:
         for entry in entries:
-            _add(tar, entry.path, entry.source.read_bytes(), 0o755 if entry.executable else 0o644)
+            _add(tar, entry.path, entry.content, 0o755 if entry.executable else 0o644)
         _add(tar, "extra-ca.crt", extra_ca.read_bytes() if extra_ca else b"", 0o644)
 
 

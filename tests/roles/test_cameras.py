@@ -22,3 +22,9 @@ def test_a_further_camera_may_open_its_source(tmp_path):
     assert played.rc == 0, played.output
     (result,) = (each["jetson"] for each in played.results)
     assert [item["msg"] for item in result["results"]] == [["/dev/video2"], [], ["/dev/video4"]]
+
+
+def test_each_file_for_a_csi_camera_has_a_template():
+    files = yaml.safe_load((ROOT / "roles/capture/vars/main.yml").read_text())["__capture_argus_files"]
+    templates = {path.name for path in (ROOT / "roles/capture/templates").iterdir()}
+    assert templates == {f"argus.{name}.j2" for name in files}

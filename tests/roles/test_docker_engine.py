@@ -1,4 +1,4 @@
-"""Docker's own packages are installed only with the key that the operator has pinned."""
+"""Docker's own packages are installed only with the pinned key; an engine that fails is reported with the reason."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import yaml
 
 from support.apt_repository import AptRepository, serve_apt_repository
 from support.hosts import Host, host
-from support.playbook import FIRST, SECOND, Played, run_playbooks
+from support.playbook import FIRST, ROOT, SECOND, Played, run_playbooks
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(1200)]
 
@@ -136,6 +136,18 @@ def test_refuses_files_that_were_tampered_with(newcomer):
         assert "Hash Sum mismatch" in error or "unexpected" in error
 
 
+def test_restores_the_repository_that_the_host_had(newcomer):
+    former = {LIST: "# An operator's own entry: deb … stable\n", KEY: "An operator's own key\n"}
+    for path, content in former.items():
+        newcomer.host.write(path, content)
+    try:
+        with newcomer.repository.tampered("pool/docker-ce-cli.deb"):
+            assert newcomer.play().rc == 2
+        assert {path: newcomer.host.ask("cat", path).stdout for path in former} == former
+    finally:
+        newcomer.host.run("rm", "--force", *former)
+
+
 def test_installs_an_engine_with_the_pinned_key_after_dpkg_is_unlocked(newcomer):
     with newcomer.locked("/var/lib/dpkg/lock-frontend", 'pgrep --full "apt-get.*[i]nstall"'):
         played = newcomer.play(apt_key=newcomer.repository.key.lower())
@@ -154,7 +166,69 @@ def test_installs_an_engine_with_the_pinned_key_after_dpkg_is_unlocked(newcomer)
         if (programs / "ansible-playbook").exists():
             assert newcomer.changes("--check", programs=programs) == 0
 
+    # A later failure of APT does not remove the entry.
+    entry = newcomer.host.run("cat", LIST)
+    newcomer.host.run("dpkg", "--force-depends", "--remove", "python3-requests")
+    played = newcomer.play()
+    assert played.rc == 2
+    assert played.error.startswith("APT did not install python3-requests: ")
+    assert newcomer.host.run("cat", LIST) == entry
+
     # The role would have to end this engine's containers.
     played = newcomer.play(source="distro")
     assert played.rc == 2
     assert "Replacing it stops its containers" in played.error
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A host with the distribution's engine."""
+
+    host: Host
+    folder: Path
+
+    def refuse(self, *playbooks: Path, **variables: object) -> str:
+        """Run playbooks, by default one with the role, which must fail with one line within two minutes; that line."""
+        hosts, role = self.folder / "hosts.yml", self.folder / "play.yml"
+        connection = {"ansible_connection": "community.docker.docker"}
+        groups = {name: {"hosts": {self.host.name: connection}} for name in ("edge", "cloud")}
+        hosts.write_text(yaml.safe_dump({"all": {"children": groups, "vars": variables}}))
+        role.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "roles": ["docker_engine"]}]))
+        played = run_playbooks(FIRST / "ansible-playbook", hosts, playbooks or [role], timeout=120)
+        assert played.rc == 2, played.output
+        assert "\n" not in played.error
+        return played.error
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with host("docker-engine-failing", "docker") as up:
+        up.wait_for("docker", "version")
+        yield Engine(up, tmp_path_factory.mktemp("failing"))
+
+
+def test_an_engine_that_does_not_answer_ends_the_run(engine):
+    engine.host.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "docker")
+    try:
+        error = engine.refuse(docker_engine_start_timeout=15)
+        torn_down = engine.refuse(ROOT / "playbooks/teardown.yml")
+        redeployed = engine.refuse(ROOT / "redeploy.yml")
+    finally:
+        engine.host.run("systemctl", "kill", "--kill-whom=main", "--signal=CONT", "docker")
+    assert error.startswith("Docker runs, but did not answer within 15 s. Restart it: systemctl restart docker.")
+    assert f"Docker on {engine.host.name} does not answer. Restart it (systemctl restart docker;" in torn_down
+    assert f"Docker on {engine.host.name} runs, but does not answer. Restart it" in redeployed
+
+
+def test_names_why_systemd_does_not_start_the_engine(engine):
+    engine.host.run("systemctl", "stop", "docker.socket", "docker.service")
+    # No run of the engine has left a line.
+    engine.host.run("journalctl", "--rotate", "--vacuum-time=1s")
+    engine.host.run("systemctl", "mask", "docker")
+    try:
+        masked = engine.refuse()
+    finally:
+        engine.host.run("systemctl", "unmask", "docker")
+    assert masked.startswith("Docker does not start, or does not read its settings: ")
+    assert "masked" in masked
+    assert "log ends with" not in masked

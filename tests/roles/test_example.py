@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomllib
 import yaml
 
 from support.playbook import CORES, FIRST, ROOT, run_playbooks
@@ -102,6 +103,17 @@ def test_a_certificate_for_metrics_opens_a_listener_of_its_own(tmp_path):
         "client_ca_file": "/etc/face-app/ca.crt",
         "client_names": ["prometheus"],
     }
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_a_setting_may_be_any_text_or_mapping(tmp_path, core):
+    inventory = copy(EXAMPLE, tmp_path / "inventory")
+    settings = {"camera": {"place": "\U0001f600", "zones": {"door": [0.5, 1]}}}
+    (inventory / "host_vars").mkdir()
+    (inventory / "host_vars/jetson.yml").write_text(yaml.safe_dump({"capture_settings": settings}))
+    (written,) = evaluated(inventory, "edge", ["__capture_settings_file"], core).values()
+    camera = tomllib.loads(written)["camera"]
+    assert {name: camera[name] for name in settings["camera"]} == settings["camera"]
 
 
 def test_a_store_on_the_cloud_host_needs_one_value(tmp_path):

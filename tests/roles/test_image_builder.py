@@ -13,7 +13,7 @@ from support.playbook import CORES, Played, run_playbooks
 BASE = "face-app-base:trixie-slim"
 ENGINE = """#!/bin/sh
 [ "$*" != "image inspect --format={{{{.Id}}}} {base}" ] || exec echo sha256:0badcafe
-[ "$1 $2" != "image ls" ] || exit 0
+[ "$1 $2" != "image ls" ] || {edit}
 [ "$1" != pull ] || exec sleep 30
 exit 1
 """
@@ -28,7 +28,8 @@ def play(
     Args:
         core: Folder of ansible-playbook.
         folder: An empty folder.
-        hosts: Variables of each host; `base` is the name of its base image.
+        hosts: Variables of each host; `base` is the name of its base image, `edit` what its engine does when it lists
+            images, after their tags are set.
         options: Further options of ansible-playbook.
         tasks_from: The part.
     """
@@ -36,7 +37,7 @@ def play(
     for name, variables in hosts.items():
         engine = folder / name / "docker"
         engine.parent.mkdir()
-        engine.write_text(ENGINE.format(base=variables.get("base", "none")))
+        engine.write_text(ENGINE.format(base=variables.get("base", "none"), edit=variables.get("edit", "exit 0")))
         engine.chmod(0o755)
         described[name] = {
             **HOST,
@@ -108,3 +109,21 @@ def test_a_host_names_the_builder_that_failed(tmp_path: Path, core: Path) -> Non
 def test_an_error_names_its_setting(tmp_path: Path, core: Path, variables: dict[str, Any], error: str) -> None:
     played = play(core, tmp_path, {"a": {"images_source": "build", **variables}})
     assert error in played.error, played.output
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_builds_no_image_of_a_source_that_was_edited_after_the_tag_was_set(tmp_path: Path, core: Path) -> None:
+    root = tmp_path / "checkout"
+    # Ansible computes the build arguments of all images.
+    sources = {
+        "files/Dockerfile.mosquitto": "FROM scratch\n",
+        "roles/capture/files/face_app/__init__.py": '__version__ = "1"',
+    }
+    for name, content in sources.items():
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text(content)
+    edit = f"exec sh -c 'echo >>{root}/files/Dockerfile.mosquitto'"
+    host = {"base": BASE, "images_source": "build", "images_source_root": str(root), "edit": edit}
+    played = play(core, tmp_path, {"a": host})
+    assert played.rc == 2, played.output
+    assert "A source was edited during this run, and is that of face-app-mosquitto:" in played.error

@@ -1,0 +1,74 @@
+"""The settings files of the programs: valid TOML for every value, and the same bytes for the same settings."""
+
+from datetime import date
+
+import pytest
+import tomllib
+from ansible.errors import AnsibleFilterError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.plugin import load_plugin
+
+FILTERS = load_plugin("filter/settings_file.py").FilterModule().filters()
+to_toml, broker_sections = FILTERS["to_toml"], FILTERS["broker_sections"]
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+scalars = texts | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False)
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=8)
+
+
+@given(st.dictionaries(texts, values | st.lists(st.dictionaries(texts, values))))
+def test_a_parser_reads_what_was_written(document):
+    assert tomllib.loads(to_toml(document)) == document
+
+
+def test_writes_names_first_and_arrays_of_tables_last():
+    document = {
+        "metrics": {"port": 9464, "clients": ["prometheus", "other"]},
+        "brokers": [{"host": "a"}, {"host": "b"}],
+        "edge": "jetson",
+        "empty": {},
+        "limits": {"a.b": {"low": 0.5, "high": 1e-07}},
+    }
+    # Another text for the same settings would replace every container at the next deployment.
+    assert to_toml(document) == (
+        'edge = "jetson"\n\n[metrics]\nport = 9464\nclients = ["prometheus", "other"]\n\n[empty]\n\n'
+        '[limits]\n"a.b" = {low = 0.5, high = 1e-07}\n\n[[brokers]]\nhost = "a"\n\n[[brokers]]\nhost = "b"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ('Zürich "a"\\b\n', r'"Z\u00fcrich \"a\"\\b\n"'),
+        ("\U0001f600", r'"\U0001f600"'),
+        ("\x7f", r'"\U0000007f"'),
+        (r"\ud83d", r'"\\ud83d"'),
+    ],
+)
+def test_writes_texts_in_ascii(text, written):
+    assert to_toml({"place": text}) == f"place = {written}"
+
+
+def test_writes_a_date_as_text():
+    assert to_toml({"since": date(2026, 11, 22)}) == 'since = "2026-11-22"'
+
+
+@pytest.mark.parametrize("document", [{"camera": {"name": None}}, {"camera": {"name": [None]}}])
+def test_names_a_null(document):
+    with pytest.raises(AnsibleFilterError, match=r"the setting camera[.]name is null"):
+        to_toml(document)
+
+
+def test_one_broker_is_a_section_and_several_are_an_array():
+    common = {"ca_file": "ca.crt"}
+    first, second = ({"host": "[::1]", "port": 8883, **common}, {"host": "b.example.org", "port": 1, **common})
+    assert broker_sections(["[::1]:8883"], common) == {"broker": first}
+    assert broker_sections(["[::1]:8883", "b.example.org:1"], common) == {"brokers": [first, second]}
+
+
+@pytest.mark.parametrize("address", ["b.example.org", "b.example.org:", ":8883", "b:x"])
+def test_names_an_address_without_a_port(address):
+    with pytest.raises(AnsibleFilterError, match=address):
+        broker_sections([address], {})
