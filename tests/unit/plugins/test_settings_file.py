@@ -23,32 +23,20 @@ def test_a_parser_reads_what_was_written(document):
     assert tomllib.loads(to_toml(document)) == document
 
 
-def test_writes_names_first_and_arrays_of_tables_last():
+def test_the_same_settings_have_the_same_text():
+    """Another text, as of another version of the library, would replace every container at the next deployment."""
     document = {
         "metrics": {"port": 9464, "clients": ["prometheus", "other"]},
         "brokers": [{"host": "a"}, {"host": "b"}],
-        "edge": "jetson",
+        "edge": "Zürich\U0001f600",
         "empty": {},
         "limits": {"a.b": {"low": 0.5, "high": 1e-07}},
     }
-    # Another text for the same settings would replace every container at the next deployment.
     assert to_toml(document) == (
-        'edge = "jetson"\n\n[metrics]\nport = 9464\nclients = ["prometheus", "other"]\n\n[empty]\n\n'
-        '[limits]\n"a.b" = {low = 0.5, high = 1e-07}\n\n[[brokers]]\nhost = "a"\n\n[[brokers]]\nhost = "b"'
+        'brokers = [\n    { host = "a" },\n    { host = "b" },\n]\nedge = "Zürich\U0001f600"\n\n'
+        '[metrics]\nport = 9464\nclients = [\n    "prometheus",\n    "other",\n]\n\n[empty]\n\n'
+        '[limits."a.b"]\nlow = 0.5\nhigh = 1e-07'
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "written"),
-    [
-        ('Zürich "a"\\b\n', r'"Z\u00fcrich \"a\"\\b\n"'),
-        ("\U0001f600", r'"\U0001f600"'),
-        ("\x7f", r'"\U0000007f"'),
-        (r"\ud83d", r'"\\ud83d"'),
-    ],
-)
-def test_writes_texts_in_ascii(text, written):
-    assert to_toml({"place": text}) == f"place = {written}"
 
 
 def test_writes_a_date_as_text():
