@@ -28,7 +28,7 @@ def exported():
     registry = CollectorRegistry()
     SubscriberMetrics(registry)
     gallery = SimpleNamespace(objects=SimpleNamespace(problem=""), feed=SimpleNamespace(problem=""))
-    gallery.filler = SimpleNamespace(progress=SimpleNamespace(objects=0))
+    gallery.filler = SimpleNamespace(progress=SimpleNamespace(last_objects=0))
     edge = [each for each in vars(metrics).values() if isinstance(each, (Counter, Gauge))]
     edge += [FleetCollector(EdgeStates()), GalleryCollector(gallery)]
     names = {metric.name for part in (registry, *edge) for metric in part.collect()}

@@ -98,6 +98,12 @@ class Scenario:
         )
         self.notes["instances"], self.notes["groups"] = self.instances(), self.groups()
         self.notes["written"] = yaml.safe_load(self.file.read_text())
+        self.account.call("create_security_group", '{"GroupName": "other", "Description": "of another project"}')
+        self.run(
+            {"foreign group": attempt(name="other"), "foreign end": attempt("remove", name="other", terminate="other")}
+        )
+        self.notes["foreign groups"] = [each["GroupName"] for each in self.groups()]
+        self.account.call("delete_security_group", '{"GroupName": "other"}')
         self.run({"check again": provision(), "check end": provision(ec2_vm_terminate="face-server")}, "--check")
         self.notes["after check end"] = (len(self.instances()), self.file.exists())
         end = {"ec2_vm_terminate": "face-server"}
@@ -170,6 +176,27 @@ def test_refusals_name_what_to_change(scenario):
     assert (
         scenario.steps["another name"].errors[0].startswith("ec2_vm_terminate is face-serve, and the VM is face-server")
     )
+
+
+def test_a_security_group_of_others_is_neither_changed_nor_deleted(scenario):
+    for step in ("foreign group", "foreign end"):
+        assert "other is the name of the security group sg-" in scenario.steps[step].errors[0]
+        assert "it is not tagged app=face-app" in scenario.steps[step].errors[0]
+    assert sorted(scenario.notes["foreign groups"]) == ["face-server", "other"]
+
+
+def test_a_deletion_at_the_other_provider_orders_nothing():
+    command = [
+        FIRST / "ansible-playbook",
+        "-i",
+        "localhost,",
+        ROOT / "playbooks/provision.yml",
+        "-e",
+        "ec2_vm_terminate=x",
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2
+    assert "provision_at is softlayer. Set it to ec2 to delete the VM there." in done.stdout
 
 
 def test_terminates_by_its_name_alone(scenario):

@@ -82,6 +82,14 @@ class Health:
         }
 
 
+def determine(health: Callable[[], Health]) -> Health:
+    """Determine the health of a program; if that fails, the error is its reason."""
+    try:
+        return health()
+    except Exception as error:  # noqa: BLE001 - the health reports the error
+        return Health.failed(str(error) or type(error).__name__)
+
+
 @dataclass(frozen=True)
 class Answer:
     """Is the answer to a request.
@@ -175,7 +183,7 @@ def _handler(health: Callable[[], Health], alarms: AlarmReceiver | None) -> type
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
             elif self.path in {"/live", "/ready"}:
-                state = health()
+                state = determine(health)
                 passed = state.live if self.path == "/live" else state.ready
                 self._answer(200 if passed else 503, "application/json", json.dumps(state.document()).encode())
             else:

@@ -8,7 +8,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from face_app.common.errors import SettingsError
+from face_app.common.errors import OutboxError, SettingsError
 from face_app.common.health_server import Capability, Health, fetch_health, serve
 from face_app.common.settings import Metrics
 from support.ports import free_port
@@ -36,6 +36,19 @@ def serving(state):
 def test_fetches_the_health_that_the_program_serves(state):
     with serving(state) as settings:
         assert fetch_health(settings) == state
+
+
+def test_a_health_that_cannot_be_determined_has_a_reason():
+    def health():
+        raise OutboxError("outbox: it is damaged")
+
+    settings = Metrics(port=free_port())
+    server = serve(settings, health)
+    try:
+        assert fetch_health(settings) == Health.failed("outbox: it is damaged")
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.parametrize(("live", "ready"), [(True, True), (True, False), (False, False)])

@@ -15,10 +15,14 @@ to_toml, broker_sections = FILTERS["to_toml"], FILTERS["broker_sections"]
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 scalars = texts | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False)
-values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=8)
+values = (
+    scalars
+    | st.lists(scalars, max_size=3)
+    | st.dictionaries(texts, scalars | st.lists(scalars, max_size=2), max_size=3)
+)
 
 
-@given(st.dictionaries(texts, values | st.lists(st.dictionaries(texts, values))))
+@given(st.dictionaries(texts, values | st.lists(st.dictionaries(texts, values, max_size=3), max_size=2), max_size=4))
 def test_a_parser_reads_what_was_written(document):
     assert tomllib.loads(to_toml(document)) == document
 

@@ -31,13 +31,15 @@ class Progress:
 
     Attributes:
         listing: True while one runs.
-        objects: Number of objects that it has listed, or that the last one listed.
+        objects: Number of objects that it has listed so far; after its end, of all.
+        last_objects: Number of objects that the last complete one listed.
         completed_at: Time at which the last complete one ended (aware); None if there was none since the start.
         seconds: Duration of the last complete one.
     """
 
     listing: bool = False
     objects: int = 0
+    last_objects: int = 0
     completed_at: datetime | None = None
     seconds: float = 0.0
 
@@ -137,10 +139,10 @@ class Filler:
                         self._list_all()
                     next_listing = time.monotonic() + self._interval
                 elif self._recent_wanted:
-                    self._recent_wanted = False
                     with self._spare_arrivals():
                         self._list_recent()
             except StoreError as error:
+                self.progress = replace(self.progress, listing=False)
                 log.warning("%s; trying again in %.0f s", error, CHECK_SECONDS)
                 self._on_change([])
             except FaceAppError as error:  # the index is damaged
@@ -172,7 +174,9 @@ class Filler:
         removed += self._writer.remove_hours_except(parts.seen, self._spared)
         seconds = time.monotonic() - started
         self.facts = facts
-        self.progress = Progress(False, listed, datetime.now(timezone.utc), seconds)
+        self.progress = Progress(
+            objects=listed, last_objects=listed, completed_at=datetime.now(timezone.utc), seconds=seconds
+        )
         if self.watcher:
             self.watcher.on_listing_complete(began_at)
         if first or removed:
@@ -180,6 +184,15 @@ class Filler:
             self._on_change([])
 
     def _list_recent(self) -> None:
+        """List the last days; after a failure they are still wanted."""
+        self._recent_wanted = False  # before the listing: another request may come meanwhile
+        try:
+            self._list_days()
+        except StoreError:
+            self._recent_wanted = True
+            raise
+
+    def _list_days(self) -> None:
         today = datetime.now(timezone.utc)
         days = [(today - timedelta(days=ago)).strftime("%Y/%m/%d") for ago in range(RECENT_DAYS)]
         for edge, camera, _ in self._queries.cameras():
@@ -199,7 +212,7 @@ class Filler:
     def _write(self, parts: Iterable[Part]) -> int:
         """Make the index equal to parts of a listing; return the number of removed faces."""
         added, removed = self._writer.apply(parts, self._spared)
-        if added:
+        if added or removed:
             self._on_change([])
         return removed
 

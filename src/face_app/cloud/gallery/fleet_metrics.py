@@ -86,9 +86,8 @@ class GalleryCollector(Collector):
         bucket, broker = not gallery.objects.problem, not gallery.feed.problem
         yield GaugeMetricFamily("face_app_gallery_bucket_up", "1 while the bucket answers.", float(bucket))
         yield GaugeMetricFamily("face_app_gallery_broker_up", "1 while news can arrive from the broker.", float(broker))
-        yield GaugeMetricFamily(
-            "face_app_gallery_objects", "Objects that the last listing found.", gallery.filler.progress.objects
-        )
+        objects = gallery.filler.progress.last_objects
+        yield GaugeMetricFamily("face_app_gallery_objects", "Objects that the last complete listing found.", objects)
 
 
 def _gauge(name: str, text: str, values: Iterator[tuple[CameraState, object]]) -> GaugeMetricFamily:

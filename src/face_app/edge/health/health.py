@@ -2,11 +2,12 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 from face_app.common import health_server, settings
+from face_app.common.errors import OutboxError
 from face_app.common.health_server import Capability, Health
 from face_app.edge import metrics
 from face_app.edge.outbox.outbox import Outbox
@@ -196,12 +197,20 @@ def _connect_gauges(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | N
     if watchdog:
         values[metrics.FRAME_AGE] = lambda: watchdog.age
     for gauge, value in values.items():
-        gauge.set_function(value)
+        gauge.set_function(partial(_or_nan, value))
     try:
         yield
     finally:
         for gauge in values:  # a gauge that asks a closed outbox would break every later scrape
             gauge.set_function(lambda: math.nan)
+
+
+def _or_nan(value: Callable[[], float]) -> float:
+    """Return a value, or NaN while the outbox cannot be read: an error would take all metrics of a scrape away."""
+    try:
+        return value()
+    except OutboxError:
+        return math.nan
 
 
 def _hop_state(sender: Sender, name: str) -> float:

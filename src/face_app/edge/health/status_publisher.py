@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from face_app import __version__
 from face_app.common.errors import FaceAppError, OutboxError
-from face_app.common.health_server import Health
+from face_app.common.health_server import Health, determine
 from face_app.common.mqtt import Connection, Message, client_id
 from face_app.common.settings import EdgeSettings
 from face_app.common.wire import status_topic
@@ -158,7 +158,7 @@ class StatusPublisher:
         if self._announcement and audience != self._announced and connection.publish_retained(*self._announcement):
             self._announced = audience
         if time.monotonic() >= self._next_check:
-            self._health = self._determine_health()
+            self._health = determine(self._check_health)
             self._next_check = time.monotonic() + HEALTH_SECONDS
         health, mark = self._health, self._mark()
         # A reason that differs only in its numbers is no change.
@@ -168,12 +168,6 @@ class StatusPublisher:
         if connection.publish_retained(self._topic, self._state("online", health.reason, health.facts, mark)):
             self._published = change
             self._published_at = time.monotonic()
-
-    def _determine_health(self) -> Health:
-        try:
-            return self._check_health()
-        except Exception as error:  # noqa: BLE001 - the status reports the error
-            return Health.failed(str(error) or type(error).__name__)
 
     def _mark(self) -> Mark | None:
         """Return how far the outbox has numbered its faces; None while it cannot be read, which health reports."""

@@ -1,5 +1,6 @@
 """Ready means that the work gets done; live means that nothing local prevents it."""
 
+import sqlite3
 import time
 from dataclasses import dataclass, field
 
@@ -201,3 +202,17 @@ def test_metrics_can_be_read_after_the_outbox_is_closed(tmp_path):
     ):
         assert b"face_app_outbox_waiting 0.0" in generate_latest(REGISTRY)
     assert b"face_app_outbox_waiting NaN" in generate_latest(REGISTRY)
+
+
+def test_metrics_can_be_read_while_the_outbox_cannot(tmp_path):
+    settings = EdgeSettings(edge="jetson", outbox=OutboxFile(path=tmp_path / "outbox.db"))
+    with Outbox(settings.outbox) as outbox, sqlite3.connect(settings.outbox.path) as other:
+        with serve_health_endpoint(settings.metrics, outbox, Sender(settings, outbox), SourceWatchdog(10)):
+            other.execute("ALTER TABLE faces RENAME TO other")
+            other.commit()
+            scrape = generate_latest(REGISTRY)
+            other.execute("ALTER TABLE other RENAME TO faces")
+        other.commit()
+    other.close()
+    assert b"face_app_outbox_waiting NaN" in scrape
+    assert b"face_app_sender_elected 0.0" in scrape
