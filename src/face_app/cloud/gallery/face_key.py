@@ -45,7 +45,7 @@ class FaceKey:
 
 def key_of(edge: str, camera: str, hour: int, name: str) -> str:
     """Join the parts of a key."""
-    return f"{edge}/{camera}/{_folder(hour)}/{name}"
+    return f"{edge}/{camera}/{_hour_path(hour)}/{name}"
 
 
 def parse_key(key: str) -> FaceKey | None:
@@ -54,22 +54,22 @@ def parse_key(key: str) -> FaceKey | None:
     if face is None:
         return None
     edge, camera, rest = key.split("/", 2)
-    folder, name = rest.rsplit("/", 1)
-    hour = _hour(folder)
+    path, name = rest.rsplit("/", 1)
+    hour = _hour_of_path(path)
     return None if hour is None else FaceKey(edge, camera, hour, name, face)
 
 
 # One folder contains many faces.
 @lru_cache(maxsize=1024)
-def _hour(folder: str) -> int | None:
+def _hour_of_path(path: str) -> int | None:
     try:
-        at = datetime.strptime(folder, "%Y/%m/%d/%H").replace(tzinfo=timezone.utc)
+        at = datetime.strptime(path, "%Y/%m/%d/%H").replace(tzinfo=timezone.utc)
     except ValueError:
         return None
     return int(at.timestamp() // 3600)
 
 
 @lru_cache(maxsize=1024)
-def _folder(hour: int) -> str:
+def _hour_path(hour: int) -> str:
     at = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(hours=hour)
     return f"{at.year:04}/{at.month:02}/{at.day:02}/{at.hour:02}"  # strftime writes the year 1 as 1

@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 CHECK_SECONDS = 3.0
 """Seconds between two attempts to reach a bucket that does not answer."""
 RECENT_DAYS = 2
-"""Days that are listed after each connection to the broker: receipts may have been lost meanwhile."""
+"""Days of capture that are listed after each connection to the broker: receipts may have been lost meanwhile. Faces of
+earlier days, and of cameras that the index lacks, appear with the next complete listing."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,11 @@ class Filler:
 
     @contextmanager
     def _spare_arrivals(self) -> Iterator[None]:
-        """Record the faces that arrive during a listing: its pages may lack them, but they are in the bucket."""
+        """Record the faces that arrive during a listing: its pages may lack them, but they are in the bucket.
+
+        `arrived` records a face before it adds it, and the writer reads the record inside its transaction. So a face is
+        either in the record, or added after the comparison.
+        """
         with self._arrived_lock:
             self._arrived = {}
         try:

@@ -27,10 +27,10 @@ _MEASURES = {
 """Facts of a state, and the metric of each."""
 
 _COUNTS = {
-    "frames": ("frames", "Frames that were processed since the program started."),
-    "faces": ("faces", "Faces that were committed since the program started."),
+    "frames": "Frames that were processed since the program started.",
+    "faces": "Faces that were committed since the program started.",
 }
-"""Counts of a state, and the metric of each."""
+"""Counts of a state; the metric of each has its name."""
 
 _HOPS = ("forwarder", "cloud")
 """Hops of the uplink; only the process that sends for the outbox knows them."""
@@ -63,8 +63,8 @@ class FleetCollector(Collector):
             yield _gauge(name, text, ((each, each.document.get(fact)) for each in known))
         yield _gauge("last_stored_age_seconds", "Seconds since the last receipt of result stored.", _stored_ages(known))
         yield _gauge("certificate_days", "Days until the certificate of the edge expires.", _certificate_days(states))
-        for count, (name, text) in _COUNTS.items():
-            counter = CounterMetricFamily(f"face_app_fleet_{name}", text, labels=("edge", "camera"))
+        for count, text in _COUNTS.items():
+            counter = CounterMetricFamily(f"face_app_fleet_{count}", text, labels=("edge", "camera"))
             for state in known:
                 if (value := _number(state.document.get(count))) is not None and value >= 0:
                     counter.add_metric((state.edge, state.camera), value)

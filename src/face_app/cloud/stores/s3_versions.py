@@ -1,14 +1,24 @@
 """List and delete every version of objects through the S3 API."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from face_app.cloud.stores.s3_bucket import S3Bucket
 from face_app.cloud.stores.s3_causes import error_code, error_status
 from face_app.cloud.stores.versions import StoredObject, Version
+
+
+class _Row(NamedTuple):
+    """Is an entry of a page."""
+
+    key: str
+    version: Version
+    latest: bool
+    at: datetime
 
 
 class S3Versions:
@@ -23,9 +33,11 @@ class S3Versions:
         """List objects; see `Versions.objects`."""
         rows = (row for page in self._pages(prefix, after=after) for row in _rows(page))
         # The versions of one key may be on two pages.
-        for key, group in groupby(rows, lambda row: row[0]):
-            ordered = sorted(group, key=lambda row: (row[1].marker, row[2], row[3]))
-            yield StoredObject(key, tuple(version for _, version, _, _ in ordered))
+        for key, group in groupby(rows, lambda row: row.key):
+            # S3 lists the newest first, with times in whole seconds.
+            oldest_first = reversed(list(group))
+            ordered = sorted(oldest_first, key=lambda row: (row.version.marker, row.latest, row.at))
+            yield StoredObject(key, tuple(row.version for row in ordered))
 
     def folders(self, prefix: str) -> list[str]:
         """Return the folders; see `Versions.folders`."""
@@ -40,16 +52,16 @@ class S3Versions:
         with self._bucket.translate_errors():
             if not self._current_only:
                 try:
-                    marker: dict[str, Any] = {"KeyMarker": after} if after else {}
-                    yield from client.get_paginator("list_object_versions").paginate(**arguments, **marker)
+                    begin: dict[str, Any] = {"KeyMarker": after} if after else {}
+                    yield from client.get_paginator("list_object_versions").paginate(**arguments, **begin)
                 except ClientError as error:
                     # A refusal must not pass for a store without versions: those of a face would stay.
                     if error_status(error) not in {405, 501} and error_code(error) != "NotImplemented":
                         raise
                 else:
                     return
-            marker = {"StartAfter": after} if after else {}
-            yield from client.get_paginator("list_objects_v2").paginate(**arguments, **marker)
+            begin = {"StartAfter": after} if after else {}
+            yield from client.get_paginator("list_objects_v2").paginate(**arguments, **begin)
 
     def read(self, key: str, version: Version) -> bytes | None:
         """Fetch a version; see `Versions.read`."""
@@ -72,12 +84,14 @@ def _version(version: Version) -> dict[str, Any]:
     return {"VersionId": version.id} if version.id else {}
 
 
-def _rows(page: Any) -> list[tuple[str, Version, bool, Any]]:
-    """Return key, version, whether it is the latest, and time of each entry of a page, by key."""
+def _rows(page: Any) -> list[_Row]:
+    """Return the entries of a page, by key."""
     rows = [
-        (each["Key"], Version(each.get("VersionId") or "", marker), bool(each.get("IsLatest")), each["LastModified"])
+        _Row(
+            each["Key"], Version(each.get("VersionId") or "", marker), bool(each.get("IsLatest")), each["LastModified"]
+        )
         for kind, marker in (("Versions", False), ("DeleteMarkers", True), ("Contents", False))
         for each in page.get(kind, [])
         if not each["Key"].endswith("/")
     ]
-    return sorted(rows, key=lambda row: row[0])
+    return sorted(rows, key=lambda row: row.key)

@@ -94,9 +94,9 @@ def edge_health(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None 
     # Stored faces do not excuse one that the broker cannot accept.
     idle = math.inf if stored_age is None or state.aside else stored_age
     late = min(oldest, idle, state.running) > outbox.late_after
-    backlog = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}" if waiting else state.obstacle
-    fault = _fault(state, watchdog, backlog)
-    reason = fault or _delay(watchdog, backlog if late else "")
+    trouble = f"{waiting} faces wait, the oldest for {oldest:.0f} s: {state.obstacle}" if waiting else state.obstacle
+    fault = _fault(state, watchdog, trouble)
+    reason = fault or _delay(watchdog, trouble if late else "")
     return Health(
         live=not fault,
         ready=not reason,
@@ -117,18 +117,18 @@ def edge_health(outbox: Outbox, sender: Sender, watchdog: SourceWatchdog | None 
     )
 
 
-def _fault(state: SenderState, watchdog: SourceWatchdog | None, backlog: str) -> str:
+def _fault(state: SenderState, watchdog: SourceWatchdog | None, trouble: str) -> str:
     """Return the reason why something on this machine prevents the work; empty if nothing does."""
     # A full outbox is a fault only while the uplink is up. Otherwise it empties when the cloud returns. Only the
     # elected sender knows the state of the uplink; in the other processes of its outbox it counts as down.
     if watchdog and watchdog.block_reason and (state.up or not watchdog.outbox_full):
         return watchdog.block_reason
     if state.failure or (state.elected and not state.connected):
-        return backlog
+        return trouble
     return ""
 
 
-def _delay(watchdog: SourceWatchdog | None, late_backlog: str) -> str:
+def _delay(watchdog: SourceWatchdog | None, trouble_if_late: str) -> str:
     """Return the reason why the work is not done although nothing here prevents it; empty if it is done."""
     if watchdog and watchdog.block_reason:
         return watchdog.block_reason
@@ -136,7 +136,7 @@ def _delay(watchdog: SourceWatchdog | None, late_backlog: str) -> str:
         return f"no frame for {watchdog.age:.0f} s: {watchdog.advice}"
     if watchdog and watchdog.frozen:
         return f"the picture has not changed for {watchdog.unchanged:.0f} s: check the camera"
-    return late_backlog
+    return trouble_if_late
 
 
 def _capabilities(

@@ -37,8 +37,10 @@ class FrozenPictureCheck:
             moment: Time of the picture on the source's clock, seconds.
         """
         sample = image[::SAMPLE_STEP, ::SAMPLE_STEP].tobytes()
-        checksum = zlib.crc32(image.tobytes()) if sample == self._sample else None
-        if checksum is None or self._checksum not in (None, checksum):
+        same_sample = sample == self._sample
+        checksum = zlib.crc32(image.tobytes()) if same_sample else None
+        # The first checksum of a run has none to compare with; there the samples decide.
+        if not same_sample or (self._checksum is not None and checksum != self._checksum):
             self._since = moment
             self._logged = False
         self._sample, self._checksum = sample, checksum

@@ -8,10 +8,13 @@ import numpy.typing as npt
 
 from face_app.edge.image import Box, Image, clamp
 
-HEAD = (-0.2, -0.3, 1.2, 1.0)
-"""Region of face and hair: x1, y1, x2, y2 in widths and heights of the face, from its upper left corner."""
-CLOTHES = (-0.5, 1.15, 1.5, 2.3)
-"""Region of the clothes, in the same units. Wider shows more of the background."""
+Region: TypeAlias = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in widths and heights of the face, from its upper left corner."""
+
+HEAD: Region = (-0.2, -0.3, 1.2, 1.0)
+"""Face and hair."""
+CLOTHES: Region = (-0.5, 1.15, 1.5, 2.3)
+"""Clothes. Wider shows more of the background."""
 PATCH = 24
 """Side to which a region is scaled, pixels. Larger costs more and separates no better."""
 MIN_SIDE = 4
@@ -25,8 +28,8 @@ COLOUR_RANGE = (96, 160)
 NEUTRAL_BINS = slice(7, 10)
 """Bins of each axis that count as grey."""
 MAX_NEUTRAL = 0.9
-"""Maximum share of a head that may be grey. Above it the picture has no colours, as at night: at the same threshold,
-lightness alone takes every second pair of persons for one."""
+"""Maximum share of a head that may be grey. Above it the picture has no colours, as at night: with lightness alone,
+half of all pairs of different persons pass the threshold."""
 
 Appearance: TypeAlias = npt.NDArray[np.float32]
 """Four histograms, each of sum 1: lightness and colour of the head, lightness and colour of the clothes; those of the
@@ -84,7 +87,7 @@ def _is_grey(appearance: Appearance) -> bool:
     return bool(colour[NEUTRAL_BINS, NEUTRAL_BINS].sum() > MAX_NEUTRAL)
 
 
-def _region(image: Image, box: Box, region: Box) -> Image | None:
+def _region(image: Image, box: Box, region: Region) -> Image | None:
     """Cut a region relative to a face out of a frame, scaled down; None if too little of it is visible."""
     x1, y1, x2, y2 = box
     width, height = x2 - x1, y2 - y1
