@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import TracebackType
 
+import PIL
 from pydantic import ValidationError
 
 from face_app.common import settings
@@ -36,6 +37,8 @@ MAX_PACKET = 20_000_000
 """Maximum bytes of a message that the broker may deliver. Between both limits a picture is refused and counted."""
 MAX_PIXELS = 16_000_000
 """Maximum number of pixels of a picture; the cloud has the same limit."""
+FIXED_PILLOW = 13
+"""First version of Pillow with a fixed decoder of JPEG. Python 3.10, which JetPack 6 has, gets an older one."""
 
 _PLACE = re.compile(r"broker\.(?:host|port)(?:(?:,| and) broker\.(?:host|port))*")
 _ADDRESS = re.compile(r"(?P<scheme>mqtts?)://(?P<where>[^/]*)/(?P<topic>.+)")
@@ -107,8 +110,13 @@ def parse_published(source: str, identity: settings.Identity) -> PublishedSource
         identity: The settings `source_broker`.
 
     Raises:
-        SourceError: The address is not of this form, or contradicts the identity.
+        SourceError: The address is not of this form, or contradicts the identity; or the decoder is not safe.
     """
+    if int(PIL.__version__.partition(".")[0]) < FIXED_PILLOW:
+        raise SourceError(
+            f"camera.source: Pillow {PIL.__version__} must not decode pictures of other programs; "
+            "use an image with Python 3.11 or newer (images_base_name)"
+        )
     scheme, separator, rest = source.partition("://")
     match = _ADDRESS.fullmatch(scheme.lower() + separator + rest)
     if match and "@" in match["where"]:
