@@ -179,7 +179,7 @@ def lanes(given: argparse.Namespace) -> list[list[Step]]:
     workers = ["-n", str(given.workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     found = [
         lint(),
-        [tests("unit and integration", "not docker", ["tests"], given, *workers, *apart)],
+        [tests("unit and integration", "not docker", [WAITING, "tests"], given, *workers, *apart)],
         [tests("faults", "not docker", faults, given)],
     ]
     if not given.fast:
@@ -195,6 +195,8 @@ def lanes(given: argparse.Namespace) -> list[list[Step]]:
 
 DEPLOYMENT = "tests/e2e"
 """Folder of all tests marked docker; to collect the others for none of them takes seconds."""
+WAITING = "tests/unit/edge/uplink"
+"""Tests that wait for minutes of backoff: as the last ones they would run alone."""
 SMOKE = "certificates"
 """The scenario that shows, in every run, that the scenarios can be run."""
 

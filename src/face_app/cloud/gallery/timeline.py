@@ -16,7 +16,7 @@ ROUNDS = 4
 
 @dataclass(frozen=True)
 class Shot:
-    """Describes a face for the pages.
+    """Describes a stored face, which is one shot of its visit, for the pages.
 
     Attributes:
         key: Its key.

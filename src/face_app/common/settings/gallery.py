@@ -21,7 +21,7 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def _without_slash(address: str) -> str:
+def _web_address(address: str) -> str:
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or "@" in address:
         raise ValueError("is no address of a web page; give one such as https://faces.example.com")
@@ -38,12 +38,14 @@ class GallerySettings(CloudProgram):
     host: str = Field("127.0.0.1", description="Address to listen on; one of another machine needs TLS and users.")
     port: Port = Field(8480, description="Port to listen on.")
     published_locally: bool = Field(
-        False, description="The port is that of a container, and its engine publishes it on 127.0.0.1 alone."
+        False,
+        description="Treat host as an address of this machine alone: it is the one inside a container, whose engine "
+        "publishes the port on 127.0.0.1. Then TLS and users are optional.",
     )
     names: list[HostName] = Field(
         [], description="Host names in the addresses that browsers use, besides host, localhost and 127.0.0.1."
     )
-    public_url: Annotated[str, AfterValidator(_without_slash)] | None = Field(
+    public_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
         None, description="Address at which browsers reach the pages; links in notifications begin with it."
     )
     cert_file: Path | None = Field(None, description="Certificate of the gallery, PEM; enables TLS.")

@@ -125,7 +125,9 @@ class Shot(Section):
         description="Minimum quality of a shot within first_within; a worse one waits up to 3 s for a better one.",
     )
     least: Share = Field(
-        0.03, description="Minimum quality of a shot during a visit; the best poorer picture is a shot at its end."
+        0.03,
+        description="Minimum quality of a shot. If a visit has no better picture, a poorer one becomes a shot "
+        "after 60 s or at its end.",
     )
     better_factor: float = Field(
         1.4, ge=1, le=100, description="Minimum ratio of the quality of a later shot to that of the shot before."
@@ -144,7 +146,7 @@ class Shot(Section):
 
 
 class Crop(Section):
-    """Configures how a face is cut out and encoded."""
+    """Configures how a face is cropped and encoded."""
 
     margin: float = Field(0.25, ge=0, le=2, description="Margin on each side, as a share of the box.")
     longest: int = Field(320, ge=32, le=8192, description="Longest side, pixels; larger crops are scaled down to it.")

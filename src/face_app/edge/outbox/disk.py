@@ -1,12 +1,18 @@
-"""Measure the free space of an outbox's disk, and occupy a part of it with a ballast file."""
+"""Measure the free space of an outbox's disk, and occupy a part of it with a ballast file.
+
+The ballast is room for receipts: on a full disk it is deleted, so that SQLite can write them; see `quota`.
+"""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 BALLAST = 4 * 1024 * 1024
 """Bytes of the ballast file: the size of SQLite's write-ahead log between two checkpoints (1,000 pages)."""
 RESERVE = 2 * BALLAST
 """Bytes of free disk space that new faces must not use, so that receipts can still be applied."""
+AMPLE = BALLAST + 2 * RESERVE
+"""Bytes of free disk space from which a ballast is created: faces still find as much again as their reserve."""
 
 
 def free_disk_bytes(path: Path) -> int:
@@ -29,17 +35,20 @@ def ballast_bytes(outbox: Path) -> int:
 
 
 def create_ballast(outbox: Path) -> None:
-    """Create the ballast file if it is missing and the disk has ample room."""
+    """Create the ballast file, or complete it, if the disk has ample room; an outbox works without one too."""
     file = ballast_path(outbox)
-    if file.exists() or free_disk_bytes(outbox) < BALLAST + 2 * RESERVE:
+    if ballast_bytes(outbox) >= BALLAST or free_disk_bytes(outbox) < AMPLE:
         return
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.posix_fallocate(handle, 0, BALLAST)
+        # O_NONBLOCK: a pipe in its place would block the program.
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+        try:
+            os.posix_fallocate(handle, 0, BALLAST)
+        finally:
+            os.close(handle)
     except OSError:  # the disk has filled up since, or the file system cannot reserve space
-        file.unlink(missing_ok=True)
-    finally:
-        os.close(handle)
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def release_ballast(outbox: Path) -> bool:

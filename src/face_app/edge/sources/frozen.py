@@ -1,4 +1,4 @@
-"""Detect a frozen picture: a source that repeats one image, although it gives frames."""
+"""Detect a frozen picture: a source that gives frames, but always the same one."""
 
 import logging
 import zlib
@@ -26,7 +26,7 @@ class FrozenPictureCheck:
         self._name = name
         self._sample = b""
         self._checksum: int | None = None
-        self._since = 0.0
+        self._changed_at = 0.0
         self._logged = False
 
     def seconds_unchanged(self, image: Image, moment: float) -> float:
@@ -39,12 +39,12 @@ class FrozenPictureCheck:
         sample = image[::SAMPLE_STEP, ::SAMPLE_STEP].tobytes()
         same_sample = sample == self._sample
         checksum = zlib.crc32(image.tobytes()) if same_sample else None
-        # The first checksum of a run has none to compare with; there the samples decide.
+        # The sample is equal for the first time: the frame before has no checksum, so the samples alone decide.
         if not same_sample or (self._checksum is not None and checksum != self._checksum):
-            self._since = moment
+            self._changed_at = moment
             self._logged = False
         self._sample, self._checksum = sample, checksum
-        seconds = moment - self._since
+        seconds = moment - self._changed_at
         if seconds > FROZEN_SECONDS and not self._logged:
             self._logged = True
             log.warning(

@@ -11,7 +11,7 @@ from face_app.edge.image import Box, Image, centre
 from face_app.edge.outbox.records import Visit
 from face_app.edge.sources.frame import Frame
 from face_app.edge.vision import quality
-from face_app.edge.vision.crop import cut
+from face_app.edge.vision.crop import crop_face
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.face_mesh import FaceMesh, MeshResult
 from face_app.edge.vision.quality import Quality
@@ -299,7 +299,7 @@ class BestShots:
         if not assessed or assessed.score <= exceeds:
             return
         visit.best = max(visit.best, assessed.score)
-        crop = cut(frame.image, face.box, self._crop)
+        crop = crop_face(frame.image, face.box, self._crop)
         size = frame.image.shape[1], frame.image.shape[0]
         visit.pending = Candidate(crop, face, assessed, frame.index, size, frame.captured_at, frame.elapsed)
 
@@ -337,7 +337,7 @@ class BestShots:
         return NO_DETAIL if visit.pending and not quality.has_detail(visit.pending.quality) else ""
 
     def _is_poor(self, visit: _OpenVisit, pending: Candidate) -> bool:
-        """Return whether a picture may become a shot only at the end of its visit."""
+        """Return whether a picture may become a shot only after `MAX_POOR_WAIT`, or at the end of its visit."""
         return visit.suspect or pending.quality.score < self._shot.least or not quality.has_detail(pending.quality)
 
     def _is_due(self, visit: _OpenVisit, pending: Candidate, elapsed: float) -> bool:

@@ -89,12 +89,12 @@ class MotionDetector:
             elapsed: Seconds on the source's clock.
         """
         grey, size = frame.grey, frame.size
-        stale = max(STALE_SECONDS, STALE_STEPS * self._step)
-        since = max(0.0, elapsed - self._updated)
+        longest = max(STALE_SECONDS, STALE_STEPS * self._step)
+        step = max(0.0, elapsed - self._updated)
         self._updated = elapsed
-        self._step = since
+        self._step = step
         self.moving = None
-        if size != self._size or since > stale:
+        if size != self._size or step > longest:
             self._size = size
             self._background = grey.copy()  # it is updated in place
             self._noise = np.full_like(grey, MIN_CHANGE / NOISE_FACTOR)
@@ -103,7 +103,7 @@ class MotionDetector:
         moving = change > np.clip(self._noise * NOISE_FACTOR, MIN_CHANGE, MAX_THRESHOLD)
         self.moving = moving
         share = float(np.count_nonzero(moving)) / moving.size
-        cv2.accumulateWeighted(change, self._noise, min(1.0, since / NOISE_SECONDS))
-        weight = 1.0 if share >= SCENE_CHANGE else min(1.0, since / BACKGROUND_SECONDS)
+        cv2.accumulateWeighted(change, self._noise, min(1.0, step / NOISE_SECONDS))
+        weight = 1.0 if share >= SCENE_CHANGE else min(1.0, step / BACKGROUND_SECONDS)
         cv2.accumulateWeighted(grey, self._background, weight)
         return bool(share >= self._area)

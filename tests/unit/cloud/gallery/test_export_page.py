@@ -41,7 +41,9 @@ def test_a_visit_and_a_range_are_exported_and_logged(world: World):
 )
 def test_a_wider_or_wrong_range_is_refused(world: World, query: str, status: int):
     client = world.client(world.open())
-    assert client.get(f"/export.zip?{query}").status_code == status
+    answer = client.get(f"/export.zip?{query}")
+    assert answer.status_code == status
+    assert "--" not in answer.text  # no option of the command line
 
 
 def test_nothing_is_exported_without_a_login_or_without_the_bucket(world: World):

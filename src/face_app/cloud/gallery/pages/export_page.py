@@ -16,6 +16,9 @@ from face_app.cloud.gallery.pages.face_page import address_of
 from face_app.cloud.gallery.view_filter import parse_view
 from face_app.common.errors import SettingsError, StoreError
 
+MARGIN_HOURS = 1
+"""Hours before the first and after the last known shot of a visit in which further ones are searched."""
+
 
 @dataclass(frozen=True)
 class ExportPage:
@@ -31,8 +34,8 @@ class ExportPage:
             return PlainTextResponse(f"{error}\n", 400)
         pieces = self._pieces(request, selection)
         try:
-            first = next(pieces)  # before the answer begins, so that it can say that the bucket is away
-        except StoreError as error:
+            first = next(pieces)  # before the answer begins, so that it can say why there is none
+        except (StoreError, SettingsError) as error:
             return PlainTextResponse(f"{error}\n", 503, {"Retry-After": "5"})
         name = f"faces-{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.zip"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
@@ -50,9 +53,11 @@ class ExportPage:
     def _selection(self, request: Request) -> Selection:
         wanted, visit = parse_view(request.query_params, self.gallery.zone).wanted, request.query_params.get("visit")
         since, until = wanted.since, wanted.until
+        if not wanted.edge and "/" not in (visit or ""):  # the id of a visit begins with its edge
+            raise SettingsError("edge: not set; an export covers one edge, such as ?edge=jetson")
         hours = [face.key.hour for face in self.gallery.queries.visit(visit)] if visit else []
-        if hours:  # otherwise every object of the outbox would be read
-            since, until = since or min(hours) - 1, until or max(hours) + 2
+        if hours:  # without a range, every object of the outbox would be read
+            since, until = since or min(hours) - MARGIN_HOURS, until or max(hours) + 1 + MARGIN_HOURS
         limits = {"edge": wanted.edge, "camera": wanted.camera, "from": _time(since), "to": _time(until)}
         return requested_range({**limits, "visit": visit})
 
