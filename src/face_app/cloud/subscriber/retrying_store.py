@@ -19,6 +19,9 @@ CHECK_SECONDS = 30.0
 ATTEMPTS = 4
 """Number of attempts after which a put yields its worker to other faces, if the store passes its checks: the object may
 be the cause."""
+PROOF_SECONDS = 10.0
+"""Seconds for which a confirmed put proves that the store works. If another put fails in this time, its object is the
+cause."""
 HANGS_AFTER = 60.0
 """Seconds until an attempt counts as hung. Every store times out earlier, unless its mount hangs."""
 REPEAT_SECONDS = 300.0
@@ -138,6 +141,7 @@ class StoreState:
         self._changed = threading.Condition()
         self._problems: dict[Source, str] = {"check": "the store was not checked yet"}
         self._logged: dict[str, float] = {}
+        self._confirmed_at = -math.inf
         self.recovered_at = math.inf
         self._stopping = False
 
@@ -154,13 +158,24 @@ class StoreState:
             return "check" not in self._problems
 
     def failed(self, source: Source, problem: str) -> None:
-        """Record a failed put or check. A new problem is logged at once, a lasting one repeatedly."""
+        """Record a failed put or check. A new problem is logged at once, a lasting one repeatedly.
+
+        A put that fails while others pass is no problem of the store. Otherwise each of the others would count as a
+        recovery, which wakes all writers and the check.
+        """
         with self._changed:
-            self._problems[source] = problem
-            now = time.monotonic()
-            if now - self._logged.get(problem, -REPEAT_SECONDS) >= REPEAT_SECONDS:
-                self._logged[problem] = now
-                log.error("%s (faces wait; retrying)", problem)
+            if source == "put" and time.monotonic() - self._confirmed_at < PROOF_SECONDS:
+                self._log(f"{problem} (the object waits, others passed; retrying)")
+            else:
+                self._problems[source] = problem
+                self._log(f"{problem} (faces wait; retrying)")
+
+    def _log(self, line: str) -> None:
+        now = time.monotonic()
+        self._logged = {each: at for each, at in self._logged.items() if now - at < REPEAT_SECONDS}
+        if line not in self._logged:
+            self._logged[line] = now
+            log.error("%s", line)
 
     def succeeded(self, source: Source) -> None:
         """Record a successful put or check.
@@ -169,6 +184,8 @@ class StoreState:
         a bucket accepts writes, under wrong keys.
         """
         with self._changed:
+            if source == "put":
+                self._confirmed_at = time.monotonic()
             if not self._problems.pop(source, ""):
                 return
             if not self._problems:
