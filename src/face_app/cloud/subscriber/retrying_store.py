@@ -21,7 +21,8 @@ ATTEMPTS = 4
 be the cause."""
 PROOF_SECONDS = 10.0
 """Seconds for which a confirmed put proves that the store works. If another put fails in this time, its object is the
-cause. An outage of puts alone, without one of checks, is noticed this much later."""
+cause. An outage of puts alone, without one of checks, is noticed this much later. It exceeds the 7 s of pauses between
+`ATTEMPTS` attempts, for which rejected objects can occupy all workers of their edge."""
 HANGS_AFTER = 60.0
 """Seconds until an attempt counts as hung. Every store times out earlier, unless its mount hangs."""
 REPEAT_SECONDS = 300.0
