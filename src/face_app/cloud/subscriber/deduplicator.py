@@ -1,4 +1,4 @@
-"""Deduplicate messages: remember those in progress, and for seconds their results."""
+"""Deduplicate messages: remember those in progress and, for `RESULT_SECONDS`, their results."""
 
 import threading
 import time
@@ -35,7 +35,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Processed:
-    """Contains the result of a message whose bytes the store has confirmed, as a face or in quarantine.
+    """Contains the result of a message that was stored, refused or erased.
 
     Attributes:
         edge: Recipient of the receipt; None if the topic names no edge.
@@ -49,8 +49,8 @@ class Processed:
 class Claim(Enum):
     """Answers a claim on a message that has no result yet."""
 
-    GRANTED = "the caller stores it"
-    JOINED = "another caller stores its copy"
+    GRANTED = "this caller stores it"
+    JOINED = "another caller stores the same bytes; its result answers this copy too"
 
 
 class Deduplicator(Generic[Waiter]):

@@ -19,12 +19,16 @@ CHECK_SECONDS = 30.0
 ATTEMPTS = 4
 """Number of attempts after which a put yields its worker to other faces, if the store passes its checks: the object may
 be the cause."""
+PROOF_SECONDS = 10.0
+"""Seconds for which a confirmed put proves that the store works. If another put fails in this time, its object is the
+cause. An outage of puts alone, without one of checks, is noticed this much later. It exceeds the 7 s of pauses between
+`ATTEMPTS` attempts, for which rejected objects can occupy all workers of their edge."""
 HANGS_AFTER = 60.0
 """Seconds until an attempt counts as hung. Every store times out earlier, unless its mount hangs."""
 REPEAT_SECONDS = 300.0
 """Seconds between log lines about a lasting problem, so that the latest lines of the log contain it."""
 
-Source = Literal["put", "check"]
+Operation = Literal["put", "check"]
 
 
 class StoppedError(Exception):
@@ -80,13 +84,13 @@ class RetryingStore:
         """
         waits = pauses(MAX_PAUSE)
         attempt = 0
-        while self._state.wait_for_check():
+        while self._state.wait_until_check_passes():
             attempt += 1
             try:
                 stored = self._attempt(key, data, sha256)
             except StoreError as error:
                 self._state.failed("put", str(error))
-                if attempt >= ATTEMPTS and self._state.checked:
+                if attempt >= ATTEMPTS and self._state.check_passed:
                     raise
             else:
                 self._state.succeeded("put")
@@ -136,8 +140,9 @@ class StoreState:
     def __init__(self) -> None:
         """Start unchecked."""
         self._changed = threading.Condition()
-        self._problems: dict[Source, str] = {"check": "the store was not checked yet"}
+        self._problem_of: dict[Operation, str] = {"check": "the store was not checked yet"}
         self._logged: dict[str, float] = {}
+        self._confirmed_at = -math.inf
         self.recovered_at = math.inf
         self._stopping = False
 
@@ -145,46 +150,59 @@ class StoreState:
     def problem(self) -> str:
         """Return the reason why the store does not work; empty while it works."""
         with self._changed:
-            return self._problems.get("put") or self._problems.get("check") or ""
+            return self._problem_of.get("put") or self._problem_of.get("check") or ""
 
     @property
-    def checked(self) -> bool:
-        """Return True if the latest check succeeded."""
+    def check_passed(self) -> bool:
+        """Return True if the latest check succeeded; False before the first."""
         with self._changed:
-            return "check" not in self._problems
+            return "check" not in self._problem_of
 
-    def failed(self, source: Source, problem: str) -> None:
-        """Record a failed put or check. A new problem is logged at once, a lasting one repeatedly."""
+    def failed(self, operation: Operation, problem: str) -> None:
+        """Record a failed put or check. A new problem is logged at once, a lasting one repeatedly.
+
+        A put that fails while others pass is no problem of the store. Otherwise each of the others would count as a
+        recovery, which wakes all writers and the check.
+        """
         with self._changed:
-            self._problems[source] = problem
-            now = time.monotonic()
-            if now - self._logged.get(problem, -REPEAT_SECONDS) >= REPEAT_SECONDS:
-                self._logged[problem] = now
-                log.error("%s (faces wait; retrying)", problem)
+            if operation == "put" and time.monotonic() - self._confirmed_at < PROOF_SECONDS:
+                self._log(f"{problem} (the object waits, others passed; retrying)")
+            else:
+                self._problem_of[operation] = problem
+                self._log(f"{problem} (faces wait; retrying)")
 
-    def succeeded(self, source: Source) -> None:
+    def _log(self, line: str) -> None:
+        now = time.monotonic()
+        self._logged = {each: at for each, at in self._logged.items() if now - at < REPEAT_SECONDS}
+        if line not in self._logged:
+            self._logged[line] = now
+            log.error("%s", line)
+
+    def succeeded(self, operation: Operation) -> None:
         """Record a successful put or check.
 
         Neither clears the problem of the other. Credentials may allow reads and deny writes; an address that contains
         a bucket accepts writes, under wrong keys.
         """
         with self._changed:
-            if not self._problems.pop(source, ""):
+            if operation == "put":
+                self._confirmed_at = time.monotonic()
+            if not self._problem_of.pop(operation, ""):
                 return
-            if not self._problems:
+            if not self._problem_of:
                 log.info("the store works")
                 self._logged.clear()
                 self.recovered_at = time.monotonic()
             self._changed.notify_all()
 
-    def wait_for_check(self) -> bool:
-        """Wait until the latest check has succeeded.
+    def wait_until_check_passes(self) -> bool:
+        """Return at once if the latest check succeeded; otherwise wait for one that does.
 
         Returns:
             False when the program stops.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or "check" not in self._problems)
+            self._changed.wait_for(lambda: self._stopping or "check" not in self._problem_of)
             return not self._stopping
 
     def pause(self, seconds: float) -> bool:

@@ -555,7 +555,7 @@ def test_keys_that_cannot_be_stored_do_not_block_the_others(broker, edge, folder
     stuck = [drawn_face(number) for number in range(1, 7)]
     others = [drawn_face(number, camera="garden") for number in range(11, 21)]
     with consuming(broker, folder, workers=2) as consumer:
-        wait_until(lambda: consumer._store._state.checked)
+        wait_until(lambda: consumer._store._state.check_passed)
         edge.send(*stuck, *others)
         edge.wait_for_faces(10)
         assert {receipt.id for receipt in edge.receipts} == {face.id for face in others}

@@ -200,3 +200,114 @@ def test_reports_a_put_that_hangs(moody, store, monkeypatch):
     wait_until(lambda: "has not answered for" in store.problem)
     release.set()
     thread.join(5)
+
+
+class Picky(Moody):
+    """Rejects one key, whatever else it accepts."""
+
+    def __init__(self, path, rejected):
+        super().__init__(path)
+        self.rejected, self.attempts, self.listings = rejected, 0, 0
+
+    def put(self, key, data, sha256):
+        if key == self.rejected:
+            self.attempts += 1
+            raise StoreError("too large")
+        return super().put(key, data, sha256)
+
+    def check(self):
+        self.listings += 1
+        super().check()
+
+
+REJECTED = drawn_face(1)
+
+
+@pytest.fixture
+def moody_about_one(tmp_path):
+    return Picky(tmp_path, REJECTED.key)
+
+
+@pytest.fixture
+def picky(moody_about_one, monkeypatch):
+    """It has passed its first check; the next one is not due before the end of a test."""
+    monkeypatch.setattr(retrying_store, "CHECK_SECONDS", 600.0)
+    monkeypatch.setattr(retrying_store, "PROOF_SECONDS", 90.0, raising=False)
+    store = RetryingStore(moody_about_one, Histogram("seconds", "Seconds.", registry=CollectorRegistry()))
+    store.start()
+    wait_until(lambda: not store.problem)
+    yield store
+    store.stop()
+
+
+def put_rejected(store):
+    """Put the rejected face in a thread, which adds the final error to the returned list."""
+    errors = []
+
+    def put():
+        try:
+            store.put(REJECTED.key, REJECTED.payload, REJECTED.sha256)
+        except (StoreError, StoppedError) as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    return thread, errors
+
+
+def put_other(store, number):
+    face = drawn_face(number)
+    assert store.put(face.key, face.payload, face.sha256).outcome == "created"
+
+
+def test_an_object_that_is_rejected_while_others_pass_retains_its_backoff(moody_about_one, picky, caplog):
+    caplog.set_level(logging.INFO, "face_app.cloud")
+    put_other(picky, 2)
+    since, listings, started = picky.works_since, moody_about_one.listings, time.monotonic()
+    thread, errors = put_rejected(picky)
+    for number in range(3, 103):
+        put_other(picky, number)
+        assert (picky.problem, picky.works_since) == ("", since)
+        thread.join(0.06)
+    thread.join(60)
+    assert (errors, moody_about_one.attempts) == (["too large"], 4)
+    assert time.monotonic() - started >= 1 + 2 + 4
+    assert (picky.works_since, moody_about_one.listings) == (since, listings)
+    assert [record.getMessage() for record in caplog.records] == [
+        "too large (the object waits, others passed; retrying)",
+    ]
+
+
+def test_an_object_that_is_rejected_first_ends_its_backoff_once(moody_about_one, picky, monkeypatch, caplog):
+    """Before another face passes, the store may be the cause."""
+    monkeypatch.setattr(retrying_store, "pauses", lambda _: repeat(60.0))
+    caplog.set_level(logging.INFO, "face_app.cloud")
+    thread, errors = put_rejected(picky)
+    wait_until(lambda: picky.problem == "too large")
+    put_other(picky, 2)
+    wait_until(lambda: len(caplog.records) == 3)
+    since = picky.works_since
+    for number in range(3, 13):
+        put_other(picky, number)
+    assert (picky.problem, picky.works_since, moody_about_one.attempts) == ("", since, 2)
+    picky.stop()
+    thread.join(5)
+    assert errors == [""]
+    assert [record.getMessage() for record in caplog.records] == [
+        "too large (faces wait; retrying)",
+        "the store works",
+        "too large (the object waits, others passed; retrying)",
+    ]
+
+
+def test_reports_a_store_that_accepts_nothing_any_more(moody, store, monkeypatch):
+    monkeypatch.setattr(retrying_store, "ATTEMPTS", 1000)
+    monkeypatch.setattr(retrying_store, "MAX_PAUSE", 0.02)
+    monkeypatch.setattr(retrying_store, "PROOF_SECONDS", 0.2, raising=False)
+    put_other(store, 1)
+    moody.puts = "the disk is full"
+    thread, result = put_in_thread(store, drawn_face(2))
+    wait_until(lambda: store.problem == "the disk is full")
+    moody.puts = ""
+    thread.join(5)
+    assert (result, store.problem) == (["created"], "")
