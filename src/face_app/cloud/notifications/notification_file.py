@@ -1,6 +1,7 @@
 """Open the SQLite file that says what was announced, so that a restart announces nothing twice.
 
-It can be deleted at any time: then only faces that are stored after the next start are announced.
+It can be deleted at any time: then only faces that are stored after the next start are announced. Messages that wait,
+alarms included, are lost with it, and alarms that are firing are announced again when Alertmanager repeats them.
 """
 
 import logging
@@ -79,7 +80,8 @@ class NotificationFile:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._connection = self._open_or_replace()
         except (OSError, sqlite3.Error) as error:
-            raise SettingsError(f"index {self.path}: {error}; set index to a folder that can be written") from error
+            advice = "set index to a file in a folder that can be written"
+            raise SettingsError(f"notifications' file {self.path} cannot be written: {error}; {advice}") from error
 
     def _open_or_replace(self) -> sqlite3.Connection:
         try:
@@ -87,7 +89,11 @@ class NotificationFile:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            log.warning("%s is replaced, and older faces are not announced: %s", self.path, error)
+            log.warning(
+                "%s is replaced: %s; older faces are not announced; messages that waited, alarms included, are lost",
+                self.path,
+                error,
+            )
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         return _open(self.path)
@@ -118,7 +124,8 @@ def _open(path: Path) -> sqlite3.Connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and application != APPLICATION:
-            raise sqlite3.OperationalError("it is another SQLite file")
+            advice = "move it away, or change index"
+            raise SettingsError(f"notifications' file {path} (beside index) is another SQLite file; {advice}")
         if tables and version != FORMAT:
             raise sqlite3.DatabaseError(f"it has format {version}")
         if tables:
@@ -131,7 +138,7 @@ def _open(path: Path) -> sqlite3.Connection:
         if not tables:
             setting = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT};"
             connection.executescript(f"BEGIN; {_SCHEMA} {setting} COMMIT;")
-    except sqlite3.Error:
+    except (sqlite3.Error, SettingsError):
         connection.close()
         raise
     return connection
