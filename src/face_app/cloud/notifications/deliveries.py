@@ -92,11 +92,15 @@ class Deliveries:
             metrics.deliveries.labels("dropped").inc(dropped)
 
     def take(self, service: str) -> Delivery | None:
-        """Return the next message that is due for a service, recorded as being sent; None if there is none."""
+        """Return the next message that is due for a service, recorded as being sent; None if there is none.
+
+        The caller is the only one that sends to the service, and it sends nothing now. So a message that is recorded
+        as being sent is due too: its commit failed after it had reached the disk, and no caller got it.
+        """
         with self._file.transaction() as connection:
             row = connection.execute(
                 "SELECT d.message, m.title, m.body, m.kind, m.picture, m.made, d.attempts FROM deliveries d"
-                " JOIN messages m ON m.id = d.message WHERE d.service = ? AND d.sending = 0 AND d.due <= ?"
+                " JOIN messages m ON m.id = d.message WHERE d.service = ? AND d.due <= ?"
                 " ORDER BY d.due, d.message LIMIT 1",
                 (service, now_ms()),
             ).fetchone()
@@ -135,7 +139,7 @@ class Deliveries:
     def next_due_ms(self, service: str) -> int | None:
         """Return when the next message to a service is due, milliseconds since 1970; None if none waits."""
         with self._file.transaction() as connection:
-            query = "SELECT min(due) FROM deliveries WHERE service = ? AND sending = 0"
+            query = "SELECT min(due) FROM deliveries WHERE service = ?"
             found = connection.execute(query, (service,)).fetchone()[0]
         return None if found is None else int(found)
 

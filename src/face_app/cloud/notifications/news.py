@@ -9,6 +9,7 @@ from face_app.cloud.gallery.face_key import HOUR_MS, FaceKey, parse_key
 from face_app.cloud.notifications.notification_file import NotificationFile, now_ms
 
 State = Literal["new", "more", "late", "quiet", "announced", "passed"]
+"""State of a face; `notification_file` explains each."""
 
 SKEW_MS = 600_000
 """Difference between the clocks of store and gallery, milliseconds, that loses no face."""

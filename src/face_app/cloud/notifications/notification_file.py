@@ -1,6 +1,7 @@
 """Open the SQLite file that says what was announced, so that a restart announces nothing twice.
 
-It can be deleted at any time: then only faces that are stored after the next start are announced.
+It can be deleted at any time: then only faces that are stored after the next start are announced. Messages that wait,
+alarms included, are lost with it, and alarms that are firing are announced again when Alertmanager repeats them.
 """
 
 import logging
@@ -20,52 +21,64 @@ FORMAT = 1
 APPLICATION = 0x66616E6F
 """``PRAGMA application_id``, "fano" in ASCII: no other SQLite file is deleted."""
 
-# A face is new, more (waits for the summary of its camera), late (for that of its edge), quiet (for that of the
-# quiet hours), announced, or passed.
+# Times are milliseconds since 1970. A change of names or states needs another FORMAT, which loses waiting messages.
+# States of a face:
+#   new: its metadata was not read yet
+#   more: waits for the summary that follows the cool-down of its camera
+#   late: waits for the summary of its edge, because it arrived long after its capture
+#   quiet: waits for the summary that follows the quiet hours
+#   announced: a message contains it
+#   passed: needs no message: a test card, erased, or counted in the summary of late faces
 _SCHEMA = """
-CREATE TABLE since (ms INTEGER NOT NULL);
+CREATE TABLE since (
+    ms INTEGER NOT NULL -- time; a face of a listing counts as known if it was stored earlier
+);
 INSERT INTO since VALUES (1000 * strftime('%s', 'now'));
 CREATE TABLE faces (
-    key TEXT PRIMARY KEY,
-    edge TEXT NOT NULL,
-    camera TEXT NOT NULL,
-    offered INTEGER NOT NULL,
-    stored INTEGER NOT NULL,
-    at INTEGER NOT NULL,
-    visit TEXT NOT NULL DEFAULT '',
-    score REAL NOT NULL DEFAULT 0,
-    state TEXT NOT NULL DEFAULT 'new'
+    key TEXT PRIMARY KEY, -- key of the object
+    edge TEXT NOT NULL, -- name of the edge
+    camera TEXT NOT NULL, -- name of the camera
+    offered INTEGER NOT NULL, -- time at which a receipt or a listing reported it here
+    stored INTEGER NOT NULL, -- time of its upload to the bucket
+    at INTEGER NOT NULL, -- time of capture; until the metadata was read, the start of its hour
+    visit TEXT NOT NULL DEFAULT '', -- edge and id of its visit; the key if unknown; empty until the metadata was read
+    score REAL NOT NULL DEFAULT 0, -- quality of the picture, 0 to 1
+    state TEXT NOT NULL DEFAULT 'new' -- see above
 ) WITHOUT ROWID;
 CREATE INDEX faces_by_state ON faces (state, edge, camera);
 CREATE INDEX faces_by_visit ON faces (visit);
 CREATE TABLE cameras (
-    edge TEXT NOT NULL,
-    camera TEXT NOT NULL,
-    cooling_until INTEGER NOT NULL,
+    edge TEXT NOT NULL, -- name of the edge
+    camera TEXT NOT NULL, -- name of the camera
+    cooling_until INTEGER NOT NULL, -- time at which its cool-down ends
     PRIMARY KEY (edge, camera)
 ) WITHOUT ROWID;
 CREATE TABLE messages (
-    id INTEGER PRIMARY KEY,
-    made INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    title TEXT NOT NULL,
-    body TEXT NOT NULL,
-    picture TEXT NOT NULL
+    id INTEGER PRIMARY KEY, -- number of the message, in the order of creation
+    made INTEGER NOT NULL, -- time at which it was written
+    kind TEXT NOT NULL, -- info: faces, warning: an alarm, success: the end of an alarm
+    title TEXT NOT NULL, -- one line
+    body TEXT NOT NULL, -- lines of text
+    picture TEXT NOT NULL -- key of its picture; empty: none
 );
 CREATE TABLE deliveries (
-    message INTEGER NOT NULL,
-    service TEXT NOT NULL,
-    sending INTEGER NOT NULL DEFAULT 0,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    due INTEGER NOT NULL,
+    message INTEGER NOT NULL, -- id of a message
+    service TEXT NOT NULL, -- digest of the URL of a service that has not got it yet
+    sending INTEGER NOT NULL DEFAULT 0, -- 1: it is being sent, 0: it waits
+    attempts INTEGER NOT NULL DEFAULT 0, -- number of attempts that failed
+    due INTEGER NOT NULL, -- earliest time of the next attempt
     PRIMARY KEY (service, message)
 ) WITHOUT ROWID;
-CREATE TABLE alarms (fingerprint TEXT PRIMARY KEY, status TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE alarms (
+    fingerprint TEXT PRIMARY KEY, -- Alertmanager's id of the alarm
+    status TEXT NOT NULL, -- firing or resolved
+    at INTEGER NOT NULL -- time of the latest request that named it
+) WITHOUT ROWID;
 """
 
 
 class NotificationFile:
-    """Is the open file: one connection, which threads use one after the other."""
+    """Holds the open file: one connection, which threads use one after the other."""
 
     def __init__(self, path: Path) -> None:
         """Open the file; create it if it is missing, damaged or of another format.
@@ -79,7 +92,8 @@ class NotificationFile:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._connection = self._open_or_replace()
         except (OSError, sqlite3.Error) as error:
-            raise SettingsError(f"index {self.path}: {error}; set index to a folder that can be written") from error
+            advice = "set index to a file in a folder that can be written"
+            raise SettingsError(f"notifications' file {self.path} cannot be written: {error}; {advice}") from error
 
     def _open_or_replace(self) -> sqlite3.Connection:
         try:
@@ -87,7 +101,11 @@ class NotificationFile:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            log.warning("%s is replaced, and older faces are not announced: %s", self.path, error)
+            log.warning(
+                "%s is replaced: %s; older faces are not announced; messages that waited, alarms included, are lost",
+                self.path,
+                error,
+            )
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         return _open(self.path)
@@ -118,7 +136,8 @@ def _open(path: Path) -> sqlite3.Connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and application != APPLICATION:
-            raise sqlite3.OperationalError("it is another SQLite file")
+            advice = "move it away, or change index"
+            raise SettingsError(f"notifications' file {path} (beside index) is another SQLite file; {advice}")
         if tables and version != FORMAT:
             raise sqlite3.DatabaseError(f"it has format {version}")
         if tables:
@@ -131,7 +150,7 @@ def _open(path: Path) -> sqlite3.Connection:
         if not tables:
             setting = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT};"
             connection.executescript(f"BEGIN; {_SCHEMA} {setting} COMMIT;")
-    except sqlite3.Error:
+    except (sqlite3.Error, SettingsError):
         connection.close()
         raise
     return connection

@@ -20,6 +20,7 @@ from face_app.cloud.notifications.alarms import Alarms, read_token
 from face_app.cloud.notifications.announcement_rules import AnnouncementRules
 from face_app.cloud.notifications.deliveries import Deliveries
 from face_app.cloud.notifications.delivery_worker import DeliveryWorker
+from face_app.cloud.notifications.file_retry import FileRetry
 from face_app.cloud.notifications.news import News
 from face_app.cloud.notifications.notification_file import NotificationFile, now_ms
 from face_app.cloud.notifications.planner import Planner, Tables
@@ -61,8 +62,6 @@ class Notifier:
         assert options.urls_file  # noqa: S101
         services = read_services(options.urls_file)
         token = read_token(options.alerts_token_file) if options.alerts_token_file else ""
-        self._ended = ""
-        """Why the thread has ended; empty while it runs."""
         self._write_problem = ""
         """Why the latest face could not be written; empty after a success."""
         self._missed = False
@@ -81,8 +80,9 @@ class Notifier:
             DeliveryWorker(service, self._deliveries, objects.get, give_up_ms=give_up_ms) for service in services
         ]
         self.alarms = Alarms(token, self._file, self._deliveries, self._wake_workers) if token else None
-        self._stopping = False
+        self._stopped = threading.Event()
         self._wake = threading.Event()
+        self._planning = FileRetry("notifications", "no face is announced", self._stopped)
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
         if self._deliveries.interrupted:
             count = plural(self._deliveries.interrupted, "message")
@@ -96,7 +96,7 @@ class Notifier:
 
     def stop(self) -> None:
         """Stop the threads, and close the file. Waiting messages are sent after the next start."""
-        self._stopping = True
+        self._stopped.set()
         self._wake.set()
         if self._thread.ident:
             self._thread.join(5)
@@ -132,7 +132,7 @@ class Notifier:
             result = write()
         except sqlite3.Error as error:
             self._missed = True
-            if not self._write_problem and not self._stopping:
+            if not self._write_problem and not self._stopped.is_set():
                 self._write_problem = f"no face is announced: {error}; a later listing offers it again"
                 log.error("notifications: %s", self._write_problem)  # noqa: TRY400 - the cause is in the text
             return None
@@ -146,19 +146,16 @@ class Notifier:
             worker.wake()
 
     def _run(self) -> None:
-        while not self._stopping:
-            seconds = SUMMARY_CHECK_SECONDS
-            try:
-                if not self._planner.plan(now_ms()):
-                    seconds = BUCKET_RETRY_SECONDS
-            except Exception as error:  # a defect here must not end the gallery
-                if not self._stopping:
-                    self._ended = f"no face is announced: {error}; restart the gallery"
-                    log.exception("notifications: %s", self._ended)
-                return
-            self._wake_workers()
-            self._wake.wait(seconds)
-            self._wake.clear()
+        try:
+            while not self._stopped.is_set():
+                judged = self._planning.run(lambda: self._planner.plan(now_ms()))
+                self._wake_workers()
+                self._wake.wait(SUMMARY_CHECK_SECONDS if judged else BUCKET_RETRY_SECONDS)
+                self._wake.clear()
+        except Exception as error:  # a defect here must not end the gallery
+            if not self._stopped.is_set() and not self._planning.problem:
+                self._planning.problem = f"no face is announced: {error}; restart the gallery"
+                log.exception("notifications: %s", self._planning.problem)
 
     @property
     def waiting(self) -> int:
@@ -167,7 +164,7 @@ class Notifier:
 
     def problems(self) -> list[str]:
         """Return what keeps messages from arriving, one sentence for each cause."""
-        problem = self._ended or self._write_problem
+        problem = self._planning.problem or self._write_problem
         found = [f"Notifications: {problem}."] if problem else []
         for worker in self._workers:
             if worker.problem:

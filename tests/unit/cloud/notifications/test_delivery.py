@@ -194,7 +194,7 @@ def test_a_disk_that_was_full_costs_no_announcement(desk, monkeypatch):
     assert notifier._news.since_ms > page[0].stored_ms, "the next complete listing counts again"
 
 
-def test_a_thread_that_ended_is_named_whatever_is_written_later(desk, monkeypatch):
+def test_a_thread_that_fails_is_named_whatever_is_written_later(desk, monkeypatch):
     notifier = desk.open("json://127.0.0.1:1", start=False)
 
     def fail(_now):

@@ -233,9 +233,10 @@ def test_without_its_file_only_faces_after_the_start_are_announced(desk):
 
 
 @pytest.mark.parametrize("content", [b"no database" * 100, b""])
-def test_a_damaged_file_is_replaced(desk, content):
+def test_a_damaged_file_is_replaced(desk, caplog, content):
     desk.file.write_bytes(content)
     notifier = desk.open("json://127.0.0.1:1", start=False)
+    assert ("messages that waited, alarms included, are lost" in caplog.text) == bool(content)
     desk.store(notifier, desk.face())
     plan(notifier, datetime.now(timezone.utc))
     assert waiting_titles(desk) == ["Face at jetson/door"]
@@ -244,9 +245,19 @@ def test_a_damaged_file_is_replaced(desk, content):
 def test_another_file_is_not_deleted(desk):
     with sqlite3.connect(desk.file) as connection:
         connection.execute("CREATE TABLE mine (x)")
-    with pytest.raises(SettingsError, match="another SQLite file"):
+    with pytest.raises(SettingsError) as caught:
         desk.open("json://127.0.0.1:1", start=False)
+    cause = f"notifications' file {desk.file} (beside index) is another SQLite file"
+    assert str(caught.value) == f"{cause}; move it away, or change index"
     assert desk.file.exists()
+
+
+def test_a_file_that_cannot_be_written_is_named(desk):
+    desk.file.mkdir()
+    with pytest.raises(SettingsError) as caught:
+        desk.open("json://127.0.0.1:1", start=False)
+    cause = f"notifications' file {desk.file} cannot be written: unable to open database file"
+    assert str(caught.value) == f"{cause}; set index to a file in a folder that can be written"
 
 
 def test_a_message_that_was_being_sent_is_not_sent_again(desk):
