@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from face_app.cloud.gallery.access.access_log import AccessLog
@@ -128,7 +129,10 @@ class Gallery:
     @cached_property
     def names(self) -> set[str]:
         """Return the host names that requests may carry."""
-        return {self.settings.host, "localhost", "127.0.0.1", "::1", *self.settings.names}
+        public = urlsplit(self.settings.public_url).hostname if self.settings.public_url else None
+        return {self.settings.host, "localhost", "127.0.0.1", "::1", *self.settings.names} | (
+            {public} if public else set()
+        )
 
     def start(self) -> None:
         """Start to list the bucket, and to listen to the broker."""

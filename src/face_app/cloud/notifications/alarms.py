@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -87,9 +88,20 @@ class Alarms:
             where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the body"
             log.warning("alarms: %s is not as Alertmanager's webhook version 4 has it", where)
             return Answer(400, f"{where} is not as Alertmanager's webhook version 4 has it\n")
+        try:
+            changed = self._write(request.alerts)
+        except sqlite3.Error as error:
+            log.warning("alarms: %s: %s; Alertmanager sends them again", self._file.path, error)
+            return Answer(503, f"the alarms cannot be written: {error}\n")
+        if changed:
+            self._on_message()
+        return Answer(200, f"{changed} of {len(request.alerts)} are new\n")
+
+    def _write(self, alarms: list[_Alarm]) -> int:
+        """Write alarms, and a message of those that are new or have ended; return their number."""
         with self._file.transaction() as connection:
             changed = []
-            for alarm in request.alerts:
+            for alarm in alarms:
                 known = connection.execute(
                     "SELECT status FROM alarms WHERE fingerprint = ?", (alarm.fingerprint,)
                 ).fetchone()
@@ -101,9 +113,7 @@ class Alarms:
             connection.execute("DELETE FROM alarms WHERE status = 'resolved' AND at < ?", (now_ms() - KEEP_MS,))
             if changed:
                 self._deliveries.add(connection, _message(changed))
-        if changed:
-            self._on_message()
-        return Answer(200, f"{len(changed)} of {len(request.alerts)} are new\n")
+        return len(changed)
 
 
 def _message(alarms: list[_Alarm]) -> Message:

@@ -1,4 +1,4 @@
-"""Contain the messages that wait for a service, so that a restart loses none and sends none twice."""
+"""Contain the messages that wait for a service: a restart loses none, and repeats none that was being sent."""
 
 import sqlite3
 from collections.abc import Sequence

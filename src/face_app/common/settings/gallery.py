@@ -43,7 +43,8 @@ class GallerySettings(CloudProgram):
         "publishes the port on 127.0.0.1. Then TLS and users are optional.",
     )
     names: list[HostName] = Field(
-        [], description="Host names in the addresses that browsers use, besides host, localhost and 127.0.0.1."
+        [],
+        description="Host names in the addresses that browsers use, besides localhost, 127.0.0.1, host and public_url.",
     )
     public_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
         None, description="Address at which browsers reach the pages; links in notifications begin with it."

@@ -72,6 +72,16 @@ def alarm(notifier: Notifier, name: str) -> None:
     assert notifier.alarms.received(json.dumps({"version": "4", "alerts": [one]}).encode()).status == 200
 
 
+def test_an_alarm_that_cannot_be_written_is_requested_again(desk):
+    service = desk.receiver()
+    notifier = open_with_alarms(desk, service.url)
+    body = b'{"version": "4", "alerts": [{"status": "firing", "labels": {}, "fingerprint": "one"}]}'
+    with locked(desk, notifier):
+        answer = notifier.alarms.received(body)
+    assert (answer.status, answer.text) == (503, "the alarms cannot be written: database is locked\n")
+    assert notifier.alarms.received(body).text == "1 of 1 are new\n"
+
+
 def check_recovery(desk: Desk, fault: Fault, cause: str) -> None:
     """Let the file fail while a face and an alarm wait; both arrive afterwards, and so do later ones."""
     service = desk.receiver()

@@ -227,6 +227,13 @@ def test_other_web_pages_reach_nothing(world: World, headers, status):
     assert client.get(f"/image/{face.key}", headers=headers).status_code == status
 
 
+def test_the_links_of_notifications_are_addresses_of_the_gallery(world: World):
+    client = world.client(world.open(public_url="https://Faces.example.com:8443/"))
+    for host, status in {"faces.example.com:8443": 200, "other.example.com:8443": 421}.items():
+        headers = {"Host": host, "Origin": f"http://{host}"}
+        assert client.get("/", headers=headers).status_code == status
+
+
 def test_a_post_without_an_origin_is_refused(world: World):
     client = world.client(world.open(login=True))
     del client.headers["Origin"]
