@@ -82,7 +82,8 @@ def test_verify_reads_the_settings_of_the_store_before_it_puts_a_card_in(face_ap
 def test_verify_puts_the_card_in_with_the_settings_of_the_edge(face_app, cloud, outbox, tmp_path):
     edge = tmp_path / "edge.toml"
     edge.write_text("[broker]\nport = 1\n")
-    code, _, err = face_app("verify", "--store-config", cloud, "--wait", 0, FACE_APP_CONFIG=str(edge))
+    # The card is sent in a thread: within the seconds of the wait, the connection is refused.
+    code, _, err = face_app("verify", "--store-config", cloud, "--wait", 3, FACE_APP_CONFIG=str(edge))
     assert (code, "and waits: broker localhost:1 is not reached" in err) == (8, True)
     assert outbox.exists()
 

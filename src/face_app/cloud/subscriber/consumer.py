@@ -162,7 +162,7 @@ class Consumer:
 
     def _drop_queue(self, link: BrokerLink) -> None:
         """Drop a broker's messages that no worker has started: it redelivers them on the next connection."""
-        self._deduplicator.drop_waiters(lambda delivery: delivery.receipts is link.receipts)
+        self._deduplicator.drop_copies(lambda delivery: delivery.receipts is link.receipts)
         self._deliveries.drop(lambda delivery: delivery.receipts is link.receipts)
 
     def _receive(self, link: BrokerLink, message: Message, epoch: int) -> None:

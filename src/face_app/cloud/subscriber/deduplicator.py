@@ -17,7 +17,7 @@ RESULT_SECONDS = 10.0
 """Seconds for which a copy is answered from memory. Such copies come in storms, after a connection was lost. Later the
 object may be gone from the store, so the store is asked."""
 
-Waiter = TypeVar("Waiter")
+Copy = TypeVar("Copy")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Claim(Enum):
     JOINED = "another caller stores the same bytes; its result answers this copy too"
 
 
-class Deduplicator(Generic[Waiter]):
+class Deduplicator(Generic[Copy]):
     """Tracks messages in progress and the latest results. Thread-safe."""
 
     def __init__(self, capacity: int = CAPACITY, clock: Callable[[], float] = time.monotonic) -> None:
@@ -62,9 +62,9 @@ class Deduplicator(Generic[Waiter]):
         self._capacity = capacity
         self._clock = clock
         self._results: OrderedDict[Identity, tuple[Processed, float]] = OrderedDict()
-        self._in_progress: dict[Identity, list[Waiter]] = {}
+        self._in_progress: dict[Identity, list[Copy]] = {}
 
-    def claim(self, identity: Identity, waiter: Waiter) -> Processed | Claim:
+    def claim(self, identity: Identity, copy: Copy) -> Processed | Claim:
         """Claim a message.
 
         Returns:
@@ -76,12 +76,12 @@ class Deduplicator(Generic[Waiter]):
             if identity in self._results:
                 return self._results[identity][0]
             if identity in self._in_progress:
-                self._in_progress[identity].append(waiter)
+                self._in_progress[identity].append(copy)
                 return Claim.JOINED
             self._in_progress[identity] = []
             return Claim.GRANTED
 
-    def complete(self, identity: Identity, result: Processed) -> list[Waiter]:
+    def complete(self, identity: Identity, result: Processed) -> list[Copy]:
         """Record the result of a claim; return the joined copies, which the caller must answer."""
         with self._lock:
             self._results[identity] = (result, self._clock())
@@ -89,16 +89,16 @@ class Deduplicator(Generic[Waiter]):
                 self._results.popitem(last=False)
             return self._in_progress.pop(identity)
 
-    def abandon(self, identity: Identity) -> list[Waiter]:
+    def abandon(self, identity: Identity) -> list[Copy]:
         """Close a claim without a result; return the joined copies."""
         with self._lock:
             return self._in_progress.pop(identity)
 
-    def drop_waiters(self, unwanted: Callable[[Waiter], bool]) -> None:
+    def drop_copies(self, unwanted: Callable[[Copy], bool]) -> None:
         """Drop the unwanted joined copies: their broker redelivers them."""
         with self._lock:
-            for waiters in self._in_progress.values():
-                waiters[:] = [waiter for waiter in waiters if not unwanted(waiter)]
+            for copies in self._in_progress.values():
+                copies[:] = [copy for copy in copies if not unwanted(copy)]
 
     def _forget(self) -> None:
         """Forget old results; they are in the order of their times."""
