@@ -3,16 +3,17 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from face_app.cloud.gallery.bucket_facts import BucketFacts
 from face_app.cloud.gallery.face_key import FaceKey, Folder
 from face_app.cloud.gallery.index_queries import IndexQueries
-from face_app.cloud.gallery.index_writer import IndexWriter, Part, Spared
+from face_app.cloud.gallery.index_writer import IndexWriter, Meanwhile, Names, Part
 from face_app.cloud.gallery.listing_parts import ListingParts
 from face_app.cloud.gallery.objects import Listed, Objects
 from face_app.common.errors import FaceAppError, StoreError
@@ -24,6 +25,14 @@ CHECK_SECONDS = 3.0
 RECENT_DAYS = 2
 """Days of capture that are listed after each connection to the broker: receipts may have been lost meanwhile. Faces of
 earlier days, and of cameras that the index lacks, appear with the next complete listing."""
+
+
+@dataclass
+class _Changes:
+    """Collects the faces that arrive and that are erased during a listing: names by folder."""
+
+    arrived: defaultdict[Folder, set[str]] = field(default_factory=lambda: defaultdict(set))
+    erased: defaultdict[Folder, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
 @dataclass(frozen=True)
@@ -92,9 +101,9 @@ class Filler:
         self._queries = queries
         self._interval = interval
         self._on_change = on_change
-        self._arrived: dict[Folder, set[str]] | None = None
-        """Names of the faces that arrived since a listing began, by folder; None while none runs."""
-        self._arrived_lock = threading.Lock()
+        self._changes: _Changes | None = None
+        """What arrived and was erased since a listing began; None while none runs."""
+        self._changes_lock = threading.Lock()
         self._recent_wanted = False
         self._stopping = False
         self._wake = threading.Event()
@@ -118,13 +127,20 @@ class Filler:
 
     def arrived(self, faces: Mapping[FaceKey, int]) -> None:
         """Add faces that receipts report, with the times of the receipts in milliseconds."""
-        with self._arrived_lock:
-            if self._arrived is not None:
-                for face in faces:
-                    self._arrived.setdefault(face.folder, set()).add(face.name)
+        with self._changes_lock:
+            if self._changes:
+                _add(self._changes.arrived, faces)
         added = self._writer.add(faces)
         if added:
             self._on_change(added)
+
+    def erased(self, faces: Collection[FaceKey]) -> None:
+        """Remove faces that were erased."""
+        with self._changes_lock:
+            if self._changes:
+                _add(self._changes.erased, faces)
+        if [face for face in faces if self._writer.remove(face)]:
+            self._on_change([])
 
     def _run(self) -> None:
         next_listing = 0.0
@@ -136,11 +152,11 @@ class Filler:
                 if self._objects.problem:
                     pass  # the wait below, then another check
                 elif time.monotonic() >= next_listing:
-                    with self._spare_arrivals():
+                    with self._record_changes():
                         self._list_all()
                     next_listing = time.monotonic() + self._interval
                 elif self._recent_wanted:
-                    with self._spare_arrivals():
+                    with self._record_changes():
                         self._list_recent()
             except StoreError as error:
                 self.progress = replace(self.progress, listing=False)
@@ -172,7 +188,7 @@ class Filler:
             listed += len(page)
             self.progress = replace(self.progress, objects=listed)
         removed += self._write(parts.finish())
-        removed += self._writer.remove_hours_except(parts.seen, self._spared)
+        removed += self._writer.remove_hours_except(parts.seen, self._meanwhile)
         seconds = time.monotonic() - started
         self.facts = facts
         self.progress = Progress(
@@ -212,26 +228,36 @@ class Filler:
 
     def _write(self, parts: Iterable[Part]) -> int:
         """Make the index equal to parts of a listing; return the number of removed faces."""
-        added, removed = self._writer.apply(parts, self._spared)
+        added, removed = self._writer.apply(parts, self._meanwhile)
         if added or removed:
             self._on_change([])
         return removed
 
     @contextmanager
-    def _spare_arrivals(self) -> Iterator[None]:
-        """Record the faces that arrive during a listing: its pages may lack them, but they are in the bucket.
+    def _record_changes(self) -> Iterator[None]:
+        """Record the faces that arrive, and those that are erased, during a listing: its pages may not show that.
 
-        `arrived` records a face before it adds it, and the writer reads the record inside its transaction. So a face is
-        either in the record, or added after the comparison.
+        `arrived` and `erased` record a face before they change the index, and the writer reads the record inside its
+        transaction. So a change is either in the record, or follows the comparison.
         """
-        with self._arrived_lock:
-            self._arrived = {}
+        with self._changes_lock:
+            self._changes = _Changes()
         try:
             yield
         finally:
-            with self._arrived_lock:
-                self._arrived = None
+            with self._changes_lock:
+                self._changes = None
 
-    def _spared(self) -> Spared:
-        with self._arrived_lock:
-            return {folder: frozenset(names) for folder, names in (self._arrived or {}).items()}
+    def _meanwhile(self) -> Meanwhile:
+        with self._changes_lock:
+            changes = self._changes or _Changes()
+            return Meanwhile(_copy(changes.arrived), _copy(changes.erased))
+
+
+def _add(names: defaultdict[Folder, set[str]], faces: Iterable[FaceKey]) -> None:
+    for face in faces:
+        names[face.folder].add(face.name)
+
+
+def _copy(names: Mapping[Folder, set[str]]) -> Names:
+    return {folder: frozenset(of_folder) for folder, of_folder in names.items()}

@@ -171,8 +171,7 @@ class Gallery:
         """Show faces no longer, because they are erased."""
         for key in keys:
             self.objects.forget(key.key)
-        if [key for key in keys if self.writer.remove(key)]:
-            self.events.announce([])
+        self.filler.erased(keys)
 
     def notices(self) -> list[Notice]:
         """Return what the pages cannot show now."""

@@ -13,7 +13,21 @@ _MOST = 2**63 - 1
 
 READ, UNREADABLE = 1, 2
 
-Spared = Mapping[Folder, Set[str]]
+Names = Mapping[Folder, Set[str]]
+"""Names of faces by folder."""
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """Contains the faces that came and went after a listing began; its pages may not show that.
+
+    Attributes:
+        arrived: Faces that were stored.
+        erased: Faces that were erased.
+    """
+
+    arrived: Names
+    erased: Names
 
 
 @dataclass(frozen=True)
@@ -104,20 +118,20 @@ class IndexWriter:
                 changes.write(connection)
         return bool(row)
 
-    def apply(self, parts: Iterable[Part], spared: Callable[[], Spared]) -> tuple[int, int]:
+    def apply(self, parts: Iterable[Part], meanwhile: Callable[[], Meanwhile]) -> tuple[int, int]:
         """Make the index equal to parts of a listing.
 
         Args:
             parts: Parts of one listing.
-            spared: Returns the names of faces that are not removed, by folder: they were stored after the listing
-                began. It is called when no other thread can add a face.
+            meanwhile: Returns what came and went since the listing began. It is called when no other thread can add or
+                remove a face.
 
         Returns:
             Number of added and removed faces.
         """
         added = removed = 0
         with self._file.write() as connection:
-            names = spared()
+            changed = meanwhile()
             changes = _Changes()
             for part in parts:
                 first = next(iter(part.faces))
@@ -130,29 +144,29 @@ class IndexWriter:
                         (place, first.hour, part.after, last),
                     )
                 }
-                found = {key.name for key in part.faces}
+                found = {key.name for key in part.faces} - changed.erased.get(first.folder, set())
                 added += sum(
                     _insert(connection, key, stored_ms, changes)
                     for key, stored_ms in part.faces.items()
-                    if key.name not in known
+                    if key.name in found and key.name not in known
                 )
-                found |= names.get(first.folder, set())
+                found |= changed.arrived.get(first.folder, set())
                 gone = [row for name, row in known.items() if name not in found]
                 _delete(connection, gone, changes)
                 removed += len(gone)
             changes.write(connection)
         return added, removed
 
-    def remove_hours_except(self, seen: Set[Folder], spared: Callable[[], Spared]) -> int:
+    def remove_hours_except(self, seen: Set[Folder], meanwhile: Callable[[], Meanwhile]) -> int:
         """Remove the faces of all folders (edge, camera, hour) that a complete listing has not seen.
 
         Args:
             seen: The folders with at least one face.
-            spared: As for `apply`.
+            meanwhile: As for `apply`.
         """
         removed = 0
         with self._file.write() as connection:
-            seen = seen | spared().keys()
+            seen = seen | meanwhile().arrived.keys()
             changes = _Changes()
             folders = connection.execute(
                 "SELECT h.hour, h.place, p.edge, p.camera FROM hours h JOIN places p ON p.id = h.place"

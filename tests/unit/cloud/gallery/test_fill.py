@@ -37,6 +37,32 @@ def test_a_face_that_arrives_during_a_listing_of_the_last_days_stays(world: Worl
     assert gallery.queries.face(key), prefixes
 
 
+def test_a_face_that_is_erased_during_a_listing_does_not_return(world: World, monkeypatch: pytest.MonkeyPatch):
+    """The store has answered with a page that has the face, and the index has not compared it yet."""
+    at = datetime.now(timezone.utc).replace(minute=30, second=0)
+    stays, erased = portrait(1, at), portrait(2, at + timedelta(seconds=1))
+    world.put(stays, erased)
+    gallery = world.open()
+    pages, prefixes, second = gallery.objects.pages, [], threading.Event()
+
+    def pages_before_an_erasure(prefix):
+        prefixes.append(prefix)
+        if len(prefixes) == 1:
+            gallery.filler.list_recent()
+        if len(prefixes) > 2:  # two days are one listing: all of the first is in the index now
+            second.set()
+            return
+        for page in pages(prefix):
+            gallery.forget([parse_key(erased.key)])
+            yield page
+
+    monkeypatch.setattr(gallery.objects, "pages", pages_before_an_erasure)
+    gallery.filler.list_recent()
+    assert second.wait(60)
+    found = [gallery.queries.face(parse_key(each.key)) is not None for each in (stays, erased)]
+    assert found == [True, False]
+
+
 def test_a_listing_of_the_last_days_that_fails_is_repeated(world: World, monkeypatch: pytest.MonkeyPatch):
     at = datetime.now(timezone.utc).replace(minute=30, second=0)
     listed, late = portrait(1, at), portrait(2, at + timedelta(seconds=1))
