@@ -100,7 +100,7 @@ def test_another_program_gives_no_health(answer):
         replying = threading.Thread(target=reply)
         replying.start()
         state = fetch_health(Metrics(port=listener.getsockname()[1]))
-        replying.join(5)
+        replying.join(90)
     assert (state.ready, state.facts) == (False, {})
     assert state.reason.startswith("no answer on 127.0.0.1:")
 

@@ -83,7 +83,7 @@ def test_a_put_waits_and_each_change_is_logged_once(moody, store, monkeypatch, c
     wait_until(lambda: moody.calls > 5)
     assert store.problem == "the disk is full"
     moody.puts = ""
-    thread.join(5)
+    thread.join(90)
     assert result == ["created"]
     assert store.problem == ""
     assert [record.getMessage() for record in caplog.records] == [
@@ -112,7 +112,7 @@ def test_one_success_wakes_all_writers(moody, store, monkeypatch):
     face = drawn_face(4)
     store.put(face.key, face.payload, face.sha256)
     for thread, result in waiting:
-        thread.join(5)
+        thread.join(90)
         assert result == ["created"]
 
 
@@ -121,7 +121,7 @@ def test_stop_ends_the_waiting(moody, store):
     thread, result = put_in_thread(store, drawn_face())
     wait_until(lambda: moody.calls)
     store.stop()
-    thread.join(5)
+    thread.join(90)
     assert result == ["stopped"]
 
 
@@ -145,7 +145,7 @@ def test_nothing_is_stored_before_a_check_has_succeeded(moody, stopped, monkeypa
     time.sleep(0.2)
     assert moody.calls == 0
     moody.checks = ""
-    thread.join(5)
+    thread.join(90)
     assert (result, moody.calls) == (["created"], 1)
 
 
@@ -156,7 +156,7 @@ def test_a_put_in_progress_does_not_clear_the_problem_of_a_check(moody, store, m
     assert store.problem == "another bucket is mounted there"
     thread, result = put_in_thread(store, drawn_face())
     store.stop()
-    thread.join(5)
+    thread.join(90)
     assert result == ["stopped"]
 
 
@@ -199,7 +199,7 @@ def test_reports_a_put_that_hangs(moody, store, monkeypatch):
     thread.start()
     wait_until(lambda: "has not answered for" in store.problem)
     release.set()
-    thread.join(5)
+    thread.join(90)
 
 
 class Picky(Moody):
@@ -291,7 +291,7 @@ def test_an_object_that_is_rejected_first_ends_its_backoff_once(moody_about_one,
         put_other(picky, number)
     assert (picky.problem, picky.works_since, moody_about_one.attempts) == ("", since, 2)
     picky.stop()
-    thread.join(5)
+    thread.join(90)
     assert errors == [""]
     assert [record.getMessage() for record in caplog.records] == [
         "too large (faces wait; retrying)",
@@ -309,5 +309,5 @@ def test_reports_a_store_that_accepts_nothing_any_more(moody, store, monkeypatch
     thread, result = put_in_thread(store, drawn_face(2))
     wait_until(lambda: store.problem == "the disk is full")
     moody.puts = ""
-    thread.join(5)
+    thread.join(90)
     assert (result, store.problem) == (["created"], "")

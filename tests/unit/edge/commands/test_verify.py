@@ -14,6 +14,7 @@ from face_app.common.settings import EdgeSettings
 from face_app.edge.commands import verify
 from support.cloud import stored
 from support.ports import free_port
+from support.waiting import until
 
 
 def settings(path, port):
@@ -21,7 +22,7 @@ def settings(path, port):
 
 
 def test_a_card_is_stored(path, broker, cloud):
-    card = verify.run(settings(path, broker.port), wait=20)
+    card = verify.run(settings(path, broker.port), wait=90)
     (face,) = cloud.wait_for(1)
     assert card.id == str(face.id)
     assert card.sha256 == hashlib.sha256(face.payload).hexdigest()
@@ -39,7 +40,13 @@ def test_reports_a_missing_receipt(path):
 
 
 def test_reports_a_signal(path):
-    threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    default = signal.getsignal(signal.SIGTERM)
+
+    def send():
+        until(lambda: signal.getsignal(signal.SIGTERM) != default)  # before, it would end the tests
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=send, daemon=True).start()
     with pytest.raises(NotVerifiedError, match="had not arrived when a signal came, and waits: broker"):
         verify.run(settings(path, free_port()), wait=60)
 
@@ -47,4 +54,4 @@ def test_reports_a_signal(path):
 def test_reports_a_refused_card(path, broker, cloud):
     cloud.answer = lambda face: replace(stored(face), result="refused", reason="foreign-topic")
     with pytest.raises(NotVerifiedError, match=r"refused the test card .*: foreign-topic"):
-        verify.run(settings(path, broker.port), wait=20)
+        verify.run(settings(path, broker.port), wait=90)

@@ -1,8 +1,8 @@
 """Ready means that the work gets done; live means that nothing local prevents it."""
 
 import sqlite3
-import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import REGISTRY, generate_latest
@@ -100,10 +100,18 @@ def test_faces_must_leave(waiting, sending, reason):
     assert state.facts["frame_age"] is None
 
 
-def test_frames_must_arrive():
-    watchdog = SourceWatchdog(limit=0.05)
+@pytest.fixture
+def clock(monkeypatch):
+    """Return the clock of the watchdog; `clock.seconds` stands until a test advances it."""
+    clock = SimpleNamespace(seconds=1000.0)
+    monkeypatch.setattr("face_app.edge.health.health.time", SimpleNamespace(monotonic=lambda: clock.seconds))
+    return clock
+
+
+def test_frames_must_arrive(clock):
+    watchdog = SourceWatchdog(limit=10)
     assert edge_health(Waiting(), Sending(), watchdog).ready
-    time.sleep(0.1)
+    clock.seconds += 11
     assert edge_health(Waiting(), Sending(), watchdog).reason.startswith("no frame for")
     watchdog.frame_received()
     assert edge_health(Waiting(), Sending(), watchdog).ready
@@ -122,10 +130,10 @@ def test_pictures_must_change():
     assert edge_health(Waiting(), Sending(), watchdog).ready
 
 
-def test_a_full_outbox_is_not_blamed_on_the_camera():
-    watchdog = SourceWatchdog(limit=0.05)
+def test_a_full_outbox_is_not_blamed_on_the_camera(clock):
+    watchdog = SourceWatchdog(limit=10)
     watchdog.block("outbox: full")
-    time.sleep(0.1)
+    clock.seconds += 11
     assert edge_health(Waiting(), Sending(), watchdog).reason == "outbox: full"
     watchdog.frame_received()
     assert edge_health(Waiting(), Sending(), watchdog).ready
@@ -140,9 +148,9 @@ def test_stays_live_while_the_cloud_is_down():
         assert broken.reason
 
 
-def test_stays_live_while_the_camera_is_off_but_not_with_a_local_fault():
-    watchdog = SourceWatchdog(limit=0.05)
-    time.sleep(0.1)
+def test_stays_live_while_the_camera_is_off_but_not_with_a_local_fault(clock):
+    watchdog = SourceWatchdog(limit=10)
+    clock.seconds += 11
     off = edge_health(Waiting(), Sending(), watchdog)
     assert (off.live, off.ready) == (True, False)
     # The camera hides no local fault.
@@ -180,17 +188,17 @@ def test_reports_the_work_that_was_observed(waiting, sending, capabilities):
 
 
 def test_a_frame_counts_once_it_was_processed():
-    watchdog = SourceWatchdog(limit=0.5)
+    watchdog = SourceWatchdog(limit=90)
     watchdog.frame_received()
     assert Capability.FRAMES not in edge_health(Waiting(), Sending(), watchdog).capabilities
     watchdog.frame_processed()
     assert Capability.FRAMES in edge_health(Waiting(), Sending(), watchdog).capabilities
 
 
-def test_a_camera_that_went_off_has_no_frames():
-    watchdog = SourceWatchdog(limit=0.05)
+def test_a_camera_that_went_off_has_no_frames(clock):
+    watchdog = SourceWatchdog(limit=10)
     watchdog.frame_processed()
-    time.sleep(0.1)
+    clock.seconds += 11
     assert Capability.FRAMES not in edge_health(Waiting(), Sending(), watchdog).capabilities
 
 

@@ -24,6 +24,7 @@ from face_app.edge.sources.open_source import open_source
 from faults.clocks import build_clock
 from support.mjpeg_camera import jpeg, mjpeg_camera
 from support.ports import free_port
+from support.waiting import until
 
 set_up_opencv()
 
@@ -144,17 +145,16 @@ def test_waits_for_a_camera_that_starts_late(stop, caplog):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    time.sleep(1)
+    until(lambda: "no video stream; check address" in caplog.text)
     assert not frames
-    assert "no video stream; check address" in caplog.text
     assert "secret" not in caplog.text
     with mjpeg_camera(port):
-        watcher.join(10)
+        watcher.join(90)
     assert len(frames) == 3
 
 
-def test_masks_a_password_in_the_path_at_each_attempt(stop, caplog):
-    threading.Timer(1.5, stop.set).start()
+def test_masks_a_password_in_the_path_at_each_attempt(stop, stop_at, caplog):
+    stop_at("no video stream; check address", count=2)
     address = f"http://127.0.0.1:{free_port()}/user=admin&password=S3cret&channel=1&stream=0.sdp"
     with source(address, stop, reopen_max=0.2) as camera:
         assert list(camera) == []
@@ -174,7 +174,7 @@ def test_reopens_a_camera_that_falls_silent(stop, caplog):
     assert "trying again" in caplog.text
 
 
-def test_abandons_a_read_that_never_returns(stop, caplog, monkeypatch):
+def test_abandons_a_read_that_never_returns(stop, stop_at, caplog, monkeypatch):
     """Some drivers hang for ever inside a read; OpenCV has no timeout for them."""
     monkeypatch.setattr("face_app.edge.sources.live.TIMEOUT_GRACE", 0.1)
 
@@ -191,7 +191,7 @@ def test_abandons_a_read_that_never_returns(stop, caplog, monkeypatch):
         def release(self):
             pass
 
-    threading.Timer(1.5, stop.set).start()
+    stop_at("trying again", count=2)
     opened = []
     camera = LiveSource(
         "camera", settings.Camera(read_timeout=0.2, reopen_max=0.1), stop, lambda: opened.append(1) or Hanging()
@@ -315,16 +315,16 @@ def test_stops_while_no_frame_comes(stop, silent):
         assert time.monotonic() - started < 10 + CLOSE_TIMEOUT
 
 
-def test_logs_a_missing_device(stop, caplog):
+def test_logs_a_missing_device(stop, stop_at, caplog):
     caplog.set_level(logging.WARNING)
-    threading.Timer(0.5, stop.set).start()
+    stop_at("no such camera")
     with source("/dev/video99", stop) as camera:
         assert list(camera) == []
     assert "/dev/video99: no such camera; plug it in" in caplog.text
 
 
-def test_logs_a_device_that_is_no_camera(stop, caplog):
-    threading.Timer(0.5, stop.set).start()
+def test_logs_a_device_that_is_no_camera(stop, stop_at, caplog):
+    stop_at("gives no video")
     with source("/dev/null", stop) as camera:
         assert list(camera) == []
     assert "/dev/null: gives no video" in caplog.text
