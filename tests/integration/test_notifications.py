@@ -11,7 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from face_app.common.settings import Store
+from face_app.common.health_server import fetch_health
+from face_app.common.settings import Metrics, Store
 from support.faces import DrawnFace
 from support.gallery import RunningGallery, publish_receipt, running_gallery
 from support.mosquitto import mosquitto
@@ -123,6 +124,9 @@ def test_a_killed_gallery_sends_nothing_twice_and_misses_none(store, tmp_path):
                 put(store, face)
                 publish_receipt(broker.port, face)
             gallery.wait_for(lambda gallery: "3 messages wait" in notices(gallery).get("notifications", ""))
+            health = fetch_health(Metrics(port=int((tmp_path / "port").read_text())))
+            assert health.ready, "a service that is down prevents no page"
+            assert "3 messages wait" in str(health.facts["notifications"])
             gallery.process.kill()
             gallery.process.wait()
         put(store, faces[4])

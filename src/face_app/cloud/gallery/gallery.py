@@ -215,6 +215,7 @@ class Gallery:
             "listing_seconds": round(progress.seconds, 1),
             "bucket": self.objects.problem or None,
             "broker": self.feed.gap or None,
+            "notifications": " ".join(self.notifier.problems()) or None if self.notifier else None,
             "notifications_waiting": self.notifier.waiting if self.notifier else None,
         }
         return Health(not broken, not reason, reason, frozenset(name for name, true in works.items() if true), facts)
