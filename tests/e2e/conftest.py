@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.clips import photo
-from support.demo import deployed, engine, run
+from support.demo import deployed, remove_earlier_demo, run, start_engine
 
 
 @pytest.fixture
@@ -21,8 +21,9 @@ def three_faces(tmp_path: Path) -> Path:
 @pytest.fixture(scope="package")
 def demo() -> Iterator[dict[str, Any]]:
     """The summary of the first `bin/demo`. Everything is removed at the end; the engine and the images stay."""
-    if engine() and deployed():
-        pytest.fail("a demo or its data is on this machine: bin/demo down --purge, then test again")
+    start_engine()
+    if deployed():
+        remove_earlier_demo()
     try:
         yield json.loads(run("bin/demo", "--json").splitlines()[-1])
     finally:

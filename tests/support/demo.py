@@ -13,6 +13,9 @@ from face_app.common.wire import face_of_key
 ROOT = Path(__file__).parents[2]
 INVENTORY = "inventory/demo"
 EDGE, SUBSCRIBER, CLOUD_BROKER, MOUNT = "face_app", "subscriber", "cloud_mosquitto", Path("/mnt/face-app")
+REPRODUCIBLE = ("demo-edge/demo/", "demo-edge/verify/")
+"""Prefixes of keys of the faces that `bin/demo` produces again: those of the pinned clips, and the test card."""
+LIST = ("docker", "exec", SUBSCRIBER, "face-app", "bucket", "list")
 
 
 def run(*command: object, check: bool = True, seconds: float = 3600) -> str:
@@ -33,7 +36,7 @@ def playbook(name: str, *arguments: str) -> dict[str, dict[str, int]]:
 
 def keys(prefix: str) -> set[str]:
     """Keys of the faces in the bucket under a prefix, asked through the S3 API."""
-    output = run("docker", "exec", SUBSCRIBER, "face-app", "bucket", "list", prefix)
+    output = run(*LIST, prefix)
     return {key for key in output.splitlines() if face_of_key(key)}
 
 
@@ -64,8 +67,20 @@ def deployed() -> bool:
     return bool(present.strip() or kept.strip())
 
 
-def engine() -> bool:
-    try:
-        return subprocess.run(["docker", "info"], check=False, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        return False
+def start_engine() -> None:
+    """Start Docker as `bin/demo` does: an engine that is down hides containers that start with it."""
+    run(ROOT / ".venv/bin/ansible-playbook", "-i", "localhost,", "-c", "local", "tests/molecule/engine.yml")
+
+
+def remove_earlier_demo() -> None:
+    """Remove a demo that another run left, unless it contains faces that `bin/demo` cannot produce again."""
+    cure = "a demo with faces of its own, or its data, is on this machine: bin/demo down --purge, then test again"
+    deadline = time.monotonic() + 60
+    while (listed := subprocess.run((*LIST, ""), check=False, capture_output=True, text=True)).returncode:
+        if time.monotonic() > deadline:
+            pytest.fail(f"{cure}\n{listed.stderr}")
+        time.sleep(1)
+    wait_until_empty()
+    if own := [key for key in keys("") if not key.startswith(REPRODUCIBLE)]:
+        pytest.fail(f"{cure}\n{own[0]}")
+    run("bin/demo", "down", "--purge", "--keep-images")
