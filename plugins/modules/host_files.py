@@ -4,6 +4,7 @@
 # Runs on the host, whose Python may be 3.6.
 import difflib
 import hashlib
+import json
 import os
 import shlex
 import tempfile
@@ -37,6 +38,8 @@ options:
   files:
     description:
       - Files with C(path) and C(content). C(owner) and C(mode) override I(owner) and I(mode).
+      - C(json) is a value that is written as JSON, in place of C(content). Ansible-core 2.16 parses a C(content) that is
+        JSON, and passes the result in Python's notation.
       - C(source) is a file of the host that is copied, in place of C(content). If it is missing, nothing is written.
       - C(validate) is a command that must succeed before the content is written; it gets the path of the new file as
         C(%s). Check mode does not run it.
@@ -173,6 +176,8 @@ def _read(path: str) -> Optional[bytes]:
 
 def _content(file: Dict[str, Any]) -> Optional[bytes]:
     """Return the content that a file gets; None if its source does not exist."""
+    if file["json"] is not None:
+        return (json.dumps(file["json"], indent=4, sort_keys=True) + "\n").encode()
     return _read(file["source"]) if file["source"] else file["content"].encode()
 
 
@@ -185,6 +190,7 @@ def main() -> None:
     file = {
         "path": {"type": "path", "required": True},
         "content": {"type": "str"},
+        "json": {"type": "raw"},
         "source": {"type": "path"},
         "owner": {"type": "str"},
         "mode": {"type": "str"},
@@ -201,8 +207,8 @@ def main() -> None:
                 "type": "list",
                 "elements": "dict",
                 "options": file,
-                "required_one_of": [("content", "source")],
-                "mutually_exclusive": [("content", "source")],
+                "required_one_of": [("content", "json", "source")],
+                "mutually_exclusive": [("content", "json", "source")],
                 "default": [],
                 "no_log": True,
             },
@@ -224,6 +230,8 @@ def main() -> None:
         for path in parameters["absent"]:
             files.remove(path)
         contents = [_content(each) for each in parameters["files"]]
+        for each in parameters["files"]:
+            each["json"] = None  # the output repeats the parameters, and may be printed
         for each, content in zip(parameters["files"], contents):
             if content is not None:
                 files.write(each, content)

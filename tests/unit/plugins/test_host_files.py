@@ -76,6 +76,16 @@ def test_writes_nothing_that_its_program_refuses(wanted, tmp_path):
     assert run(**wanted)[1]["changed"]
 
 
+def test_writes_a_value_as_json(tmp_path):
+    value = {"users": [{"name": "ann", "password": "hidden-word"}]}
+    file = tmp_path / "users.json"
+    for changed in (True, False):
+        output, result = run(files=[{"path": str(file), "json": value}], diff=False)
+        assert result["changed"] is changed
+        assert "hidden-word" not in output
+    assert json.loads(file.read_text()) == value
+
+
 def test_removes_files(tmp_path):
     old = tmp_path / "old"
     old.write_text("")
