@@ -38,8 +38,8 @@ options:
   files:
     description:
       - Files with C(path) and C(content). C(owner) and C(mode) override I(owner) and I(mode).
-      - C(json) is a value that is written as JSON, in place of C(content). Ansible-core 2.16 parses a C(content) that is
-        JSON, and passes the result in Python's notation.
+      - C(json) is a value that is written as JSON, in place of C(content). Ansible-core 2.16 parses a C(content) that
+        is JSON, and passes the result in Python's notation.
       - C(source) is a file of the host that is copied, in place of C(content). If it is missing, nothing is written.
       - C(validate) is a command that must succeed before the content is written; it gets the path of the new file as
         C(%s). Check mode does not run it.
