@@ -53,6 +53,12 @@ def test_a_second_deploy_changes_nothing(demo):
 
 
 @pytest.mark.full
+def test_the_second_core_changes_nothing(demo):
+    for host, counts in playbook("site.yml", core=".venv-next").items():
+        assert (counts["changed"], counts["failed"], counts["unreachable"]) == (0, 0, 0), host
+
+
+@pytest.mark.full
 def test_check_mode_is_clean_on_the_deployed_machine(demo):
     for host, counts in playbook("site.yml", "--check").items():
         assert (counts["changed"], counts["failed"]) == (0, 0), host

@@ -27,9 +27,9 @@ def run(*command: object, check: bool = True, seconds: float = 3600) -> str:
     return done.stdout
 
 
-def playbook(name: str, *arguments: str) -> dict[str, dict[str, int]]:
-    """Run a playbook and read its recap: counts by host."""
-    output = run(ROOT / ".venv/bin/ansible-playbook", "-i", INVENTORY, name, *arguments)
+def playbook(name: str, *arguments: str, core: str = ".venv") -> dict[str, dict[str, int]]:
+    """Run a playbook, with the ansible-core of a virtual environment, and read its recap: counts by host."""
+    output = run(ROOT / core / "bin/ansible-playbook", "-i", INVENTORY, name, *arguments)
     recap = re.findall(r"^(\S+)\s*: (ok=\d+.*)$", output, re.MULTILINE)
     return {host: {key: int(n) for key, n in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in recap}
 
