@@ -86,6 +86,8 @@ def _median(runs: Iterable[Run]) -> Run:
 
 def _revisions(before: str) -> list[tuple[str, str]]:
     """Return the versions by name; the files of this folder, committed or not, are the present one."""
+    # With outdated times of files in the index, `git stash create` fails. This refresh fails if a file has changed.
+    subprocess.run(["git", "update-index", "-q", "--refresh"], cwd=ROOT, check=False)
     # `git stash` makes a commit, which needs an author; a fresh clone may have none.
     stash = ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost", "stash", "create"]
     stashed = subprocess.run(stash, cwd=ROOT, check=True, capture_output=True, text=True).stdout

@@ -35,7 +35,7 @@ LAST_STORED = Gauge(
 FULLNESS = Gauge("face_app_outbox_fullness", "Used fraction of outbox.max_bytes.")
 REFUSED_PRESENT = Gauge("face_app_outbox_refused", "Refused faces whose pixels are in the outbox.")
 FRAME_AGE = Gauge("face_app_capture_frame_age_seconds", "Seconds since the last frame.")
-ELECTED = Gauge("face_app_sender_elected", "1 if this process holds the sender lock of its outbox.")
+ELECTED = Gauge("face_app_sender_elected", "1 if this process has the sender lock of its outbox.")
 HOP = Gauge("face_app_sender_hop", "1 while a hop of the uplink is up.", ["hop"])
 QUIET = Gauge(
     "face_app_sender_quiet_seconds",

@@ -55,7 +55,7 @@ def run(
         SettingsError: The credentials file cannot be read.
     """
     ledger_index = index_ledgers(ledgers, scope)
-    # Before the faces: a mark of a face that is on its way would be ahead of the list.
+    # Before the faces: a mark of a face in flight would be ahead of the list.
     marks = read_marks(store, scope)
     keys = (key for prefix in scope.prefixes for key in operations.keys(store, prefix))
     listing = sort_keys(_with_progress(keys, "keys listed"), scope)

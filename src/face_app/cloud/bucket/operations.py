@@ -159,7 +159,7 @@ def reader(store: settings.Store, *, connections: int = 1) -> Callable[[str], by
 
 
 def writer(store: settings.Store, *, connections: int = 1) -> Callable[[str, bytes], None]:
-    """Return a function that stores a small object of ours under a key, and replaces the object that is there.
+    """Return a function that stores a small object of face-app under a key, and replaces the object that is there.
 
     Faces are never replaced: their keys contain the hash of their bytes (see `Store.put`). The function raises
     `StoreError` if the store does not confirm the object.

@@ -155,7 +155,7 @@ class PublicRead:
 def _statements(bucket: str) -> list[dict[str, Any]]:
     """Return the statements that allow reads of faces and of no other object, and no listing.
 
-    In a policy ``*`` matches ``/`` too. So the hour in the pattern keeps names such as ``face-1`` from matching, and
+    In a policy ``*`` matches ``/`` too. So the hour in the pattern prevents a match of names such as ``face-1``, and
     the second statement excludes ``erased/<key of a face>``. It applies to anonymous clients alone: the programs read
     these objects with their keys.
     """

@@ -1,4 +1,4 @@
-"""Export the states of all cameras as metrics, so that a Prometheus beside the gallery needs no way to the edges."""
+"""Export the states of all cameras as metrics, so that a Prometheus beside the gallery needs no route to the edges."""
 
 import math
 import re

@@ -101,7 +101,7 @@ class Objects:
         return True
 
     def forget(self, key: str) -> None:
-        """Drop an object from memory; a read that is under way does not bring it back."""
+        """Drop an object from memory; a read in progress does not store it again."""
         self._cache.drop(key)
 
 

@@ -36,7 +36,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Delivery:
-    """Tracks one message on its way to one service.
+    """Tracks the delivery of one message to one service.
 
     Attributes:
         id: Of the message.

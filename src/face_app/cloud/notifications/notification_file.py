@@ -78,7 +78,7 @@ CREATE TABLE alarms (
 
 
 class NotificationFile:
-    """Holds the open file: one connection, which threads use one after the other."""
+    """Contains the open file: one connection, which threads use one after the other."""
 
     def __init__(self, path: Path) -> None:
         """Open the file; create it if it is missing, damaged or of another format.

@@ -163,7 +163,7 @@ class Notifier:
         return self._deliveries.count()
 
     def problems(self) -> list[str]:
-        """Return what keeps messages from arriving, one sentence for each cause."""
+        """Return what prevents the delivery of messages, one sentence for each cause."""
         problem = self._planning.problem or self._write_problem
         found = [f"Notifications: {problem}."] if problem else []
         for worker in self._workers:

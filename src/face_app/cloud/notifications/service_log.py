@@ -59,7 +59,7 @@ _handler = _Lines()
 
 
 def capture() -> None:
-    """Take the log of Apprise, so that no line of it reaches ours."""
+    """Take the log of Apprise, so that no line of it reaches the log of the program."""
     logger = logging.getLogger("apprise")
     logger.propagate = False
     logger.setLevel(logging.DEBUG)

@@ -174,7 +174,7 @@ class Consumer:
         if place is None:
             self._decline(edge, [delivery], "bytes")
             return
-        # It leaves when the last reference is gone: so no way of a message through the program can forget it.
+        # It leaves when the last reference is gone: so every path of a message through the program ends with it.
         weakref.finalize(delivery, link.shares.leave, edge, place).atexit = False
         self._deliveries.put(edge, delivery)
         excess = link.shares.excess(edge, self._store.works_since)

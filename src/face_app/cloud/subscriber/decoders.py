@@ -213,27 +213,27 @@ class DecoderProcess:
         """
         if self._stopped:
             raise StoppedError
-        ours, theirs = socket.socketpair()
-        self._socket = ours
-        with theirs:
+        connection, child_end = socket.socketpair()
+        self._socket = connection
+        with child_end:
             paths = os.pathsep.join(path for path in sys.path if path)
             # In a session of its own, so that signals of a terminal do not reach it.
             self._process = subprocess.Popen(  # noqa: S603
                 self._command,
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
+                stdin=child_end.fileno(),
+                stdout=child_end.fileno(),
                 env={**os.environ, "PYTHONPATH": paths},
                 start_new_session=True,
             )
-        ours.settimeout(START_SECONDS)
+        connection.settimeout(START_SECONDS)
         try:
-            started = _line(ours) == READY
+            started = _line(connection) == READY
         except (ConnectionError, TimeoutError):
             started = False
         if not started:
             self._end(wait=0)
             raise DecoderLostError("the decoder cannot start; see the lines above")
-        return ours
+        return connection
 
     def _end(self, *, wait: float) -> int:
         """End the process, after it had some seconds to end by itself; return its status as `Popen.returncode` does."""

@@ -37,7 +37,7 @@ class OutboxFile(Section):
         300, description="Seconds until a waiting face makes the program not ready, unless another was stored since."
     )
     ledger_days: float = Field(
-        30, gt=0, description="Days until the row of a settled face is pruned; refused ones expire then."
+        30, gt=0, description="Days from the receipt until the row of a face is pruned; refused faces expire then."
     )
 
 

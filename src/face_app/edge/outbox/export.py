@@ -98,8 +98,8 @@ def _entries(outbox: Outbox, rows: Iterator[list[Any]]) -> Iterator[LedgerEntry]
     with _damage_is_marked(outbox):
         for face_id, key, sha256, state, reason, captured_at, settled_at in rows:
             at = datetime.fromtimestamp(captured_at, timezone.utc)
-            settled = None if settled_at is None else datetime.fromtimestamp(settled_at, timezone.utc)
-            yield LedgerEntry(FaceId.parse(face_id), key, sha256, state, reason, at, settled)
+            answered = None if settled_at is None else datetime.fromtimestamp(settled_at, timezone.utc)
+            yield LedgerEntry(FaceId.parse(face_id), key, sha256, state, reason, at, answered)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ PAGE_SIZES = tuple(2**power for power in range(9, 17))
 LEAF = 0x0D
 """First byte of a page with rows."""
 _ENOUGH = 20
-"""Number of pages that settle the question."""
+"""Number of pages after which the result is clear."""
 _BLOCK = max(PAGE_SIZES)
 
 

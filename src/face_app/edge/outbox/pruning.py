@@ -1,4 +1,4 @@
-"""Prune the ledger: rows of settled faces, by age, or earlier if a face needs their room."""
+"""Prune the ledger: rows of faces with a receipt, by age, or earlier if a face needs their room."""
 
 import sqlite3
 import time
@@ -16,7 +16,7 @@ REFUSED = "refused"
 
 
 def prune(connection: sqlite3.Connection, seconds: float) -> None:
-    """Prune what was settled so many seconds ago, at most `ROWS` rows of each kind; a waiting face is never pruned.
+    """Prune what got its receipt so many seconds ago, at most `ROWS` rows of each kind; a waiting face is never pruned.
 
     Refused faces lose their pixels and expire first. Call this outside a transaction.
     """

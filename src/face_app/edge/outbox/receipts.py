@@ -19,14 +19,14 @@ def apply_receipt(connection: sqlite3.Connection, receipt: Receipt) -> list[int]
 
     Only a ``stored`` or ``erased`` receipt with the id and the hash of a face deletes the pixels of the face.
     """
-    settles = receipt.result != "refused"
-    if settles and receipt.id is None:
+    final = receipt.result != "refused"
+    if final and receipt.id is None:
         return []
     values = {"now": time.time(), "reason": receipt.reason, "sha256": receipt.sha256, "id": str(receipt.id)}
     query = f"UPDATE faces SET {_CHANGES[receipt.result]} AND sha256 = :sha256"
     if receipt.id is not None:
         query += " AND id = :id"
     rows = connection.execute(f"{query} RETURNING row", values).fetchall()
-    if settles:
+    if final:
         connection.executemany("DELETE FROM pixels WHERE row = ?", rows)
     return [row for (row,) in rows]

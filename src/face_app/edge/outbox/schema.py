@@ -213,10 +213,10 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> int:
     ((version,),) = connection.execute("PRAGMA user_version").fetchall()
     if not tables and application != APPLICATION:
         return 0
-    ours = {"outbox", "faces", "pixels"} <= tables
-    if not ours and application != APPLICATION:
+    is_outbox = {"outbox", "faces", "pixels"} <= tables
+    if not is_outbox and application != APPLICATION:
         raise OutboxError(f"{path} is no outbox but another SQLite file; set outbox.path to another file")
-    if ours and application == APPLICATION and 1 <= version <= FORMAT:
+    if is_outbox and application == APPLICATION and 1 <= version <= FORMAT:
         return int(version)
     # A format of many releases later has other tables or columns. With those of this one, the header is damaged.
     later = FORMAT < version <= FORMAT + NEXT_FORMATS or _schema(connection) != _schema_of_this_format()

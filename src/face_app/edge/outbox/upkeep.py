@@ -66,6 +66,6 @@ class Upkeep:
             log.warning("%s", blocked_message(self._path))
 
     def prune(self, connection: sqlite3.Connection, seconds: float) -> None:
-        """Prune what was settled so many seconds ago, unless that could fill the disk."""
+        """Prune what got its receipt so many seconds ago, unless that could fill the disk."""
         if has_room(connection, self._path, PRUNED_PAGES, RESERVE):
             prune(connection, seconds)

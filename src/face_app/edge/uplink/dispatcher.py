@@ -109,7 +109,7 @@ class Dispatcher:
         else:
             self._suspects.acknowledged(row, size)
 
-    def settled(self, row: int) -> None:
+    def record_receipt(self, row: int) -> None:
         """Record that a face got its receipt."""
         self._suspects.discard(row)
 

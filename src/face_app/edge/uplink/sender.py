@@ -221,7 +221,7 @@ class Sender:
         applied = self._outbox.apply_receipts(receipt for *_, receipts in self._receipts for receipt in receipts)
         for row, receipt in applied:
             self._window.record_receipt(row, time.monotonic(), self._uplink.up_since)
-            self._dispatcher.settled(row)
+            self._dispatcher.record_receipt(row)
             if receipt.result == "stored":
                 metrics.STORED.inc()
             elif receipt.result == "erased":

@@ -112,7 +112,7 @@ class VisionPipeline:
         return earlier + self._detect(frame, ended_before, self._gate.moving)
 
     def _withhold(self, frame: Frame) -> None:
-        """Keep a transient frame until the next one shows whether it was a flash or the first of another scene.
+        """Store a transient frame until the next one shows whether it was a flash or the first of another scene.
 
         After a flash, the scene from before is back, and the withheld frame is dropped: it would end all tracks.
         """

@@ -30,7 +30,7 @@ HALF_SHARP = 0.12
 """Variance of the Laplacian (Pech-Pacheco et al., 2000) of the scaled face, as a share of the variance of its grey
 levels, that counts as half sharp. The ratio does not change with contrast or exposure."""
 FRONTAL_NOSE = 0.58
-"""Position of a frontal nose between eyes (0) and mouth (1): the median of 37 people who look into the camera."""
+"""Position of a frontal nose between eyes (0) and mouth (1): the median of 37 people who face the camera."""
 HEAD_MARGIN = 0.25
 """Margin around the box that belongs to a complete head, as a share of its sides."""
 BLACK = 8

@@ -36,7 +36,7 @@ NEW_TRACK_SEARCH_RADIUS = 5.0
 """The same distance for a track of one detection, whose velocity is not known. At 1.4 m/s a face moves 1.1 of its
 widths between two of eight detections a second, and 2.2 between two of four."""
 MAX_PREDICTION_SECONDS = 1.0
-"""Seconds for which a lost face is assumed to keep moving: it may also have stopped behind a pillar."""
+"""Seconds for which a lost face is assumed to move on: it may also have stopped behind a pillar."""
 REJOIN_SECONDS = 5.0
 """Seconds without a match for which a confirmed track waits. Longer bridges longer absences, delays the end of each
 visit, and lets more people pass who are similar."""
@@ -62,7 +62,7 @@ MIN_PRESENCE = 0.5
 """Minimum presence by which such a face starts a track. In street photos as they are, dark and with noise, 56
 detections between 0.65 and 0.8 reach it; 2 of them show no labelled face."""
 MAX_OVERLAP = 0.3
-"""Maximum share of such a face that another face may cover: a forehead or a cheek also looks like a face."""
+"""Maximum share of such a face that another face may cover: a forehead or a cheek also resembles a face."""
 MAX_CHECKS = 2
 """Maximum number of such checks in one update; each takes 3 ms."""
 UNCONFIRMED_SECONDS = 5.0
