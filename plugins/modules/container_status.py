@@ -38,7 +38,7 @@ containers:
     - For each container C(name), C(image), the C(previous) image, and C(since), the time of the start.
     - C(live), C(ready), C(reason), C(capabilities) and C(facts), as C(face-app health --json) prints them.
     - C(options), the digest of the options that it was created with, and its C(networks).
-    - C(settled) is true if it is the outcome of a complete swap. Its tag still names its image, the engine restarts it,
+    - C(complete) is true if it is the outcome of a complete swap. Its tag still names its image, the engine restarts it,
       and there is no other version beside it.
   type: list
   returned: always
@@ -87,7 +87,7 @@ def _status(container: Container, names: Set[str], images: Set[str]) -> Dict[str
         "since": container["State"]["StartedAt"] if container["State"]["Running"] else "",
         "options": config["Labels"].get(OPTIONS_LABEL, ""),
         "networks": sorted(container["NetworkSettings"]["Networks"]),
-        "settled": (
+        "complete": (
             policy == "unless-stopped"
             and not {name + ".next", name + ".previous"} & names
             and f"{config['Image']} {container['Image']}" in images

@@ -53,17 +53,17 @@ def read(status, *containers, images=(f"{IMAGE} {ID}",)):
 def test_reads_options_networks_and_health(status):
     (found,) = read(status, container())
     assert (found["name"], found["options"], found["networks"]) == ("face_app", "o", ["cloud", "faces"])
-    assert (found["live"], found["capabilities"], found["settled"]) == (True, ["uplink"], True)
+    assert (found["live"], found["capabilities"], found["complete"]) == (True, ["uplink"], True)
 
 
 @pytest.mark.parametrize("changed", [{"policy": "no"}, {"policy": "always"}, {"image": "sha256:bb"}])
-def test_a_container_that_differs_from_a_swapped_one_is_not_settled(status, changed):
-    assert not read(status, container(**changed))[0]["settled"]
+def test_a_container_that_differs_from_a_swapped_one_is_not_complete(status, changed):
+    assert not read(status, container(**changed))[0]["complete"]
 
 
 @pytest.mark.parametrize("rest", ["face_app.next", "face_app.previous"])
-def test_remains_of_an_interrupted_swap_leave_it_unsettled(status, rest):
-    assert not read(status, container(), container(rest, running=False))[0]["settled"]
+def test_remains_of_an_interrupted_swap_leave_it_incomplete(status, rest):
+    assert not read(status, container(), container(rest, running=False))[0]["complete"]
 
 
 def test_a_container_that_ended_is_not_live_and_names_its_code(status):
