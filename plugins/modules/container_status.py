@@ -38,8 +38,8 @@ containers:
     - For each container C(name), C(image), the C(previous) image, and C(since), the time of the start.
     - C(live), C(ready), C(reason), C(capabilities) and C(facts), as C(face-app health --json) prints them.
     - C(options), the digest of the options that it was created with, and its C(networks).
-    - C(complete) is true if it is the outcome of a complete swap. Its tag still names its image, the engine restarts it,
-      and there is no other version beside it.
+    - C(complete) is true if it is the outcome of a complete swap. Its tag still names its image, the engine restarts
+      it, and there is no other version beside it.
   type: list
   returned: always
 """

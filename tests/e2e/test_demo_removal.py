@@ -18,10 +18,10 @@ def volumes() -> list[str]:
 
 
 def images() -> list[str]:
-    """Those of the project, its base image included, that no container uses."""
+    """Those of the deployment, its base image included, that no container uses; the scenarios' host is none."""
     used = run("docker", "ps", "-a", "--format", "{{.Image}}").split()
     listed = run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter=reference=face-app-*")
-    return sorted(set(listed.split()) - set(used))
+    return sorted(name for name in set(listed.split()) - set(used) if not name.startswith("face-app-test-host:"))
 
 
 def test_down_keeps_data_and_purge_removes_it(demo):

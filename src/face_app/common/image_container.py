@@ -103,7 +103,7 @@ def _split_jpeg(payload: bytes) -> ImageParts:
         raise MessageError("not-an-image", f"more than {MAX_SEGMENTS} JPEG segments")
     if frames != 1:
         raise MessageError("not-an-image", f"expected one JPEG frame, found {frames}")
-    # Entropy data contains no FF DA, because of byte stuffing. The segments count too: a decoder may read them as scans.
+    # Byte stuffing leaves no FF DA in entropy data. The segments count too: a decoder may read them as scans.
     scans = payload.count(b"\xff\xda", offset) + sum(part.count(b"\xff\xda") for part in parts)
     if scans > MAX_SCANS:
         raise MessageError("too-many-scans", f"{scans} JPEG scans > {MAX_SCANS}")

@@ -13,8 +13,9 @@ def test_three_edges():
     options = argparse.Namespace(subscribers=2, rate=30, faces=9, rounds=2, kills=1)
     with seaweedfs() as server:
         result = measure(3, options, server)
-    # Two rounds of nine faces, three after the death of the broker, and at most a mark of each edge and subscriber.
-    assert 21 <= result.keys <= 27
+    # Two rounds of nine faces, one of the simulator's process after the death of the broker, and at most a mark of each
+    # edge and subscriber.
+    assert 19 <= result.keys <= 25
     assert result.connect > 0
     assert result.broker_kb > 0
     assert result.cpu_ms.keys() == {"subscribers", "broker", "store"}

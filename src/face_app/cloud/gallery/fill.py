@@ -24,7 +24,7 @@ CHECK_SECONDS = 3.0
 """Seconds between two attempts to reach a bucket that does not answer."""
 RECENT_DAYS = 2
 """Days of capture that are listed after each connection to the broker: receipts may have been lost meanwhile. Faces of
-earlier days, and of cameras that the index lacks, appear with the next complete listing."""
+earlier days appear with the next complete listing."""
 
 
 @dataclass
@@ -212,10 +212,12 @@ class Filler:
     def _list_days(self) -> None:
         today = datetime.now(timezone.utc)
         days = [(today - timedelta(days=ago)).strftime("%Y/%m/%d") for ago in range(RECENT_DAYS)]
-        for edge, camera, _ in self._queries.cameras():
+        # Cameras of the index too: the last face of one may be gone from the bucket.
+        known = {f"{edge}/{camera}/" for edge, camera, _ in self._queries.cameras()}
+        for camera in sorted(known.union(self._objects.cameras())):
             for day in days:
                 parts = ListingParts()
-                for page in self._objects.pages(f"{edge}/{camera}/{day}/"):
+                for page in self._objects.pages(f"{camera}{day}/"):
                     if self._stopping:
                         return
                     self._apply(parts, page)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from face_app.cloud.bucket import operations
+from face_app.cloud.bucket.open_versions import open_versions
 from face_app.cloud.stores import folder
 from face_app.common import settings
 from face_app.common.errors import StoreError
+from face_app.common.wire import RESERVED
 
 PAGE = 1000
 """Keys of one page of a listing: the most that S3 returns."""
@@ -51,6 +53,7 @@ class Objects:
         self.problem = ""
         self._list = _list_folder(store) if store.kind == "directory" else _list_bucket(store)
         self._get = operations.reader(store, connections=connections)
+        self._versions = open_versions(store, connections=1, current_only=True)
         self._cache = _Cache()
 
     def get(self, key: str) -> bytes | None:
@@ -88,6 +91,19 @@ class Objects:
             self.problem = str(error)
             raise
         self.problem = ""
+
+    def cameras(self) -> list[str]:
+        """Return the folder of each camera in the bucket, such as ``jetson/door/``.
+
+        Raises:
+            StoreError: The bucket does not answer, or refuses.
+        """
+        try:
+            edges = [edge for edge in self._versions.folders("") if edge.rstrip("/") not in RESERVED]
+            return [camera for edge in edges for camera in self._versions.folders(edge)]
+        except StoreError as error:
+            self.problem = str(error)
+            raise
 
     def check(self) -> bool:
         """Ask the bucket whether it answers again; set `problem` to the result."""

@@ -63,6 +63,17 @@ def test_a_face_that_is_erased_during_a_listing_does_not_return(world: World, mo
     assert found == [True, False]
 
 
+def test_a_listing_of_the_last_days_finds_a_new_camera(world: World):
+    """Its first receipts came while the gallery had no connection to the broker."""
+    at = datetime.now(timezone.utc).replace(minute=30, second=0)
+    world.put(portrait(1, at))
+    gallery = world.open()
+    new = portrait(2, at, camera="outage")
+    world.put(new)
+    gallery.filler.list_recent()
+    wait_until(lambda: gallery.queries.face(parse_key(new.key)))
+
+
 def test_a_listing_of_the_last_days_that_fails_is_repeated(world: World, monkeypatch: pytest.MonkeyPatch):
     at = datetime.now(timezone.utc).replace(minute=30, second=0)
     listed, late = portrait(1, at), portrait(2, at + timedelta(seconds=1))
