@@ -13,6 +13,7 @@ from face_app.edge.vision.tracker import (
     MAX_LOST_SECONDS,
     MIN_HITS,
     REJOIN_SECONDS,
+    UNCONFIRMED_SECONDS,
     Tracker,
 )
 from support.clips import draw_face
@@ -406,7 +407,7 @@ def test_patterns_do_not_use_up_the_checks():
     assert follow(Tracker(Patterns(0.0)), [scene] * 3) == [[], [1], [1]]
 
 
-def test_patterns_take_turns():
+def test_each_pattern_is_checked_once_in_a_while():
     checked = []
 
     class Recorder(Patterns):
@@ -414,9 +415,11 @@ def test_patterns_take_turns():
             checked.append(detection.box[0])
             return super().check(image, detection)
 
+    tracker = Tracker(Recorder(0.0))
     scene = [face(100 * number, score=0.79 - number / 100) for number in range(6)]
-    follow(Tracker(Recorder(0.0)), [scene] * 6)
-    assert sorted(checked) == sorted([each.box[0] for each in scene] * 2)
+    for number in (1, 2):
+        follow(tracker, [scene] * round(UNCONFIRMED_SECONDS / STEP), begin=(number - 1) * UNCONFIRMED_SECONDS)
+        assert sorted(checked) == sorted([each.box[0] for each in scene] * number)
 
 
 def test_measures_the_appearance_of_a_long_track_now_and_then(tracker, monkeypatch):
