@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from face_app.edge.outbox.schema import FORMAT
 from support.deployment import (
     CAPTURE,
     CLOUD,
@@ -286,12 +287,15 @@ def test_status_lists_each_container(deployment):
 
 
 def test_reports_an_outbox_of_a_later_format_and_the_next_version_reads_it(deployment):
-    upgrade = deployment.changed("src/face_app/edge/outbox/schema.py", "FORMAT = 3\n", "FORMAT = 4\n")
-    with upgrade:
+    schema, last = "src/face_app/edge/outbox/schema.py", f"({FORMAT}, _MIGRATE_{FORMAT - 1}_TO_{FORMAT}),\n"
+    with (
+        deployment.changed(schema, f"FORMAT = {FORMAT}\n", f"FORMAT = {FORMAT + 1}\n"),
+        deployment.changed(schema, last, f'{last}    {FORMAT}: ({FORMAT + 1}, ""),\n'),
+    ):
         with deployment.changed(WATCH, *BROKEN["does no work"][:2]), deployment.having(capture_wait=20):
             message = only_error(deployment.play("redeploy.yml", *CAPTURE_ALONE))
         assert "DOES NOT WORK EITHER" in message
-        assert "has format 4, this program knows 3" in message
+        assert f"has format {FORMAT + 1}, this program reads up to {FORMAT}" in message
         played = deployment.play("redeploy.yml", *CAPTURE_ALONE)
         assert played.rc == 0, played.output[-3000:]
         check_nothing_is_lost()

@@ -147,7 +147,7 @@ def _capabilities(
     In a process that does not send, the capabilities of the sender count as observed: only the sender observes them.
     """
     observed = set()
-    if watchdog and watchdog.processed and not watchdog.late and not watchdog.frozen:
+    if watchdog and _reads_frames(watchdog):
         observed.add(Capability.FRAMES)
     # A sender that is not elected has found the outbox locked: another process sends.
     other_sends = not state.elected and not state.failure and state.running > LOCK_SECONDS
@@ -157,6 +157,11 @@ def _capabilities(
     if recent or not waiting or other_sends:
         observed.add(Capability.RECEIPTS)
     return frozenset(observed)
+
+
+def _reads_frames(watchdog: SourceWatchdog) -> bool:
+    """Return whether frames are read, or were read until their faces filled the outbox."""
+    return watchdog.outbox_full or (watchdog.processed > 0 and not watchdog.late and not watchdog.frozen)
 
 
 @contextmanager

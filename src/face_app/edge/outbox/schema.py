@@ -191,8 +191,9 @@ def _create_or_migrate(connection: sqlite3.Connection, path: Path) -> None:
     while migrated < FORMAT:
         migrated, statements = _MIGRATIONS[migrated]
         _execute_all(connection, statements)
-    if version < FORMAT:
+    if version < 5:
         _complete_format_5(connection)
+    if version < FORMAT:
         connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 

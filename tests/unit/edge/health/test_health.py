@@ -202,6 +202,17 @@ def test_a_camera_that_went_off_has_no_frames(clock):
     assert Capability.FRAMES not in edge_health(Waiting(), Sending(), watchdog).capabilities
 
 
+def test_a_full_outbox_proves_that_frames_were_read(clock):
+    """Otherwise a version that starts with a full outbox would be rolled back, though the one before fails too."""
+    watchdog = SourceWatchdog(limit=10)
+    watchdog.frame_received()
+    watchdog.block("outbox: full", outbox_full=True)
+    clock.seconds += 11
+    assert Capability.FRAMES in edge_health(Waiting(), Sending(), watchdog).capabilities
+    watchdog.block("outbox: no such file")
+    assert Capability.FRAMES not in edge_health(Waiting(), Sending(), watchdog).capabilities
+
+
 def test_metrics_can_be_read_after_the_outbox_is_closed(tmp_path):
     settings = EdgeSettings(edge="jetson", outbox=OutboxFile(path=tmp_path / "outbox.db"))
     with (
