@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 import tiers
 
@@ -119,6 +121,32 @@ def test_no_variable_holds_the_variables_of_hosts():
     held = re.compile(r"""map\('extract', hostvars\)\s*\}\}""")
     assert len(files) > 100
     assert [str(path) for path in files if held.search(path.read_text())] == []
+
+
+CONDITIONS = {"that", "when", "until", "failed_when", "changed_when"}
+
+
+def conditions(document: object) -> Iterator[str]:
+    """Yield each condition of a file of plays or tasks."""
+    if isinstance(document, list):
+        for each in document:
+            yield from conditions(each)
+    elif isinstance(document, dict):
+        for name, value in document.items():
+            if name in CONDITIONS:
+                yield from (str(each) for each in (value if isinstance(value, list) else [value]))
+            else:
+                yield from conditions(value)
+
+
+def test_no_condition_has_delimiters_of_a_template():
+    """A condition is an expression already. Ansible-core 2.16 accepts delimiters in `that`, 2.19 fails."""
+    loader = type("Loader", (yaml.SafeLoader,), {})
+    loader.add_constructor("!unsafe", lambda reader, node: reader.construct_scalar(node))
+    files = [*ROOT.glob("*.yml"), *(path for name in ("roles", "playbooks") for path in (ROOT / name).rglob("*.yml"))]
+    found = {path: list(conditions(yaml.load(path.read_text(), loader))) for path in files}
+    assert sum(map(len, found.values())) > 300
+    assert [(path.name, each) for path, texts in found.items() for each in texts if "{{" in each] == []
 
 
 def test_no_file_names_the_host_of_a_registry():
