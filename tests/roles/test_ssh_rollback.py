@@ -47,8 +47,7 @@ class Settings:
         self.saved.mkdir()
         shutil.copy(SCRIPT, self.saved)
         reload = f"printf x >> {self.home}/reloads"
-        assert self.run("save", reload, self.main, self.drop_in, self.main.parent) == 0
-        assert self.run("wait", str(seconds)) == 0
+        assert self.run("wait", str(seconds), reload, self.main, self.drop_in, self.main.parent) == 0
 
     def spoil(self) -> None:
         self.main.write_text("new")
@@ -133,7 +132,7 @@ def test_a_linked_file_is_restored_in_its_place(settings):
     link.symlink_to(settings.main)
     settings.saved.mkdir()
     shutil.copy(SCRIPT, settings.saved)
-    assert settings.run("save", "true", link) == 0
+    assert settings.run("wait", "300", "true", link) == 0
     settings.spoil()
     assert settings.run("restore") == 0
     assert link.is_symlink()

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Saves files in its own folder and restores them. It needs no connection.
-#   rollback.sh save RELOAD PATH...   save these files, and owner and mode of folders; RELOAD is the command that applies restored files
-#   rollback.sh timer SECONDS         restore after SECONDS, by a systemd timer; after a reboot its time starts again
-#   rollback.sh wait SECONDS          the same without systemd, in a process that survives the login but no reboot
-#   rollback.sh restore               restore files that differ, reload, and remove this folder and the timer
-#   rollback.sh discard               remove this folder and the timer; fail if the files were already restored
+#   rollback.sh timer SECONDS RELOAD PATH...  save these files, and owner and mode of folders, and restore them after SECONDS, by a
+#                                             systemd timer whose time starts again after a reboot; RELOAD applies restored files
+#   rollback.sh wait SECONDS RELOAD PATH...   the same without systemd, in a process that survives the login but no reboot
+#   rollback.sh restore                       restore files that differ, reload, and remove this folder and the timer
+#   rollback.sh discard                       remove this folder and the timer; fail if the files were already restored
 set -eu
 umask 077
 cd "$(dirname "$0")"
@@ -75,9 +75,12 @@ remove() {
 }
 
 case $1 in
-save) shift && save "$@" ;;
-timer) start_timer "$2" ;;
-wait) wait_and_restore "$2" ;;
+timer | wait)
+    method=$1 seconds=$2
+    shift 2
+    save "$@"
+    if [ "$method" = timer ]; then start_timer "$seconds"; else wait_and_restore "$seconds"; fi
+    ;;
 restore | discard)
     # Serialize: the timer and a run may start at the same time.
     exec 9<. && flock 9
