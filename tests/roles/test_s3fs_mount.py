@@ -215,9 +215,12 @@ def test_other_options_mount_again(mounted):
 
 
 def test_no_endpoint_is_aws_in_its_region(mounted):
-    played = mounted.play("--check", "--diff", s3fs_mount_endpoint="", s3fs_mount_region="eu-central-1")
+    folder = mounted.home / "aws"
+    aws = {"s3fs_mount_endpoint": "", "s3fs_mount_region": "eu-central-1", "s3fs_mount_directory": str(folder)}
+    played = mounted.play(tasks_from="configure", s3fs_mount_version="1.0", **aws)
     assert played.rc == 0, played.output[-2000:]
-    assert ",url=https://s3.eu-central-1.amazonaws.com,endpoint=eu-central-1," in played.output
+    written = "".join(file.read_text() for file in folder.iterdir())
+    assert ",url=https://s3.eu-central-1.amazonaws.com,endpoint=eu-central-1," in written
 
 
 @pytest.mark.parametrize("broken", ["s3fs killed", "unmounted", "its supervisor killed"])
@@ -250,8 +253,8 @@ def test_repairs_a_failure_and_a_running_container_sees_it(mounted, broken, reco
             "InvalidAccessKeyId. Correct s3fs_mount_access_key and s3fs_mount_secret_k",
         ),
         ({"s3fs_mount_bucket": "no-such-bucket"}, "NoSuchBucket. Correct s3fs_mount_bucket."),
-        ({"s3fs_mount_endpoint": "http://127.0.0.1:1"}, ". Correct s3fs_mount_endpoint, or start what"),
-        ({"s3fs_mount_endpoint": "http://no-such-host.invalid"}, ". Correct s3fs_mount_endpoint, or start what"),
+        ({"s3fs_mount_endpoint": "http://127.0.0.1:1"}, ". Correct s3fs_mount_endpoint, or start the store."),
+        ({"s3fs_mount_endpoint": "http://no-such-host.invalid"}, ". Correct s3fs_mount_endpoint, or start the store."),
         ({"s3fs_mount_endpoint": "no-such-host.invalid"}, "https protocol. Correct s3fs_mount_endpoint, or start"),
     ],
 )
