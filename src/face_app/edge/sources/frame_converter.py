@@ -11,7 +11,7 @@ from face_app.edge.sources.decoder import Decoded
 
 log = logging.getLogger(__name__)
 
-SAMPLE_STEP = 8
+SAMPLE_STEP = 16
 """Step in x and y, pixels, of the sample that is checked for blank pictures and for filler."""
 MAX_GREEN = 0.25
 """Maximum share of a picture that may have the green of filler. Above it, the rest of the picture is damaged too."""
