@@ -135,8 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--quick", action="store_true", help="the short clips, a third of the photos, two short rounds of the cost"
     )
     options = parser.parse_args(arguments)
-    if options.clips and not options.part:
-        parser.error("--clips needs a part: the goals are of all clips")
+    if options.clips and options.part not in ("visits", "stress", "cost"):
+        parser.error("--clips needs visits, stress or cost: the goals are of all clips, and the other parts have none")
     if not (options.data / "videos/video_gt.json").exists():
         print(f"excluded: {options.data} has no annotated photos and clips; name them with --data", file=sys.stderr)
         return

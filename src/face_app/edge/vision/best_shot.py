@@ -15,6 +15,7 @@ from face_app.edge.vision.crop import crop_face
 from face_app.edge.vision.detectors.detection import Detection
 from face_app.edge.vision.face_mesh import FaceMesh, MeshResult
 from face_app.edge.vision.quality import Quality
+from face_app.edge.vision.still_place import StillPlace
 from face_app.edge.vision.tracker import EndedTrack, TrackedFace
 
 MAX_FIRST_SHOT_WAIT = 3.0
@@ -51,10 +52,16 @@ MIN_DISMISSED_SECONDS = 1.5
 """Minimum seconds from the first to the last detection of a dismissed visit: in a moment, people do not move either."""
 MAX_DISMISSED_MOVEMENT = 0.1
 """Maximum movement of a dismissed visit, in widths of its box. Objects do not move, and people seldom sit so still."""
+MIN_STILL_SECONDS = 5.0
+"""Minimum seconds of a visit that is dismissed because its place did not change: people seldom sit still for longer."""
+MIN_STILL_CORRELATION = 0.8
+"""Minimum correlation of all pictures of a place that did not change. Packs on a shelf, whose boxes vary and which the
+mesh takes for a face now and then, have 0.83 and 0.92; persons as unsure, in visits as long, 0.47 at most."""
 
 Reason = Literal["first", "better", "final", "only"]
 NO_FACE = "no-face"
-"""Reason for which a visit is dismissed: it did not move, and its checks showed hardly a face."""
+"""Reason for which a visit is dismissed: it did not move and its checks showed hardly a face, or its place did not
+change."""
 NO_DETAIL = "no-detail"
 """Reason for which a visit is dismissed: its best picture is nearly black, white or of one grey."""
 
@@ -130,10 +137,12 @@ class _OpenVisit:
         score: Highest confidence of the detector.
         reach: x1, y1, x2, y2 around all centres of the face, pixels.
         width: Smallest width of the face, pixels.
+        place: The place of the first detection.
     """
 
     first: _FrameTime
     last: _FrameTime
+    place: StillPlace
     pending: Candidate | None = None
     confirmed: bool = False
     detections: int = 0
@@ -147,8 +156,14 @@ class _OpenVisit:
     reach: Box = (math.inf, math.inf, -math.inf, -math.inf)
     width: float = math.inf
 
-    def add(self, now: _FrameTime, face: TrackedFace) -> None:
-        """Count a detection."""
+    def add(self, now: _FrameTime, face: TrackedFace, image: Image) -> None:
+        """Count a detection.
+
+        Args:
+            now: Time of the frame.
+            face: The detection.
+            image: Whole frame, H x W x 3, BGR.
+        """
         x1, _, x2, _ = face.detection.box
         x, y = centre(face.detection.box)
         left, top, right, bottom = self.reach
@@ -158,6 +173,8 @@ class _OpenVisit:
         self.last = now
         self.detections += 1
         self.confirmed = self.confirmed or face.confirmed
+        if self.score <= MAX_DISMISSED_SCORE and not self.shots:
+            self.place.compare(image)
 
     def join(self, other: "_OpenVisit") -> None:
         """Add the counts and measurements of another visit; the times remain, because this one is seen now."""
@@ -170,6 +187,7 @@ class _OpenVisit:
         left, top, right, bottom = zip(self.reach, other.reach, strict=True)
         self.reach = min(left), min(top), max(right), max(bottom)
         self.width = min(self.width, other.width)
+        self.place.correlation = min(self.place.correlation, other.place.correlation)
 
     @property
     def suspect(self) -> bool:
@@ -179,18 +197,24 @@ class _OpenVisit:
     @property
     def dismissed(self) -> bool:
         """Whether this is an object and no face, as far as it is known."""
-        lasted = self.last.elapsed - self.first.elapsed >= MIN_DISMISSED_SECONDS
-        return lasted and self.checks >= DISMISSAL_CHECKS and self.may_be_dismissed
+        seconds = self.last.elapsed - self.first.elapsed
+        is_object = seconds >= MIN_DISMISSED_SECONDS and self.checks >= DISMISSAL_CHECKS and self.may_be_dismissed
+        is_still = seconds >= MIN_STILL_SECONDS and self.place.correlation >= MIN_STILL_CORRELATION
+        return is_object or (is_still and self._is_unsure)
 
     @property
     def may_be_dismissed(self) -> bool:
         """Whether further checks may dismiss the visit."""
         left, top, right, bottom = self.reach
-        still = max(right - left, bottom - top) <= MAX_DISMISSED_MOVEMENT * self.width
-        doubtful = self.checks > 0 and self.presence <= MAX_DISMISSED_PRESENCE * self.checks
+        moved = max(right - left, bottom - top) > MAX_DISMISSED_MOVEMENT * self.width
+        doubtful = self.presence <= MAX_DISMISSED_PRESENCE * self.checks
+        return self._is_unsure and doubtful and not moved
+
+    @property
+    def _is_unsure(self) -> bool:
+        """Whether a check was made, the detector was never confident, and no picture was good enough for a shot."""
         return (
-            doubtful
-            and still
+            self.checks > 0
             and not self.shots
             and self.score <= MAX_DISMISSED_SCORE
             and self.width >= MIN_DISMISSED_WIDTH
@@ -243,8 +267,10 @@ class BestShots:
         faces = list(faces)
         self._checks = 0
         for face in faces:
-            visit = self._visits.setdefault(face.track, _OpenVisit(now, now))
-            visit.add(now, face)
+            if not (visit := self._visits.get(face.track)):
+                visit = _OpenVisit(now, now, StillPlace(frame.image, face.detection.box))
+                self._visits[face.track] = visit
+            visit.add(now, face, frame.image)
             self._assess(frame, face.detection, [other.detection for other in faces if other is not face], visit)
         return [
             self._select(track, visit, visit.pending, "better" if visit.shots else "first")

@@ -17,6 +17,7 @@ from face_app.edge.vision.best_shot import (
     MAX_FIRST_SHOT_WAIT,
     MAX_POOR_WAIT,
     MAX_SHUT_WAIT,
+    MIN_STILL_SECONDS,
     NO_DETAIL,
     NO_FACE,
     STABLE_SECONDS,
@@ -374,9 +375,42 @@ def test_a_small_face_is_never_dismissed():
 def test_a_person_who_moves_is_never_dismissed():
     best = BestShots("door", SHOT, settings.Crop(), Mesh(NOTHING))
     for number in range(frames(4)):
-        best.update(frame(number), [TrackedFace(1, detection(200 + 2 * number, 150, 140, UNSURE), True)])
+        image = np.roll(IMAGE, 2 * number, axis=1)
+        best.update(frame(number, image), [TrackedFace(1, detection(200 + 2 * number, 150, 140, UNSURE), True)])
     ((shot,), (visit,)) = best.finish_visits([EndedTrack(1, True)])
     assert (shot.why, visit.dismissed) == ("only", "")
+
+
+def sitter(seconds, other=None, mesh=NOTHING, confidence=UNSURE):
+    """Return the end of a visit whose box varies at a place that does not change, except in one frame."""
+    best = BestShots("door", SHOT, settings.Crop(), Mesh(mesh) if mesh else None)
+    for number in range(frames(seconds)):
+        image = IMAGE if number != other else IMAGE[:, ::-1]
+        face = detection(200 + 40 * (number % 2), 150, 140, confidence)
+        best.update(frame(number, image), [TrackedFace(1, face, True)])
+    shots, (visit,) = best.finish_visits([EndedTrack(1, True)])
+    return [shot.why for shot in shots], visit.dismissed
+
+
+def test_an_object_is_dismissed_although_its_box_varies():
+    assert sitter(MIN_STILL_SECONDS + 1) == ([], NO_FACE)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"seconds": MIN_STILL_SECONDS - 1},
+        {"seconds": MIN_STILL_SECONDS + 1, "other": 9},
+        {"seconds": MIN_STILL_SECONDS + 1, "confidence": MAX_DISMISSED_SCORE + 0.02},
+    ],
+    ids=["short", "moved once", "confident"],
+)
+def test_a_person_at_a_still_place_is_not_dismissed(case):
+    assert sitter(**case) == (["only"], "")
+
+
+def test_without_the_mesh_no_still_place_is_dismissed():
+    assert sitter(MIN_STILL_SECONDS + 1, mesh=None, confidence=BAD) == (["only"], "")
 
 
 def test_checks_only_pictures_that_may_become_shots():
