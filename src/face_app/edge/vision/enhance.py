@@ -1,8 +1,9 @@
 """Enhance the pictures of bad light for the detector alone: crops show what the camera took.
 
-Measured on street photos, found faces without and with: at 15 % of the light 35 and 41, with 4 and 3 false boxes; with
-noise of 20 grey levels 227 and 286, with equal false boxes; with noise of 10 293 and 309. With a gamma of 0.4 it is 284
-and 321, but 5 and 8 false boxes. Backlit pictures are not recognised: their statistics are those of normal ones.
+Measured on 214 street photos of 640 pixels that were made dark, found faces without and with: at 15 % of the light 405
+and 487, with a gamma of 0.4 334 and 382, with noise of 8 grey levels too 287 and 332; false boxes 6 and 8, 10 and 12, 9
+and 11. Of bright photos with noise of 20 grey levels, smoothing finds 286 instead of 227 faces, of 10 309 instead of
+293. Backlit pictures are not recognised: their statistics are those of normal ones.
 """
 
 from dataclasses import dataclass
@@ -18,11 +19,16 @@ THUMBNAIL = (32, 18)
 """Width and height of the grey thumbnail that decides; a lamp in a dark yard does not change its median."""
 CLIP = 2.0
 """Contrast limit of the equalisation (CLAHE, Zuiderveld, 1994). Twice as much finds no more, but also raises noise."""
+GAMMA = 0.8
+"""Exponent of the luma before the equalisation, which alone leaves the darkest faces too flat: 487 instead of 474 of
+the faces at 15 % of the light, 382 instead of 375 with a gamma of 0.4, with as many false boxes."""
 TILE = 64
 """Approximate side of the tiles in which contrast is equalised, pixels of the detector's input."""
 NOISY = 3.0
 """Standard deviation of the noise, grey levels, from which it is smoothed. Daylight photos have 0.5; smoothing those
 would cost 1 % of the faces."""
+BRIGHTEN = np.round(255 * (np.arange(256) / 255) ** GAMMA).astype(np.uint8)
+"""Brighter luma by luma."""
 BLOCK = 64
 """Side of the blocks, pixels of the frame, from which the noise is estimated."""
 NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
@@ -82,9 +88,9 @@ def is_dark(image: Image) -> bool:
 
 
 def raise_contrast(image: Image) -> Image:
-    """Return a picture (H x W x 3, BGR) whose luma is equalised in tiles; its colours remain."""
+    """Return a picture (H x W x 3, BGR) whose luma is brightened and equalised in tiles; its colours remain."""
     height, width = image.shape[:2]
     luma, red, blue = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb))
     tiles = max(1, round(width / TILE)), max(1, round(height / TILE))
-    equalised = cv2.createCLAHE(CLIP, tiles).apply(luma)
+    equalised = cv2.createCLAHE(CLIP, tiles).apply(cv2.LUT(luma, BRIGHTEN))
     return cv2.cvtColor(cv2.merge((equalised, red, blue)), cv2.COLOR_YCrCb2BGR)  # type: ignore[return-value]
